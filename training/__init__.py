@@ -1,0 +1,1 @@
+"""Builds and evaluates the models that `tagger` runs. Imports `tagger`; never the other way."""

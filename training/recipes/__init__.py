@@ -1,0 +1,1 @@
+"""Recipes: one module a system, each readable in one sitting."""
