@@ -1,0 +1,69 @@
+"""What all tests share: sound that gtag composes itself, and the shared data, if there is some."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tagger import demo
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of data that is no part of the project (mark such tests `shared_data`)."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("no ../shared/data beside the checkout")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def _encoded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Encode each thing once a session."""
+    folder = tmp_path_factory.mktemp("encoded")
+
+    def encoded(suffix: str, duration_s: float, style: str, seed: int, **encoding: Any) -> Path:
+        key = repr((suffix, duration_s, style, seed, sorted(encoding.items())))
+        file = folder / (hashlib.sha256(key.encode()).hexdigest()[:16] + suffix)
+        if not file.exists():
+            rate = encoding.get("rate", demo.RATE)  # other rates play it faster or slower
+            samples = demo.compose(style, seed, duration_s * rate / demo.RATE)
+            demo.encode(samples, file, **encoding)
+        return file
+
+    return encoded
+
+
+@pytest.fixture
+def make_audio(tmp_path: Path, _encoded: Callable[..., Path]) -> Callable[..., Path]:
+    """A fresh copy of a synthetic piece, without tags.
+
+    `make_audio(".mp3")` → a path in `tmp_path`; `make_audio(".m4a", codec="alac", name="a.m4a")`.
+    Other keywords (`rate`, `channels`, `container`, `codec`, `bit_rate`, `options`) go to
+    `tagger.demo.encode`.
+    """
+
+    def make(
+        suffix: str = ".flac",
+        *,
+        duration_s: float = 3.0,
+        style: str = "disco",
+        seed: int = 0,
+        name: str | Path | None = None,
+        **encoding: Any,
+    ) -> Path:
+        source = _encoded(suffix, duration_s, style, seed, **encoding)
+        if name is None:
+            number = sum(1 for _ in tmp_path.iterdir())
+            name = f"piece{number}{suffix}"
+        target = tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copyfile(source, target))
+
+    return make
