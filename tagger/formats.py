@@ -1,0 +1,304 @@
+"""One table of the containers that gtag tags, and how to know each by its content.
+
+An extension is a claim, the content is a fact: `identify` looks at the first bytes (and, where
+those say too little, at the stream headers behind them). It must not know what a tag says, nor
+decode sound.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, BinaryIO
+
+from tagger.errors import UnreadableError
+
+
+@dataclass(frozen=True)
+class Format:
+    """A container: its name for people, its tag family, and the mutagen class that reads it.
+
+    Attributes
+    ----------
+    name : str
+    family : str
+        How its main tag is written: "id3", "vorbis", "mp4", "asf" or "ape".
+    mutagen_class : str
+        Dotted name. mutagen is imported only where a file is opened with it.
+    """
+
+    name: str
+    family: str
+    mutagen_class: str
+
+    def open_with_mutagen(self, file: Any) -> Any:
+        """A `mutagen.FileType` of the path or file object; raises `mutagen.MutagenError`."""
+        module, _, name = self.mutagen_class.rpartition(".")
+        return getattr(importlib.import_module(module), name)(file)
+
+
+MP3 = Format("MP3", "id3", "mutagen.mp3.MP3")
+FLAC = Format("FLAC", "vorbis", "mutagen.flac.FLAC")
+OGG_VORBIS = Format("Ogg Vorbis", "vorbis", "mutagen.oggvorbis.OggVorbis")
+OPUS = Format("Opus", "vorbis", "mutagen.oggopus.OggOpus")
+OGG_FLAC = Format("Ogg FLAC", "vorbis", "mutagen.oggflac.OggFLAC")
+SPEEX = Format("Speex", "vorbis", "mutagen.oggspeex.OggSpeex")
+MP4 = Format("MP4", "mp4", "mutagen.mp4.MP4")
+ASF = Format("ASF", "asf", "mutagen.asf.ASF")
+WAV = Format("WAV", "id3", "mutagen.wave.WAVE")
+AIFF = Format("AIFF", "id3", "mutagen.aiff.AIFF")
+APE = Format("Monkey's Audio", "ape", "mutagen.monkeysaudio.MonkeysAudio")
+WAVPACK = Format("WavPack", "ape", "mutagen.wavpack.WavPack")
+MUSEPACK = Format("Musepack", "ape", "mutagen.musepack.Musepack")
+TTA = Format("TTA", "id3", "mutagen.trueaudio.TrueAudio")
+DSF = Format("DSF", "id3", "mutagen.dsf.DSF")
+
+FORMATS = (
+    MP3, FLAC, OGG_VORBIS, OPUS, OGG_FLAC, SPEEX, MP4, ASF,
+    WAV, AIFF, APE, WAVPACK, MUSEPACK, TTA, DSF,
+)  # fmt: skip
+
+# Extensions that promise one of the containers above and nothing else: a file with such a name
+# that `identify` does not know is reported, any other is only counted. `.mp4`, `.asf`, `.mov`
+# are as often films.
+AUDIO_EXTENSIONS = frozenset(
+    ".mp3 .flac .fla .ogg .oga .opus .spx .m4a .m4b .m4p .m4r .wma .wav .wave .aif .aiff .aifc .afc"
+    " .ape .wv .mpc .mp+ .mpp .tta .dsf".split()
+)
+
+ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_STREAM = bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365")
+_ASF_AUDIO = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")
+_ASF_VIDEO = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
+
+_OGG_AUDIO = {
+    b"\x01vorbis": OGG_VORBIS,
+    b"OpusHead": OPUS,
+    b"\x7fFLAC": OGG_FLAC,
+    b"Speex   ": SPEEX,
+}
+_OGG_VIDEO = (b"\x80theora", b"\x01video", b"BBCD\x00", b"OVP80", b"\x80kate")
+
+# An MP4 with a video track is a film, except where its brand says that it is sound: then the
+# pictures are cover art or an audio book's chapters.
+_MP4_AUDIO_BRANDS = {b"M4A ", b"M4B ", b"M4P "}
+
+# How far to look for the first MPEG frame behind junk, and how many in a row are no accident.
+_MPEG_SEARCH = 64 * 1024
+_MPEG_IN_A_ROW = 4
+
+
+def has_audio_extension(path: str | PathLike[str]) -> bool:
+    """Whether the name promises a container of the table."""
+    return os.path.splitext(os.fspath(path))[1].lower() in AUDIO_EXTENSIONS  # noqa: PTH122
+
+
+def identify(path: str | PathLike[str]) -> Format | None:
+    """The container that a file's content says it is, or None.
+
+    Raises
+    ------
+    UnreadableError
+        When the file cannot be opened or read.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - opening a FIFO would wait
+            return None
+        with open(path, "rb") as file:
+            return identify_open(file)
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error), path=path) from error
+
+
+def identify_open(file: BinaryIO) -> Format | None:
+    """As `identify`, for a seekable file object."""
+    start = skip_id3v2(file)
+    head = file.read(36)
+    if head[:4] == b"fLaC":
+        return FLAC
+    if head[:4] == b"OggS":
+        return _identify_ogg(file, start)
+    if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
+        return WAV
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return AIFF
+    if head[4:8] == b"ftyp":
+        return _identify_mp4(file, start)
+    if head[:16] == ASF_HEADER:
+        return _identify_asf(file, start)
+    if head[:4] == b"MAC ":
+        return APE
+    if head[:4] == b"wvpk":
+        return WAVPACK
+    if head[:4] == b"MPCK" or (head[:3] == b"MP+" and len(head) > 3 and head[3] & 0xF == 7):
+        return MUSEPACK
+    if head[:4] == b"TTA1":
+        return TTA
+    if head[:4] == b"DSD ":
+        return DSF
+    return MP3 if _is_mpeg_audio(file, start) else None
+
+
+def id3v2_length(header: bytes) -> int:
+    """Bytes that the ID3v2 tag with this 10-byte header takes in all; 0 where it is none."""
+    if len(header) < 10 or header[:3] != b"ID3" or max(header[6:10]) > 0x7F or header[3] > 4:
+        return 0
+    a, b, c, d = header[6:10]
+    footer = 10 if header[3] == 4 and header[5] & 0x10 else 0
+    return 10 + (a << 21 | b << 14 | c << 7 | d) + footer
+
+
+def skip_id3v2(file: BinaryIO) -> int:
+    """Go behind all ID3v2 tags at the start; returns that position."""
+    position = 0
+    while True:
+        file.seek(position)
+        length = id3v2_length(file.read(10))
+        if not length:
+            file.seek(position)
+            return position
+        position += length
+
+
+def iso_boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:
+    """The ISO base media boxes (MP4 atoms) from `start` to `end`: type, start, body, end.
+
+    Ends quietly at the first box that does not fit: a truncated last `mdat` is clipped, for
+    anything smaller the caller notices that what it looks for is missing.
+    """
+    while start + 8 <= end:
+        file.seek(start)
+        head = file.read(16)
+        if len(head) < 8:
+            return
+        size, kind = struct.unpack(">I4s", head[:8])
+        body = start + 8
+        if size == 1 and len(head) == 16:
+            size = struct.unpack(">Q", head[8:])[0]
+            body = start + 16
+        elif size == 0:
+            size = end - start
+        if size < body - start:
+            return
+        yield kind, start, body, min(start + size, end)
+        start += size
+
+
+def _identify_mp4(file: BinaryIO, start: int) -> Format | None:
+    end = file.seek(0, os.SEEK_END)
+    file.seek(start + 8)
+    brand = file.read(4)
+    handlers = set()
+    for kind, _, body, stop in iso_boxes(file, start, end):
+        if kind != b"moov":
+            continue
+        for track, _, track_body, track_stop in iso_boxes(file, body, stop):
+            if track != b"trak":
+                continue
+            for media, _, media_body, media_stop in iso_boxes(file, track_body, track_stop):
+                if media != b"mdia":
+                    continue
+                for box, _, box_body, _ in iso_boxes(file, media_body, media_stop):
+                    if box == b"hdlr":
+                        file.seek(box_body + 8)
+                        handlers.add(file.read(4))
+        break
+    if b"soun" not in handlers:
+        return None
+    return MP4 if b"vide" not in handlers or brand in _MP4_AUDIO_BRANDS else None
+
+
+def _identify_asf(file: BinaryIO, start: int) -> Format | None:
+    file.seek(start + 16)
+    head = file.read(14)
+    if len(head) < 14:
+        return None
+    size, count = struct.unpack("<QI", head[:12])
+    position, kinds = start + 30, set()
+    for _ in range(min(count, 1000)):
+        file.seek(position)
+        entry = file.read(40)
+        if len(entry) < 24 or position >= start + size:
+            break
+        length = struct.unpack("<Q", entry[16:24])[0]
+        if entry[:16] == _ASF_STREAM:
+            kinds.add(entry[24:40])
+        if length < 24:
+            break
+        position += length
+    return ASF if _ASF_AUDIO in kinds and _ASF_VIDEO not in kinds else None
+
+
+def _identify_ogg(file: BinaryIO, start: int) -> Format | None:
+    """Every logical stream begins with a page of its own, before all other pages."""
+    found: Format | None = None
+    position = start
+    for _ in range(64):
+        file.seek(position)
+        head = file.read(27)
+        if len(head) < 27 or head[:4] != b"OggS" or not head[5] & 0x02:
+            break
+        segments = file.read(head[26])
+        packet = file.read(16)
+        if packet.startswith(_OGG_VIDEO):
+            return None
+        for magic, audio in _OGG_AUDIO.items():
+            if packet.startswith(magic) and found is None:
+                found = audio
+        position += 27 + len(segments) + sum(segments)
+    return found
+
+
+# Layers II and III only: "layer I" is what tables of jumps in programs look like.
+_BITRATES = {  # kbit/s by (is MPEG 1, layer)
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+
+
+def _mpeg_frame(header: bytes) -> tuple[int, tuple[int, int, int]] | None:
+    """Length in bytes of the frame with this 4-byte header, and what all frames share."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
+        return None
+    version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
+    bitrate, rate, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
+    if version == 1 or layer not in (2, 3) or bitrate in (0, 15) or rate == 3:
+        return None
+    samples_by_8 = 72 if layer == 3 and version != 3 else 144
+    bits = 1000 * _BITRATES[version == 3, layer][bitrate - 1]
+    return samples_by_8 * bits // _RATES[version][rate] + padding, (version, layer, rate)
+
+
+def _is_mpeg_audio(file: BinaryIO, start: int) -> bool:
+    file.seek(start)
+    data = file.read(_MPEG_SEARCH + 8 * 1024)
+
+    def frames_from(position: int) -> tuple[int, int]:
+        """How many consistent frames follow each other, and where the last of them ends."""
+        kind, count = None, 0
+        while count < _MPEG_IN_A_ROW:
+            frame = _mpeg_frame(data[position : position + 4])
+            if frame is None or kind not in (None, frame[1]) or position + frame[0] > len(data):
+                break
+            count, kind, position = count + 1, frame[1], position + frame[0]
+        return count, position
+
+    lead = len(data) - len(data.lstrip(b"\0"))  # some taggers pad behind the ID3v2 tag
+    count, end = frames_from(lead)
+    rest = data[end : end + 8]
+    if count >= 2 or (count == 1 and (not rest or rest.startswith((b"TAG", b"APETAGEX")))):
+        return True
+    position = data.find(b"\xff", lead)
+    while 0 <= position < _MPEG_SEARCH:
+        if frames_from(position)[0] == _MPEG_IN_A_ROW:
+            return True
+        position = data.find(b"\xff", position + 1)
+    return False
