@@ -1,0 +1,229 @@
+"""Applies a function to items in worker processes, in order, whatever becomes of a worker.
+
+A function that runs native code on hostile files may crash its process or never return. Then the
+worker is lost, and only the item that lost it: its neighbours are tried again, one at a time,
+until the guilty one is known. It must not know what the function does, nor what an item is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import signal
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any, Generic, TypeVar
+
+from joblib.externals.loky import ProcessPoolExecutor
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Items handed over before the oldest is back, for each worker: enough that no worker waits behind
+# a slow neighbour, few enough that memory does not grow with the number of items.
+IN_FLIGHT_PER_WORKER = 4
+# Idle workers go; a new one is started when there is work again.
+_IDLE_S = 60.0
+# One process a core already uses every core: libraries must not start threads of their own.
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What stands in place of a result when the item cost its worker the life.
+
+    Attributes
+    ----------
+    took_s : float
+        How long the worker lived with the item alone.
+    deadline_s : float
+        How long it was allowed to.
+    """
+
+    took_s: float
+    deadline_s: float
+
+    @property
+    def late(self) -> bool:
+        """Whether the worker was ended at the deadline, rather than by a crash."""
+        return self.took_s >= self.deadline_s
+
+
+def map_in_workers(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    jobs: int,
+    deadline_s: float,
+) -> Iterator[tuple[Item, Result | Lost]]:
+    """Yield every item with its result, in the order of the items.
+
+    Parameters
+    ----------
+    function : callable
+        Must be picklable, and must not raise.
+    items : iterable
+        Read as far ahead as there is work for.
+    jobs : int
+        How many worker processes.
+    deadline_s : float
+        For one item. The worker that needs longer is ended.
+    """
+    # loky warns on stderr about workers that it replaces; that is its task here.
+    warnings.filterwarnings("ignore", module="joblib")
+    task = partial(_with_deadline, function, deadline_s)
+    source = iter(items)
+    waiting: deque[_Waiting[Item]] = deque()
+    pool = _Pool(jobs)
+    try:
+        while True:
+            while len(waiting) < jobs * IN_FLIGHT_PER_WORKER and not pool.broken:
+                try:
+                    item = next(source)
+                except StopIteration:
+                    break
+                waiting.append(_Waiting(item, pool.submit(task, item)))
+            if not waiting:
+                return
+            try:
+                result: Result | Lost = waiting[0].future.result()
+            except BrokenProcessPool:
+                pool.kill()
+                _try_again(task, waiting, deadline_s)
+                pool = _Pool(jobs)
+                for unfinished in waiting:
+                    if unfinished.is_lost:
+                        unfinished.future = pool.submit(task, unfinished.item)
+                continue
+            yield waiting.popleft().item, result
+    except BaseException:
+        pool.kill()
+        raise
+    finally:
+        pool.close()
+
+
+@dataclass
+class _Waiting(Generic[Item]):
+    item: Item
+    future: Future[Any]
+
+    @property
+    def is_lost(self) -> bool:
+        return self.future.done() and isinstance(self.future.exception(), BrokenProcessPool)
+
+
+def _try_again(
+    task: Callable[[Item], Result], waiting: Iterable[_Waiting[Item]], deadline_s: float
+) -> None:
+    """Try lost items one at a time in a worker of their own, until the guilty one is known."""
+    pool = _Pool(1)
+    try:
+        for suspect in waiting:
+            if not suspect.is_lost:
+                continue
+            pool.warm_up()
+            started = time.monotonic()
+            future = pool.submit(task, suspect.item)
+            if isinstance(future.exception(), BrokenProcessPool):
+                guilty: Future[Lost] = Future()
+                guilty.set_result(Lost(time.monotonic() - started, deadline_s))
+                suspect.future = guilty
+                return
+            suspect.future = future
+    except BaseException:
+        pool.kill()
+        raise
+    finally:
+        pool.close()
+
+
+class _Pool:
+    """loky's executor, with workers that are silent, deaf to Ctrl-C, and die with their parent."""
+
+    def __init__(self, jobs: int) -> None:
+        self.broken = False
+        # Workers hold one end of a pipe and end when the other is closed, be it by a killed parent.
+        self._workers_end, self._lifeline = Pipe(duplex=False)
+        self._executor = ProcessPoolExecutor(
+            jobs,
+            timeout=_IDLE_S,
+            initializer=_start,
+            initargs=(self._workers_end,),
+            env=_ONE_THREAD,
+        )
+
+    def submit(self, task: Callable[[Item], Result], item: Item) -> Future[Result]:
+        try:
+            # Workers are started here. They inherit the blocked signal, so that Ctrl-C, which the
+            # terminal sends to the whole group, cannot hit one before it ignores it.
+            with _interrupts_blocked():
+                return self._executor.submit(task, item)
+        except BrokenProcessPool as error:
+            self.broken = True
+            lost: Future[Result] = Future()
+            lost.set_exception(error)
+            return lost
+
+    def warm_up(self) -> None:
+        """Wait until the worker has started: not the item's time."""
+        self.submit(abs, 0).exception()
+
+    def kill(self) -> None:
+        self._lifeline.close()
+        self.close()
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=True)
+        self._lifeline.close()
+        self._workers_end.close()
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# What follows runs in the workers.
+
+
+def _start(lifeline: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The descriptor, not sys.stderr: native libraries write to it too.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+
+
+def _end_with(lifeline: Connection) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        lifeline.recv_bytes()
+    os._exit(1)
+
+
+def _with_deadline(function: Callable[[Item], Result], deadline_s: float, item: Item) -> Result:
+    # This watchdog is a native thread: it ends the process also where native code that never
+    # returns holds the interpreter's lock.
+    faulthandler.dump_traceback_later(deadline_s, exit=True)
+    try:
+        return function(item)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
