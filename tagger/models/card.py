@@ -1,0 +1,163 @@
+"""A model's card: what `card.toml` says, checked before anything is loaded.
+
+A model may come from a stranger. So a card's paths stay inside its folder, weights must have the
+SHA-256 that the card names, and nothing is ever unpickled. Must not know: how a model computes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tagger.errors import ModelError
+
+CARD = "card.toml"
+KINDS = ("cnn", "boosted-trees", "head", "ensemble")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_HINT = "get the model anew from where it came from, or train it again"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a model.
+
+    Attributes
+    ----------
+    folder : Path
+    name : str
+    version : int
+    kind : str
+        One of `KINDS`.
+    labels : tuple of str
+        Genres, in the order of the model's outputs.
+    temperature : float
+        Logits are divided by it, so that confidence means what it says.
+    threshold : float
+        Default of `--min-confidence`.
+    learned_from : dict of str to frozenset of str
+        Track ids of each set that it learned from.
+    figures : tuple of dict
+        Accuracy and the like, one for each protocol.
+    data : dict
+        The whole card.
+    """
+
+    folder: Path
+    name: str
+    version: int
+    kind: str
+    labels: tuple[str, ...]
+    temperature: float
+    threshold: float
+    learned_from: dict[str, frozenset[str]]
+    figures: tuple[dict[str, Any], ...]
+    data: dict[str, Any]
+
+    @property
+    def tag(self) -> str:
+        """Name and version, as written to `GTAG_MODEL`."""
+        return f"{self.name}-{self.version}"
+
+    def weights(self) -> bytes:
+        """The weights, checked against the card.
+
+        Raises
+        ------
+        ModelError
+            Where they lie outside the model's folder, are missing, or are not what the card says.
+        """
+        entry = self.data.get("weights")
+        if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
+            raise ModelError("names no weights", path=self.folder / CARD, hint=_HINT)
+        file = inside(self.folder, entry["file"])
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise ModelError(f"cannot be read: {error.strerror}", path=file, hint=_HINT) from error
+        if hashlib.sha256(content).hexdigest() != entry.get("sha256"):
+            raise ModelError("is not the file that the model's card names", path=file, hint=_HINT)
+        return content
+
+
+def inside(folder: Path, name: str) -> Path:
+    """A card's path, which must lie inside the model's folder."""
+    root = folder.resolve()
+    file = (root / name).resolve()
+    if not file.is_relative_to(root) or file == root:
+        raise ModelError(
+            f"points outside its folder: {name!r}", path=folder / CARD, hint="do not trust this model"
+        )
+    return file
+
+
+def read_card(folder: Path) -> Card:
+    """Read and check the card in a model's folder.
+
+    Raises
+    ------
+    ModelError
+        Where there is none, or it is not a card that this gtag understands.
+    """
+    file = folder / CARD
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(
+            "is no model: it has no readable card.toml",
+            path=folder,
+            hint="gtag models lists the models by name",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"is no valid card: {error}", path=file, hint=_HINT) from error
+
+    def need(condition: object, what: str) -> None:
+        if not condition:
+            raise ModelError(f"is no valid card: {what}", path=file, hint=_HINT)
+
+    name, version, kind = data.get("name"), data.get("version"), data.get("kind")
+    need(isinstance(name, str) and _NAME.fullmatch(name), "name must be like my-model")
+    need(type(version) is int and version >= 1, "version must be a whole number from 1")
+    need(kind in KINDS, f"kind must be one of {', '.join(KINDS)}")
+    labels = data.get("labels")
+    need(
+        isinstance(labels, list)
+        and len(labels) >= 2
+        and all(isinstance(label, str) and label for label in labels)
+        and len(set(labels)) == len(labels),
+        "labels must be two or more different genres",
+    )
+    temperature = data.get("calibration", {}).get("temperature", 1.0)
+    threshold = data.get("decision", {}).get("threshold", 0.5)
+    need(_is_number(temperature) and temperature > 0, "temperature must be above 0")
+    need(_is_number(threshold) and 0 <= threshold <= 1, "threshold must be from 0 to 1")
+    learned = data.get("learned_from", [])
+    figures = data.get("figures", [])
+    need(_are_tables(learned) and _are_tables(figures), "learned_from and figures are tables")
+    return Card(
+        folder=folder,
+        name=data["name"],
+        version=data["version"],
+        kind=data["kind"],
+        labels=tuple(data["labels"]),
+        temperature=float(temperature),
+        threshold=float(threshold),
+        learned_from={
+            str(entry.get("set")): frozenset(map(str, entry.get("tracks", []))) for entry in learned
+        },
+        figures=tuple(figures),
+        data=data,
+    )
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _are_tables(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)

@@ -1,0 +1,57 @@
+"""What was heard of one track: each front end's view, computed once, when a model first asks.
+
+Made from sound by `gtag scan`, or from what an archive kept by training and evaluation.
+Must not know: models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tagger.audio import Sound
+    from tagger.spectrogram import LogMel
+
+
+class Heard:
+    """The views of one track.
+
+    Parameters
+    ----------
+    log_mel : callable without arguments, returning LogMel
+    """
+
+    def __init__(self, log_mel: Callable[[], LogMel]) -> None:
+        self._log_mel = log_mel
+
+    @classmethod
+    def from_sound(cls, sound: Sound) -> Heard:
+        from tagger.spectrogram import log_mel
+
+        return cls(lambda: log_mel(sound.excerpts))
+
+    @classmethod
+    def from_log_mel(cls, log_mel: LogMel) -> Heard:
+        return cls(lambda: log_mel)
+
+    @cached_property
+    def log_mel(self) -> LogMel:
+        return self._log_mel()
+
+    @cached_property
+    def chunks(self) -> tuple[np.ndarray, np.ndarray]:
+        """Chunks [shape=(n_chunks, N_MELS, CHUNK_COLUMNS)] in decibels, and starts in seconds."""
+        from tagger.spectrogram import chunks
+
+        return chunks(self.log_mel)
+
+    @cached_property
+    def log_mel_statistics(self) -> np.ndarray:
+        """Descriptors of the log-mel spectrogram [shape=(n_features,)]."""
+        from tagger.log_mel_statistics import describe_log_mel
+
+        return describe_log_mel(self.log_mel)

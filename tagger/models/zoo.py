@@ -1,0 +1,87 @@
+"""Finds, verifies and loads models: the bundled ones, the user's own, or any folder.
+
+Must not know: how a model computes, beyond which class runs which kind.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from os import sep
+from pathlib import Path
+
+from tagger.errors import ModelError
+from tagger.models.card import CARD, Card, read_card
+from tagger.models.prediction import Classifier
+
+DEFAULT = "cnn"
+
+
+def bundled_folder() -> Path:
+    return Path(str(files("model_zoo")))
+
+
+def user_folder() -> Path:
+    """Where users' own models live, by name."""
+    from platformdirs import user_data_path
+
+    return user_data_path("gtag") / "models"
+
+
+def available() -> list[Card]:
+    """The cards of all models that have a name: bundled ones first, then the user's.
+
+    Damaged ones are left out; `load` says what is wrong with them.
+    """
+    cards = []
+    for root in (bundled_folder(), user_folder()):
+        for folder in sorted(root.iterdir()) if root.is_dir() else ():
+            if (folder / CARD).is_file():
+                try:
+                    cards.append(read_card(folder))
+                except ModelError:
+                    continue
+    return cards
+
+
+def find(name_or_folder: str) -> Card:
+    """The card of a model.
+
+    Parameters
+    ----------
+    name_or_folder : str
+        A name as `gtag models` lists it, or the folder of a model. What looks like a path is one.
+
+    Raises
+    ------
+    ModelError
+        Where there is no such model, or its card is not valid.
+    """
+    if sep in name_or_folder or name_or_folder in (".", ".."):
+        return read_card(Path(name_or_folder))
+    for root in (bundled_folder(), user_folder()):
+        if (root / name_or_folder / CARD).is_file():
+            return read_card(root / name_or_folder)
+    if Path(name_or_folder).is_dir():
+        return read_card(Path(name_or_folder))
+    names = ", ".join(card.name for card in available()) or "none"
+    raise ModelError(f"there is no model {name_or_folder!r}", hint=f"there are: {names}")
+
+
+def load(name_or_folder: str = DEFAULT) -> Classifier:
+    """A model, verified and ready to be asked.
+
+    Raises
+    ------
+    ModelError
+        Where there is no such model, or it is damaged or not to be trusted.
+    """
+    return load_card(find(name_or_folder))
+
+
+def load_card(card: Card) -> Classifier:
+    """The model of a card, verified and ready to be asked."""
+    if card.kind == "cnn":
+        from tagger.models.cnn import ChunkCnn
+
+        return ChunkCnn(card)
+    raise ModelError(f"gtag cannot run models of the kind {card.kind} yet", path=card.folder)

@@ -1,0 +1,139 @@
+"""THE log-mel front end and its chunks: one definition for tagger and training.
+
+Every DSP number of the networks stands here, with its unit. Must not know: files, models.
+Same values as librosa's ``melspectrogram(sr=22050, n_fft=2048, hop_length=1024, n_mels=128)``
+and ``power_to_db(ref=max, top_db=80)``; column j is the frame centred at sample 1024 j.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from tagger.audio import SAMPLE_RATE, Excerpt
+
+N_FFT = 2048  # samples
+HOP = 1024  # samples: 46.4 ms
+N_MELS = 128
+TOP_DB = 80.0  # decibels below the track's maximum where the floor lies
+
+CHUNK_COLUMNS = 86  # 4 s
+CHUNK_STEP = 43  # columns: 2 s
+
+COLUMN_S = HOP / SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class LogMel:
+    """Log-mel spectrogram of one track, excerpt by excerpt.
+
+    Attributes
+    ----------
+    excerpts : tuple of np.ndarray [shape=(N_MELS, n_columns), dtype=float32]
+        Decibels relative to the maximum over the excerpts, from -80 to 0; band 0 is the lowest.
+    starts_s : tuple of float
+        Where column 0 of each excerpt is centred in the track, in seconds.
+    ref_db : float
+        That maximum in absolute decibels (``power_to_db(ref=1.0)``), NaN where unknown.
+    """
+
+    excerpts: tuple[np.ndarray, ...]
+    starts_s: tuple[float, ...]
+    ref_db: float
+
+
+@lru_cache(maxsize=1)
+def mel_filters() -> np.ndarray:
+    """Slaney's mel filter bank, 0 Hz to half the sample rate [shape=(N_MELS, 1 + N_FFT // 2)]."""
+    from librosa.filters import mel
+
+    return mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS)
+
+
+@lru_cache(maxsize=1)
+def _window() -> np.ndarray:
+    from scipy.signal import get_window
+
+    return get_window("hann", N_FFT, fftbins=True).astype(np.float32)
+
+
+def power_spectrogram(y: np.ndarray, hop: int = HOP) -> np.ndarray:
+    """Squared magnitude of the STFT, without padding.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,)] mono waveform, at least `N_FFT` samples
+    hop : int, samples
+
+    Returns
+    -------
+    np.ndarray [shape=(1 + (n - N_FFT) // hop, 1 + N_FFT // 2), dtype=float32]
+        One row a frame, as lies best in memory; row j covers samples from ``hop * j``.
+    """
+    from scipy.fft import rfft
+
+    frames = np.lib.stride_tricks.sliding_window_view(y, N_FFT)[::hop]
+    spectrum = rfft(frames * _window(), axis=1)
+    return np.square(spectrum.real) + np.square(spectrum.imag)
+
+
+def pad_edges(
+    excerpt: Excerpt, mode: Literal["constant", "reflect", "edge"] = "constant"
+) -> np.ndarray:
+    """The excerpt's samples, padded where half a window of real sound is missing.
+
+    Parameters
+    ----------
+    excerpt : Excerpt
+    mode : str
+        As for `np.pad`; with zeros unless told.
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)]
+        Frame 0 of it is centred on the excerpt's start.
+    """
+    half = N_FFT // 2
+    cut = max(0, excerpt.edge_before - half), max(0, excerpt.edge_after - half)
+    samples = excerpt.samples[cut[0] : len(excerpt.samples) - cut[1]]
+    missing = max(0, half - excerpt.edge_before), max(0, half - excerpt.edge_after)
+    return np.pad(samples, missing, mode=mode)
+
+
+def log_mel(excerpts: Sequence[Excerpt]) -> LogMel:
+    """Log-mel spectrogram of a track's excerpts, relative to the maximum over all of them."""
+    power = [power_spectrogram(pad_edges(e)) @ mel_filters().T for e in excerpts]
+    peak = max(float(p.max()) for p in power)
+    ref_db = 10.0 * np.log10(max(peak, 1e-10))
+    db = [10.0 * np.log10(np.maximum(p, 1e-10)).T - ref_db for p in power]
+    return LogMel(
+        excerpts=tuple(np.maximum(d, -TOP_DB).astype(np.float32) for d in db),
+        starts_s=tuple(e.start_s for e in excerpts),
+        ref_db=float(ref_db),
+    )
+
+
+def chunks(mel: LogMel) -> tuple[np.ndarray, np.ndarray]:
+    """The chunks of a track: 4 s long, 2 s apart, within each excerpt.
+
+    An excerpt shorter than a chunk is repeated until it fills one.
+
+    Returns
+    -------
+    chunks : np.ndarray [shape=(n_chunks, N_MELS, CHUNK_COLUMNS), dtype=float32] decibels
+    starts_s : np.ndarray [shape=(n_chunks,)] seconds in the track
+    """
+    cut: list[np.ndarray] = []
+    starts: list[float] = []
+    for db, start_s in zip(mel.excerpts, mel.starts_s, strict=True):
+        missing = CHUNK_COLUMNS - db.shape[1]
+        if missing > 0:
+            db = np.pad(db, ((0, 0), (0, missing)), mode="wrap")
+        for first in range(0, db.shape[1] - CHUNK_COLUMNS + 1, CHUNK_STEP):
+            cut.append(db[:, first : first + CHUNK_COLUMNS])
+            starts.append(start_s + first * COLUMN_S)
+    return np.stack(cut), np.array(starts)

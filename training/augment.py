@@ -1,0 +1,72 @@
+"""Augmentation of log-mel crops: what may change without changing the genre.
+
+Must not know: networks, data sets.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tagger.spectrogram import TOP_DB
+
+OFFSET_DB = 4.0  # standard deviation: the loudest moment is rarely within a crop
+TILT_DB = 6.0  # standard deviation, lowest against highest band: other masterings, other ears
+NOISE_DB = 1.0  # standard deviation: drowns the value steps by which sets could be told apart
+MEL_SHIFT = 2  # bands either way: about a semitone to a third
+FREQUENCY_MASKS, FREQUENCY_MASK_BANDS = 2, 16
+TIME_MASKS, TIME_MASK_COLUMNS = 2, 16
+MIXUP_ALPHA = 0.3
+
+
+def augment(crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Offset, tilt, noise, shift along mel, and masks, each drawn anew for every crop.
+
+    Parameters
+    ----------
+    crops : np.ndarray [shape=(n, n_mels, n_columns)] decibels; changed in place
+    rng : np.random.Generator
+
+    Returns
+    -------
+    np.ndarray [shape=(n, n_mels, n_columns)]
+    """
+    n, n_mels, n_columns = crops.shape
+    bands = np.arange(n_mels)
+    slope = np.linspace(-0.5, 0.5, n_mels, dtype=np.float32)
+    tilt = rng.normal(0, TILT_DB, (n, 1)).astype(np.float32) * slope
+    offset = rng.normal(0, OFFSET_DB, (n, 1)).astype(np.float32)
+    crops += (tilt + offset)[:, :, None]
+    crops += NOISE_DB * rng.standard_normal(crops.shape, dtype=np.float32)
+    np.clip(crops, -TOP_DB, 0, out=crops)
+    for crop in crops:
+        shift = int(rng.integers(-MEL_SHIFT, MEL_SHIFT + 1))
+        crop[:] = crop[np.clip(bands - shift, 0, n_mels - 1)]
+        level = crop.mean()
+        for _ in range(FREQUENCY_MASKS):
+            width = int(rng.integers(0, FREQUENCY_MASK_BANDS + 1))
+            first = int(rng.integers(0, n_mels - width + 1))
+            crop[first : first + width] = level
+        for _ in range(TIME_MASKS):
+            width = int(rng.integers(0, TIME_MASK_COLUMNS + 1))
+            first = int(rng.integers(0, n_columns - width + 1))
+            crop[:, first : first + width] = level
+    return crops
+
+
+def mixup(
+    crops: np.ndarray, targets: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Blend each crop and its target with another of the batch (Zhang et al. 2018).
+
+    Parameters
+    ----------
+    crops : np.ndarray [shape=(n, n_mels, n_columns)] decibels
+    targets : np.ndarray [shape=(n, n_labels)] one-hot or soft
+    """
+    n = len(crops)
+    weight = rng.beta(MIXUP_ALPHA, MIXUP_ALPHA, n).astype(np.float32)
+    weight = np.maximum(weight, 1 - weight)
+    other = rng.permutation(n)
+    crop_weight = weight[:, None, None]
+    mixed = crop_weight * crops + (1 - crop_weight) * crops[other]
+    return mixed, weight[:, None] * targets + (1 - weight[:, None]) * targets[other]

@@ -1,0 +1,145 @@
+"""Data sets: where labelled tracks come from, in one shape for every recipe.
+
+A log-mel archive is a folder with `tracks.csv` (one row a track: `track`, `genre`, perhaps
+`artist_group`, `fault_filtered_split`, `artist_fold`) and `logmel.npz` (`names`, `idx` uint8
+[track, band, column], `n_frames`). Must not know: models, protocols.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tagger.errors import DataError
+from tagger.genres import canonical
+from tagger.spectrogram import N_MELS, TOP_DB, LogMel
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled track.
+
+    Attributes
+    ----------
+    track : str
+        Its id, unique within its set.
+    genre : str
+        Its label; canonical where it is one of ours.
+    source : str
+        The set it comes from.
+    artist : str or None
+        Group of tracks that must not be split, unique over all sets; None where unknown.
+    split, fold : str
+        The set's own fault-filtered part and artist fold; empty where it has none.
+    mel : np.ndarray [shape=(N_MELS, n_columns), dtype=uint8] or None
+        Log-mel spectrogram, 0 for `TOP_DB` below the track's maximum, 255 for the maximum.
+    """
+
+    track: str
+    genre: str
+    source: str
+    artist: str | None = None
+    split: str = ""
+    fold: str = ""
+    mel: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+    def log_mel(self) -> LogMel:
+        if self.mel is None:
+            raise DataError(f"track {self.track} of {self.source} has no spectrogram")
+        return LogMel(excerpts=(to_decibels(self.mel),), starts_s=(0.0,), ref_db=float("nan"))
+
+
+def to_decibels(mel: np.ndarray) -> np.ndarray:
+    """Decibels relative to the track's maximum, from an archive's bytes."""
+    return mel.astype(np.float32) * np.float32(TOP_DB / 255) - np.float32(TOP_DB)
+
+
+def read_tracks(folder: Path) -> list[dict[str, str]]:
+    """The rows of a folder's `tracks.csv`.
+
+    Raises
+    ------
+    DataError
+        Where it is missing or has no `track` and `genre` columns.
+    """
+    file = folder / "tracks.csv"
+    try:
+        with file.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"cannot be read: {error}",
+            path=file,
+            hint="a data folder holds tracks.csv and logmel.npz",
+        ) from error
+    if not rows or not {"track", "genre"} <= rows[0].keys():
+        raise DataError("has no rows with the columns track and genre", path=file)
+    return rows
+
+
+def is_log_mel_archive(folder: Path) -> bool:
+    return (folder / "tracks.csv").is_file() and (folder / "logmel.npz").is_file()
+
+
+def read_log_mel_archive(folder: Path) -> list[Example]:
+    """The labelled tracks of a log-mel archive, in the order of its `tracks.csv`.
+
+    Tracks without a genre or without a spectrogram are left out.
+
+    Raises
+    ------
+    DataError
+        Where the archive is missing, damaged or of another front end.
+    """
+    rows = read_tracks(folder)
+    file = folder / "logmel.npz"
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            names = [str(name) for name in archive["names"]]
+            mels = archive["idx"]
+            n_frames = archive["n_frames"] if "n_frames" in archive else None
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise DataError(f"is no log-mel archive: {error}", path=file) from error
+    if mels.ndim != 3 or mels.shape[1] != N_MELS or mels.dtype != np.uint8:
+        raise DataError(
+            f"holds {mels.dtype} of shape {mels.shape}, not uint8 [track, {N_MELS}, column]",
+            path=file,
+        )
+    position = {name: i for i, name in enumerate(names)}
+    source = folder.resolve().name
+    examples = []
+    for row in rows:
+        i = position.get(row["track"])
+        if i is None or not row["genre"]:
+            continue
+        width = mels.shape[2] if n_frames is None else min(int(n_frames[i]), mels.shape[2])
+        artist = row.get("artist_group")
+        examples.append(
+            Example(
+                track=row["track"],
+                genre=canonical(row["genre"]) or row["genre"],
+                source=source,
+                artist=f"{source}:{artist}" if artist else None,
+                split=row.get("fault_filtered_split") or "",
+                fold=row.get("artist_fold") or "",
+                mel=mels[i, :, :width],
+            )
+        )
+    if not examples:
+        raise DataError("has no track with both a genre and a spectrogram", path=folder)
+    return examples
+
+
+def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
+    """The genres of a set of examples, sorted."""
+    return tuple(sorted({example.genre for example in examples}))
+
+
+def targets(examples: Sequence[Example], labels: Sequence[str]) -> np.ndarray:
+    """The index of each example's genre among the labels [shape=(n_examples,)]."""
+    index = {label: i for i, label in enumerate(labels)}
+    return np.array([index[example.genre] for example in examples], dtype=np.int64)

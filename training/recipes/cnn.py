@@ -1,0 +1,233 @@
+"""The chunk-averaged log-mel CNN: four plain convolution blocks over 4 s of log-mel.
+
+The network learns from random crops of one chunk's length; a track's genre is the average over
+its chunks. Must not know: protocols, cards, where models are kept.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks
+from training.augment import augment, mixup
+from training.datasets import Example, labels_of, targets, to_decibels
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+CHANNELS = (24, 48, 96, 160)
+DROPOUT = 0.3
+LEARNING_RATE = 2e-3
+WEIGHT_DECAY = 1e-3
+LABEL_SMOOTHING = 0.05
+BATCH = 64
+STEPS = 100  # batches an epoch: 6,400 crops
+EPOCHS = 40
+FIRST_SET_SHARE = 0.6  # of each batch; the other sets share the rest by the root of their size
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained network in memory.
+
+    Attributes
+    ----------
+    model : keras.Model
+        Decibels [batch, N_MELS, CHUNK_COLUMNS] to logits and embedding.
+    labels : tuple of str
+    history : list of dict
+        Loss on crops, epoch by epoch.
+    """
+
+    model: Any
+    labels: tuple[str, ...]
+    history: list[dict[str, float]]
+
+    def chunk_logits(self, examples: Sequence[Example]) -> list[np.ndarray]:
+        """Logits of each example's chunks, each [shape=(n_chunks, n_labels)]."""
+        logits = []
+        for example in examples:
+            cut, _ = chunks(example.log_mel())
+            logits.append(np.asarray(self.model(cut, training=False)[0]))
+        return logits
+
+
+def build(n_labels: int, dtype: str) -> Any:
+    """The network, untrained, computing in the given Keras dtype policy.
+
+    The first block strides instead of pooling, and pooling stands before normalisation: moving
+    full-size maps through memory is what training on a CPU otherwise spends its time on.
+    """
+    from keras import Input, Model, config, layers
+
+    before = config.dtype_policy()
+    config.set_dtype_policy(dtype)
+    x = inputs = Input((N_MELS, CHUNK_COLUMNS), name="chunks")
+    x = layers.Reshape((N_MELS, CHUNK_COLUMNS, 1))(x)
+    x = layers.Rescaling(scale=2 / TOP_DB, offset=1)(x)
+    for channels in CHANNELS:
+        if channels == CHANNELS[0]:
+            x = layers.Conv2D(channels, 5, strides=2, padding="same", use_bias=False)(x)
+        else:
+            x = layers.Conv2D(channels, 3, padding="same", use_bias=False)(x)
+            x = layers.MaxPooling2D(2)(x)
+        x = layers.BatchNormalization()(x)
+        x = layers.ReLU()(x)
+    embedding = layers.Concatenate(name="embedding", dtype="float32")(
+        [layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)]
+    )
+    x = layers.Dropout(DROPOUT)(embedding)
+    logits = layers.Dense(n_labels, name="logits", dtype="float32")(x)
+    config.set_dtype_policy(before)
+    return Model(inputs, [logits, embedding])
+
+
+def sampling_weights(examples: Sequence[Example]) -> np.ndarray:
+    """How often each example is drawn [shape=(n_examples,), sum=1].
+
+    The first set fills `FIRST_SET_SHARE` of a batch, each genre alike; the others the rest, by
+    the root of their size, each genre by the root of its size, so that a handful of tracks
+    of a rare genre is not heard over and over.
+    """
+    sources = list(dict.fromkeys(e.source for e in examples))
+    sizes = Counter(e.source for e in examples)
+    others = sum(np.sqrt(sizes[s]) for s in sources[1:])
+    share = {s: (1 - FIRST_SET_SHARE) * np.sqrt(sizes[s]) / others for s in sources[1:]}
+    share[sources[0]] = FIRST_SET_SHARE if others else 1.0
+    counts = Counter((e.source, e.genre) for e in examples)
+    weights = np.zeros(len(examples))
+    for source in sources:
+        power = 1.0 if source == sources[0] else 0.5
+        inside = np.array(
+            [counts[source, e.genre] ** -power if e.source == source else 0.0 for e in examples]
+        )
+        weights += share[source] * inside / inside.sum()
+    return weights / weights.sum()
+
+
+def batches(
+    examples: Sequence[Example], labels: Sequence[str], seed: int, first_epoch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Augmented crops and their soft targets, without end.
+
+    Each batch is drawn from its own number, so that a resumed training sees what an
+    uninterrupted one would have seen.
+    """
+    index = targets(examples, labels)
+    weights = sampling_weights(examples)
+    for number in itertools.count(first_epoch * STEPS):
+        rng = np.random.default_rng([seed, number])
+        drawn = rng.choice(len(examples), BATCH, p=weights)
+        crops = to_decibels(np.stack([_crop(examples[i].mel, rng) for i in drawn]))
+        one_hot = np.eye(len(labels), dtype=np.float32)[index[drawn]]
+        yield mixup(augment(crops, rng), one_hot, rng)
+
+
+def _crop(mel: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+    assert mel is not None
+    missing = CHUNK_COLUMNS - mel.shape[1]
+    if missing > 0:
+        mel = np.pad(mel, ((0, 0), (0, missing)), mode="wrap")
+    first = int(rng.integers(0, mel.shape[1] - CHUNK_COLUMNS + 1))
+    return mel[:, first : first + CHUNK_COLUMNS]
+
+
+def train(
+    examples: Sequence[Example],
+    *,
+    checkpoints: Path,
+    epochs: int = EPOCHS,
+    seed: int = 0,
+    resume: bool = False,
+    progress: bool = False,
+    description: str = "cnn",
+) -> Network:
+    """Train the network on all examples.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        With spectrograms. The first one's set is the reference set.
+    checkpoints : Path
+        Folder for the state after each epoch; gone when training is done.
+    epochs : int
+        Of `STEPS` batches each; the learning rate falls to zero over all of them.
+    seed : int
+    resume : bool
+        Go on from the checkpoint, if there is one.
+    progress : bool
+        Show a bar on stderr.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    labels = labels_of(examples)
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    state, history_file = checkpoints / "state.keras", checkpoints / "history.json"
+    history: list[dict[str, float]] = []
+    if resume and state.exists():
+        model = keras.models.load_model(state)
+        history = json.loads(history_file.read_text())[: model.optimizer.iterations // STEPS]
+    else:
+        model = _compiled(build(len(labels), _compute_type()), epochs)
+
+    def after_epoch(epoch: int, logs: dict[str, float]) -> None:
+        history.append({name: float(value) for name, value in logs.items()})
+        history_file.write_text(json.dumps(history))
+        fresh = checkpoints / "fresh.keras"
+        model.save(fresh)
+        os.replace(fresh, state)
+        bar.set_postfix(loss=f"{logs['loss']:.3f}")
+        bar.update()
+
+    first = len(history)
+    with tqdm(
+        total=epochs, initial=first, desc=description, unit="epoch", disable=None if progress else True
+    ) as bar:
+        model.fit(
+            batches(examples, labels, seed, first),
+            initial_epoch=first,
+            epochs=epochs,
+            steps_per_epoch=STEPS,
+            verbose=0,
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=after_epoch)],
+        )
+    exact = build(len(labels), "float32")
+    exact.set_weights(model.get_weights())
+    shutil.rmtree(checkpoints)
+    return Network(exact, labels, history)
+
+
+def _compiled(model: Any, epochs: int) -> Any:
+    import keras
+
+    schedule = keras.optimizers.schedules.CosineDecay(
+        LEARNING_RATE / 10,
+        decay_steps=max(1, (epochs - 1) * STEPS),
+        warmup_target=LEARNING_RATE,
+        warmup_steps=STEPS,
+    )
+    model.compile(
+        optimizer=keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, clipnorm=1.0),
+        loss=[keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=LABEL_SMOOTHING), None],
+    )
+    return model
+
+
+def _compute_type() -> str:
+    """bfloat16 where the processor computes with it: half the time, and as accurate here."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return "float32"
+    return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
