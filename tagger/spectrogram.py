@@ -46,6 +46,20 @@ class LogMel:
     ref_db: float
 
 
+def front_end() -> dict[str, str | int | float]:
+    """This module's numbers, as a model's card keeps them."""
+    return {
+        "name": "log-mel",
+        "sample_rate": SAMPLE_RATE,
+        "n_fft": N_FFT,
+        "hop_length": HOP,
+        "n_mels": N_MELS,
+        "top_db": TOP_DB,
+        "chunk_columns": CHUNK_COLUMNS,
+        "chunk_step": CHUNK_STEP,
+    }
+
+
 @lru_cache(maxsize=1)
 def mel_filters() -> np.ndarray:
     """Slaney's mel filter bank, 0 Hz to half the sample rate [shape=(N_MELS, 1 + N_FFT // 2)]."""

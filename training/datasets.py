@@ -8,6 +8,7 @@ A log-mel archive is a folder with `tracks.csv` (one row a track: `track`, `genr
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,7 +102,7 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
         with np.load(file, allow_pickle=False) as archive:
             names = [str(name) for name in archive["names"]]
             mels = archive["idx"]
-            n_frames = archive["n_frames"] if "n_frames" in archive else None
+            n_frames = archive["n_frames"] if "n_frames" in archive.files else None
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise DataError(f"is no log-mel archive: {error}", path=file) from error
     if mels.ndim != 3 or mels.shape[1] != N_MELS or mels.dtype != np.uint8:
@@ -143,3 +144,45 @@ def targets(examples: Sequence[Example], labels: Sequence[str]) -> np.ndarray:
     """The index of each example's genre among the labels [shape=(n_examples,)]."""
     index = {label: i for i, label in enumerate(labels)}
     return np.array([index[example.genre] for example in examples], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class SoundFile:
+    """A labelled file of sound: `track` is its path within the data folder."""
+
+    path: str
+    track: str
+    genre: str
+
+
+def read_genre_folders(folder: Path) -> list[SoundFile]:
+    """The tracks of a folder with a sub-folder per genre, in library order.
+
+    Raises
+    ------
+    DataError
+        Where it has no such sub-folders, or no tracks in them.
+    """
+    from tagger.library import Library
+
+    try:
+        genres = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path=folder) from error
+    files = [
+        SoundFile(
+            path=track.path,
+            track=os.path.relpath(track.path, folder),
+            genre=canonical(genre.name) or genre.name,
+        )
+        for genre in genres
+        for track in Library([str(genre)])
+    ]
+    if not files:
+        raise DataError(
+            "is no data set",
+            path=folder,
+            hint="give a folder with tracks.csv and logmel.npz, or with a sub-folder of music "
+            "for each genre",
+        )
+    return files

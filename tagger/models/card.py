@@ -91,7 +91,9 @@ def inside(folder: Path, name: str) -> Path:
     file = (root / name).resolve()
     if not file.is_relative_to(root) or file == root:
         raise ModelError(
-            f"points outside its folder: {name!r}", path=folder / CARD, hint="do not trust this model"
+            f"points outside its folder: {name!r}",
+            path=folder / CARD,
+            hint="do not trust this model",
         )
     return file
 

@@ -34,6 +34,36 @@ class NetworkOutput:
     embedding: np.ndarray
 
 
+class LiteNetwork:
+    """A network in LiteRT's form, loaded from memory.
+
+    Parameters
+    ----------
+    weights : bytes
+        A `.tflite` file.
+
+    Raises
+    ------
+    ValueError, RuntimeError, KeyError
+        Where that is no network with this module's signature.
+    """
+
+    def __init__(self, weights: bytes) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_content=weights, num_threads=THREADS)
+        self._run: Any = self._interpreter.get_signature_runner()
+        outputs = self._run.get_output_details()
+        self.n_labels = int(outputs["logits"]["shape"][-1])
+        self.n_dimensions = int(outputs["embedding"]["shape"][-1])
+
+    def __call__(self, chunks: np.ndarray) -> NetworkOutput:
+        """Logits and embeddings of chunks [shape=(n_chunks, N_MELS, CHUNK_COLUMNS)]."""
+        # Outputs are read by name: the converter may swap their order.
+        output = self._run(chunks=chunks)
+        return NetworkOutput(output["logits"], output["embedding"])
+
+
 class ChunkCnn:
     """A chunk-averaged CNN, ready to be asked.
 
@@ -44,58 +74,52 @@ class ChunkCnn:
     """
 
     def __init__(self, card: Card) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
         self.card = card
         try:
-            self._interpreter = Interpreter(model_content=card.weights(), num_threads=THREADS)
-            self._run: Any = self._interpreter.get_signature_runner()
-            outputs = self._run.get_output_details()
-            width = outputs["logits"]["shape"][-1]
-            outputs["embedding"]  # noqa: B018  asked for its KeyError
+            self._network = LiteNetwork(card.weights())
         except (ValueError, RuntimeError, KeyError) as error:
             raise ModelError(
                 f"the weights are no network of ours: {error}", path=card.folder
             ) from error
-        if width != len(card.labels):
+        if self._network.n_labels != len(card.labels):
             raise ModelError(
-                f"the network has {width} outputs for {len(card.labels)} labels", path=card.folder
+                f"the network has {self._network.n_labels} outputs for {len(card.labels)} labels",
+                path=card.folder,
             )
 
     def hear(self, heard: Heard) -> NetworkOutput:
         """Logits and embedding of each chunk of a track."""
-        chunks, _ = heard.chunks
-        output = self._run(chunks=chunks)
-        return NetworkOutput(output["logits"], output["embedding"])
+        return self._network(heard.chunks[0])
 
     def predict(self, heard: Heard) -> Prediction:
         logits = self.hear(heard).logits
+        mean = mean_log_probabilities(logits)
         return Prediction(
             labels=self.card.labels,
-            probabilities=chunk_average(logits, self.card.temperature),
+            probabilities=np.exp(log_softmax(mean / self.card.temperature)),
             model=self.card.tag,
-            chunk_probabilities=np.exp(_log_softmax(logits)),
+            chunk_probabilities=np.exp(log_softmax(logits)),
             chunk_starts_s=heard.chunks[1],
         )
 
 
-def chunk_average(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """A track's probabilities from its chunks: the mean in log space, then calibrated.
+def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:
+    """A track's score for each label, from its chunks: the average in log space.
 
     Parameters
     ----------
     logits : np.ndarray [shape=(n_chunks, n_labels)]
-    temperature : float
 
     Returns
     -------
     np.ndarray [shape=(n_labels,)]
+        Log probabilities, not yet calibrated.
     """
-    mean = _log_softmax(logits).mean(axis=0)
-    return np.exp(_log_softmax(mean / temperature))
+    return log_softmax(log_softmax(logits).mean(axis=0))
 
 
-def _log_softmax(x: np.ndarray) -> np.ndarray:
+def log_softmax(x: np.ndarray) -> np.ndarray:
+    """Log probabilities from logits, along the last axis."""
     x = x.astype(np.float64)
     x = x - x.max(axis=-1, keepdims=True)
     return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))

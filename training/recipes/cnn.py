@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks
+from tagger.models.cnn import LiteNetwork, mean_log_probabilities
+from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
 from training.augment import augment, mixup
 from training.datasets import Example, labels_of, targets, to_decibels
+from training.recipes import Settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -33,33 +36,40 @@ LABEL_SMOOTHING = 0.05
 BATCH = 64
 STEPS = 100  # batches an epoch: 6,400 crops
 EPOCHS = 40
+QUANTISE = True  # three times as fast as float32, as accurate: see docs/models.md
 FIRST_SET_SHARE = 0.6  # of each batch; the other sets share the rest by the root of their size
 
 
 @dataclass(frozen=True)
-class Network:
-    """A trained network in memory.
+class FittedCnn:
+    """A trained network in the form that `gtag scan` runs, so that what is measured is what ships.
 
     Attributes
     ----------
-    model : keras.Model
-        Decibels [batch, N_MELS, CHUNK_COLUMNS] to logits and embedding.
     labels : tuple of str
+    weights : bytes
+        `.tflite`, int8 weights where `QUANTISE` says so.
     history : list of dict
         Loss on crops, epoch by epoch.
     """
 
-    model: Any
     labels: tuple[str, ...]
+    weights: bytes
     history: list[dict[str, float]]
 
-    def chunk_logits(self, examples: Sequence[Example]) -> list[np.ndarray]:
-        """Logits of each example's chunks, each [shape=(n_chunks, n_labels)]."""
-        logits = []
-        for example in examples:
-            cut, _ = chunks(example.log_mel())
-            logits.append(np.asarray(self.model(cut, training=False)[0]))
-        return logits
+    def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
+        network = LiteNetwork(self.weights)
+        return np.stack(
+            [mean_log_probabilities(network(chunks(e.log_mel())[0]).logits) for e in examples]
+        )
+
+    def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        card = {
+            "kind": "cnn",
+            "front_end": front_end(),
+            "training": {"epochs": len(self.history), "batches_an_epoch": STEPS, "batch": BATCH},
+        }
+        return card, {"cnn.tflite": self.weights}
 
 
 def build(n_labels: int, dtype: str) -> Any:
@@ -142,40 +152,33 @@ def _crop(mel: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
     return mel[:, first : first + CHUNK_COLUMNS]
 
 
-def train(
-    examples: Sequence[Example],
-    *,
-    checkpoints: Path,
-    epochs: int = EPOCHS,
-    seed: int = 0,
-    resume: bool = False,
-    progress: bool = False,
-    description: str = "cnn",
-) -> Network:
-    """Train the network on all examples.
+def fit(examples: Sequence[Example], settings: Settings) -> FittedCnn:
+    """Train the network on all examples and convert it.
+
+    The state after each epoch is kept in `settings.work` until training is done.
 
     Parameters
     ----------
     examples : sequence of Example
         With spectrograms. The first one's set is the reference set.
-    checkpoints : Path
-        Folder for the state after each epoch; gone when training is done.
-    epochs : int
-        Of `STEPS` batches each; the learning rate falls to zero over all of them.
-    seed : int
-    resume : bool
-        Go on from the checkpoint, if there is one.
-    progress : bool
-        Show a bar on stderr.
+    settings : Settings
     """
+    model, history = train(examples, settings)
+    return FittedCnn(labels_of(examples), convert(model, quantise=QUANTISE), history)
+
+
+def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, list[dict[str, float]]]:
+    """The trained Keras model, in float32, and its loss epoch by epoch."""
     import keras
 
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(settings.seed)
+    epochs = settings.epochs or EPOCHS
+    checkpoints = settings.work / "checkpoint"
     labels = labels_of(examples)
     checkpoints.mkdir(parents=True, exist_ok=True)
     state, history_file = checkpoints / "state.keras", checkpoints / "history.json"
     history: list[dict[str, float]] = []
-    if resume and state.exists():
+    if settings.resume and state.exists():
         model = keras.models.load_model(state)
         history = json.loads(history_file.read_text())[: model.optimizer.iterations // STEPS]
     else:
@@ -186,16 +189,20 @@ def train(
         history_file.write_text(json.dumps(history))
         fresh = checkpoints / "fresh.keras"
         model.save(fresh)
-        os.replace(fresh, state)
+        fresh.replace(state)
         bar.set_postfix(loss=f"{logs['loss']:.3f}")
         bar.update()
 
     first = len(history)
     with tqdm(
-        total=epochs, initial=first, desc=description, unit="epoch", disable=None if progress else True
+        total=epochs,
+        initial=first,
+        desc=settings.description,
+        unit="epoch",
+        disable=None if settings.progress else True,
     ) as bar:
         model.fit(
-            batches(examples, labels, seed, first),
+            batches(examples, labels, settings.seed, first),
             initial_epoch=first,
             epochs=epochs,
             steps_per_epoch=STEPS,
@@ -205,7 +212,7 @@ def train(
     exact = build(len(labels), "float32")
     exact.set_weights(model.get_weights())
     shutil.rmtree(checkpoints)
-    return Network(exact, labels, history)
+    return exact, history
 
 
 def _compiled(model: Any, epochs: int) -> Any:
@@ -219,9 +226,40 @@ def _compiled(model: Any, epochs: int) -> Any:
     )
     model.compile(
         optimizer=keras.optimizers.AdamW(schedule, weight_decay=WEIGHT_DECAY, clipnorm=1.0),
-        loss=[keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=LABEL_SMOOTHING), None],
+        loss=[
+            keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=LABEL_SMOOTHING),
+            None,
+        ],
     )
     return model
+
+
+def convert(model: Any, *, quantise: bool) -> bytes:
+    """The network for LiteRT, with a signature from `chunks` to `logits` and `embedding`.
+
+    Parameters
+    ----------
+    model : keras.Model, as `build` makes it
+    quantise : bool
+        Weights as int8, activations in float ("dynamic range").
+    """
+    import tensorflow as tf
+
+    module = tf.Module()
+    module.model = model  # keeps the variables alive
+    shape = tf.TensorSpec((None, N_MELS, CHUNK_COLUMNS), tf.float32, name="chunks")
+
+    @tf.function(input_signature=[shape])
+    def serve(chunks: Any) -> dict[str, Any]:
+        logits, embedding = model(chunks, training=False)
+        return {"logits": logits, "embedding": embedding}
+
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures={"serving_default": serve})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if quantise:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        return bytes(converter.convert())
 
 
 def _compute_type() -> str:

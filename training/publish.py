@@ -1,0 +1,79 @@
+"""Writes a model's folder: card and weights, complete or not at all. Nothing else does.
+
+Must not know: how a model was trained or measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import tomli_w
+
+from tagger.errors import ConfigurationError
+from tagger.models.card import CARD, Card, read_card
+from training.datasets import Example
+
+TERMS = {
+    "gtzan": "Tzanetakis & Cook 2002; recordings never cleared: research and training only",
+    "panda": "Panda et al. 2018; commercial recordings: research and training only",
+    "emotify": "Magnatune recordings, CC BY-NC-SA",
+    "fma_small": "Defferrard et al. 2017; CC-licensed recordings, each under its own terms",
+}
+
+
+def learned_from(examples: Iterable[Example]) -> list[dict[str, Any]]:
+    """The card's list of sets, their terms and the tracks that were learned from."""
+    tracks: dict[str, list[str]] = {}
+    for example in examples:
+        tracks.setdefault(example.source, []).append(example.track)
+    return [
+        {"set": source, "terms": TERMS.get(source, "not stated"), "tracks": sorted(ids)}
+        for source, ids in tracks.items()
+    ]
+
+
+def write_model(folder: Path, card: Mapping[str, Any], weights: Mapping[str, bytes]) -> Card:
+    """Write a model's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        A model that stands there is replaced; anything else is refused.
+    card : mapping
+        As in `card.toml`, without the weights' checksum.
+    weights : mapping of str to bytes
+        File name to content; the first one is the card's `weights`.
+
+    Returns
+    -------
+    Card
+        As read back.
+    """
+    if folder.exists() and not (folder / CARD).is_file() and any(folder.iterdir()):
+        raise ConfigurationError(
+            "is not empty and no model", path=folder, hint="choose another folder for the output"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        fresh.chmod(0o755)
+        for name, content in weights.items():
+            (fresh / name).write_bytes(content)
+        data = dict(card)
+        for name in list(weights)[:1]:
+            digest = hashlib.sha256(weights[name]).hexdigest()
+            data["weights"] = {"file": name, "sha256": digest}
+        (fresh / CARD).write_text(tomli_w.dumps(data), encoding="utf-8")
+        read_card(fresh)
+        if folder.exists():
+            shutil.rmtree(folder)
+        fresh.rename(folder)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return read_card(folder)
