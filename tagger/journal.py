@@ -1,0 +1,282 @@
+"""What was there before: every write's intent, old values and end, in one SQLite file, for undo.
+
+The intent is on the disk before a file is swapped, with all that is needed to take the write back.
+The journal must not know what the old values mean: it keeps them as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from tagger.errors import ConfigurationError
+from tagger.journal_file import JournalFile
+from tagger.journal_run import PendingChange, Run, identity_from_json, is_live, recover
+from tagger.replace_file import Identity
+
+__all__ = ["ChangeRecord", "Journal", "PendingChange", "Run", "RunRecord", "default_journal_path"]
+
+Kind = Literal["scan", "undo"]
+
+
+def default_journal_path() -> Path:
+    """The journal in the platform's folder for state, the same for every run of a person."""
+    from platformdirs import user_state_path
+
+    return user_state_path("gtag", appauthor=False) / "journal.sqlite"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run, as journalled.
+
+    Attributes
+    ----------
+    started, ended : str
+        UTC, ISO 8601; `ended` is None while it goes on, and when it was cut off.
+    command : tuple of str
+        The command line.
+    in_force : int
+        How many changes of the run were not taken back.
+    undone : int
+        How many were.
+    """
+
+    id: int
+    kind: Kind
+    started: str
+    ended: str | None
+    command: tuple[str, ...]
+    model: str | None
+    in_force: int
+    undone: int
+
+
+@dataclass(frozen=True)
+class ChangeRecord:
+    """One change, as journalled.
+
+    Attributes
+    ----------
+    path : str
+        Absolute, links resolved.
+    settled : bool
+        False while nobody knows whether the file was swapped: compare it with both identities.
+    old, new : Any
+        JSON-able: the raw values before, and what was planned.
+    before, after : Identity
+        The file's two states.
+    undone : bool
+        An undo took it back, and nothing took that undo back.
+    """
+
+    id: int
+    run: int
+    path: str
+    settled: bool
+    format: str
+    preserve_mtime: bool
+    in_place: bool
+    old: Any
+    new: Any
+    before: Identity
+    after: Identity
+    undone: bool
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Which contents stand for each other because an undo made one for the other.
+
+    An undo brings back what every field said, not every byte (there may be more padding), so its
+    result stands for the content before the change that it took back.
+
+    Attributes
+    ----------
+    parents : dict
+        From the digest of an undo's result towards that of the content that it stands for.
+    sizes : set of int
+        Of the results, in bytes.
+    """
+
+    parents: dict[str, str]
+    sizes: set[int]
+
+    def root(self, digest: str) -> str:
+        """The same digest for all contents that stand for each other."""
+        while digest in self.parents:
+            digest = self.parents[digest]
+        return digest
+
+
+class Journal:
+    """The journal in a file, made where there is none.
+
+    Parameters
+    ----------
+    file : path-like, optional
+        By default `default_journal_path`.
+
+    Raises
+    ------
+    ConfigurationError
+        The file cannot be used: damaged, foreign, from a newer gtag, or on a place that cannot be
+        written or locked. Nothing that needs a journal must be done then.
+    """
+
+    def __init__(self, file: str | os.PathLike[str] | None = None) -> None:
+        self._file = JournalFile(Path(file or default_journal_path()).absolute())
+        self._database = self._file.database
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        return self._file.path
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def recover(self) -> None:
+        """Clear up behind runs that were cut off: mend, mark, remove their temporary files.
+
+        Raises
+        ------
+        ConfigurationError
+            The journal cannot be written.
+        """
+        recover(self._file)
+
+    def start_run(self, kind: Kind, command: Sequence[str], model: str | None = None) -> Run:
+        """Begin a run, after clearing up behind runs that were cut off.
+
+        Raises
+        ------
+        ConfigurationError
+            The journal cannot be written.
+        """
+        self.recover()
+        return Run(self._file, kind, command, model)
+
+    def is_live(self, run: int) -> bool:
+        """Tell whether a run's process still works on it."""
+        return is_live(self._file, run)
+
+    def runs(self) -> list[RunRecord]:
+        """All runs, the newest first."""
+        with self._file.errors(ConfigurationError):
+            undone = self._undone()
+            undone_in = Counter(
+                run
+                for change, run in self._database.execute(
+                    "SELECT id, run FROM changes WHERE id IN (SELECT undoes FROM changes)"
+                )
+                if change in undone
+            )
+            rows = self._database.execute(
+                "SELECT id, kind, started, ended, command, model, (SELECT COUNT(*) FROM changes"
+                " WHERE run = runs.id AND state IN ('intent', 'done')) FROM runs ORDER BY id DESC"
+            )
+            return [
+                RunRecord(
+                    id=run,
+                    kind=kind,
+                    started=started,
+                    ended=ended,
+                    command=tuple(json.loads(command)),
+                    model=model,
+                    in_force=changes - undone_in[run],
+                    undone=undone_in[run],
+                )
+                for run, kind, started, ended, command, model, changes in rows
+            ]
+
+    def changes(self, run: int) -> list[ChangeRecord]:
+        """The changes that a run made, or may have made, in their order."""
+        with self._file.errors(ConfigurationError):
+            undone = self._undone()
+            rows = self._database.execute(
+                "SELECT id, path, state, format, preserve_mtime, in_place, old, new, before, after"
+                " FROM changes WHERE run = ? AND state IN ('intent', 'done') ORDER BY id",
+                (run,),
+            )
+            return [
+                ChangeRecord(
+                    id=change,
+                    run=run,
+                    path=os.fsdecode(path),
+                    settled=state == "done",
+                    format=format_name,
+                    preserve_mtime=bool(preserve_mtime),
+                    in_place=bool(in_place),
+                    old=json.loads(old),
+                    new=json.loads(new),
+                    before=identity_from_json(before),
+                    after=identity_from_json(after),
+                    undone=change in undone,
+                )
+                for (
+                    change, path, state, format_name, preserve_mtime, in_place,
+                    old, new, before, after,
+                ) in rows
+            ]  # fmt: skip
+
+    def later_run(self, change: ChangeRecord) -> int | None:
+        """The newest run that changed the same file after this change and was not undone."""
+        with self._file.errors(ConfigurationError):
+            undone = self._undone()
+            for later, run in self._database.execute(
+                "SELECT id, run FROM changes WHERE path = ? AND id > ? AND state = 'done'"
+                " AND undoes IS NULL ORDER BY id DESC",
+                (os.fsencode(change.path), change.id),
+            ):
+                if later not in undone:
+                    return int(run)
+            return None
+
+    def lineage(self) -> Lineage:
+        """Which contents stand for each other."""
+        parents: dict[str, str] = {}
+        sizes: set[int] = set()
+        lineage = Lineage(parents, sizes)
+        with self._file.errors(ConfigurationError):
+            for text, original in self._database.execute(
+                "SELECT undo.after, change.before FROM changes AS undo"
+                " JOIN changes AS change ON undo.undoes = change.id"
+                " WHERE undo.state = 'done' ORDER BY undo.id"
+            ):
+                result = identity_from_json(text)
+                sizes.add(result.size)
+                ours = lineage.root(result.digest)
+                theirs = lineage.root(identity_from_json(original).digest)
+                if ours != theirs:
+                    parents[ours] = theirs
+        return lineage
+
+    def _undone(self) -> set[int]:
+        """Changes that an undo took back which was not taken back itself."""
+        undone: set[int] = set()
+        for change, undoes in self._database.execute(
+            "SELECT id, undoes FROM changes WHERE undoes IS NOT NULL AND state = 'done'"
+            " ORDER BY id DESC"
+        ):
+            if change not in undone:
+                undone.add(undoes)
+        return undone
