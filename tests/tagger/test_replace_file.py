@@ -1,0 +1,456 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tagger.errors import RefusedError, UnreadableError, WriteFailedError
+from tagger.replace_file import TEMPORARY_PREFIX, Identity, replace_file
+from tests.tagger.faults import Faults, injected
+
+OLD = b"old " * 50_000
+NEW = b"new " * 60_000
+
+
+@pytest.fixture
+def track(tmp_path):
+    path = tmp_path / "track.mp3"
+    path.write_bytes(OLD)
+    return path
+
+
+def edit(copy: str) -> None:
+    assert Path(copy).read_bytes() == OLD
+    with open(copy, "r+b") as file:
+        file.write(NEW)
+
+
+def accept(original: str, copy: str) -> None:
+    assert Path(original).read_bytes() == OLD
+    assert Path(copy).read_bytes() == NEW
+
+
+def left_behind(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.name.startswith(TEMPORARY_PREFIX)]
+
+
+def test_replaces_the_file_and_calls_the_hooks_in_their_order(track):
+    calls = []
+
+    def before_copy(copy, backup):
+        assert not Path(copy).exists() and backup is None
+        calls.append("before_copy")
+
+    def before_swap(before, after, copy):
+        assert track.read_bytes() == OLD
+        assert before == Identity.of(track)
+        assert after == Identity.of(copy)
+        calls.append("before_swap")
+
+    def after_swap():
+        assert track.read_bytes() == NEW
+        calls.append("after_swap")
+
+    replace_file(
+        track, edit, accept, before_copy=before_copy, before_swap=before_swap, after_swap=after_swap
+    )
+    assert calls == ["before_copy", "before_swap", "after_swap"]
+    assert track.read_bytes() == NEW
+    assert not left_behind(track.parent)
+
+
+def test_identity_after_is_that_of_the_finished_file(track):
+    seen = []
+    replace_file(track, edit, accept, before_swap=lambda before, after, copy: seen.append(after))
+    assert seen == [Identity.of(track)]
+
+
+def test_the_copy_is_beside_hidden_private_and_keeps_the_suffix(track):
+    track.chmod(0o644)
+
+    def look(copy: str) -> None:
+        assert Path(copy).parent == track.parent
+        assert Path(copy).name.startswith(TEMPORARY_PREFIX)
+        assert Path(copy).suffix == ".mp3"
+        assert stat.S_IMODE(Path(copy).stat().st_mode) == 0o600
+        edit(copy)
+
+    replace_file(track, look, accept)
+    assert stat.S_IMODE(track.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o755, 0o2664])
+def test_keeps_the_mode(track, mode):
+    track.chmod(mode)
+    replace_file(track, edit, accept)
+    assert stat.S_IMODE(track.stat().st_mode) == mode
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_keeps_the_owner(track):
+    os.chown(track, 1234, 5678)
+    replace_file(track, edit, accept)
+    assert (track.stat().st_uid, track.stat().st_gid) == (1234, 5678)
+
+
+def test_refuses_where_the_owner_cannot_go_along(track, monkeypatch):
+    """What an ordinary user meets with another one's file in a shared folder."""
+    status = os.stat_result(
+        [track.stat()[i] if i not in (4, 5) else 4321 for i in range(10)],
+        {"st_mtime_ns": track.stat().st_mtime_ns, "st_atime_ns": track.stat().st_atime_ns},
+    )
+    real = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda p, **o: status if p == track else real(p, **o))
+
+    def not_allowed(*arguments):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", not_allowed)
+    with pytest.raises(RefusedError, match="cannot go along"):
+        replace_file(track, edit, accept)
+    assert track.read_bytes() == OLD
+    assert not left_behind(track.parent)
+
+
+def test_keeps_extended_attributes(track):
+    try:
+        os.setxattr(track, "user.mood", b"dry")
+        os.setxattr(track, "user.empty", b"")
+    except (OSError, AttributeError):
+        pytest.skip("no extended attributes here")
+    replace_file(track, edit, accept)
+    assert {name: os.getxattr(track, name) for name in os.listxattr(track)} == {
+        "user.mood": b"dry",
+        "user.empty": b"",
+    }
+
+
+def test_keeps_an_acl_and_inherits_none(tmp_path):
+    # As the kernel encodes them: version 2, then tag, permissions and id of each entry.
+    def acl(*entries: tuple[int, int, int]) -> bytes:
+        numbers = b"".join(
+            tag.to_bytes(2, "little") + allowed.to_bytes(2, "little") + who.to_bytes(4, "little")
+            for tag, allowed, who in entries
+        )
+        return (2).to_bytes(4, "little") + numbers
+
+    nobody = 0xFFFFFFFF
+    access = acl((1, 6, nobody), (2, 6, 1234), (4, 4, nobody), (16, 6, nobody), (32, 4, nobody))
+    default = acl((1, 7, nobody), (2, 7, 77), (4, 5, nobody), (16, 7, nobody), (32, 5, nobody))
+    plain, shared = tmp_path / "plain.mp3", tmp_path / "shared.mp3"
+    for path in (plain, shared):
+        path.write_bytes(OLD)
+    try:
+        os.setxattr(shared, "system.posix_acl_access", access)
+        os.setxattr(tmp_path, "system.posix_acl_default", default)
+    except (OSError, AttributeError):
+        pytest.skip("no ACLs here")
+    for path in (plain, shared):
+        replace_file(path, edit, accept)
+    assert os.listxattr(plain) == []
+    assert os.getxattr(shared, "system.posix_acl_access") == access
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_time_of_modification(track, linked):
+    if linked:
+        os.link(track, track.with_name("other name"))
+    os.utime(track, ns=(1_111_111_111_111_111_111, 1_222_222_222_222_222_222))
+    replace_file(track, edit, accept, preserve_mtime=True, in_place=linked)
+    assert track.stat().st_mtime_ns == 1_222_222_222_222_222_222
+    track.write_bytes(OLD)
+    os.utime(track, ns=(1_111_111_111_111_111_111, 1_222_222_222_222_222_222))
+    replace_file(track, edit, accept, in_place=linked)
+    assert track.stat().st_mtime_ns > 1_222_222_222_222_222_222
+
+
+def test_a_symbolic_link_stays_and_its_target_is_written(track, tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    link = folder / "link.mp3"
+    link.symlink_to("../track.mp3")
+    replace_file(link, edit, accept)
+    assert link.is_symlink() and link.readlink() == Path("../track.mp3")
+    assert track.read_bytes() == NEW
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "n" * 251 + ".mp3",
+        "n." + "suffix" * 42,
+        os.fsdecode(b"\xff\xfe not UTF-8 \x80.ogg"),
+        "-rf.mp3",
+        "esc\x1b]0;title\x07\r\n\u202e.mp3",
+        " ",
+    ],
+)
+def test_any_name(tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes(OLD)
+    replace_file(name, edit, accept)
+    assert Path(name).read_bytes() == NEW
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_hard_links_are_refused_or_written_through(track):
+    other = track.with_name("other.mp3")
+    os.link(track, other)
+    with pytest.raises(RefusedError, match="2 names") as refused:
+        replace_file(track, edit, accept)
+    assert "--in-place" in str(refused.value)
+    assert track.read_bytes() == OLD
+
+    named = []
+    replace_file(
+        track, edit, accept, in_place=True, before_copy=lambda copy, backup: named.append(backup)
+    )
+    assert named[0] is not None
+    assert track.read_bytes() == other.read_bytes() == NEW
+    assert track.samefile(other)
+    assert not left_behind(track.parent)
+
+
+def test_in_place_still_swaps_files_with_one_name(track):
+    inode = track.stat().st_ino
+    replace_file(track, edit, accept, in_place=True)
+    assert track.stat().st_ino != inode
+
+
+def test_written_through_to_something_shorter(track):
+    os.link(track, track.with_name("other.mp3"))
+    replace_file(track, lambda copy: os.truncate(copy, 3), lambda *paths: None, in_place=True)
+    assert track.read_bytes() == OLD[:3]
+
+
+def test_read_only_files_and_folders_are_refused_even_for_root(track):
+    track.chmod(0o444)
+    with pytest.raises(RefusedError, match="the file is read-only"):
+        replace_file(track, edit, accept)
+    track.chmod(0o644)
+    track.parent.chmod(0o555)
+    try:
+        with pytest.raises(RefusedError, match="folder is read-only"):
+            replace_file(track, edit, accept)
+    finally:
+        track.parent.chmod(0o755)
+    assert track.read_bytes() == OLD
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp3")
+    for path in (tmp_path / "pipe.mp3", tmp_path):
+        with pytest.raises(RefusedError, match="not a regular file"):
+            replace_file(path, edit, accept)
+
+
+def test_a_missing_file_fails_by_its_name(tmp_path):
+    with pytest.raises(WriteFailedError, match="No such file") as failed:
+        replace_file(tmp_path / "gone.mp3", edit, accept)
+    assert failed.value.path == str(tmp_path / "gone.mp3")
+
+
+@pytest.mark.parametrize("moment", ["edit", "verify", "before_swap"])
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("how", ["rewritten", "replaced", "appended"])
+def test_a_file_that_somebody_touched_meanwhile_is_left_to_them(track, moment, linked, how):
+    theirs = OLD.replace(b"old", b"THE")
+    if linked:
+        os.link(track, track.with_name("other.mp3"))
+
+    def touch(*arguments):
+        if how == "rewritten":
+            track.write_bytes(theirs)
+        elif how == "replaced":
+            track.with_name("theirs").write_bytes(theirs)
+            track.with_name("theirs").replace(track)
+        else:
+            with track.open("ab") as file:
+                file.write(b"theirs")
+
+    now = {"edit": edit, "verify": lambda *paths: None, "before_swap": lambda *arguments: None}
+    calm = now[moment]
+    now[moment] = lambda *arguments: (calm(*arguments), touch())
+    with pytest.raises(RefusedError, match="changed by somebody else") as refused:
+        replace_file(
+            track, now["edit"], now["verify"], before_swap=now["before_swap"], in_place=linked
+        )
+    assert refused.value.path == str(track)
+    assert track.read_bytes() == (OLD + b"theirs" if how == "appended" else theirs)
+    assert not left_behind(track.parent)
+
+
+def test_a_second_gtag_on_the_same_file_is_refused(track):
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow_edit(copy):
+        inside.set()
+        assert go_on.wait(10)
+        edit(copy)
+
+    first = threading.Thread(target=replace_file, args=(track, slow_edit, accept))
+    first.start()
+    assert inside.wait(10)
+    try:
+        with pytest.raises(RefusedError, match="another gtag"):
+            replace_file(track, edit, accept)
+    finally:
+        go_on.set()
+        first.join()
+    assert track.read_bytes() == NEW
+
+
+def test_writes_where_there_are_no_locks(track, monkeypatch):
+    def unsupported(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    replace_file(track, edit, accept)
+    assert track.read_bytes() == NEW
+
+
+def test_gives_a_lock_back_that_shuts_itself_out(track, monkeypatch):
+    """Linux turns `flock` into a mandatory lock on SMB shares."""
+    import builtins
+
+    operations = []
+    monkeypatch.setattr(fcntl, "flock", lambda descriptor, what: operations.append(what))
+    real = builtins.open
+
+    def shut_out(file, *arguments, **options):
+        if file == track and fcntl.LOCK_UN not in operations:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(file, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "open", shut_out)
+    replace_file(track, edit, accept)
+    assert operations == [fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN]
+    assert track.read_bytes() == NEW
+
+
+def test_a_failed_verification_leaves_the_original(track):
+    def reject(original, copy):
+        raise WriteFailedError("the copy is not as planned", path=copy)
+
+    with pytest.raises(WriteFailedError, match="not as planned") as failed:
+        replace_file(track, edit, reject)
+    assert failed.value.path == str(track), "people do not know the copy's name"
+    assert track.read_bytes() == OLD
+    assert not left_behind(track.parent)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, UnreadableError("broken"), ZeroDivisionError])
+@pytest.mark.parametrize("moment", ["before_copy", "edit", "verify", "before_swap", "after_swap"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_whatever_is_raised_on_the_way_leaves_a_whole_file(track, error, moment, linked):
+    if linked:
+        os.link(track, track.with_name("other.mp3"))
+
+    def fail(*arguments):
+        raise error
+
+    hooks = {moment: fail}
+    with pytest.raises(error if isinstance(error, type) else type(error)):
+        replace_file(
+            track, hooks.pop("edit", edit), hooks.pop("verify", accept), in_place=linked, **hooks
+        )
+    assert track.read_bytes() == (NEW if moment == "after_swap" else OLD)
+    assert not left_behind(track.parent)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_an_interrupt_at_any_call_leaves_a_whole_file(track, linked, monkeypatch):
+    """Ctrl-C arrives between two calls, wherever that is."""
+    other = track.with_name("other.mp3")
+
+    class Interrupt(Faults):
+        def meet(self, name):
+            self.calls.append(name)
+            if len(self.calls) - 1 == self._at:
+                raise KeyboardInterrupt
+
+    at = 0
+    while True:
+        track.write_bytes(OLD)
+        if linked and not other.exists():
+            os.link(track, other)
+        faults = Interrupt(track.parent, at, 0)
+        try:
+            with injected(faults):
+                replace_file(track, edit, accept, in_place=linked)
+        except KeyboardInterrupt:
+            assert track.read_bytes() in (OLD, NEW), faults.struck
+            assert not left_behind(track.parent), faults.struck
+        if faults.struck is None:
+            break
+        at += 1
+    assert at > 20
+
+
+@pytest.mark.parametrize("code", ["EIO", "ENOSPC", "EDQUOT", "EFBIG", "EACCES"])
+@pytest.mark.parametrize("lasting", [False, True])
+@pytest.mark.parametrize("linked", [False, True])
+def test_any_call_that_fails_leaves_a_whole_file(track, code, lasting, linked):
+    """Every open, read, write, sync, rename … of a write fails once, for each kind of failure."""
+    other = track.with_name("other.mp3")
+    at = 0
+    while True:
+        track.write_bytes(OLD)
+        if linked and not other.exists():
+            os.link(track, other)
+        faults = Faults(track.parent, at, getattr(errno, code), lasting=lasting)
+        torn = False
+        try:
+            with injected(faults):
+                replace_file(track, edit, accept, in_place=linked)
+        except (WriteFailedError, RefusedError) as error:
+            assert error.path == str(track)
+            torn = "nor put back" in error.message
+            content = track.read_bytes()
+            assert (
+                torn
+                or content == (NEW if "written, but" in error.message else OLD)
+                or (content == NEW and linked)
+            ), faults.struck
+        else:
+            assert track.read_bytes() == NEW
+        if torn:
+            assert linked and lasting, "a single failure never tears a file"
+            (backup,) = left_behind(track.parent)
+            assert backup.read_bytes() == OLD
+            backup.unlink()
+        assert not left_behind(track.parent), faults.struck
+        if faults.struck is None:
+            break
+        at += 1
+    assert at > 20
+
+
+def test_a_disk_that_is_really_full(tmp_path):
+    """The limit on file sizes is a failure that the system itself makes."""
+    track = tmp_path / "track.mp3"
+    track.write_bytes(OLD)
+    code = (
+        "import resource, signal, sys\n"
+        "from tagger.errors import WriteFailedError\n"
+        "from tagger.replace_file import replace_file\n"
+        "def edit(copy):\n"
+        "    with open(copy, 'ab') as file: file.write(b'x' * 1_000_000)\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+        "try: replace_file(sys.argv[1], edit, lambda *paths: None)\n"
+        "except WriteFailedError as error: print(error.message)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, track], capture_output=True, text=True, check=True
+    )
+    assert "File too large" in done.stdout
+    assert track.read_bytes() == OLD
+    assert list(tmp_path.iterdir()) == [track]
