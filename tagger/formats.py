@@ -67,8 +67,9 @@ FORMATS = (
 # that `identify` does not know is reported, any other is only counted. `.mp4`, `.asf`, `.mov`
 # are as often films.
 AUDIO_EXTENSIONS = frozenset(
-    ".mp3 .flac .fla .ogg .oga .opus .spx .m4a .m4b .m4p .m4r .wma .wav .wave .aif .aiff .aifc .afc"
-    " .ape .wv .mpc .mp+ .mpp .tta .dsf".split()
+    {".mp3", ".flac", ".fla", ".ogg", ".oga", ".opus", ".spx", ".m4a", ".m4b", ".m4p", ".m4r"}
+    | {".wma", ".wav", ".wave", ".aif", ".aiff", ".aifc", ".ape", ".wv", ".mpc", ".mp+", ".mpp"}
+    | {".tta", ".dsf"}
 )
 
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")

@@ -1,0 +1,193 @@
+"""What tags of every kind have in common: a block of entries, some of them ours.
+
+An entry is kept as the bytes that stand in the file. Only entries with a role (the genre, and what
+gtag says of it) are ever decoded or made anew. Knows no kind of tag and no container.
+"""
+
+from __future__ import annotations
+
+import base64
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO, ClassVar
+
+GENRE = "genre"
+GTAG_GENRE = "GTAG_GENRE"
+GTAG_CONFIDENCE = "GTAG_CONFIDENCE"
+GTAG_MODEL = "GTAG_MODEL"
+GTAG_ROLES = (GTAG_GENRE, GTAG_CONFIDENCE, GTAG_MODEL)
+ROLES = (GENRE, *GTAG_ROLES)
+
+# Where a tag has no true multi-values (ID3v2.3, APEv1, INFO).
+JOINT = "; "
+
+_COPY_BYTES = 1 << 20
+
+
+class BrokenTagError(Exception):
+    """A tag cannot be taken apart: the message says why, callers say for which file."""
+
+
+class CannotKeepError(Exception):
+    """A tag cannot be rewritten without harm to what is not ours: the file is refused."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One field of a tag.
+
+    Attributes
+    ----------
+    raw : bytes
+        All of it, as it stands in the file.
+    role : str or None
+        One of `ROLES`, or None for a field that is none of our business.
+    values : tuple of str
+        Decoded, for a field with a role.
+    """
+
+    raw: bytes
+    role: str | None = None
+    values: tuple[str, ...] = ()
+
+
+class Block(ABC):
+    """A tag in a file, or the place where one would be.
+
+    Attributes
+    ----------
+    name : str
+        Of the kind of tag, for people.
+    exists : bool
+        Whether the file has it.
+    entries : list of Entry
+        In the order of the file.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, entries: Iterable[Entry] = (), *, exists: bool) -> None:
+        self.entries = list(entries)
+        self.exists = exists
+
+    def values(self, role: str) -> tuple[str, ...]:
+        """All values of a role, each once, blank ones left out."""
+        return distinct(v for e in self.entries if e.role == role for v in e.values)
+
+    def set(self, role: str, values: tuple[str, ...]) -> None:
+        """Replace all entries of a role, at the place of the first of them."""
+        place = next((i for i, e in enumerate(self.entries) if e.role == role), len(self.entries))
+        new = self.make(role, values) if values else []
+        before, after = self.entries[:place], self.entries[place:]
+        self.entries = [*before, *new, *(e for e in after if e.role != role)]
+
+    def foreign(self) -> list[bytes]:
+        """Everything in this tag that a write must leave as it is."""
+        return [e.raw for e in self.entries if e.role is None]
+
+    def prepare(self) -> None:  # noqa: B027 - most kinds have nothing to do
+        """Called before the first `set`: convert a tag that cannot be written as it is.
+
+        Raises
+        ------
+        CannotKeepError
+        """
+
+    @abstractmethod
+    def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
+        """Entries that say `values`, in this tag's own way."""
+
+    @abstractmethod
+    def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
+        """Write the entries to the file that this block was read from, open for update.
+
+        With the `shape` of an earlier state the surroundings (padding, sizes) become as they were
+        then. Positions of other blocks of the file no longer hold afterwards.
+
+        Raises
+        ------
+        CannotKeepError
+        """
+
+    @abstractmethod
+    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
+        """Take the whole tag away; `shape` is of the time before there was one."""
+
+    def shape(self) -> dict[str, Any]:
+        """What a restored tag needs besides its entries: plain values, ready for JSON."""
+        return {}
+
+
+def distinct(values: Iterable[str]) -> tuple[str, ...]:
+    """Each value that is not blank once, in order, without blanks around it."""
+    return tuple(dict.fromkeys(v for v in map(str.strip, values) if v))
+
+
+def split_joint(values: Iterable[str]) -> Iterator[str]:
+    """Values of a tag without true multi-values, one by one."""
+    for value in values:
+        yield from value.split(JOINT)
+
+
+def role_of(name: str, *, genre: str) -> str | None:
+    """The role of the field with this name, where the genre stands in the field `genre`."""
+    folded = name.upper()
+    if folded == genre.upper():
+        return GENRE
+    return folded if folded in GTAG_ROLES else None
+
+
+def to_text(data: bytes) -> str:
+    """Bytes for JSON."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def from_text(text: str) -> bytes:
+    """What `to_text` was given."""
+    return base64.b64decode(text, validate=True)
+
+
+def read_exactly(file: BinaryIO, start: int, size: int) -> bytes:
+    """Bytes of a file; raises BrokenTagError where it has fewer."""
+    file.seek(start)
+    data = file.read(size)
+    if len(data) != size:
+        raise BrokenTagError("it ends in the middle of its tag")
+    return data
+
+
+def replace_range(file: BinaryIO, start: int, size: int, data: bytes) -> None:
+    """Put `data` in the place of `size` bytes at `start`; what follows moves along."""
+    end = file.seek(0, 2)
+    old_tail, new_tail = start + size, start + len(data)
+    shift = new_tail - old_tail
+    if shift > 0:  # from the back, so that nothing is overwritten before it is read
+        position = end
+        while position > old_tail:
+            length = min(_COPY_BYTES, position - old_tail)
+            position -= length
+            file.seek(position)
+            moved = file.read(length)
+            file.seek(position + shift)
+            file.write(moved)
+    elif shift < 0:
+        for position in range(old_tail, end, _COPY_BYTES):
+            file.seek(position)
+            moved = file.read(min(_COPY_BYTES, end - position))
+            file.seek(position + shift)
+            file.write(moved)
+        file.truncate(end + shift)
+    file.seek(start)
+    file.write(data)
+
+
+def read_ranges(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+    """The bytes from `start` to `end`, in pieces."""
+    file.seek(start)
+    while start < end:
+        piece = file.read(min(_COPY_BYTES, end - start))
+        if not piece:
+            return
+        yield piece
+        start += len(piece)

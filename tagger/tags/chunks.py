@@ -1,0 +1,186 @@
+"""Chunks: where WAV and AIFF keep an ID3 tag, a WAV its INFO list, and a DSF its tag.
+
+Knows how chunks lie in a file and how its sizes follow, not what an ID3 tag says.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from tagger.tags.blocks import (
+    GENRE,
+    JOINT,
+    Block,
+    BrokenTagError,
+    CannotKeepError,
+    Entry,
+    read_exactly,
+    read_ranges,
+    replace_range,
+    split_joint,
+)
+from tagger.tags.id3 import RangeSlot
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk: its four letters, where it starts (they do), and how long its data is."""
+
+    kind: bytes
+    start: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """Behind its data and the byte that makes them even."""
+        return self.start + 8 + self.size + self.size % 2
+
+
+class Chunks:
+    """The chunks of a WAV (little-endian) or AIFF (big-endian) file that begins at `start`."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self.start = start
+        head = read_exactly(file, start, 12)
+        self.is_wav = head[:4] != b"FORM"
+        self._number = struct.Struct("<I" if self.is_wav else ">I")
+        self._length = file.seek(0, 2)
+        # As the file says; behind it may stand what is none of the form's.
+        self.end = start + 8 + int(self._number.unpack(head[4:8])[0])
+        self.chunks: list[Chunk] = []
+        self.sound = head[:4] in (b"RIFF", b"FORM") and self.end <= self._length + 1
+        position = start + 12
+        while position + 8 <= min(self.end, self._length):
+            file.seek(position)
+            kind, size = struct.unpack("4s4s", file.read(8))
+            chunk = Chunk(kind, position, int(self._number.unpack(size)[0]))
+            self.chunks.append(chunk)
+            # The last even byte is often forgotten.
+            if chunk.end > min(self.end, self._length) + 1:
+                self.sound = False
+            position = chunk.end
+        self.end = min(self.end, self._length)
+
+    def find(self, kind: bytes) -> list[Chunk]:
+        """Chunks of a kind, which counts in either case."""
+        return [c for c in self.chunks if c.kind.upper() == kind]
+
+    def put(self, file: BinaryIO, chunk: Chunk | None, data: bytes, kind: bytes) -> None:
+        """Replace a chunk's data, add a chunk at the end, or (without data) take one away."""
+        if not self.sound:
+            raise CannotKeepError("its chunks are not as long as they claim")
+        new = b""
+        if data:
+            letters = kind if chunk is None else chunk.kind
+            new = letters + self._number.pack(len(data)) + data + bytes(len(data) % 2)
+        if chunk is not None:
+            start, old = chunk.start, min(chunk.end, self.end) - chunk.start
+        else:
+            start, old = self.end, 0
+            new = bytes(self.end % 2 ^ self.start % 2) + new  # an even byte that was forgotten
+        size = self.end - self.start - 8 + len(new) - old
+        if size >= 1 << 32:
+            raise CannotKeepError("it would grow beyond 4 GiB, which its kind does not allow")
+        replace_range(file, start, old, new)
+        file.seek(self.start + 4)
+        file.write(self._number.pack(size))
+
+    def content(self, file: BinaryIO) -> Iterator[bytes]:
+        """All chunks but tags, and what stands before and behind the form."""
+        yield from read_ranges(file, 0, self.start)
+        for chunk in self.chunks:
+            file.seek(chunk.start + 8)
+            is_info = chunk.kind == b"LIST" and file.read(4) == b"INFO"
+            if chunk.kind.upper() != b"ID3 " and not (is_info and self.is_wav):
+                yield chunk.kind + struct.pack("<I", chunk.size)
+                end = min(chunk.start + 8 + chunk.size, self._length)
+                yield from read_ranges(file, chunk.start + 8, end)
+        yield from read_ranges(file, self.end, self._length)
+
+
+class ChunkSlot:
+    """An ID3 tag's place in a WAV or AIFF file: a chunk, or the end."""
+
+    room = 0
+
+    def __init__(self, chunks: Chunks, chunk: Chunk | None) -> None:
+        self._chunks, self._chunk = chunks, chunk
+
+    def put(self, file: BinaryIO, data: bytes) -> None:
+        kind = b"id3 " if self._chunks.is_wav else b"ID3 "
+        self._chunks.put(file, self._chunk, data, kind)
+
+
+class DsfSlot(RangeSlot):
+    """An ID3 tag's place in a DSF file: the end, with a pointer in the header."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        head = read_exactly(file, 0, 28)
+        _, self._claimed, pointer = struct.unpack("<3Q", head[4:28])
+        self._length = file.seek(0, 2)
+        self._sound = pointer == 0 or 28 <= pointer < self._length
+        start = pointer if pointer and self._sound else self._length
+        super().__init__(start, self._length - start, room=0)
+
+    def put(self, file: BinaryIO, data: bytes) -> None:
+        if not self._sound:
+            raise CannotKeepError("its header points to a tag behind its end")
+        super().put(file, data)
+        claimed = self._claimed + len(data) - self.size
+        file.seek(12)
+        file.write(struct.pack("<2Q", max(0, claimed), self.start if data else 0))
+
+    def content(self, file: BinaryIO) -> Iterator[bytes]:
+        """All but the tag and what the header says of it."""
+        yield from read_ranges(file, 0, 12)
+        yield from read_ranges(file, 28, self.start)
+
+
+class Info(Block):
+    """A WAV's INFO list, in the `LIST` chunk given."""
+
+    name = "INFO"
+
+    def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Chunk) -> None:
+        super().__init__(exists=True)
+        self._chunks, self._chunk = chunks, chunk
+        data = read_exactly(file, chunk.start + 8, chunk.size)
+        position, self._rest = 4, b""
+        while position + 8 <= len(data):
+            size = struct.unpack("<I", data[position + 4 : position + 8])[0]
+            end = position + 8 + size
+            if end > len(data):
+                raise BrokenTagError("its INFO list is damaged")
+            raw = data[position : end + size % 2]
+            role = GENRE if raw[:4] == b"IGNR" else None
+            self.entries.append(Entry(raw, role, _info_values(raw) if role else ()))
+            position += len(raw)
+        self._rest = data[position:]
+
+    def foreign(self) -> list[bytes]:
+        return [*super().foreign(), self._rest]
+
+    def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
+        if role != GENRE:
+            return []
+        text = JOINT.join(values).encode() + b"\0"
+        raw = b"IGNR" + struct.pack("<I", len(text)) + text + bytes(len(text) % 2)
+        return [Entry(raw, role, values)]
+
+    def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
+        items = b"".join(e.raw + bytes(len(e.raw) % 2) for e in self.entries)
+        self._chunks.put(file, self._chunk, b"INFO" + items + self._rest, b"LIST")
+
+    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
+        raise CannotKeepError("gtag never adds an INFO list, so it takes none away")
+
+
+def _info_values(raw: bytes) -> tuple[str, ...]:
+    text = raw[8 : 8 + struct.unpack("<I", raw[4:8])[0]].split(b"\0")[0]
+    try:
+        return tuple(split_joint([text.decode("utf-8")]))
+    except UnicodeDecodeError:
+        return tuple(split_joint([text.decode("cp1252", "replace")]))

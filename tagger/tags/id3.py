@@ -1,0 +1,314 @@
+"""ID3v2 tags, frame by frame as raw bytes, and the genre byte of ID3v1.
+
+A 2.3 tag stays 2.3 and a 2.4 tag 2.4, with every other frame's bytes as they are; a 2.2 tag becomes
+2.3, by mutagen's translation. Unsynchronisation stays; an extended header, whose check sum would no
+longer hold, goes. Knows not where in a file the tag stands: a `Slot` does.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from collections.abc import Mapping
+from typing import Any, BinaryIO, Protocol
+
+from tagger.tags.blocks import (
+    GENRE,
+    GTAG_ROLES,
+    JOINT,
+    Block,
+    BrokenTagError,
+    CannotKeepError,
+    Entry,
+    from_text,
+    read_exactly,
+    replace_range,
+    split_joint,
+    to_text,
+)
+
+_FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]")
+_FRAME_ID_22 = re.compile(rb"[A-Z][A-Z0-9]{2}")
+_UNSYNC, _EXTENDED, _EXPERIMENTAL, _FOOTER = 0x80, 0x40, 0x20, 0x10
+_ROOM = 1024  # free bytes in a tag that had to grow, so that the next change moves no sound
+
+
+class Slot(Protocol):
+    """Where in a file a tag stands or would stand."""
+
+    room: int  # free bytes to leave in a tag that grows
+
+    def put(self, file: BinaryIO, data: bytes) -> None:
+        """Write `data` in the place of what is there; nothing takes the tag away."""
+
+
+class RangeSlot:
+    """A plain stretch of the file."""
+
+    def __init__(self, start: int, size: int, room: int = _ROOM) -> None:
+        self.start, self.size, self.room = start, size, room
+
+    def put(self, file: BinaryIO, data: bytes) -> None:
+        replace_range(file, self.start, self.size, data)
+
+
+class Id3v2(Block):
+    """An ID3v2 tag. `data` is all of it, header and padding included; empty where none is."""
+
+    name = "ID3v2"
+
+    def __init__(self, slot: Slot, data: bytes = b"") -> None:
+        super().__init__(exists=bool(data))
+        self._slot, self._data = slot, data
+        self.version, self._revision, self._flags = 4, 0, 0
+        self._extended, self._tail, self._plain_sizes, self._unsynced = b"", b"", False, False
+        if data:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        self.version, self._revision, self._flags = data[3], data[4], data[5]
+        if data[:3] != b"ID3" or self.version not in (2, 3, 4):
+            raise BrokenTagError(f"its ID3 tag is of the unknown version 2.{self.version}")
+        if self.version == 2 and self._flags & _EXTENDED:
+            raise BrokenTagError("its ID3v2.2 tag is compressed in an unknown way")
+        footer = 10 if self.version == 4 and self._flags & _FOOTER else 0
+        body = data[10 : len(data) - footer]
+        if self.version < 4 and self._flags & _UNSYNC:
+            self._unsynced = _is_unsynced(body)
+            if self._unsynced:
+                body = body.replace(b"\xff\x00", b"\xff")
+        if self.version > 2 and self._flags & _EXTENDED and not _FRAME_ID.match(body):
+            if len(body) < 4:
+                raise BrokenTagError("its ID3 tag ends in its extended header")
+            size = _synchsafe(body[:4]) if self.version == 4 else 4 + int.from_bytes(body[:4])
+            if size is None or not 4 <= size <= len(body):
+                raise BrokenTagError("its ID3 tag has an extended header of impossible size")
+            self._extended, body = body[:size], body[size:]
+        frames, end = _walk(body, self.version, plain=False)
+        if self.version == 4 and body[end:].strip(b"\0"):
+            # iTunes once wrote plain sizes into 2.4 tags.
+            plain, plain_end = _walk(body, self.version, plain=True)
+            if not body[plain_end:].strip(b"\0"):
+                frames, end, self._plain_sizes = plain, plain_end, True
+        # Bytes that are no frames (often a frame cut short) stay where they are: at the end.
+        self._tail = body[end:] if body[end:].strip(b"\0") else b""
+        self.entries = [self._entry(raw) for raw in frames]
+
+    def _entry(self, raw: bytes) -> Entry:
+        kind = raw[:3] if self.version == 2 else raw[:4].rstrip(b"\0 ")
+        if kind in (b"TCON", b"TCO"):
+            frame = self._decode(raw, "TCON")
+            if frame is not None:
+                # An old reference to "no genre" (255) says nothing.
+                said = [g for t in frame.text for g in _genres(frame, t) if t not in _NO_GENRE]
+                return Entry(raw, GENRE, self._values(said))
+        elif kind in (b"TXXX", b"TXX"):
+            frame = self._decode(raw, "TXXX")
+            if frame is not None and frame.desc.upper() in GTAG_ROLES:
+                return Entry(raw, frame.desc.upper(), self._values(frame.text))
+        return Entry(raw)
+
+    def _values(self, texts: list[str]) -> tuple[str, ...]:
+        return tuple(texts if self.version == 4 else split_joint(texts))
+
+    def _decode(self, raw: bytes, kind: str) -> Any:
+        """The mutagen frame, alone in a tag of its own; None where mutagen can't."""
+        from mutagen.id3 import ID3
+
+        flags = self._flags & _UNSYNC if self.version == 4 else 0
+        header = b"ID3" + bytes((self.version, 0, flags)) + _to_synchsafe(len(raw))
+        try:
+            tag = ID3(io.BytesIO(header + raw), translate=False, load_v1=False)
+            return next((f for f in tag.values() if f.FrameID == kind), None)
+        except Exception:  # hostile bytes: then the frame is not one that we understand
+            return None
+
+    def foreign(self) -> list[bytes]:
+        if self.version == 2:
+            return self._as_23().foreign()
+        return [*super().foreign(), self._tail]
+
+    def prepare(self) -> None:
+        if self.version == 2:
+            converted = self._as_23()
+            self.version, self._revision, self._flags = 3, 0, 0
+            self._tail, self._unsynced = b"", False
+            self.entries = converted.entries
+
+    def _as_23(self) -> Id3v2:
+        from mutagen.id3 import ID3
+
+        try:
+            tag = ID3(io.BytesIO(self._data), v2_version=3, load_v1=False)
+            filled = sum(len(e.raw) > 6 for e in self.entries)
+            complete = not (tag.unknown_frames or self._tail) and len(tag) >= filled
+            buffer = io.BytesIO()
+            tag.save(buffer, v1=0, v2_version=3, v23_sep=None, padding=lambda info: 0)
+        except Exception as error:
+            raise CannotKeepError("its old ID3v2.2 tag cannot be translated to 2.3") from error
+        if not complete:
+            raise CannotKeepError("its old ID3v2.2 tag holds frames that 2.3 does not know")
+        return Id3v2(self._slot, buffer.getvalue())
+
+    def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
+        if role == GENRE:
+            kind, head = b"TCON", ""
+            # A leading parenthesis would read as a reference to a numbered genre.
+            texts = tuple("(" + v if v.startswith("(") else v for v in values)
+        else:
+            kind, head, texts = b"TXXX", role + "\0", values
+        text = head + ("\0" if self.version == 4 else JOINT).join(texts)
+        if self.version == 4:
+            body = b"\x03" + text.encode()
+        elif text.isascii() or _is_latin1(text):
+            body = b"\x00" + text.encode("latin-1")
+        else:
+            parts = text.split("\0")
+            body = b"\x01" + b"\0\0".join(b"\xff\xfe" + p.encode("utf-16-le") for p in parts)
+        size = struct.pack(">I", len(body))
+        if self.version == 4 and not self._plain_sizes:
+            size = _to_synchsafe(len(body))
+        return [Entry(kind + size + b"\0\0" + body, role, values)]
+
+    def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
+        if shape is not None and "whole" in shape:
+            self._slot.put(file, from_text(shape["whole"]))
+            return
+        flags, extended, area = self._flags & ~_EXTENDED, b"", len(self._data)
+        if shape is not None:
+            flags, extended, area = shape["flags"], from_text(shape["extended"]), shape["area"]
+            self._revision = shape["revision"]
+        body = extended + b"".join(e.raw for e in self.entries) + self._tail
+        unsynced = self._unsynced and self.version < 4
+        footer = 10 if self.version == 4 and flags & _FOOTER else 0
+
+        def padded(length: int) -> bytes:
+            data = body + bytes(max(0, length))
+            return _unsync(data) if unsynced else data
+
+        padding = area - 10 - len(padded(0))
+        if self._tail or footer:
+            padding = 0
+        elif padding < 0:
+            padding = self._slot.room
+        data = padded(padding)
+        header = bytes((self.version, self._revision, flags)) + _to_synchsafe(len(data))
+        self._slot.put(file, b"ID3" + header + data + (b"3DI" + header if footer else b""))
+
+    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
+        self._slot.put(file, b"")
+
+    def shape(self) -> dict[str, Any]:
+        if self.version == 2:
+            return {"version": 2, "whole": to_text(self._data)}
+        return {
+            "version": self.version,
+            "revision": self._revision,
+            "flags": self._flags,
+            "extended": to_text(self._extended),
+            "area": len(self._data),
+        }
+
+
+class Id3v1(Block):
+    """The 128 bytes at the end of a file: here only the genre's number, the last of them."""
+
+    name = "ID3v1"
+
+    def __init__(self, position: int, data: bytes) -> None:
+        super().__init__([Entry(data[:127])], exists=True)
+        self._position = position
+        names = _names()
+        if data[127] < len(names):
+            self.entries.append(Entry(data[127:], GENRE, (names[data[127]],)))
+        self._none = data[127:] if data[127] >= len(names) else b"\xff"
+
+    def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
+        numbers = {name.casefold(): number for number, name in reversed([*enumerate(_names())])}
+        known = [numbers[v.casefold()] for v in values if v.casefold() in numbers]
+        if role != GENRE or not known:
+            return []
+        return [Entry(bytes(known[:1]), GENRE, (_names()[known[0]],))]
+
+    def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
+        byte = next((e.raw for e in self.entries if e.role == GENRE), None)
+        if byte is None:
+            byte = self._none if shape is None else from_text(shape["none"])
+        file.seek(self._position + 127)
+        file.write(byte)
+
+    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
+        raise CannotKeepError("gtag never adds an ID3v1 tag, so it takes none away")
+
+    def shape(self) -> dict[str, Any]:
+        return {"none": to_text(self._none)}
+
+
+_NO_GENRE = frozenset({"255", "(255)"})
+
+
+def _genres(frame: Any, text: str) -> list[str]:
+    """Genres of one text of a TCON frame: numbers and references as names."""
+    frame.text = [text]
+    return list(frame.genres)
+
+
+def _names() -> list[str]:
+    from mutagen.id3 import TCON
+
+    return list(TCON.GENRES)
+
+
+def _walk(body: bytes, version: int, *, plain: bool) -> tuple[list[bytes], int]:
+    """The whole frames at the start of `body`, and where they end."""
+    head = 6 if version == 2 else 10
+    pattern = _FRAME_ID_22 if version == 2 else _FRAME_ID
+    frames, position = [], 0
+    while position + head <= len(body) and pattern.match(body, position):
+        if version == 2:
+            size: int | None = int.from_bytes(body[position + 3 : position + 6])
+        elif version == 3 or plain:
+            size = int.from_bytes(body[position + 4 : position + 8])
+        else:
+            size = _synchsafe(body[position + 4 : position + 8])
+        if size is None or position + head + size > len(body):
+            break
+        frames.append(body[position : position + head + size])
+        position += head + size
+    return frames, position
+
+
+def _synchsafe(data: bytes) -> int | None:
+    if max(data) > 0x7F:
+        return None
+    a, b, c, d = data
+    return a << 21 | b << 14 | c << 7 | d
+
+
+def _to_synchsafe(number: int) -> bytes:
+    if number >= 1 << 28:
+        raise CannotKeepError("its ID3 tag would grow beyond what ID3 allows")
+    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
+
+
+def _is_unsynced(data: bytes) -> bool:
+    """Whether no false synchronisation stands in it: some writers set the flag and do nothing."""
+    return not re.search(rb"\xff[\xe0-\xff]", data)
+
+
+def _unsync(data: bytes) -> bytes:
+    return re.sub(rb"\xff(?=[\xe0-\xff\x00])|\xff\Z", b"\xff\x00", data)
+
+
+def _is_latin1(text: str) -> bool:
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def read_id3v2(file: BinaryIO, start: int, size: int, slot: Slot | None = None) -> Id3v2:
+    """The tag of `size` bytes at `start`; by default it may grow there."""
+    return Id3v2(slot or RangeSlot(start, size), read_exactly(file, start, size))

@@ -1,0 +1,152 @@
+"""The comment packet of an Ogg stream.
+
+mutagen lays out the header pages anew and renumbers those behind them; the sound's pages keep their
+bytes but for number and check sum. Knows not what is in a comment: see `vorbis.py`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+from tagger.formats import OGG_FLAC, OGG_VORBIS, OPUS, SPEEX, Format
+from tagger.tags.blocks import BrokenTagError, CannotKeepError
+from tagger.tags.vorbis import Comments
+
+# How the first packet begins, and the second: what stands there before the comment.
+_MAGIC = {
+    OGG_VORBIS: (b"\x01vorbis", b"\x03vorbis"),
+    OPUS: (b"OpusHead", b"OpusTags"),
+    OGG_FLAC: (b"\x7fFLAC", b"\x04"),
+    SPEEX: (b"Speex   ", b""),
+}
+
+
+class OggComments(Comments):
+    """The second packet of the first logical stream of the kind."""
+
+    def __init__(self, file: BinaryIO, start: int, format: Format) -> None:
+        from mutagen.ogg import OggPage
+
+        first, self._head = _MAGIC[format]
+        # Behind a Vorbis comment, the codec's set-up shares its pages.
+        self._pages = _comment_pages(file, start, first, 2 if format == OGG_VORBIS else 1)
+        try:
+            packet, *self.following = OggPage.to_packets(self._pages, strict=True)
+        except ValueError as error:
+            raise BrokenTagError("its Ogg header pages are out of order") from error
+        self._is_flac = format == OGG_FLAC
+        if self._is_flac and len(packet) >= 4 and packet[0] & 0x7F == 4:
+            self._head = packet[:4]
+        if not packet.startswith(self._head):
+            raise BrokenTagError("its second packet is no comment")
+        super().__init__(packet[len(self._head) :])
+
+    @property
+    def serial(self) -> int:
+        """Number of the logical stream."""
+        return int(self._pages[0].serial)
+
+    @property
+    def offsets(self) -> frozenset[int]:
+        """Where the pages stand that hold the comment."""
+        return frozenset(page.offset for page in self._pages)
+
+    def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
+        from mutagen.ogg import OggPage
+        from mutagen.ogg import error as OggError
+
+        comment, head = self.rendered(), self._head
+        if self._is_flac:
+            if len(comment) >= 1 << 24:
+                raise CannotKeepError("its Vorbis comment would grow beyond what FLAC allows")
+            head = head[:1] + struct.pack(">I", len(comment))[1:]
+        packets = [head + comment, *self.following]
+        pages = None if shape is None else _laid_out(packets, shape["pages"])
+        if pages is None:
+            pages = OggPage.from_packets(packets, self._pages[0].sequence)
+        try:
+            OggPage.replace(file, self._pages, pages)
+        except (OggError, EOFError, ValueError) as error:
+            raise CannotKeepError("its Ogg pages are damaged further on") from error
+
+    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
+        raise CannotKeepError("an Ogg stream cannot be without its comment")
+
+    def shape(self) -> dict[str, Any]:
+        return {
+            "pages": [[[len(p) for p in q.packets], q.complete, q.position] for q in self._pages]
+        }
+
+
+def _comment_pages(file: BinaryIO, start: int, magic: bytes, packets: int) -> list[Any]:
+    """The pages from the comment's first to the one that ends the last of `packets` packets."""
+    from mutagen.ogg import OggPage
+    from mutagen.ogg import error as OggError
+
+    file.seek(start)
+    serial, pages, ended = None, list[Any](), 0
+    try:
+        while True:
+            page = OggPage(file)
+            if serial is None and page.first and page.packets[:1]:
+                if page.packets[0].startswith(magic):
+                    serial = page.serial
+                    if len(page.packets) > 1:
+                        raise BrokenTagError("its first Ogg page holds more than one packet")
+            elif page.serial == serial:
+                pages.append(page)
+                ended += len(page.packets) - (not page.complete)
+                if ended >= packets and page.complete:
+                    return pages
+    except (OggError, EOFError) as error:
+        raise BrokenTagError("its Ogg header pages are damaged") from error
+
+
+def _laid_out(packets: list[bytes], layout: list[Any]) -> list[Any] | None:
+    """Pages as they once were; None where the packets are not as long as then."""
+    from mutagen.ogg import OggPage
+
+    data = b"".join(packets)
+    if sum(sum(lengths) for lengths, _, _ in layout) != len(data):
+        return None
+    pages, position, continued = [], 0, False
+    for lengths, complete, granule in layout:
+        page = OggPage()
+        page.complete, page.continued, page.position = complete, continued, granule
+        for length in lengths:
+            page.packets.append(data[position : position + length])
+            position += length
+        continued = not complete
+        pages.append(page)
+    return pages
+
+
+def ogg_content(file: BinaryIO, start: int, comments: OggComments) -> Iterator[bytes]:
+    """All that a new comment must leave: other packets of its pages, and every other page.
+
+    A page counts with everything but its check sum; of its number, only the distance from the page
+    before it in the same stream counts.
+    """
+    yield from comments.following
+    end = file.seek(0, 2)
+    position, numbers = start, dict[bytes, int]()
+    skipped = comments.offsets
+    while position < end:
+        file.seek(position)
+        head = file.read(27)
+        if len(head) < 27 or head[:4] != b"OggS":
+            file.seek(position)
+            yield file.read()  # junk behind the last page
+            return
+        lacing = file.read(head[26])
+        serial, number = head[14:18], struct.unpack("<I", head[18:22])[0]
+        size = sum(lacing)
+        if position not in skipped:
+            distance = (number - numbers.get(serial, number)) % (1 << 32)
+            if int.from_bytes(serial, "little") == comments.serial and not position > min(skipped):
+                distance = 0
+            yield head[:18] + struct.pack("<I", distance) + head[26:] + lacing + file.read(size)
+        numbers[serial] = number
+        position += 27 + len(lacing) + size

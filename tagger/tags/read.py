@@ -1,0 +1,98 @@
+"""What a file's tags say of its genre, and who said it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from os import PathLike
+from typing import BinaryIO
+
+from tagger.errors import UnreadableError
+from tagger.formats import Format
+from tagger.tags.blocks import (
+    GENRE,
+    GTAG_CONFIDENCE,
+    GTAG_GENRE,
+    GTAG_MODEL,
+    BrokenTagError,
+    distinct,
+)
+from tagger.tags.containers import Container, open_container
+
+
+@dataclass(frozen=True)
+class TagState:
+    """A file's genres and what gtag wrote beside them.
+
+    Attributes
+    ----------
+    genres : tuple of str
+        The container's own genre field, each genre once; numbered ones by name.
+    hidden : tuple of (str, tuple of str)
+        Other places that name a genre, such as ``("ID3v1", ("Blues",))``.
+    gtag_genre : tuple of str
+        What gtag wrote into the genre field, as it noted then.
+    gtag_confidence : float or None
+        From 0 to 1; None where there is none that makes sense.
+    gtag_model : str or None
+    """
+
+    genres: tuple[str, ...] = ()
+    hidden: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    gtag_genre: tuple[str, ...] = ()
+    gtag_confidence: float | None = None
+    gtag_model: str | None = None
+
+    @property
+    def persons(self) -> tuple[str, ...]:
+        """Every genre, wherever it stands, that a person wrote: all but what gtag noted."""
+        everywhere = (*self.genres, *(genre for _, genres in self.hidden for genre in genres))
+        return distinct(genre for genre in everywhere if genre not in self.gtag_genre)
+
+
+def read_tags(path: str | PathLike[str], format: Format) -> TagState:
+    """Read what a file says of its genre.
+
+    Raises
+    ------
+    UnreadableError
+        The file cannot be read, or its tag is damaged.
+    """
+    try:
+        with open(path, "rb") as file:
+            return state_of(open_or_explain(file, format, path))
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error), path=path) from error
+
+
+def state_of(container: Container) -> TagState:
+    """The same, of an open file."""
+    main = container.main
+    model = main.values(GTAG_MODEL)
+    return TagState(
+        genres=main.values(GENRE),
+        hidden=tuple((b.name, v) for b in container.hidden if (v := b.values(GENRE))),
+        gtag_genre=main.values(GTAG_GENRE),
+        gtag_confidence=_confidence(main.values(GTAG_CONFIDENCE)),
+        gtag_model=model[0] if model else None,
+    )
+
+
+def open_or_explain(file: BinaryIO, format: Format, path: str | PathLike[str]) -> Container:
+    """`open_container`, where a damaged tag is an error that names the file."""
+    try:
+        return open_container(file, format)
+    except BrokenTagError as error:
+        raise UnreadableError(
+            f"its tags cannot be read: {error}",
+            path=path,
+            hint="another tag editor may mend them",
+        ) from error
+
+
+def _confidence(values: tuple[str, ...]) -> float | None:
+    try:
+        number = float(values[0]) if values else math.nan
+    except ValueError:
+        return None
+    return number if 0 <= number <= 1 else None

@@ -1,0 +1,98 @@
+"""What undo needs: the raw old values of our fields in every tag, and how to put them back.
+
+A snapshot is plain data for JSON. Restoring puts the old bytes back where they stood; what was
+not ours is not touched, and a tag that was not there goes.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+from tagger.errors import RefusedError
+from tagger.formats import Format
+from tagger.tags.blocks import (
+    ROLES,
+    Block,
+    BrokenTagError,
+    CannotKeepError,
+    Entry,
+    from_text,
+    to_text,
+)
+from tagger.tags.containers import open_container
+from tagger.tags.read import open_or_explain
+
+
+def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
+    """The raw values of genre and GTAG fields in every tag, and which tags there are.
+
+    Raises
+    ------
+    UnreadableError, OSError
+    """
+    with open(path, "rb") as file:
+        container = open_or_explain(file, format, path)
+        return {"format": format.name, "blocks": [_of_block(b) for b in container.blocks]}
+
+
+def restore(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> None:
+    """Bring a file's fields to what they were when `old` was taken; edits the file itself.
+
+    Raises
+    ------
+    RefusedError
+        The file's tags are not those that the snapshot was taken from.
+    UnreadableError, OSError
+    """
+    try:
+        with open(path, "r+b") as file:
+            # From the last, since what is written moves all that follows it.
+            for i in reversed(range(len(old["blocks"]))):
+                blocks = open_or_explain(file, format, path).blocks
+                if [b.name for b in blocks] != [b["name"] for b in old["blocks"]]:
+                    raise CannotKeepError("it no longer has the tags that it had")
+                _restore_block(file, blocks[i], old["blocks"][i])
+    except (CannotKeepError, BrokenTagError) as error:
+        raise RefusedError(f"not restored: {error}", path=path) from error
+
+
+def same_fields(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> bool:
+    """Whether every genre and GTAG field of a file is, to the byte, as in a snapshot."""
+    with open(path, "rb") as file:
+        blocks = open_container(file, format).blocks
+        now = [_of_block(b) for b in blocks]
+    return [_comparable(b) for b in now] == [_comparable(b) for b in old["blocks"]]
+
+
+def _of_block(block: Block) -> dict[str, Any]:
+    return {
+        "name": block.name,
+        "exists": block.exists,
+        "shape": block.shape(),
+        "fields": [
+            [i, e.role, to_text(e.raw)] for i, e in enumerate(block.entries) if e.role is not None
+        ],
+    }
+
+
+def _comparable(block: dict[str, Any]) -> Any:
+    version = block["shape"].get("version")
+    return block["name"], block["exists"], version, [field[1:] for field in block["fields"]]
+
+
+def _restore_block(file: Any, block: Block, old: dict[str, Any]) -> None:
+    foreign = [e for e in block.entries if e.role is None]
+    if not old["exists"]:
+        block.entries = foreign
+        if block.exists and not foreign:
+            block.remove(file, old["shape"])
+        elif block.exists:  # somebody else has used the tag since
+            block.store(file)
+        return
+    block.entries = foreign
+    for place, role, raw in old["fields"]:
+        if role not in ROLES:
+            raise CannotKeepError("the journal holds fields that are none of gtag's")
+        block.entries.insert(place, Entry(from_text(raw), role))
+    block.store(file, old["shape"])

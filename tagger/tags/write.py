@@ -1,0 +1,161 @@
+"""Writes a genre, how sure gtag is and which model said so: the only writer of tags.
+
+The main tag gets the genre and the GTAG fields. A hidden tag that names a genre (an MP3's APE tag,
+a WAV's INFO list) gets the same genre, so that no player reads another; an ID3v1 tag always does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any, Protocol
+
+from tagger.errors import RefusedError
+from tagger.formats import Format
+from tagger.replace_file import Identity, replace_file
+from tagger.tags.blocks import (
+    GENRE,
+    GTAG_CONFIDENCE,
+    GTAG_GENRE,
+    GTAG_MODEL,
+    Block,
+    BrokenTagError,
+    CannotKeepError,
+    distinct,
+)
+from tagger.tags.id3 import Id3v1
+from tagger.tags.read import open_or_explain
+from tagger.tags.snapshot import snapshot
+from tagger.tags.verify import Fields, check_kept, check_planned
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to stand in a file's tags.
+
+    Attributes
+    ----------
+    genres : tuple of str
+        All of the genre field, a person's genres included where those stay.
+    gtag_genre : tuple of str
+        Those of them that gtag says.
+    confidence : float
+        From 0 to 1.
+    model : str
+        Name and version, as ``cnn-1``.
+    """
+
+    genres: tuple[str, ...]
+    gtag_genre: tuple[str, ...]
+    confidence: float
+    model: str
+
+    def fields(self) -> Fields:
+        """The values of the main tag, by role."""
+        return {
+            GENRE: distinct(self.genres),
+            GTAG_GENRE: distinct(self.gtag_genre),
+            GTAG_CONFIDENCE: (f"{self.confidence:.4f}",),
+            GTAG_MODEL: distinct([self.model]),
+        }
+
+
+class PendingChange(Protocol):
+    """A change on its way into the journal: see `tagger.journal_run`."""
+
+    old: Any
+
+    def before_copy(self, copy: str, backup: str | None) -> None: ...
+
+    def before_swap(self, before: Identity, after: Identity, copy: str) -> None: ...
+
+    def after_swap(self) -> None: ...
+
+
+class JournalHook(Protocol):
+    """Where changes are announced: a run of the journal."""
+
+    def change(
+        self,
+        path: str | PathLike[str],
+        format_name: str,
+        *,
+        new: Any = None,
+        preserve_mtime: bool = False,
+        in_place: bool = False,
+    ) -> PendingChange: ...
+
+
+def write_change(
+    path: str | PathLike[str],
+    format: Format,
+    change: Change,
+    *,
+    journal: JournalHook | None = None,
+    preserve_mtime: bool = False,
+    in_place: bool = False,
+) -> None:
+    """Write a change into a file, by way of a verified copy.
+
+    Raises
+    ------
+    RefusedError
+        The file is better left alone: a fragmented MP4, a damaged header, a hard link, …
+    WriteFailedError
+        It did not work, or did not turn out as planned: the file is as it was.
+    UnreadableError
+        Its tags cannot be read.
+    """
+    planned = change.fields()
+    pending = None
+    if journal is not None:
+        pending = journal.change(
+            path,
+            format.name,
+            new={role: list(values) for role, values in planned.items()},
+            preserve_mtime=preserve_mtime,
+            in_place=in_place,
+        )
+
+    def edit(copy: str) -> None:
+        if pending is not None:
+            pending.old = snapshot(copy, format)
+        apply_change(copy, format, change)
+
+    def verify(original: str, copy: str) -> None:
+        check_kept(original, copy, format)
+        check_planned(original, copy, format, planned)
+
+    replace_file(
+        path,
+        edit,
+        verify,
+        before_copy=pending.before_copy if pending else None,
+        before_swap=pending.before_swap if pending else None,
+        after_swap=pending.after_swap if pending else None,
+        preserve_mtime=preserve_mtime,
+        in_place=in_place,
+    )
+
+
+def apply_change(path: str | PathLike[str], format: Format, change: Change) -> None:
+    """Edit the file itself; nothing is copied or verified. Raises as `write_change` does."""
+    planned = change.fields()
+    try:
+        with open(path, "r+b") as file:
+            count = len(open_or_explain(file, format, path).blocks)
+            # From the last, since what is written moves all that follows it.
+            for i in reversed(range(count)):
+                block = open_or_explain(file, format, path).blocks[i]
+                fields = planned if i == 0 else {GENRE: planned[GENRE]}
+                if i == 0 or _says_a_genre(block):
+                    block.prepare()
+                    for role, values in fields.items():
+                        block.set(role, values)
+                    block.store(file)
+    except (CannotKeepError, BrokenTagError) as error:
+        raise RefusedError(f"not written: {error}", path=path) from error
+
+
+def _says_a_genre(block: Block) -> bool:
+    return isinstance(block, Id3v1) or any(e.role == GENRE for e in block.entries)
