@@ -1,0 +1,55 @@
+"""Ctrl-C that waits for the file at hand: once is heard at its end, twice at once.
+
+It must not know what is being done, nor tell anybody about it.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+
+
+class Interrupts:
+    """Holds back the first Ctrl-C while something is under way.
+
+    Use as a context manager around the whole work, and `held` around what must not be torn apart.
+    Outside `held`, and at the second time, Ctrl-C raises KeyboardInterrupt as ever.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._is_held = False
+        self._before: signal._HANDLER = None
+
+    def __enter__(self) -> Interrupts:
+        # Python lets only the main thread handle signals; elsewhere nothing is held back.
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+        if self.count:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
+        self.count += 1
+        if not self._is_held or self.count > 1:
+            raise KeyboardInterrupt

@@ -1,0 +1,126 @@
+import numpy as np
+import pytest
+
+from tagger.decide import Policy, Status, decide
+from tagger.models.prediction import Prediction
+from tagger.tags.read import TagState
+from tagger.tags.write import Change
+
+MODEL = "cnn-1"
+
+
+def heard(genre="Rock", confidence=0.8):
+    return Prediction(
+        labels=(genre, "Polka"), probabilities=np.array([confidence, 1 - confidence]), model=MODEL
+    )
+
+
+def tagged(*genres, ours=(), model=None, hidden=()):
+    return TagState(
+        genres=genres,
+        hidden=hidden,
+        gtag_genre=ours,
+        gtag_confidence=0.5 if ours else None,
+        gtag_model=model,
+    )
+
+
+def decided(tags, existing="keep", min_confidence=0.5, prediction=None):
+    return decide(prediction or heard(), tags, Policy(min_confidence, existing))
+
+
+def test_a_file_without_genre_gets_one():
+    decision = decided(tagged())
+    assert decision.status is Status.WOULD_WRITE
+    assert decision.change == Change(("Rock",), ("Rock",), 0.8, MODEL)
+    assert decision.reason == "had no genre"
+
+
+@pytest.mark.parametrize(
+    ("existing", "status", "genres"),
+    [
+        ("keep", Status.KEPT, None),
+        ("replace", Status.WOULD_WRITE, ("Rock",)),
+        ("append", Status.WOULD_WRITE, ("Jazz", "Soul", "Rock")),
+    ],
+)
+def test_what_happens_to_a_persons_genre(existing, status, genres):
+    decision = decided(tagged("Jazz", "Soul"), existing)
+    assert decision.status is status
+    assert (decision.change and decision.change.genres) == genres
+    assert "Jazz; Soul" in decision.reason
+
+
+def test_a_genre_in_a_hidden_place_is_a_persons():
+    tags = tagged(hidden=(("APEv2", ("Jazz",)),))
+    assert decided(tags).status is Status.KEPT
+    change = decided(tags, "append").change
+    assert change is not None and change.genres == ("Jazz", "Rock")
+
+
+def test_a_person_who_agrees_stays_the_author():
+    assert decided(tagged("Rock")).status is Status.KEPT
+    assert decided(tagged("rock"), "append").status is Status.KEPT
+
+
+def test_gtags_own_genre_makes_way_for_a_new_one():
+    decision = decided(tagged("Jazz", ours=("Jazz",), model=MODEL))
+    assert decision.status is Status.WOULD_WRITE
+    assert decision.change is not None and decision.change.genres == ("Rock",)
+    assert decision.reason == "cnn-1 said Jazz"
+
+
+def test_an_edited_genre_is_a_persons_again():
+    assert decided(tagged("Soul", ours=("Jazz",), model=MODEL)).status is Status.KEPT
+
+
+@pytest.mark.parametrize("existing", ["keep", "replace", "append"])
+def test_the_same_genre_of_the_same_model_is_unchanged_whatever_the_confidence(existing):
+    tags = tagged("Rock", ours=("Rock",), model=MODEL)
+    assert decided(tags, existing, prediction=heard(confidence=0.9)).status is Status.UNCHANGED
+
+
+def test_a_hidden_genre_is_replaced_beside_gtags_own():
+    tags = tagged("Rock", ours=("Rock",), model=MODEL, hidden=(("APEv2", ("Jazz",)),))
+    assert decided(tags, "replace").status is Status.WOULD_WRITE
+
+
+def test_an_appended_genre_is_unchanged_the_second_time():
+    tags = tagged("Jazz", "Rock", ours=("Rock",), model=MODEL)
+    assert decided(tags, "append").status is Status.UNCHANGED
+
+
+def test_another_model_signs_with_its_own_name():
+    decision = decided(tagged("Rock", ours=("Rock",), model="cnn-0"))
+    assert decision.change is not None and decision.change.model == MODEL
+
+
+def test_a_deleted_genre_is_written_again():
+    assert decided(tagged(ours=("Rock",), model=MODEL)).reason == "had no genre"
+
+
+@pytest.mark.parametrize("existing", ["keep", "replace", "append"])
+@pytest.mark.parametrize("tags", [tagged(), tagged("Jazz", ours=("Jazz",), model=MODEL)])
+def test_below_the_threshold_nothing_is_written(existing, tags):
+    decision = decided(tags, existing, prediction=heard(confidence=0.6), min_confidence=0.7)
+    assert decision.status is Status.UNSURE
+    assert decision.change is None
+    assert decision.reason == "Rock 0.60 or Polka 0.40; 0.70 is asked for"
+
+
+def test_the_threshold_itself_is_enough():
+    prediction = heard(confidence=0.75)
+    assert decided(tagged(), prediction=prediction, min_confidence=0.75).change is not None
+
+
+def test_a_kept_genre_does_not_depend_on_how_sure_the_model_is():
+    prediction = heard(confidence=0.6)
+    assert decided(tagged("Jazz"), prediction=prediction, min_confidence=0.9).status is Status.KEPT
+
+
+@pytest.mark.parametrize("existing", ["keep", "replace", "append"])
+@pytest.mark.parametrize("tags", [tagged(), tagged("Jazz")])
+def test_silence_is_never_written(existing, tags):
+    decision = decide(None, tags, Policy(0.0, existing))
+    assert decision.status is Status.UNSURE
+    assert decision.change is None
