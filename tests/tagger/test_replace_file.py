@@ -454,3 +454,27 @@ def test_a_disk_that_is_really_full(tmp_path):
     assert "File too large" in done.stdout
     assert track.read_bytes() == OLD
     assert list(tmp_path.iterdir()) == [track]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_the_disk_has_the_copy_before_the_intent_and_the_name_after_the_swap(track, linked):
+    if linked:
+        os.link(track, track.with_name("other.mp3"))
+    watched = Faults(track.parent, -1, 0)
+    with injected(watched):
+        replace_file(
+            track,
+            edit,
+            accept,
+            before_swap=lambda *identities: watched.calls.append("intent"),
+            after_swap=lambda: watched.calls.append("done"),
+            in_place=linked,
+        )
+    calls = [name for name in watched.calls if name in ("fsync", "replace", "write")]
+    copy, intent = ["write", "fsync"], watched.calls.index("intent")
+    assert [name for name in watched.calls[:intent] if name in calls] == copy
+    after = [name for name in watched.calls[intent:] if name in (*calls, "done")]
+    backup_and_folder = ["fsync", "fsync"]
+    assert after == (
+        [*backup_and_folder, "write", "fsync", "done"] if linked else ["replace", "fsync", "done"]
+    )
