@@ -76,7 +76,7 @@ def plan_undo(
     Returns
     -------
     steps : list of Step
-        What can be taken back, in the order in which it has to be.
+        What can be taken back.
     obstacles : list of Undone
         What cannot, and why.
 
@@ -91,8 +91,7 @@ def plan_undo(
     steps: list[Step] = []
     strays: list[tuple[ChangeRecord, Undone]] = []
     elsewhere: list[ChangeRecord] = []
-    # Backwards, for a file that the run changed twice.
-    for change in reversed(journal.changes(run)):
+    for change in journal.changes(run):
         if change.undone or not (change.settled or _was_carried_out(change)):
             continue
         if wanted and not any(_lies_in(change.path, place) for place in wanted):
