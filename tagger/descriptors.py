@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from tagger.audio import SAMPLE_RATE, Excerpt
-from tagger.spectrogram import HOP, N_FFT, TOP_DB, mel_filters, pad_edges, power_spectrogram
+from tagger.spectrogram import N_FFT, TOP_DB, mel_filters, pad_edges, power_spectrogram
 
 TABLE_HOP = 512  # samples: hop of the field's feature tables (features_30s.csv)
 
