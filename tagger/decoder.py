@@ -1,0 +1,249 @@
+"""One open sound file, decoded from any place on: float32, mono, 22,050 Hz.
+
+ffmpeg's libraries (PyAV) decode and resample, in one thread: workers run side by side. Nothing
+but the file itself is ever opened, whatever it says, and what one call decodes is bounded,
+whatever it claims. It must not know which places are wanted, and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from tagger.errors import UnreadableError
+
+SAMPLE_RATE = 22050  # Hz
+
+# Codecs need packets before the wanted ones (an MP3 frame may lean on nine earlier ones, Opus
+# wants 80 ms), a resampler needs half its filter.
+_PREROLL_S = 0.25
+_RESAMPLER_S = 64 / SAMPLE_RATE
+_BLOCK = 1 << 15  # samples resampled at once: small enough for the cache and for any file
+_MAX_DECODED_S = 120.0  # by one call
+_MAX_PACKETS = 1_000_000  # read by one call: 7 h of MP3
+_MAX_BAD_PACKETS = 500  # in one file
+_MAX_FRAME = 1 << 22  # samples: no codec needs as many
+_LOUDEST = 1e5  # float files may exceed full scale, some by the factor 32,768
+
+# No more than these may look at a file: others (hls, concat, dash, sdp) open what it names.
+_DEMUXERS = "mp3,flac,ogg,mov,asf,wav,w64,aiff,ape,wv,mpc,mpc8,tta,dsf,aac"
+_OPTIONS = {
+    "format_whitelist": _DEMUXERS,
+    "protocol_whitelist": "file",
+    # MP3 without a seek table: jump by proportion instead of reading all packets up to there.
+    "fflags": "+fastseek",
+    # Enough to know every codec by; ffmpeg's 5 MB cost 20 ms for a WAV.
+    "probesize": str(1 << 17),
+}
+# What PyAV raises for broken files besides its own errors, which are OSErrors and ValueErrors.
+DECODER_ERRORS = (av.FFmpegError, OSError, ValueError, OverflowError, MemoryError)
+
+Samples = NDArray[np.float32]
+
+
+class Source:
+    """The sound of one open file.
+
+    Attributes
+    ----------
+    claimed_s : float or None
+        Length by the header.
+    end_s : float or None
+        Where the sound was found to end, once a `read` has come there.
+    bad_packets : int
+        That could not be decoded.
+    """
+
+    def __init__(self, path: str) -> None:
+        # With "file:", no name is taken for an address or a list ("http:…", "concat:…").
+        self._container: Any = av.open(
+            "file:" + path, options=_OPTIONS, metadata_errors="ignore", mode="r"
+        )
+        try:
+            self._stream = self._container.streams.best("audio")
+            if self._stream is None:
+                raise UnreadableError("has no sound in it", path=path)
+            self._codec = self._stream.codec_context
+            self._codec.thread_count = 1
+            self._codec.options = {"max_samples": str(_MAX_FRAME)}
+        except BaseException:
+            self._container.close()
+            raise
+        self._time_base = float(self._stream.time_base)
+        self._origin = self._stream.start_time or 0
+        self.claimed_s = self._claimed_s()
+        self.end_s: float | None = None
+        self.bad_packets = 0
+        self._packets = self._container.demux(self._stream)
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def _claimed_s(self) -> float | None:
+        if self._stream.duration is not None:
+            seconds = self._stream.duration * self._time_base
+        elif self._container.duration is not None:
+            seconds = self._container.duration / av.time_base
+        else:
+            return None
+        return seconds if 0 < seconds < 1e7 else None
+
+    def seek(self, seconds: float) -> bool:
+        """Go to a little before; whether the container can."""
+        target = round(max(0.0, seconds - _PREROLL_S) / self._time_base) + self._origin
+        try:
+            self._container.seek(target, stream=self._stream, backward=True)
+        except DECODER_ERRORS:
+            return False
+        self._packets = self._container.demux(self._stream)
+        return True
+
+    def count_s(self) -> float | None:
+        """The length that the packets add up to, none of them decoded."""
+        end = None
+        for _, packet in zip(range(_MAX_PACKETS), self._good_packets(), strict=False):
+            if packet.pts is not None:
+                end = max(end or 0, packet.pts + (packet.duration or 0) - self._origin)
+        return None if end is None else end * self._time_base
+
+    def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
+        """Decode forwards from where the file stands.
+
+        Returns
+        -------
+        float
+            Where the samples start: `begin_s`, or later where there is nothing so early.
+        float32 [<= n]
+            Fewer than n where the sound ends.
+        """
+        mono = _Mono()
+        wanted_s = max(0.0, begin_s - _RESAMPLER_S)
+        first_s = position_s = 0.0  # of the first sample kept; of the next frame
+        decoded_s = 0.0
+        surplus = 0  # resampled samples before begin_s
+        for frame in self._frames(wanted_s):
+            frame_s = frame.samples / frame.sample_rate
+            decoded_s += frame_s
+            if not mono.started:
+                if frame.pts is not None:
+                    position_s = (frame.pts - self._origin) * self._time_base
+                skip = max(0, round((wanted_s - position_s) * frame.sample_rate))
+                position_s += frame_s
+                if skip < frame.samples:
+                    first_s = position_s - frame_s + skip / frame.sample_rate
+                    surplus = max(0, round((begin_s - first_s) * SAMPLE_RATE))
+                    mono.add(frame, skip)
+            else:
+                mono.add(frame)
+            if mono.count >= n + surplus or decoded_s > _MAX_DECODED_S:
+                break
+        else:
+            mono.finish()
+            if mono.started:
+                self.end_s = first_s + mono.count / SAMPLE_RATE
+        return first_s + surplus / SAMPLE_RATE, mono.samples()[surplus : surplus + n]
+
+    def _frames(self, from_s: float) -> Iterator[Any]:
+        """Frames that hold `from_s` and later ones, and a few before them."""
+        earliest = (from_s - _PREROLL_S) / self._time_base + self._origin
+        for _, packet in zip(range(_MAX_PACKETS), self._good_packets(), strict=False):
+            if packet.pts is not None and packet.pts + (packet.duration or 0) < earliest:
+                continue
+            try:
+                yield from packet.decode()
+            except DECODER_ERRORS:
+                self.bad_packets += 1
+                if self.bad_packets > _MAX_BAD_PACKETS:
+                    return
+
+    def _good_packets(self) -> Iterator[Any]:
+        """Packets up to the end, or up to where the container is beyond reading."""
+        try:
+            for packet in self._packets:  # not `yield from`: that would close it with us
+                yield packet  # noqa: UP028
+        except DECODER_ERRORS:
+            self.bad_packets += 1
+
+
+class _Mono:
+    """Frames of any kind in, one stretch of mono at `SAMPLE_RATE` out.
+
+    Frames are gathered into blocks first: a block costs the resampler as much as a frame.
+    """
+
+    def __init__(self) -> None:
+        self.started = False
+        self.count = 0  # samples that came out so far
+        self._out: list[Samples] = []
+        self._kind: tuple[str, int, int] | None = (
+            None  # format, channels, rate of the frames at hand
+        )
+
+    def add(self, frame: Any, skip: int = 0) -> None:
+        """Append a frame, without its first `skip` samples."""
+        kind = (frame.format.name, frame.layout.nb_channels, frame.sample_rate)
+        if kind != self._kind:  # some streams change in the middle
+            self.finish()
+            self._kind = kind
+            self._fifo = av.AudioFifo()
+            self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        self.started = True
+        frame.pts = None
+        self._fifo.write(frame)
+        if skip:
+            self._fifo.read(skip)
+        if self._fifo.samples >= _BLOCK:
+            self._resample(self._fifo.read())
+
+    def finish(self) -> None:
+        """Take what the block and the resampler still hold."""
+        if self._kind is not None:
+            if self._fifo.samples:
+                self._resample(self._fifo.read())
+            if self._kind[2] != SAMPLE_RATE:
+                self._keep(self._resampler.resample(None))
+        self._kind = None
+
+    def samples(self) -> Samples:
+        """All that came out, float32 [count], every value finite."""
+        samples = np.concatenate([np.zeros(0, np.float32), *self._out])
+        np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        return np.clip(samples, -_LOUDEST, _LOUDEST, out=samples)
+
+    def _resample(self, block: Any) -> None:
+        mono = av.AudioFrame.from_ndarray(_mean_of_channels(block)[None], "flt", "mono")
+        mono.sample_rate = block.sample_rate
+        # At the same rate, PyAV's resampler would hand the frame back and then forget to end.
+        self._keep(self._resampler.resample(mono) if block.sample_rate != SAMPLE_RATE else [mono])
+
+    def _keep(self, frames: list[Any]) -> None:
+        for frame in frames:
+            samples = frame.to_ndarray()[0]
+            self._out.append(samples)
+            self.count += len(samples)
+
+
+def _mean_of_channels(frame: Any) -> Samples:
+    """Float32 [n], full scale 1: what `librosa.to_mono` makes of it."""
+    rows = frame.to_ndarray()
+    channels = frame.layout.nb_channels
+    if not frame.format.is_planar:
+        rows = rows.reshape(-1, channels).T
+    mono = rows[0].astype(np.float32)
+    for row in rows[1:]:
+        mono += row
+    if rows.dtype.kind == "u":  # 8-bit, its zero is 128
+        mono -= 128 * channels
+        mono *= 1 / (128 * channels)
+    elif rows.dtype.kind == "i":
+        mono *= 1 / (2.0 ** (8 * rows.dtype.itemsize - 1) * channels)
+    elif channels > 1:
+        mono *= 1 / channels
+    return mono
