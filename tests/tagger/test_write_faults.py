@@ -1,0 +1,211 @@
+"""A whole write and a whole undo, with journal, while the disk fails or the process is killed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tagger.errors import GtagError
+from tagger.formats import Format, identify
+from tagger.journal import Journal
+from tagger.replace_file import TEMPORARY_PREFIX
+from tagger.tags.snapshot import same_fields, snapshot
+from tagger.tags.verify import content_hash
+from tagger.tags.write import Change, write_change
+from tagger.undo import undo_run
+from tests.tagger.faults import Faults, injected
+from tests.tagger.specimens import ENCODED, EVERY_CONTAINER, specimen, tag_as_people_do
+
+JAZZ = Change(("Jazz", "Fusion"), ("Jazz",), 0.91, "cnn-1")
+
+CODES = ["EIO", "ENOSPC", "EDQUOT", "EFBIG", "EACCES"]
+
+
+@pytest.fixture
+def journal(tmp_path):
+    with Journal(tmp_path / "state" / "journal.sqlite") as journal:
+        yield journal
+
+
+def left_behind(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.name.startswith(TEMPORARY_PREFIX)]
+
+
+def strike_at_every_call(
+    path: Path, write: Callable[[], object], code: str, *, lasting: bool = False, every: int = 1
+) -> int:
+    """Let each call of a write fail in turn; returns how many did.
+
+    After each: the old bytes or the finished new ones, an error of gtag's kinds or none, and no
+    temporary file.
+    """
+    old = path.read_bytes()
+    write()
+    new = path.read_bytes()
+    assert old != new
+    at = 0
+    while True:
+        path.write_bytes(old)
+        faults = Faults(path.parent, at, getattr(errno, code), lasting=lasting)
+        failed = False
+        try:
+            with injected(faults):
+                write()
+        except GtagError:
+            failed = True
+        content = path.read_bytes()
+        where = f"{code} at call {at}, {faults.struck}"
+        assert content in (old, new), where
+        assert failed or content == new, where
+        assert not left_behind(path.parent), where
+        if faults.struck is None:
+            assert not failed
+            return -(-at // every)
+        at += every
+
+
+def write_with_journal(path: Path, format: Format, journal: Journal) -> Callable[[], None]:
+    run = journal.start_run("scan", ())
+    return lambda: write_change(path, format, JAZZ, journal=run)
+
+
+@pytest.mark.parametrize("name", EVERY_CONTAINER)
+def test_no_failing_call_harms_a_file(name, request, tmp_path, journal):
+    path, format = specimen(name, request, tmp_path / "music")
+    tag_as_people_do(path, format)
+    write = write_with_journal(path, format, journal)
+    assert strike_at_every_call(path, write, "EIO") > 50
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+@pytest.mark.parametrize("code", CODES)
+def test_nor_does_any_other_kind_of_failure(code, lasting, request, tmp_path, journal):
+    """A sample: every 7th call of an MP3 with three tags."""
+    path, format = specimen(".mp3", request, tmp_path / "music")
+    tag_as_people_do(path, format)
+    write = write_with_journal(path, format, journal)
+    assert strike_at_every_call(path, write, code, lasting=lasting, every=7) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lasting", [False, True])
+@pytest.mark.parametrize("tagged", [False, True])
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("name", EVERY_CONTAINER)
+def test_no_failure_of_any_kind_at_any_call_harms_any_file(
+    name, code, tagged, lasting, request, tmp_path, journal
+):
+    path, format = specimen(name, request, tmp_path / "music")
+    if tagged:
+        tag_as_people_do(path, format)
+    write = write_with_journal(path, format, journal)
+    struck = strike_at_every_call(path, write, code, lasting=lasting)
+    print(f"faults injected: {struck}")
+    assert struck > 40
+
+
+@pytest.mark.parametrize("name", [".mp3", ".flac", ".ogg", ".m4a", ".wma", ".wv"])
+def test_no_failing_call_harms_a_file_that_is_taken_back(name, request, tmp_path, journal):
+    """One container of every family of tags."""
+    path, format = specimen(name, request, tmp_path / "music")
+    tag_as_people_do(path, format)
+    with journal.start_run("scan", ()) as run:
+        write_change(path, format, JAZZ, journal=run)
+    old = path.read_bytes()
+    at = 0
+    while True:
+        path.write_bytes(old)
+        faults = Faults(path.parent, at, errno.EIO)
+        with injected(faults):
+            (outcome,) = undo_run(journal, run.id)
+        where = f"{faults.struck}, call {at}: {outcome.message}"
+        assert not left_behind(path.parent), where
+        if faults.struck is None:
+            assert outcome.status == "restored"
+            break
+        if outcome.status == "restored" or "written, but" in outcome.message:
+            # Forget it, so that the next turn has something to take back again.
+            journal._database.execute("UPDATE changes SET undoes = NULL WHERE undoes IS NOT NULL")
+        else:
+            assert path.read_bytes() == old, where
+        at += 3
+    assert at > 100
+
+
+SCAN = """
+import sys
+from tagger.formats import identify
+from tagger.journal import Journal
+from tagger.tags.write import Change, write_change
+journal_file, genre, in_place, *paths = sys.argv[1:]
+formats = {path: identify(path) for path in paths}
+change = Change((genre,), (genre,), 0.9, "cnn-1")
+with Journal(journal_file) as journal, journal.start_run("scan", sys.argv) as run:
+    print("ready", flush=True)
+    for path in paths:
+        write_change(path, formats[path], change, journal=run, in_place=bool(in_place))
+print("finished", flush=True)
+"""
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("kills", [6, pytest.param(100, marks=pytest.mark.slow)])
+def test_kill_9_at_any_moment_leaves_whole_files_that_undo_knows(
+    kills, linked, request, tmp_path, journal
+):
+    paths, links = [], []
+    for number, suffix in enumerate(ENCODED):
+        path, format = specimen(suffix, request, tmp_path / f"music{number}")
+        if number % 2:
+            tag_as_people_do(path, format)
+        if linked:
+            os.link(path, path.with_name("other name"))
+            links.append(path.with_name("other name"))
+        paths.append(path)
+    formats = {path: identify(path) for path in paths}
+    old = {path: snapshot(path, formats[path]) for path in paths}
+    sound = {path: content_hash(path, formats[path]) for path in paths}
+    took, killed = 0.5, 0
+    for turn in range(kills):
+        scan = subprocess.Popen(
+            [sys.executable, "-c", SCAN, journal.path, f"Genre {turn}", "yes" * linked, *paths],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert scan.stdout is not None
+        assert scan.stdout.readline() == "ready\n"
+        started = time.monotonic()
+        if turn:  # the first one only says how long it takes
+            time.sleep(random.uniform(0, took))
+            scan.send_signal(signal.SIGKILL)
+        killed += "finished" not in scan.stdout.read()
+        took = took if turn else time.monotonic() - started
+        scan.wait()
+        if linked:  # a torn file is mended at the next start
+            journal.recover()
+        for path in paths:
+            assert content_hash(path, formats[path]) == sound[path]
+    assert killed >= kills / 2
+    journal.recover()
+    assert not [name for path in paths for name in left_behind(path.parent)]
+
+    runs = [run for run in journal.runs() if run.in_force]
+    assert len(runs) >= kills / 2
+    for run in runs:
+        outcomes = list(undo_run(journal, run.id))
+        assert not [o for o in outcomes if o.status.is_problem]
+    for path in paths:
+        assert same_fields(path, formats[path], old[path])
+        assert content_hash(path, formats[path]) == sound[path]
+    for path, link in zip(paths, links, strict=False):
+        assert path.samefile(link)
+    print(f"killed: {killed} of {kills}; changes taken back: {sum(r.in_force for r in runs)}")
