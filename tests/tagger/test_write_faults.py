@@ -33,6 +33,8 @@ CODES = ["EIO", "ENOSPC", "EDQUOT", "EFBIG", "EACCES"]
 @pytest.fixture
 def journal(tmp_path):
     with Journal(tmp_path / "state" / "journal.sqlite") as journal:
+        # Thousands of writes here wait for the disk for nothing: no test cuts the power.
+        journal._database.execute("PRAGMA synchronous = OFF")
         yield journal
 
 
@@ -158,7 +160,7 @@ print("finished", flush=True)
 
 
 @pytest.mark.parametrize("linked", [False, True])
-@pytest.mark.parametrize("kills", [6, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.slow)])
 def test_kill_9_at_any_moment_leaves_whole_files_that_undo_knows(
     kills, linked, request, tmp_path, journal
 ):
