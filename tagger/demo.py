@@ -146,6 +146,8 @@ def encode(
             options={"flags": "+bitexact", "strict": "experimental", **(codec_options or {})},
         )
         stream.bit_rate = bit_rate
+        if stream.format.bytes == 1:  # the default of WavPack's and TTA's encoders
+            stream.format = stream.format.name.replace("u8", "s16")
         for start in range(0, rows.shape[1], _BLOCK):
             block = np.ascontiguousarray(rows[:, start : start + _BLOCK], dtype=np.float32)
             frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
