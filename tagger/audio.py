@@ -95,25 +95,28 @@ def read_excerpts(path: str | PathLike[str]) -> Sound:
 
 def _read(path: str) -> Sound:
     with Source(path) as source:
-        sound = _by_seeking(source)
-    if sound is not None:
-        return sound
-    with Source(path) as source:
-        _, samples = source.read(0.0, _WHOLE + SAMPLE_RATE)
-        if len(samples) == 0 and (source.bad_packets or (source.claimed_s or 0.0) >= MIN_SOUND_S):
-            raise UnreadableError("no sound in it can be decoded", path=path, hint=_HINT)
-        whole = Sound((Excerpt(samples, 0.0),), source.end_s)
-    if whole.duration_s is not None:
-        return whole
-    # Longer than that, and not to be found by seeking.
-    with Source(path) as source:
-        duration_s = source.count_s()
-    if duration_s is None or duration_s < WHOLE_BELOW_S:
-        return whole
-    with Source(path) as source:
-        excerpts = [_excerpt(source, start_s) for start_s in _starts(duration_s)]
-    found = tuple(excerpt for excerpt in excerpts if excerpt is not None)
-    return Sound(found, duration_s) if found else whole
+        if source.claimed_s is not None and source.claimed_s < WHOLE_BELOW_S:
+            sound = _whole(source, path)
+        else:
+            sound = _by_seeking(source)
+    if sound is None:
+        with Source(path) as source:
+            sound = _whole(source, path)
+    if sound is None:
+        # No use seeking, or the length is a lie: count.
+        with Source(path) as source:
+            duration_s = source.count_s()
+        with Source(path) as source:
+            sound = _in_passing(source, duration_s or WHOLE_BELOW_S)
+    return sound
+
+
+def _whole(source: Source, path: str) -> Sound | None:
+    """The whole of a short track; None: it is longer."""
+    _, samples = source.read(0.0, _WHOLE)
+    if len(samples) == 0 and (source.bad_packets or (source.claimed_s or 0.0) >= MIN_SOUND_S):
+        raise UnreadableError("no sound in it can be decoded", path=path, hint=_HINT)
+    return None if source.end_s is None else Sound((Excerpt(samples, 0.0),), source.end_s)
 
 
 def _by_seeking(source: Source) -> Sound | None:
@@ -135,6 +138,12 @@ def _by_seeking(source: Source) -> Sound | None:
             return Sound(tuple(reversed(excerpts)), duration_s)
         duration_s = source.end_s  # known, if the excerpt ran into it
     return None
+
+
+def _in_passing(source: Source, duration_s: float) -> Sound:
+    """As many excerpts as there are, each as much as there is of it."""
+    excerpts = [_excerpt(source, start_s) for start_s in _starts(max(duration_s, WHOLE_BELOW_S))]
+    return Sound(tuple(excerpt for excerpt in excerpts if excerpt is not None), duration_s)
 
 
 def _starts(duration_s: float) -> list[float]:

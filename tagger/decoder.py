@@ -166,8 +166,8 @@ class Source:
     def _good_packets(self) -> Iterator[Any]:
         """Packets up to the end, or up to where the container is beyond reading."""
         try:
-            for packet in self._packets:  # not `yield from`: that would close it with us
-                yield packet  # noqa: UP028
+            for packet in self._packets:  # noqa: UP028 - `yield from` would close it with us
+                yield packet
         except DECODER_ERRORS:
             self.bad_packets += 1
 
