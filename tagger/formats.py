@@ -21,7 +21,7 @@ from tagger.errors import UnreadableError
 
 @dataclass(frozen=True)
 class Format:
-    """A container: its name for people, its tag family, and the mutagen class that reads it.
+    """A container: its name for people, its tag family, and the mutagen class that reads its tags.
 
     Attributes
     ----------
@@ -29,7 +29,9 @@ class Format:
     family : str
         How its main tag is written: "id3", "vorbis", "mp4", "asf" or "ape".
     mutagen_class : str
-        Dotted name. mutagen is imported only where a file is opened with it.
+        Dotted name of a `mutagen.FileType` that reads the tags; where there is a choice, one that
+        leaves the stream alone: mutagen can loop for ever over a damaged Musepack header.
+        mutagen is imported only where a file is opened with it.
     """
 
     name: str
@@ -42,7 +44,7 @@ class Format:
         return getattr(importlib.import_module(module), name)(file)
 
 
-MP3 = Format("MP3", "id3", "mutagen.mp3.MP3")
+MP3 = Format("MP3", "id3", "mutagen.id3.ID3FileType")
 FLAC = Format("FLAC", "vorbis", "mutagen.flac.FLAC")
 OGG_VORBIS = Format("Ogg Vorbis", "vorbis", "mutagen.oggvorbis.OggVorbis")
 OPUS = Format("Opus", "vorbis", "mutagen.oggopus.OggOpus")
@@ -52,10 +54,10 @@ MP4 = Format("MP4", "mp4", "mutagen.mp4.MP4")
 ASF = Format("ASF", "asf", "mutagen.asf.ASF")
 WAV = Format("WAV", "id3", "mutagen.wave.WAVE")
 AIFF = Format("AIFF", "id3", "mutagen.aiff.AIFF")
-APE = Format("Monkey's Audio", "ape", "mutagen.monkeysaudio.MonkeysAudio")
-WAVPACK = Format("WavPack", "ape", "mutagen.wavpack.WavPack")
-MUSEPACK = Format("Musepack", "ape", "mutagen.musepack.Musepack")
-TTA = Format("TTA", "id3", "mutagen.trueaudio.TrueAudio")
+APE = Format("Monkey's Audio", "ape", "mutagen.apev2.APEv2File")
+WAVPACK = Format("WavPack", "ape", "mutagen.apev2.APEv2File")
+MUSEPACK = Format("Musepack", "ape", "mutagen.apev2.APEv2File")
+TTA = Format("TTA", "id3", "mutagen.id3.ID3FileType")
 DSF = Format("DSF", "id3", "mutagen.dsf.DSF")
 
 FORMATS = (
@@ -221,11 +223,12 @@ def _identify_asf(file: BinaryIO, start: int) -> Format | None:
         return None
     size, count = struct.unpack("<QI", head[:12])
     position, kinds = start + 30, set()
-    for _ in range(min(count, 1000)):
+    end = min(start + size, file.seek(0, os.SEEK_END))
+    for _ in range(count):
+        if position + 40 > end:
+            break
         file.seek(position)
         entry = file.read(40)
-        if len(entry) < 24 or position >= start + size:
-            break
         length = struct.unpack("<Q", entry[16:24])[0]
         if entry[:16] == _ASF_STREAM:
             kinds.add(entry[24:40])

@@ -16,7 +16,8 @@ from tagger.tags.apev2 import Apev2, find_apev2
 from tagger.tags.asf import AsfAttributes
 from tagger.tags.blocks import Block, BrokenTagError, read_exactly, read_ranges
 from tagger.tags.chunks import Chunks, ChunkSlot, DsfSlot, Info
-from tagger.tags.id3 import Id3v1, Id3v2, read_id3v2
+from tagger.tags.id3 import Id3v2, read_id3v2
+from tagger.tags.id3v1 import Id3v1
 from tagger.tags.mp4 import Ilst
 from tagger.tags.ogg import OggComments, ogg_content
 from tagger.tags.vorbis import FlacComments

@@ -1,4 +1,4 @@
-"""ID3v2 tags, frame by frame as raw bytes, and the genre byte of ID3v1.
+"""ID3v2 tags, frame by frame as raw bytes.
 
 A 2.3 tag stays 2.3 and a 2.4 tag 2.4, with every other frame's bytes as they are; a 2.2 tag becomes
 2.3, by mutagen's translation. Unsynchronisation stays; an extended header, whose check sum would no
@@ -13,6 +13,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any, BinaryIO, Protocol
 
+from tagger.formats import id3v2_length
 from tagger.tags.blocks import (
     GENRE,
     GTAG_ROLES,
@@ -54,21 +55,25 @@ class RangeSlot:
 
 
 class Id3v2(Block):
-    """An ID3v2 tag. `data` is all of it, header and padding included; empty where none is."""
+    """An ID3v2 tag. `data` is all that stands in its place; empty where there is none."""
 
     name = "ID3v2"
 
     def __init__(self, slot: Slot, data: bytes = b"") -> None:
         super().__init__(exists=bool(data))
-        self._slot, self._data = slot, data
+        length = id3v2_length(data[:10])
+        if length > len(data) or (data and not length):
+            raise BrokenTagError("its ID3 tag is cut short" if length else "its ID3 tag is none")
+        # A chunk may be longer than the tag in it.
+        self._slot, self._data, self._after = slot, data[:length], data[length:]
         self.version, self._revision, self._flags = 4, 0, 0
         self._extended, self._tail, self._plain_sizes, self._unsynced = b"", b"", False, False
         if data:
-            self._parse(data)
+            self._parse(self._data)
 
     def _parse(self, data: bytes) -> None:
         self.version, self._revision, self._flags = data[3], data[4], data[5]
-        if data[:3] != b"ID3" or self.version not in (2, 3, 4):
+        if self.version not in (2, 3, 4):
             raise BrokenTagError(f"its ID3 tag is of the unknown version 2.{self.version}")
         if self.version == 2 and self._flags & _EXTENDED:
             raise BrokenTagError("its ID3v2.2 tag is compressed in an unknown way")
@@ -126,8 +131,8 @@ class Id3v2(Block):
 
     def foreign(self) -> list[bytes]:
         if self.version == 2:
-            return self._as_23().foreign()
-        return [*super().foreign(), self._tail]
+            return [*self._as_23().foreign()[:-1], self._after]
+        return [*super().foreign(), self._tail, self._after]
 
     def prepare(self) -> None:
         if self.version == 2:
@@ -173,7 +178,7 @@ class Id3v2(Block):
 
     def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
         if shape is not None and "whole" in shape:
-            self._slot.put(file, from_text(shape["whole"]))
+            self._slot.put(file, from_text(shape["whole"]) + self._after)
             return
         flags, extended, area = self._flags & ~_EXTENDED, b"", len(self._data)
         if shape is not None:
@@ -194,7 +199,8 @@ class Id3v2(Block):
             padding = self._slot.room
         data = padded(padding)
         header = bytes((self.version, self._revision, flags)) + _to_synchsafe(len(data))
-        self._slot.put(file, b"ID3" + header + data + (b"3DI" + header if footer else b""))
+        tag = b"ID3" + header + data + (b"3DI" + header if footer else b"")
+        self._slot.put(file, tag + self._after)
 
     def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
         self._slot.put(file, b"")
@@ -211,40 +217,6 @@ class Id3v2(Block):
         }
 
 
-class Id3v1(Block):
-    """The 128 bytes at the end of a file: here only the genre's number, the last of them."""
-
-    name = "ID3v1"
-
-    def __init__(self, position: int, data: bytes) -> None:
-        super().__init__([Entry(data[:127])], exists=True)
-        self._position = position
-        names = _names()
-        if data[127] < len(names):
-            self.entries.append(Entry(data[127:], GENRE, (names[data[127]],)))
-        self._none = data[127:] if data[127] >= len(names) else b"\xff"
-
-    def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
-        numbers = {name.casefold(): number for number, name in reversed([*enumerate(_names())])}
-        known = [numbers[v.casefold()] for v in values if v.casefold() in numbers]
-        if role != GENRE or not known:
-            return []
-        return [Entry(bytes(known[:1]), GENRE, (_names()[known[0]],))]
-
-    def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
-        byte = next((e.raw for e in self.entries if e.role == GENRE), None)
-        if byte is None:
-            byte = self._none if shape is None else from_text(shape["none"])
-        file.seek(self._position + 127)
-        file.write(byte)
-
-    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
-        raise CannotKeepError("gtag never adds an ID3v1 tag, so it takes none away")
-
-    def shape(self) -> dict[str, Any]:
-        return {"none": to_text(self._none)}
-
-
 _NO_GENRE = frozenset({"255", "(255)"})
 
 
@@ -252,12 +224,6 @@ def _genres(frame: Any, text: str) -> list[str]:
     """Genres of one text of a TCON frame: numbers and references as names."""
     frame.text = [text]
     return list(frame.genres)
-
-
-def _names() -> list[str]:
-    from mutagen.id3 import TCON
-
-    return list(TCON.GENRES)
 
 
 def _walk(body: bytes, version: int, *, plain: bool) -> tuple[list[bytes], int]:

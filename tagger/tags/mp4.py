@@ -24,6 +24,7 @@ from tagger.tags.blocks import (
     replace_range,
     role_of,
 )
+from tagger.tags.id3v1 import genre_names
 
 _GENRE, _OLD_GENRE, _FREEFORM, _ITUNES = b"\xa9gen", b"gnre", b"----", b"com.apple.iTunes"
 _UTF8, _UTF16 = 1, 2
@@ -156,11 +157,11 @@ class Ilst(Block):
         replace_range(file, self._start, old, self._moov.rendered())
 
     def _pad(self, free: int) -> None:
-        """Let the free box beside the list give way or grow."""
-        for box in self._meta.children if self._meta else []:
-            if box.kind == b"free" and len(box.data) + free >= 0:
-                box.data = bytes(len(box.data) + free)
-                return
+        """Let the largest free box beside the list give way or grow."""
+        boxes = [b for b in self._meta.children if b.kind == b"free"] if self._meta else []
+        box = max(boxes, key=lambda b: len(b.data), default=None)
+        if box is not None and len(box.data) + free >= 0:
+            box.data = bytes(len(box.data) + free)
 
     def _move_offsets(self, shift: int) -> None:
         for box in self._moov.walk():
@@ -261,9 +262,8 @@ def _texts(boxes: list[_Box]) -> Iterator[str]:
 
 
 def _numbered(boxes: list[_Box]) -> Iterator[str]:
-    from mutagen.id3 import TCON
-
+    names = genre_names()
     for box in boxes:
         number = int.from_bytes(box.data[8:10]) - 1  # ID3v1's numbers, from one
-        if box.kind == b"data" and 0 <= number < len(TCON.GENRES):
-            yield TCON.GENRES[number]
+        if box.kind == b"data" and 0 <= number < len(names):
+            yield names[number]

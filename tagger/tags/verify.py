@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from os import PathLike
-from typing import Any, BinaryIO
+from typing import Any
 
-from tagger.errors import GtagError, WriteFailedError
+from tagger.errors import RefusedError, WriteFailedError
 from tagger.formats import Format
 from tagger.tags.blocks import (
     GENRE,
-    GTAG_CONFIDENCE,
-    GTAG_GENRE,
-    GTAG_MODEL,
     JOINT,
+    ROLES,
     BrokenTagError,
     CannotKeepError,
 )
@@ -91,8 +89,8 @@ def check_planned(
         for block in container.hidden:
             if not {genre.casefold() for genre in block.values(GENRE)} <= allowed:
                 problem = f"its {block.name} would contradict"
-        file.seek(0)
-        if problem is None and _as_mutagen_reads(file, format) != planned:
+        if problem is None and _as_mutagen_reads(copy, format) != planned:
+            _refuse_if_mutagen_cannot_read(original, format)
             problem = "mutagen does not read the tags as planned"
     if problem is not None:
         raise WriteFailedError(f"not written: {problem}", path=original)
@@ -105,17 +103,26 @@ def _digest(container: Container) -> str:
     return digest.hexdigest()
 
 
-def _as_mutagen_reads(file: BinaryIO, format: Format) -> Fields | None:
+def _as_mutagen_reads(path: str | PathLike[str], format: Format) -> Fields | None:
     try:
-        tags = format.open_with_mutagen(file).tags
-        return {
-            role: _READERS[format.family](tags, role)
-            for role in (GENRE, GTAG_GENRE, GTAG_CONFIDENCE, GTAG_MODEL)
-        }
-    except GtagError:
-        raise
+        tags = _mutagen_tags(path, format)
+        return {role: _READERS[format.family](tags, role) for role in ROLES}
     except Exception:  # whatever it stumbles over: it does not read what was planned
         return None
+
+
+def _refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format) -> None:
+    try:
+        _mutagen_tags(path, format)
+    except Exception as error:
+        raise RefusedError(
+            "not written: mutagen cannot read it, so nobody could check what gtag writes", path=path
+        ) from error
+
+
+def _mutagen_tags(path: str | PathLike[str], format: Format) -> Any:
+    with open(path, "rb") as file:  # not by name: mutagen would open it for itself
+        return format.open_with_mutagen(file).tags
 
 
 def _id3(tags: Any, role: str) -> tuple[str, ...]:
@@ -142,11 +149,7 @@ def _vorbis(tags: Any, role: str) -> tuple[str, ...]:
 
 def _ape(tags: Any, role: str) -> tuple[str, ...]:
     values = list(tags[role])
-    return (
-        tuple(v for value in values for v in value.split(JOINT))
-        if len(values) < 2
-        else tuple(values)
-    )
+    return tuple(values[0].split(JOINT) if len(values) == 1 else values)  # joined in APEv1
 
 
 _READERS = {"id3": _id3, "mp4": _mp4, "asf": _asf, "vorbis": _vorbis, "ape": _ape}

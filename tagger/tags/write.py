@@ -23,7 +23,7 @@ from tagger.tags.blocks import (
     CannotKeepError,
     distinct,
 )
-from tagger.tags.id3 import Id3v1
+from tagger.tags.id3v1 import Id3v1
 from tagger.tags.read import open_or_explain
 from tagger.tags.snapshot import snapshot
 from tagger.tags.verify import Fields, check_kept, check_planned
