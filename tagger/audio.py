@@ -15,7 +15,7 @@ from os import PathLike
 
 import numpy as np
 
-from tagger.decoder import DECODER_ERRORS, SAMPLE_RATE, Samples, Source
+from tagger.decoder import DECODER_ERRORS, SAMPLE_RATE, Samples, Source, reason
 from tagger.errors import NothingToHearError, UnreadableError
 
 EXCERPT_S = 12.0
@@ -83,8 +83,7 @@ def read_excerpts(path: str | PathLike[str]) -> Sound:
     try:
         sound = _read(os.fspath(path))
     except DECODER_ERRORS as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UnreadableError(f"cannot be decoded: {reason}", path=path, hint=_HINT) from error
+        raise UnreadableError(reason(error), path=path, hint=_HINT) from error
     heard = sum(len(excerpt.samples) for excerpt in sound.excerpts)
     if heard < MIN_SOUND_S * SAMPLE_RATE:
         raise NothingToHearError(f"only {heard / SAMPLE_RATE:.2f} s of sound", path=path)
