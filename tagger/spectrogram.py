@@ -68,6 +68,13 @@ def mel_filters() -> np.ndarray:
     return mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS)
 
 
+def mel_frequencies() -> np.ndarray:
+    """Centre of each mel band in hertz [shape=(N_MELS,)]."""
+    from librosa import mel_frequencies as frequencies
+
+    return np.asarray(frequencies(n_mels=N_MELS + 2, fmax=SAMPLE_RATE / 2)[1:-1])
+
+
 @lru_cache(maxsize=1)
 def _window() -> np.ndarray:
     from scipy.signal import get_window

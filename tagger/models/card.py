@@ -64,6 +64,11 @@ class Card:
         """Name and version, as written to `GTAG_MODEL`."""
         return f"{self.name}-{self.version}"
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Name and version of each model that an ensemble averages."""
+        return tuple(entry["model"] for entry in self.data.get("members", ()))
+
     def weights(self) -> bytes:
         """The weights, checked against the card.
 
@@ -133,6 +138,18 @@ def read_card(folder: Path) -> Card:
         and all(isinstance(label, str) and label for label in labels)
         and len(set(labels)) == len(labels),
         "labels must be two or more different genres",
+    )
+    members = data.get("members", [])
+    need(
+        _are_tables(members)
+        and (kind == "ensemble") == bool(members)
+        and all(
+            isinstance(entry.get("model"), str)
+            and _NAME.fullmatch(entry["model"])
+            and _is_number(entry.get("weight", 1.0))
+            for entry in members
+        ),
+        "an ensemble, and nothing else, has members, each with a model like cnn-1 and a weight",
     )
     temperature = data.get("calibration", {}).get("temperature", 1.0)
     threshold = data.get("decision", {}).get("threshold", 0.5)

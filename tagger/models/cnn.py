@@ -14,7 +14,7 @@ import numpy as np
 from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.heard import Heard
-from tagger.models.prediction import Prediction
+from tagger.models.prediction import Classifier, Scores, log_softmax
 
 # One process a core is how a collection is scanned; a second thread would only get in the way.
 THREADS = 1
@@ -64,7 +64,7 @@ class LiteNetwork:
         return NetworkOutput(output["logits"], output["embedding"])
 
 
-class ChunkCnn:
+class ChunkCnn(Classifier):
     """A chunk-averaged CNN, ready to be asked.
 
     Raises
@@ -91,16 +91,9 @@ class ChunkCnn:
         """Logits and embedding of each chunk of a track."""
         return self._network(heard.chunks[0])
 
-    def predict(self, heard: Heard) -> Prediction:
+    def scores(self, heard: Heard) -> Scores:
         logits = self.hear(heard).logits
-        mean = mean_log_probabilities(logits)
-        return Prediction(
-            labels=self.card.labels,
-            probabilities=np.exp(log_softmax(mean / self.card.temperature)),
-            model=self.card.tag,
-            chunk_probabilities=np.exp(log_softmax(logits)),
-            chunk_starts_s=heard.chunks[1],
-        )
+        return Scores(mean_log_probabilities(logits), log_softmax(logits))
 
 
 def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:
@@ -116,10 +109,3 @@ def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:
         Log probabilities, not yet calibrated.
     """
     return log_softmax(log_softmax(logits).mean(axis=0))
-
-
-def log_softmax(x: np.ndarray) -> np.ndarray:
-    """Log probabilities from logits, along the last axis."""
-    x = x.astype(np.float64)
-    x = x - x.max(axis=-1, keepdims=True)
-    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))

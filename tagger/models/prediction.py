@@ -61,18 +61,51 @@ class Prediction:
         return self.ranked()[1][1]
 
 
-class Classifier(Protocol):
-    """A model ready to be asked."""
+@dataclass(frozen=True)
+class Scores:
+    """What a model says of a track before calibration.
 
-    @property
-    def card(self) -> Card: ...
+    Attributes
+    ----------
+    track : np.ndarray [shape=(n_labels,)] log probabilities
+    chunks : np.ndarray [shape=(n_chunks, n_labels)] or None
+        Log probabilities chunk by chunk, where the model looks at chunks.
+    """
+
+    track: np.ndarray
+    chunks: np.ndarray | None = None
+
+
+class Classifier(Protocol):
+    """A model ready to be asked. Its kinds differ in `scores` alone."""
+
+    card: Card
+
+    def scores(self, heard: Heard) -> Scores:
+        """What the model says of a track, not yet calibrated."""
+        ...
 
     def predict(self, heard: Heard) -> Prediction:
-        """Say what genre a track has.
+        """Say what genre a track has, with a confidence that means what it says.
 
         Parameters
         ----------
         heard : Heard
-            What was heard of the track: log-mel spectrogram, descriptors, computed on demand.
+            The track's log-mel spectrogram and what follows from it, computed on demand.
         """
-        ...
+        scores = self.scores(heard)
+        by_chunk = scores.chunks is not None
+        return Prediction(
+            labels=self.card.labels,
+            probabilities=np.exp(log_softmax(scores.track / self.card.temperature)),
+            model=self.card.tag,
+            chunk_probabilities=None if scores.chunks is None else np.exp(scores.chunks),
+            chunk_starts_s=heard.chunks[1] if by_chunk else None,
+        )
+
+
+def log_softmax(x: np.ndarray) -> np.ndarray:
+    """Log probabilities from logits, along the last axis."""
+    x = x.astype(np.float64)
+    x = x - x.max(axis=-1, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis=-1, keepdims=True))

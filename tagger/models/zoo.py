@@ -10,7 +10,7 @@ from os import sep
 from pathlib import Path
 
 from tagger.errors import ModelError
-from tagger.models.card import CARD, Card, read_card
+from tagger.models.card import CARD, Card, inside, read_card
 from tagger.models.prediction import Classifier
 
 DEFAULT = "cnn"
@@ -80,8 +80,25 @@ def load(name_or_folder: str = DEFAULT) -> Classifier:
 
 def load_card(card: Card) -> Classifier:
     """The model of a card, verified and ready to be asked."""
-    if card.kind == "cnn":
-        from tagger.models.cnn import ChunkCnn
+    match card.kind:
+        case "cnn":
+            from tagger.models.cnn import ChunkCnn
 
-        return ChunkCnn(card)
-    raise ModelError(f"gtag cannot run models of the kind {card.kind} yet", path=card.folder)
+            return ChunkCnn(card)
+        case "ensemble":
+            from tagger.models.ensemble import Ensemble
+
+            return Ensemble(card, [load_card(_member(card, m)) for m in card.members])
+    raise ModelError(f"this gtag cannot run models of the kind {card.kind}", path=card.folder)
+
+
+def _member(card: Card, tag: str) -> Card:
+    """The card of an ensemble's member: in the ensemble's folder, or in the zoo by name."""
+    name, _, _ = tag.rpartition("-")
+    inner = inside(card.folder, name)
+    member = read_card(inner) if (inner / CARD).is_file() else find(name)
+    if member.tag != tag:
+        raise ModelError(f"needs {tag}, not {member.tag}", path=card.folder)
+    if member.kind == card.kind:
+        raise ModelError(f"its member {tag} is an ensemble itself", path=card.folder)
+    return member

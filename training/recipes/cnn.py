@@ -6,11 +6,12 @@ its chunks. Must not know: protocols, cards, where models are kept.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 import json
 import os
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 CHANNELS = (24, 48, 96, 160)
 DROPOUT = 0.3
+NORMALISATION_MOMENTUM = 0.99  # of the running mean and variance, a batch
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 1e-3
 LABEL_SMOOTHING = 0.05
@@ -91,7 +93,7 @@ def build(n_labels: int, dtype: str) -> Any:
         else:
             x = layers.Conv2D(channels, 3, padding="same", use_bias=False)(x)
             x = layers.MaxPooling2D(2)(x)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization(momentum=NORMALISATION_MOMENTUM)(x)
         x = layers.ReLU()(x)
     embedding = layers.Concatenate(name="embedding", dtype="float32")(
         [layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)]
@@ -243,22 +245,16 @@ def convert(model: Any, *, quantise: bool) -> bytes:
     quantise : bool
         Weights as int8, activations in float ("dynamic range").
     """
+    import keras
     import tensorflow as tf
 
-    module = tf.Module()
-    module.model = model  # keeps the variables alive
-    shape = tf.TensorSpec((None, N_MELS, CHUNK_COLUMNS), tf.float32, name="chunks")
-
-    @tf.function(input_signature=[shape])
-    def serve(chunks: Any) -> dict[str, Any]:
-        logits, embedding = model(chunks, training=False)
-        return {"logits": logits, "embedding": embedding}
-
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures={"serving_default": serve})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        if quantise:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    logits, embedding = model.outputs
+    named = keras.Model(model.inputs, {"logits": logits, "embedding": embedding})
+    # Not from_saved_model: with Keras 3 that leaves the variables behind, and outputs are NaN.
+    converter = tf.lite.TFLiteConverter.from_keras_model(named)
+    if quantise:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    with contextlib.redirect_stdout(io.StringIO()):  # Keras describes the export there
         return bytes(converter.convert())
 
 

@@ -1,0 +1,44 @@
+"""Several models as one: their log probabilities, averaged with the weights of a card.
+
+Must not know: what its members are, how the weights were chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tagger.errors import ModelError
+from tagger.models.card import Card
+from tagger.models.heard import Heard
+from tagger.models.prediction import Classifier, Scores, log_softmax
+
+
+class Ensemble(Classifier):
+    """A weighted average in log space, which is a weighted geometric mean of probabilities.
+
+    Parameters
+    ----------
+    card : Card
+        With `weight` for each of its `members`.
+    members : sequence of Classifier
+        In the card's order, each with the card's labels.
+    """
+
+    def __init__(self, card: Card, members: Sequence[Classifier]) -> None:
+        self.card = card
+        self._members = members
+        weights = np.array([entry.get("weight", 1.0) for entry in card.data["members"]])
+        if weights.min() < 0 or weights.sum() <= 0:
+            raise ModelError("weights of members must be above 0", path=card.folder)
+        self._weights = weights / weights.sum()
+        for member in members:
+            if member.card.labels != card.labels:
+                raise ModelError(f"{member.card.tag} has other labels", path=card.folder)
+
+    def scores(self, heard: Heard) -> Scores:
+        said = [member.scores(heard) for member in self._members]
+        track = sum(w * s.track for w, s in zip(self._weights, said, strict=True))
+        by_chunk = (s.chunks for s in said if s.chunks is not None)
+        return Scores(log_softmax(np.asarray(track)), next(by_chunk, None))

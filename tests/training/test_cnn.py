@@ -1,0 +1,130 @@
+"""The CNN recipe, end to end at small size: train, resume, convert, publish, run, evaluate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tagger.models import zoo
+from tagger.models.cnn import mean_log_probabilities
+from tagger.models.heard import Heard
+from tagger.spectrogram import chunks
+from tests.training.archives import GENRES, write_archive
+from training.datasets import read_log_mel_archive
+from training.evaluate import evaluate_model, write_report
+from training.recipes import Settings, cnn
+from training.run import train_model
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return write_archive(tmp_path_factory.mktemp("sets") / "hills")
+
+
+@pytest.fixture(scope="module")
+def small(request):
+    patch = pytest.MonkeyPatch()
+    patch.setattr(cnn, "STEPS", 8)
+    patch.setattr(cnn, "BATCH", 16)
+    patch.setattr(cnn, "CHANNELS", (8, 8, 8, 16))
+    patch.setattr(cnn, "LEARNING_RATE", 1e-2)
+    patch.setattr(cnn, "NORMALISATION_MOMENTUM", 0.8)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def trained(archive, small, tmp_path_factory):
+    output = tmp_path_factory.mktemp("models") / "hills-cnn"
+    card = train_model("cnn", [archive], output, protocols=["artist"], epochs=4, name="hills")
+    return output, card
+
+
+def test_a_trained_model_is_a_zoo_folder(trained):
+    output, card = trained
+    assert sorted(p.name for p in output.iterdir()) == ["card.toml", "cnn.tflite"]
+    assert not output.with_name(output.name + ".work").exists()
+    assert card.labels == ("Blues", "Jazz", "Rock") and card.tag == "hills-1"
+    assert [row["protocol"] for row in card.figures] == ["artist"]
+    assert card.data["calibration"]["temperature"] > 0
+    assert set(card.learned_from) == {"hills"} and len(card.learned_from["hills"]) == 24
+
+
+def test_it_learned_what_can_be_learned(trained, archive, tmp_path):
+    output, _ = trained
+    fresh = write_archive(tmp_path / "fresh", tracks_per_genre=4, seed=9)
+    evaluation = evaluate_model(zoo.load(str(output)), fresh)
+    assert evaluation.metrics()["accuracy"] > 0.8
+    # Other sound under the same ids: the ids are what a card can be asked about.
+    assert evaluation.metrics()["seen_in_training"] == 12
+    write_report(evaluation, tmp_path / "report")
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert metrics["n"] == 12 and np.shape(metrics["confusion"]) == (3, 3)
+    assert {
+        "accuracy",
+        "accuracy_low",
+        "accuracy_high",
+        "macro_f1",
+        "ece",
+        "per_genre",
+        "seen_in_training",
+    } <= metrics.keys()
+
+
+def test_a_prediction_is_calibrated_and_tells_its_chunks(trained, archive):
+    output, _ = trained
+    example = read_log_mel_archive(archive)[0]
+    prediction = zoo.load(str(output)).predict(Heard.from_log_mel(example.log_mel()))
+    assert prediction.probabilities.sum() == pytest.approx(1)
+    assert prediction.chunk_probabilities is not None
+    assert prediction.chunk_probabilities.shape == (1 + (200 - 86) // 43, len(GENRES))
+    assert prediction.model == "hills-1"
+    assert prediction.confidence >= prediction.runner_up_confidence
+
+
+def test_int8_weights_say_nearly_what_float_weights_say(archive, small, tmp_path):
+    examples = read_log_mel_archive(archive)
+    model, _ = cnn.train(examples, Settings(tmp_path, epochs=2))
+    floats, ints = (
+        cnn.FittedCnn(("a",) * 3, cnn.convert(model, quantise=q), []).log_probabilities(examples)
+        for q in (False, True)
+    )
+    np.testing.assert_allclose(np.exp(floats), np.exp(ints), atol=0.05)
+    from_keras = np.stack(
+        [mean_log_probabilities(np.asarray(model(chunks(e.log_mel())[0])[0])) for e in examples]
+    )
+    np.testing.assert_allclose(floats, from_keras, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_same_seed_same_weights_and_a_resumed_training_ends_alike(archive, small, tmp_path):
+    examples = read_log_mel_archive(archive)
+    settings = Settings(tmp_path / "a", epochs=2, seed=3)
+    once, _ = cnn.train(examples, settings)
+    again, _ = cnn.train(examples, replace(settings, work=tmp_path / "b"))
+    for x, y in zip(once.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+    stopped = replace(settings, work=tmp_path / "c")
+    original, calls = cnn.batches, []
+
+    def interrupted(*args):
+        for i, batch in enumerate(original(*args)):
+            if i == 12:  # in the second epoch
+                calls.append(i)
+                raise KeyboardInterrupt
+            yield batch
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cnn, "batches", interrupted)
+        with pytest.raises(BaseException):  # noqa: B017  TensorFlow wraps it as it likes
+            cnn.train(examples, stopped)
+    assert calls and (stopped.work / "checkpoint" / "state.keras").exists()
+    resumed, history = cnn.train(examples, replace(stopped, resume=True))
+    assert len(history) == 2
+    assert not (stopped.work / "checkpoint").exists()
+    for x, y in zip(once.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(x, y, atol=2e-2)

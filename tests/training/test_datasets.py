@@ -1,0 +1,90 @@
+"""Data sets: archives and genre folders, and what is wrong with them in words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tagger.errors import DataError
+from tests.training.archives import write_archive
+from training.datasets import (
+    labels_of,
+    read_genre_folders,
+    read_log_mel_archive,
+    targets,
+    to_decibels,
+)
+
+
+def test_an_archive_is_joined_by_name_and_cut_to_its_frames(tmp_path):
+    folder = write_archive(tmp_path / "set", columns=120)
+    with np.load(folder / "logmel.npz") as kept:
+        arrays = dict(kept)
+    arrays["idx"][0, :, 100:] = 0
+    arrays["n_frames"][0] = 100
+    order = np.random.default_rng(0).permutation(len(arrays["names"]))
+    np.savez(folder / "logmel.npz", **{k: v[order] for k, v in arrays.items()})
+    examples = read_log_mel_archive(folder)
+    assert labels_of(examples) == ("Blues", "Jazz", "Rock")
+    assert [e.track for e in examples][:2] == ["blues.00000", "blues.00001"]
+    assert examples[0].mel is not None and examples[0].mel.shape == (128, 100)
+    assert examples[0].artist == "set:0"
+    np.testing.assert_array_equal(examples[0].mel, arrays["idx"][0, :, :100])
+    assert targets(examples, ("Blues", "Jazz", "Rock")).tolist() == [0] * 8 + [1] * 8 + [2] * 8
+
+
+def test_bytes_mean_decibels_below_the_maximum():
+    assert to_decibels(np.array([0, 51, 255], dtype=np.uint8)).tolist() == pytest.approx(
+        [-80, -64, 0], abs=1e-4
+    )
+
+
+def test_tracks_without_genre_or_spectrogram_are_left_out(tmp_path):
+    folder = write_archive(tmp_path / "set")
+    rows = (folder / "tracks.csv").read_text().splitlines()
+    rows[1] = rows[1].replace(",blues,", ",,")
+    rows.append("missing.00000,blues,1,train,1")
+    (folder / "tracks.csv").write_text("\n".join(rows))
+    tracks = [e.track for e in read_log_mel_archive(folder)]
+    assert len(tracks) == 23 and "blues.00000" not in tracks and "missing.00000" not in tracks
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 truncated"])
+def test_a_damaged_archive_is_named(tmp_path, content):
+    folder = write_archive(tmp_path / "set")
+    (folder / "logmel.npz").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_log_mel_archive(folder)
+    assert caught.value.path and caught.value.path.endswith("logmel.npz")
+
+
+def test_another_front_end_is_named(tmp_path):
+    folder = write_archive(tmp_path / "set")
+    with np.load(folder / "logmel.npz") as kept:
+        arrays = dict(kept)
+    np.savez(folder / "logmel.npz", **(arrays | {"idx": arrays["idx"][:, :96]}))
+    with pytest.raises(DataError, match="not uint8"):
+        read_log_mel_archive(folder)
+
+
+def test_a_pickled_archive_is_not_opened(tmp_path):
+    folder = write_archive(tmp_path / "set")
+    np.savez(folder / "logmel.npz", names=np.array([{}], dtype=object), idx=np.zeros(1))
+    with pytest.raises(DataError):
+        read_log_mel_archive(folder)
+
+
+def test_genre_folders(make_audio, tmp_path):
+    make_audio(".flac", name="set/hiphop/a.flac")
+    make_audio(".mp3", name="set/Polka/b.mp3")
+    (tmp_path / "set" / "notes.txt").write_text("not music")
+    files = read_genre_folders(tmp_path / "set")
+    assert [(f.track, f.genre) for f in files] == [
+        ("Polka/b.mp3", "Polka"),
+        ("hiphop/a.flac", "Hip-Hop"),
+    ]
+
+
+def test_a_folder_without_music_is_no_data_set(tmp_path):
+    with pytest.raises(DataError, match="is no data set"):
+        read_genre_folders(tmp_path)

@@ -1,0 +1,129 @@
+"""Figures, against scikit-learn and by their properties."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from training.calibrate import apply_temperature, cross_fitted, fit_temperature
+from training.metrics import (
+    Measured,
+    accuracy_by_coverage,
+    confusion_matrix,
+    coverage_at_precision,
+    expected_calibration_error,
+    figures,
+    join,
+    per_genre,
+    threshold_for_precision,
+    wilson,
+)
+
+LABELS = ("Blues", "Jazz", "Rock")
+
+
+def make(n: int, seed: int = 0, sharpness: float = 2.0) -> Measured:
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 3, n)
+    logits = rng.standard_normal((n, 3)) + sharpness * np.eye(3)[truth]
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    return Measured(LABELS, truth, probabilities, tuple(map(str, range(n))))
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"),
+    # Brown, Cai & DasGupta 2001 give the formula; values from R's prop.test(correct=FALSE).
+    [(5, 10, 0.2366, 0.7634), (0, 10, 0.0, 0.2775), (193, 290, 0.6094, 0.7174)],
+)
+def test_wilson(hits, n, low, high):
+    assert wilson(hits, n) == pytest.approx((low, high), abs=5e-4)
+
+
+@given(st.integers(1, 500), st.data())
+def test_wilson_holds_the_proportion_and_stays_in_bounds(n, data):
+    hits = data.draw(st.integers(0, n))
+    low, high = wilson(hits, n)
+    assert 0 <= low <= hits / n + 1e-12 and hits / n - 1e-12 <= high <= 1
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000))
+def test_figures_agree_with_scikit_learn(seed):
+    measured = make(60, seed)
+    guesses = measured.guesses
+    assert figures(measured)["accuracy"] == pytest.approx(
+        sk.accuracy_score(measured.truth, guesses)
+    )
+    present = sorted(set(measured.truth))
+    assert figures(measured)["macro_f1"] == pytest.approx(
+        sk.f1_score(measured.truth, guesses, labels=present, average="macro", zero_division=0)
+    )
+    np.testing.assert_array_equal(
+        confusion_matrix(measured), sk.confusion_matrix(measured.truth, guesses, labels=[0, 1, 2])
+    )
+    precision = sk.precision_score(
+        measured.truth, guesses, labels=[0, 1, 2], average=None, zero_division=0
+    )
+    assert [row["precision"] for row in per_genre(measured).values()] == pytest.approx(
+        list(precision)
+    )
+
+
+def test_a_confidence_that_is_right_has_no_calibration_error():
+    truth = np.array([0] * 8 + [1] * 2)
+    probabilities = np.tile([0.8, 0.2, 0.0], (10, 1))
+    assert expected_calibration_error(
+        Measured(LABELS, truth, probabilities, ("",) * 10)
+    ) == pytest.approx(0)
+
+
+def test_overconfidence_shows_and_a_temperature_mends_it():
+    measured = make(3000, sharpness=1.0)
+    overconfident = 4 * np.log(measured.probabilities)
+    temperature = fit_temperature(overconfident, measured.truth)
+    before = Measured(LABELS, measured.truth, apply_temperature(overconfident, 1), measured.tracks)
+    after = Measured(
+        LABELS, measured.truth, apply_temperature(overconfident, temperature), measured.tracks
+    )
+    assert expected_calibration_error(before) > 0.1
+    assert expected_calibration_error(after) < expected_calibration_error(before) / 3
+    assert (before.guesses == after.guesses).all()
+
+
+def test_a_fold_is_calibrated_by_the_others():
+    rng = np.random.default_rng(0)
+    scores = rng.standard_normal((200, 3))
+    truth = rng.integers(0, 3, 200)
+    folds = ["a"] * 100 + ["b"] * 100
+    calibrated = cross_fitted(scores, truth, folds)
+    truth_of_a_changed = np.concatenate([rng.integers(0, 3, 100), truth[100:]])
+    again = cross_fitted(scores, truth_of_a_changed, folds)
+    np.testing.assert_array_equal(calibrated[:100], again[:100])
+    assert not np.allclose(calibrated[100:], again[100:])
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 10_000), st.sampled_from([0.5, 0.8, 0.9]))
+def test_at_the_threshold_precision_is_reached(seed, precision):
+    measured = make(80, seed)
+    threshold = threshold_for_precision(measured, precision)
+    named = measured.confidences >= threshold
+    if threshold < 1.0:
+        assert measured.right[named].mean() >= precision
+        assert coverage_at_precision(measured, precision) == pytest.approx(named.mean())
+    else:
+        assert coverage_at_precision(measured, precision) == 0
+
+
+def test_accuracy_by_coverage_ends_with_the_accuracy_of_all():
+    measured = make(50)
+    _, coverage, accuracy = accuracy_by_coverage(measured)
+    assert coverage[-1] == 1 and accuracy[-1] == pytest.approx(measured.right.mean())
+
+
+def test_folds_join():
+    joined = join([make(10, 1), make(20, 2)])
+    assert len(joined.truth) == len(joined.tracks) == 30
