@@ -1,0 +1,217 @@
+"""Which files are tracks: walks files and folders, in order, each file once.
+
+A track is a file whose content is one of the containers of `tagger.formats`, or whose name says
+so. The walk holds one folder's names at a time (and the identity of each track, to meet none
+twice), however large the library is. It must not know what tracks sound like, nor their tags.
+"""
+
+# ruff: noqa: PTH - strings, not Paths: a library holds many, and they are what the report says
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tagger.errors import ConfigurationError, GtagError, UnreadableError
+from tagger.formats import Format, has_audio_extension, identify
+from tagger.replace_file import TEMPORARY_PREFIX
+
+# A folder that holds a file of this name is left alone, with all that is below it.
+LEAVE_ALONE = ".nogtag"
+
+# What network storages and macOS leave beside music: thumbnails, resource forks.
+_SKIPPED_FOLDERS = frozenset({"@eaDir", ".AppleDouble"})
+_SKIPPED_PREFIXES = ("._", TEMPORARY_PREFIX)
+
+
+@dataclass(frozen=True)
+class Track:
+    """A file to listen to.
+
+    Attributes
+    ----------
+    path : str
+        As the system gave it; bytes that are no UTF-8 are surrogates.
+    format : Format or None
+        None: the name promises sound, the content is not recognised or cannot be read.
+    """
+
+    path: str
+    format: Format | None
+
+
+class Library:
+    """The tracks of files and folders, in the order given; within a folder by code points.
+
+    Symlinked files are followed, symlinked folders only where they are given themselves. A file
+    that is reached twice, by whatever name (hard links too), is met once.
+
+    Parameters
+    ----------
+    paths : sequence of str
+    exclude : sequence of str
+        Globs. Files and folders are left out whose name, path from the given folder, or whole
+        path matches. Case counts, `/` separates, `*` matches it too.
+    limit : int, optional
+        At most so many tracks.
+
+    Attributes
+    ----------
+    others : int
+        Files met so far that are no tracks.
+    problems : list of GtagError
+        Folders met so far that could not be read; the walk went on without them.
+
+    Raises
+    ------
+    ConfigurationError
+        When one of the paths is not there.
+    """
+
+    def __init__(
+        self, paths: Sequence[str], *, exclude: Sequence[str] = (), limit: int | None = None
+    ) -> None:
+        self._paths = list(paths)
+        self._excluded = [
+            re.compile(fnmatch.translate(glob.rstrip("/") or glob)) for glob in exclude
+        ]
+        self._limit = limit
+        for path in self._paths:
+            try:
+                os.stat(path)
+            except (OSError, ValueError) as error:
+                raise ConfigurationError(
+                    getattr(error, "strerror", None) or str(error), path=path
+                ) from error
+        self._start()
+
+    def _start(self) -> None:
+        self.others = 0
+        self.problems: list[GtagError] = []
+        self._seen: set[tuple[int, int]] = set()
+
+    def __iter__(self) -> Iterator[Track]:
+        """Walk anew, from the start."""
+        self._start()
+        left = sys.maxsize if self._limit is None else self._limit
+        for file in self._files():
+            if left <= 0:
+                return
+            track = self._track(file)
+            if track is None:
+                self.others += 1
+            else:
+                left -= 1
+                yield track
+
+    def _files(self) -> Iterator[str]:
+        """Every regular file that is not to be skipped."""
+        for given in self._paths:
+            if self._to_skip(given):
+                continue
+            # A stack, not recursion: folders can lie deeper than Python calls.
+            stack = [iter([given])]
+            while stack:
+                path = next(stack[-1], None)
+                if path is None:
+                    stack.pop()
+                    continue
+                below = path[len(given) :].lstrip(os.sep)
+                if self._is_excluded(path, below):
+                    continue
+                try:
+                    status = os.stat(path)
+                except OSError:
+                    # A broken link. With the name of a track, it is worth a row of the report.
+                    if has_audio_extension(path):
+                        yield path
+                    continue
+                if stat.S_ISDIR(status.st_mode):
+                    followed = path == given or not os.path.islink(path)
+                    if followed and self._is_new(status):
+                        stack.append(iter(self._folder(path)))
+                elif stat.S_ISREG(status.st_mode) and self._is_new(status):
+                    yield path
+
+    def _folder(self, path: str) -> list[str]:
+        """What to look at in a folder, in order."""
+        try:
+            names = sorted(os.listdir(path))
+        except OSError as error:
+            self.problems.append(UnreadableError(error.strerror or str(error), path=path))
+            return []
+        if LEAVE_ALONE in names:
+            return []
+        return [os.path.join(path, name) for name in names if not _is_skipped(name)]
+
+    def _to_skip(self, given: str) -> bool:
+        """As within a folder: lists of files are often made by programs that know no better."""
+        folder, name = os.path.split(os.path.normpath(given))
+        if _is_skipped(name):
+            return True
+        while name:
+            if _is_skipped(os.path.basename(folder)) or os.path.lexists(
+                os.path.join(folder, LEAVE_ALONE)
+            ):
+                return True
+            folder, name = os.path.split(folder)
+        return False
+
+    def _is_excluded(self, path: str, below: str) -> bool:
+        texts = {os.path.basename(path), below, path}
+        if os.sep != "/":
+            texts = {text.replace(os.sep, "/") for text in texts}
+        return any(glob.match(text) for glob in self._excluded for text in texts)
+
+    def _is_new(self, status: os.stat_result) -> bool:
+        identity = (status.st_dev, status.st_ino)
+        new = identity not in self._seen
+        self._seen.add(identity)
+        return new
+
+    def _track(self, path: str) -> Track | None:
+        try:
+            format = identify(path)
+        except UnreadableError:
+            format = None  # who reads it will say why
+        if format is None and not has_audio_extension(path):
+            return None
+        return Track(path, format)
+
+
+def _is_skipped(name: str) -> bool:
+    return name in _SKIPPED_FOLDERS or name.startswith(_SKIPPED_PREFIXES)
+
+
+def read_file_list(file: str, *, null_separated: bool) -> list[str]:
+    """The paths that a file lists, one a line; `-` reads the standard input.
+
+    Parameters
+    ----------
+    file : str
+    null_separated : bool
+        Paths end with a NUL, as `find -print0` writes them, and may hold line ends.
+
+    Raises
+    ------
+    ConfigurationError
+        When the list cannot be read.
+    """
+    try:
+        if file == "-":
+            content = sys.stdin.buffer.read()
+        else:
+            with open(file, "rb") as opened:
+                content = opened.read()
+    except OSError as error:
+        raise ConfigurationError(error.strerror or str(error), path=file) from error
+    if null_separated:
+        lines = content.split(b"\0")
+    else:
+        lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
+    return [os.fsdecode(line) for line in lines if line]
