@@ -5,7 +5,8 @@ so. The walk holds one folder's names at a time (and the identity of each track,
 twice), however large the library is. It must not know what tracks sound like, nor their tags.
 """
 
-# ruff: noqa: PTH - strings, not Paths: a library holds many, and they are what the report says
+# Strings, not Paths: a library holds many, and the report says them as the system gave them.
+# ruff: noqa: PTH114, PTH116, PTH118, PTH119, PTH208
 
 from __future__ import annotations
 

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import inspect
+import io
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from tagger import formats
+from tagger.errors import ConfigurationError, UnreadableError
+from tagger.library import Library, Track, read_file_list
+
+
+@pytest.fixture
+def piece(make_audio):
+    """The content of a short FLAC: smaller than anything else that is music."""
+    return make_audio(".flac", duration_s=0.2).read_bytes()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "music"
+    made.mkdir()
+    return made
+
+
+def put(folder, content, *names):
+    for name in names:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+def met(*paths, **options):
+    library = Library([str(path) for path in paths], **options)
+    return [track.path for track in library]
+
+
+def names(folder, **options):
+    return [os.path.relpath(path, folder) for path in met(folder, **options)]
+
+
+def test_goes_through_each_folder_in_the_order_of_code_points(folder, piece):
+    put(folder, piece, "b/2.flac", "b/10.flac", "a.flac", "Z.flac", "b-side.flac", "é.flac")
+    assert names(folder) == ["Z.flac", "a.flac", "b/10.flac", "b/2.flac", "b-side.flac", "é.flac"]
+
+
+def test_recognises_by_content_and_reports_what_only_the_name_promises(folder, piece):
+    put(folder, piece, "a.flac", "b.txt", "c")
+    put(folder, b"not music", "d.mp3", "e.jpg", "f")
+    library = Library([str(folder)])
+    tracks = {Path(track.path).name: track.format for track in library}
+    assert tracks == {
+        "a.flac": formats.FLAC,
+        "b.txt": formats.FLAC,
+        "c": formats.FLAC,
+        "d.mp3": None,
+    }
+    assert library.others == 2
+    assert library.problems == []
+
+
+def test_skips_what_storages_and_gtag_itself_leave_beside_music(folder, piece):
+    put(folder, piece, "kept.flac", "@eaDir/a.flac", ".AppleDouble/a.flac", "._a.flac")
+    put(folder, piece, ".gtag-0123456789abcdef.flac", "x/@eaDir/SYNO@b/a.flac", ".hidden.flac")
+    assert names(folder) == [".hidden.flac", "kept.flac"]
+
+
+def test_the_skipped_stay_skipped_when_a_list_names_them(folder, piece):
+    put(folder, piece, "a.flac", "@eaDir/a.flac", "._a.flac", "mine/a.flac", "mine/.nogtag")
+    listed = [folder / name for name in ("a.flac", "@eaDir/a.flac", "._a.flac", "mine/a.flac")]
+    assert met(*listed) == [str(folder / "a.flac")]
+
+
+def test_leaves_a_folder_alone_that_says_so(folder, piece):
+    put(folder, piece, "a.flac", "podcasts/.nogtag", "podcasts/a.flac", "podcasts/deep/a.flac")
+    assert names(folder) == ["a.flac"]
+    assert met(folder / "podcasts") == []
+    assert met(folder / "podcasts" / "deep") == []
+
+
+def test_meets_each_file_once_however_it_is_reached(folder, piece):
+    put(folder, piece, "a/1.flac", "b/2.flac")
+    os.link(folder / "a/1.flac", folder / "b/1 again.flac")
+    (folder / "b/1 linked.flac").symlink_to(folder / "a/1.flac")
+    expected = [str(folder / "b/1 again.flac"), str(folder / "b/2.flac")]
+    assert met(folder / "b", folder, folder / "a/1.flac", str(folder) + "/") == expected
+
+
+def test_others_are_counted_once_too(folder, piece):
+    put(folder, b"text", "a/notes.txt")
+    library = Library([str(folder), str(folder / "a"), str(folder / "a/notes.txt")])
+    assert list(library) == []
+    assert library.others == 1
+
+
+def test_follows_symlinked_files_but_folders_only_where_given(folder, tmp_path, piece):
+    put(tmp_path, piece, "elsewhere/a.flac", "single.flac")
+    (folder / "folder").symlink_to(tmp_path / "elsewhere")
+    (folder / "file.flac").symlink_to(tmp_path / "single.flac")
+    (folder / "loop").symlink_to(folder)
+    assert names(folder) == ["file.flac"]
+    assert met(folder / "folder") == [str(folder / "folder/a.flac")]
+
+
+def test_a_broken_link_with_the_name_of_a_track_is_a_track(folder):
+    (folder / "gone.mp3").symlink_to(folder / "nowhere")
+    (folder / "gone.txt").symlink_to(folder / "nowhere")
+    assert list(Library([str(folder)])) == [Track(str(folder / "gone.mp3"), None)]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs on this system")
+def test_does_not_wait_for_a_fifo(folder):
+    os.mkfifo(folder / "pipe.mp3")
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("glob", "left"),
+    [
+        ("*.flac", ["live/b.ogg"]),
+        ("live", ["a.flac", "studio/live.flac"]),
+        ("live/", ["a.flac", "studio/live.flac"]),
+        ("live/*", ["a.flac", "studio/live.flac"]),
+        ("LIVE", ["a.flac", "live/a.flac", "live/b.ogg", "studio/live.flac"]),
+        ("live.*", ["a.flac", "live/a.flac", "live/b.ogg"]),
+        ("*/a.flac", ["live/b.ogg", "studio/live.flac"]),  # the whole path of a.flac matches too
+        ("live/[ab].flac", ["a.flac", "live/b.ogg", "studio/live.flac"]),
+        ("a.fla?", ["live/b.ogg", "studio/live.flac"]),
+    ],
+)
+def test_excludes_by_name_and_by_path(folder, piece, glob, left):
+    put(folder, piece, "a.flac", "live/a.flac", "live/b.ogg", "studio/live.flac")
+    assert names(folder, exclude=[glob]) == left
+
+
+def test_excludes_by_the_path_as_given_and_files_that_are_given(folder, piece):
+    put(folder, piece, "a.flac", "live/a.flac")
+    assert names(folder, exclude=[f"{folder}/live"]) == ["a.flac"]
+    assert met(folder / "a.flac", exclude=["a.*"]) == []
+    assert names(folder, exclude=["x", "live", "y"]) == ["a.flac"]
+
+
+def test_stops_at_the_limit(folder, piece):
+    put(folder, piece, "a.flac", "b.flac", "c.flac")
+    put(folder, b"no music", "aa.txt")
+    assert names(folder, limit=2) == ["a.flac", "b.flac"]
+    assert names(folder, limit=0) == []
+    assert names(folder, limit=9) == ["a.flac", "b.flac", "c.flac"]
+
+
+def test_can_be_walked_again(folder, piece):
+    put(folder, piece, "a.flac")
+    put(folder, b"no music", "b.txt")
+    library = Library([str(folder)])
+    assert list(library) == list(library) != []
+    assert library.others == 1
+
+
+def test_looks_at_no_more_than_it_was_asked_for(folder, piece):
+    put(folder, piece, "a/1.flac", "b/2.flac")
+    walk = iter(Library([str(folder)]))
+    assert next(walk).path == str(folder / "a/1.flac")
+    put(folder, piece, "b/1.flac")  # folder b was not read yet
+    assert [Path(track.path).name for track in walk] == ["1.flac", "2.flac"]
+
+
+def test_a_path_that_is_not_there_is_a_wrong_command(folder):
+    with pytest.raises(ConfigurationError, match="No such file") as caught:
+        Library([str(folder), str(folder / "nowhere")])
+    assert caught.value.path == str(folder / "nowhere")
+    with pytest.raises(ConfigurationError, match="null"):
+        Library([str(folder / "a\0b")])
+
+
+def test_goes_on_where_a_folder_cannot_be_read(folder, piece, monkeypatch):
+    put(folder, piece, "a/1.flac", "b/2.flac", "c/3.flac")
+    listdir = os.listdir
+
+    def failing(path):  # root, who runs many a CI, may read every folder
+        if path == str(folder / "b"):
+            raise PermissionError(13, "Permission denied", path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", failing)
+    library = Library([str(folder)])
+    assert [Path(track.path).name for track in library] == ["1.flac", "3.flac"]
+    (problem,) = library.problems
+    assert isinstance(problem, UnreadableError)
+    assert problem.path == str(folder / "b")
+    assert problem.message == "Permission denied"
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names are Unicode there")
+def test_names_of_any_bytes_come_back_as_they_are(folder, piece):
+    raw = [b"-rf.flac", b"a\nb.flac", b"caf\xe9.flac", b"esc\x1b[31m.flac"]
+    for name in raw:
+        (folder / os.fsdecode(name)).write_bytes(piece)
+    assert [os.fsencode(Path(path).name) for path in met(folder)] == sorted(raw)
+    assert met(folder, exclude=["caf?.flac", "a?b.*", "esc*"]) == [str(folder / "-rf.flac")]
+
+
+def test_goes_deeper_than_python_calls(folder, piece):
+    deep = folder / os.sep.join(["d"] * 200)
+    put(deep, piece, "a.flac")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 100)
+    try:
+        assert met(folder) == [str(deep / "a.flac")]
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+class TestFileList:
+    def test_one_path_a_line(self, tmp_path):
+        file = tmp_path / "list"
+        file.write_bytes(b"a.mp3\nwith space.mp3\r\n\n./c\xe9.mp3")
+        expected = ["a.mp3", "with space.mp3", os.fsdecode(b"./c\xe9.mp3")]
+        assert read_file_list(str(file), null_separated=False) == expected
+
+    def test_nul_separated_paths_may_hold_line_ends(self, tmp_path):
+        file = tmp_path / "list"
+        file.write_bytes(b"a\nb.mp3\0-c.mp3\0\xff.mp3\0")
+        expected = ["a\nb.mp3", "-c.mp3", os.fsdecode(b"\xff.mp3")]
+        assert read_file_list(str(file), null_separated=True) == expected
+
+    def test_from_the_standard_input(self, monkeypatch):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a.mp3\0b.mp3\0")))
+        assert read_file_list("-", null_separated=True) == ["a.mp3", "b.mp3"]
+
+    def test_that_is_not_there(self, tmp_path):
+        with pytest.raises(ConfigurationError, match="No such file"):
+            read_file_list(str(tmp_path / "list"), null_separated=False)
