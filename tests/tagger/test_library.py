@@ -203,7 +203,7 @@ def test_names_of_any_bytes_come_back_as_they_are(folder, piece):
 
 
 def test_goes_deeper_than_python_calls(folder, piece):
-    deep = folder / os.sep.join(["d"] * 200)
+    deep = folder.joinpath(*["d"] * 200)
     put(deep, piece, "a.flac")
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(len(inspect.stack()) + 100)
