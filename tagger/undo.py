@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 
 from tagger.errors import GtagError, RefusedError, WriteFailedError
 from tagger.formats import FORMATS
-from tagger.journal import Journal, Lineage, Run, RunRecord
+from tagger.journal import ChangeRecord, Journal, Lineage, Run, RunRecord
 from tagger.replace_file import replace_file
 from tagger.tags.snapshot import restore, same_fields, snapshot
 from tagger.tags.verify import check_kept
-from tagger.undo_plan import CHANGED_SINCE, Step, Undone, UndoStatus, holds_result, plan_undo
+from tagger.undo_plan import (
+    CHANGED_SINCE,
+    Undone,
+    UndoStatus,
+    find_again,
+    find_obstacle,
+    holds_result,
+    select_changes,
+)
 
-__all__ = ["Step", "UndoStatus", "Undone", "list_runs", "plan_undo", "undo_run"]
+__all__ = ["UndoStatus", "Undone", "list_runs", "undo_run"]
 
 _FORMATS = {format.name: format for format in FORMATS}
 
@@ -39,8 +48,12 @@ def undo_run(
 
     Parameters
     ----------
-    journal, run, paths
-        As for `plan_undo`.
+    journal : Journal
+    run : int, optional
+        By default the last scan that was not wholly taken back.
+    paths : iterable of path-like, optional
+        Only files that lie there (folders count with all below). Files of the run that are no
+        longer where they were are looked for there by their content.
     dry_run : bool
         Write nothing, neither into files nor into the journal.
     command : sequence of str
@@ -53,28 +66,50 @@ def undo_run(
     """
     if not dry_run:
         journal.recover()
-    steps, obstacles = plan_undo(journal, run, paths)
-    if dry_run:
-        yield from (Undone(step.path, UndoStatus.WOULD_RESTORE) for step in steps)
-    elif steps:
-        lineage = journal.lineage()
-        with journal.start_run("undo", command) as this:
-            yield from (_undone(step, this, lineage) for step in steps)
-    yield from obstacles
+    places = [os.path.realpath(path) for path in paths]
+    here, sought = select_changes(journal, run, places)
+    lineage = journal.lineage()
+    with ExitStack() as stack:
+        this: Run | None = None
+
+        def take_back(path: str, change: ChangeRecord) -> Undone:
+            nonlocal this
+            obstacle = find_obstacle(journal, path, change, lineage)
+            if obstacle is not None:
+                return obstacle
+            if dry_run:
+                return Undone(path, UndoStatus.WOULD_RESTORE)
+            if this is None:  # a run that does nothing is none
+                this = stack.enter_context(journal.start_run("undo", command))
+            return _taken_back(path, change, this, lineage)
+
+        strays: list[tuple[ChangeRecord, Undone]] = []
+        for change in here:
+            outcome = take_back(change.path, change)
+            if places and outcome.status in (UndoStatus.MISSING, UndoStatus.REFUSED):
+                strays.append((change, outcome))  # it may have been moved to one of the places
+            else:
+                yield outcome
+        sought += [change for change, _ in strays]
+        for path, found in find_again(places, sought, lineage, {c.path for c in here}):
+            if found is None:
+                yield Undone(path, UndoStatus.MISSING, "the run has nothing to take back in it")
+            else:
+                yield take_back(path, found)
+        yield from (outcome for change, outcome in strays if change in sought)
 
 
-def _undone(step: Step, run: Run, lineage: Lineage) -> Undone:
+def _taken_back(path: str, change: ChangeRecord, run: Run, lineage: Lineage) -> Undone:
     try:
-        _take_back(step, run, lineage)
+        _take_back(path, change, run, lineage)
     except GtagError as error:
         refused = isinstance(error, RefusedError)
         message = error.message if error.hint is None else f"{error.message} ({error.hint})"
-        return Undone(step.path, UndoStatus.REFUSED if refused else UndoStatus.FAILED, message)
-    return Undone(step.path, UndoStatus.RESTORED)
+        return Undone(path, UndoStatus.REFUSED if refused else UndoStatus.FAILED, message)
+    return Undone(path, UndoStatus.RESTORED)
 
 
-def _take_back(step: Step, run: Run, lineage: Lineage) -> None:
-    path, change = step.path, step.change
+def _take_back(path: str, change: ChangeRecord, run: Run, lineage: Lineage) -> None:
     format = _FORMATS.get(change.format)
     if format is None:
         raise RefusedError(f"this gtag does not know the container {change.format}", path=path)

@@ -1,12 +1,12 @@
-"""What an undo would do, file by file: finds the files of a run, reads them, changes nothing.
+"""What an undo has to do: finds the files of a run, and whether they can be taken back.
 
-It must not know tags, nor how a file is brought back.
+It reads files and changes nothing. It must not know tags, nor how a file is brought back.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -43,72 +43,58 @@ class Undone:
     message: str = ""
 
 
-@dataclass(frozen=True)
-class Step:
-    """One file of a plan.
-
-    Attributes
-    ----------
-    path : str
-        Where the file lies now.
-    change : ChangeRecord
-        What is to be taken back.
-    """
-
-    path: str
-    change: ChangeRecord
-
-
-def plan_undo(
-    journal: Journal, run: int | None = None, paths: Iterable[str | os.PathLike[str]] = ()
-) -> tuple[list[Step], list[Undone]]:
-    """Say what an undo would do.
+def select_changes(
+    journal: Journal, run: int | None, places: list[str]
+) -> tuple[list[ChangeRecord], list[ChangeRecord]]:
+    """Choose what is to be taken back, by what the journal says.
 
     Parameters
     ----------
     journal : Journal
     run : int, optional
         By default the last scan that was not wholly taken back.
-    paths : iterable of path-like, optional
-        Only files that lie there (folders count with all below). Files of the run that are no
-        longer where they were are looked for there by their content.
+    places : list of str
+        Real paths. Where there are some, only changes of files that lie there.
 
     Returns
     -------
-    steps : list of Step
-        What can be taken back.
-    obstacles : list of Undone
-        What cannot, and why.
+    here : list of ChangeRecord
+    elsewhere : list of ChangeRecord
+        Of files that lay elsewhere, and are not there any more.
 
     Raises
     ------
     ConfigurationError
         There is no such run, or it still goes on.
     """
-    run = _run_to_undo(journal, run)
-    lineage = journal.lineage()
-    wanted = [os.path.realpath(path) for path in paths]
-    steps: list[Step] = []
-    strays: list[tuple[ChangeRecord, Undone]] = []
-    elsewhere: list[ChangeRecord] = []
-    for change in journal.changes(run):
+    here, elsewhere = [], []
+    for change in journal.changes(_run_to_undo(journal, run)):
         if change.undone or not (change.settled or _was_carried_out(change)):
             continue
-        if wanted and not any(_lies_in(change.path, place) for place in wanted):
-            if not os.path.lexists(change.path):
-                elsewhere.append(change)
-        elif (obstacle := _obstacle(journal, change, lineage)) is None:
-            steps.append(Step(change.path, change))
-        else:
-            strays.append((change, obstacle))
+        if not places or any(_lies_in(change.path, place) for place in places):
+            here.append(change)
+        elif not os.path.lexists(change.path):
+            elsewhere.append(change)
+    return here, elsewhere
 
-    known = {step.path for step in steps} | {change.path for change, _ in strays}
-    found, strangers = _found_again(
-        wanted, elsewhere + [change for change, _ in strays], lineage, known
-    )
-    at_new_places = {step.change.id for step in found}
-    obstacles = [obstacle for change, obstacle in strays if change.id not in at_new_places]
-    return steps + found, obstacles + strangers
+
+def find_obstacle(
+    journal: Journal, path: str, change: ChangeRecord, lineage: Lineage
+) -> Undone | None:
+    """Say why a change cannot be taken back in a file; None where nothing is in the way."""
+    try:
+        if holds_result(path, change, lineage):
+            return None
+    except (FileNotFoundError, NotADirectoryError):
+        message = "it is not there any more; where it was moved, name its new place"
+        return Undone(path, UndoStatus.MISSING, message)
+    except OSError as error:
+        return Undone(path, UndoStatus.FAILED, f"cannot be read: {error.strerror}")
+    later = journal.later_run(change)
+    message = CHANGED_SINCE
+    if later is not None and later != change.run:
+        message = f"gtag changed it again since: undo run {later} first"
+    return Undone(path, UndoStatus.REFUSED, message)
 
 
 def holds_result(path: str | os.PathLike[str], change: ChangeRecord, lineage: Lineage) -> bool:
@@ -120,6 +106,41 @@ def holds_result(path: str | os.PathLike[str], change: ChangeRecord, lineage: Li
         It cannot be read.
     """
     return lineage.root(Identity.of(path).digest) == lineage.root(change.after.digest)
+
+
+def find_again(
+    places: list[str], changes: list[ChangeRecord], lineage: Lineage, known: set[str]
+) -> Iterator[tuple[str, ChangeRecord | None]]:
+    """Look in places for files that hold the results of changes.
+
+    Parameters
+    ----------
+    places : list of str
+        Files, and folders with all below.
+    changes : list of ChangeRecord
+        What is looked for. Those that are found are taken out of it.
+    lineage : Lineage
+    known : set of str
+        Paths to pass over.
+
+    Yields
+    ------
+    path : str
+    change : ChangeRecord or None
+        None for a file that was named itself but holds none of the results.
+    """
+    sizes = lineage.sizes | {change.after.size for change in changes}
+    passed = set(known)
+    for place in places:
+        for path in _files_in(place):
+            if path in passed:
+                continue
+            passed.add(path)
+            change = _change_of(path, changes, lineage) if _size(path) in sizes else None
+            if change is not None:
+                changes.remove(change)
+            if change is not None or path == place:
+                yield path, change
 
 
 def _run_to_undo(journal: Journal, run: int | None) -> int:
@@ -145,44 +166,6 @@ def _lies_in(path: str, place: str) -> bool:
 
 def _was_carried_out(change: ChangeRecord) -> bool:
     return standing(change.path, change.before, change.after) is not Standing.OLD
-
-
-def _obstacle(journal: Journal, change: ChangeRecord, lineage: Lineage) -> Undone | None:
-    try:
-        if holds_result(change.path, change, lineage):
-            return None
-    except (FileNotFoundError, NotADirectoryError):
-        message = "it is not there any more; where it was moved, name its new place"
-        return Undone(change.path, UndoStatus.MISSING, message)
-    except OSError as error:
-        return Undone(change.path, UndoStatus.FAILED, f"cannot be read: {error.strerror}")
-    later = journal.later_run(change)
-    message = CHANGED_SINCE
-    if later is not None and later != change.run:
-        message = f"gtag changed it again since: undo run {later} first"
-    return Undone(change.path, UndoStatus.REFUSED, message)
-
-
-def _found_again(
-    places: list[str], changes: list[ChangeRecord], lineage: Lineage, known: set[str]
-) -> tuple[list[Step], list[Undone]]:
-    """Look in places for the results of changes; also name files that are none of them."""
-    found: list[Step] = []
-    strangers: list[Undone] = []
-    sizes = lineage.sizes | {change.after.size for change in changes}
-    for place in places:
-        for path in _files_in(place):
-            if path in known:
-                continue
-            known.add(path)
-            change = _change_of(path, changes, lineage) if _size(path) in sizes else None
-            if change is not None:
-                changes.remove(change)
-                found.append(Step(path, change))
-            elif path == place:
-                message = "the run has nothing to take back in this file"
-                strangers.append(Undone(path, UndoStatus.MISSING, message))
-    return found, strangers
 
 
 def _change_of(path: str, changes: list[ChangeRecord], lineage: Lineage) -> ChangeRecord | None:

@@ -12,7 +12,7 @@ from tagger.journal import Journal
 from tagger.tags.snapshot import same_fields, snapshot
 from tagger.tags.verify import content_hash
 from tagger.tags.write import Change, write_change
-from tagger.undo import UndoStatus, list_runs, plan_undo, undo_run
+from tagger.undo import UndoStatus, list_runs, undo_run
 from tests.tagger.specimens import EVERY_CONTAINER, as_mutagen_says, specimen, tag_as_people_do
 
 JAZZ = Change(("Jazz",), ("Jazz",), 0.91, "cnn-1")
@@ -149,6 +149,24 @@ def test_a_file_changed_between_plan_and_write_is_refused(journal, album):
     assert [o.status for o in outcomes] == [UndoStatus.RESTORED]
 
 
+def test_an_undo_that_can_do_nothing_is_no_run(journal, album):
+    number = scan(journal, album)
+    for path in album:
+        path.unlink()
+    assert {status for _, status in undo(journal)} == {"missing"}
+    assert [run.id for run in list_runs(journal)] == [number]
+
+
+def test_files_are_looked_at_one_by_one(journal, album):
+    """Not all before the first: a library on a network takes hours to read."""
+    scan(journal, album)
+    outcomes = undo_run(journal)
+    assert next(outcomes).path == str(album[0])
+    album[1].unlink()
+    assert next(outcomes).status is UndoStatus.MISSING
+    assert [o.status for o in outcomes] == [UndoStatus.RESTORED]
+
+
 def test_only_the_time_or_place_of_a_file_may_change(journal, album):
     """A restored backup, a synced folder: the content counts."""
     scan(journal, album)
@@ -192,11 +210,11 @@ def test_moved_files_are_found_where_they_are_said_to_be(journal, album, tmp_pat
     (shelf / "other.txt").write_bytes(b"x")
     outcome = list(undo_run(journal, number, dry_run=True))
     assert [(o.path, o.status.value) for o in outcome] == [
-        (str(album[2]), "would-restore"),
         (str(album[0]), "missing"),
         (str(album[1]), "missing"),
+        (str(album[2]), "would-restore"),
     ]
-    assert "name its new place" in outcome[1].message
+    assert "name its new place" in outcome[0].message
     assert sorted(undo(journal, number, [tmp_path / "shelf"])) == sorted(
         (str(path), "restored") for path in moved
     )
@@ -276,14 +294,14 @@ def test_an_interrupt_leaves_a_run_that_can_go_on(journal, album):
 
 def test_no_such_run_and_a_run_that_goes_on(journal, album):
     with pytest.raises(ConfigurationError, match="nothing to undo"):
-        plan_undo(journal)
+        undo(journal)
     scan(journal, album)
     with pytest.raises(ConfigurationError, match="there is no run 7"):
-        plan_undo(journal, 7)
+        undo(journal, 7)
     with journal.start_run("scan", ()) as run:
         write_change(album[0], identify(album[0]), METAL, journal=run)
         with pytest.raises(ConfigurationError, match="still goes on"):
-            plan_undo(journal, run.id)
+            undo(journal, run.id)
 
 
 def test_an_intent_that_was_never_carried_out_is_passed_over(journal, album):
