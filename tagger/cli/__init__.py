@@ -1,0 +1,92 @@
+"""The command line: `gtag COMMAND`. One small module a command, imported when it is asked for.
+
+A command turns options into one library call and prints what comes back. Heavy imports stand
+inside the commands' bodies, so that `gtag --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from tagger.errors import ExitStatus, GtagError
+
+# Each name is a module of this package that holds a command of the same name.
+COMMANDS = ("scan", "show", "undo", "demo", "models", "train", "evaluate")
+
+_OF_THE_EXTRA_TRAIN = {"keras", "matplotlib", "optuna", "sklearn", "tensorflow", "tomli_w"}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"tagger.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
+    epilog="Exit status: 0 all well, 1 finished but something failed, 2 wrong usage or "
+    "configuration, 130 interrupted.",
+)
+@click.version_option(package_name="gtag-music", prog_name="gtag")
+def cli() -> None:
+    """Listen to a music collection and write what is heard into its tags.
+
+    gtag shows before it writes, keeps what people wrote by hand, leaves alone what it is unsure
+    of, and takes back what it did.
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process with its exit status."""
+    from tagger.screen import printable
+
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character shows its escape instead of a traceback.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        status = cli.main(prog_name="gtag", standalone_mode=False)
+    except click.UsageError as error:
+        usage = f"{error.ctx.get_usage()}\n" if error.ctx else ""
+        _fail(f"{usage}gtag: {printable(error.format_message())}", ExitStatus.USAGE)
+    except click.ClickException as error:
+        _fail(f"gtag: {printable(error.format_message())}", ExitStatus.USAGE)
+    except GtagError as error:
+        _fail(f"gtag: {printable(str(error))}", error.exit_status)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("gtag: interrupted", ExitStatus.INTERRUPTED)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _OF_THE_EXTRA_TRAIN:
+            raise
+        _fail(
+            f"gtag: this needs {error.name}, which comes with the extra [train]: "
+            "pip install 'gtag-music[train]'",
+            ExitStatus.USAGE,
+        )
+    except OSError as error:
+        _fail(f"gtag: cannot go on: {printable(str(error))}", ExitStatus.PROBLEMS)
+    except Exception as error:
+        if "GTAG_TRACEBACK" in os.environ:
+            raise
+        _fail(
+            f"gtag: a mistake in gtag itself, {type(error).__name__}: {printable(str(error))}\n"
+            "Please report it, with what GTAG_TRACEBACK=1 in the environment makes it say.",
+            ExitStatus.PROBLEMS,
+        )
+    sys.exit(int(status or ExitStatus.OK))
+
+
+def _fail(message: str, status: ExitStatus) -> NoReturn:
+    click.echo(message, err=True)
+    sys.exit(int(status))

@@ -1,0 +1,27 @@
+"""`gtag demo`: composes a few synthetic pieces, and scans them."""
+
+from __future__ import annotations
+
+import click
+
+from tagger.errors import ExitStatus
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", default="gtag-demo", type=click.Path())
+def demo(folder: str) -> ExitStatus:
+    """Compose a few short pieces into DIR (gtag-demo), encode them, and scan them.
+
+    They are made by rule, not recorded: something to try gtag on, and no proof of anything.
+    """
+    from tagger.cli.scan import scan
+    from tagger.demo import make_demo
+    from tagger.screen import printable
+
+    paths = make_demo(folder)
+    click.echo(f"Composed {len(paths)} synthetic pieces in {printable(folder)}. No one plays here,")
+    click.echo("so what a model hears in them proves nothing; try your own music next.\n")
+    status: ExitStatus = scan.main(
+        ["--verbose", "--", folder], prog_name="gtag scan", standalone_mode=False
+    )
+    return status

@@ -1,0 +1,32 @@
+"""What commands write beside the tags: opened so that no slip of the hand costs a song.
+
+It must not know what is written.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tagger.errors import ConfigurationError, GtagError
+
+
+def not_music(path: str, option: str) -> str:
+    """The path of a file that is about to be made or written over, unless it is a track.
+
+    `gtag scan --report song.mp3` is a wrong order of arguments, not a wish.
+    """
+    from tagger.formats import has_audio_extension, identify
+
+    try:
+        is_music = has_audio_extension(path) or (os.path.lexists(path) and identify(path))
+    except GtagError:
+        is_music = False
+    if is_music:
+        raise ConfigurationError(
+            f"{option} would write over a music file", path=path, hint="nothing was done"
+        )
+    return path
+
+
+def cannot_open(path: str, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"cannot be written: {error.strerror or error}", path=path)

@@ -1,0 +1,216 @@
+"""`gtag scan`: options in, `tagger.scan.scan`, rows and a summary out."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+from tagger.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tagger.cli.summary import Tally
+    from tagger.decide import Existing
+    from tagger.library import Track
+    from tagger.scan import Outcome
+    from tagger.tags.write import Change
+
+_PATH = click.Path()
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=_PATH)
+@click.option("--write-tags", is_flag=True, help="Write. Without it nothing is changed.")
+@click.option("--dry-run", is_flag=True, help="Write nothing, even beside --write-tags.")
+@click.option(
+    "--model", metavar="NAME|DIR", help="A model of the zoo (see gtag models) or a folder."
+)
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Leave alone what is less sure. Default: the model's own threshold.",
+)
+@click.option(
+    "--existing",
+    type=click.Choice(["keep", "replace", "append"]),
+    default="keep",
+    show_default=True,
+    help="What happens to a genre that a person wrote.",
+)
+@click.option("--report", type=_PATH, metavar="FILE.csv", help="One row for each track.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: the cores."
+)
+@click.option(
+    "--exclude", multiple=True, metavar="GLOB", help="Leave out what matches; repeatable."
+)
+@click.option(
+    "--files-from", type=_PATH, metavar="FILE|-", help="Also scan the paths listed, one a line."
+)
+@click.option("-0", "--null", is_flag=True, help="The list's paths end with NUL, not newline.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Stop after N tracks.")
+@click.option("--preserve-mtime", is_flag=True, help="Keep the modification time of files.")
+@click.option(
+    "--in-place",
+    is_flag=True,
+    help="Write hard-linked files too, into the file itself: a crash may then tear it.",
+)
+@click.option("--journal", type=_PATH, metavar="FILE", help="Where undo finds what was there.")
+@click.option("-v", "--verbose", is_flag=True, help="Show old → new for each change.")
+@click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
+@click.option("--log-file", type=_PATH, metavar="FILE", help="Append details and surprises.")
+def scan(
+    paths: tuple[str, ...],
+    *,
+    write_tags: bool,
+    dry_run: bool,
+    model: str | None,
+    min_confidence: float | None,
+    existing: Existing,
+    report: str | None,
+    as_json: bool,
+    jobs: int | None,
+    exclude: tuple[str, ...],
+    files_from: str | None,
+    null: bool,
+    limit: int | None,
+    preserve_mtime: bool,
+    in_place: bool,
+    journal: str | None,
+    verbose: bool,
+    quiet: bool,
+    log_file: str | None,
+) -> ExitStatus:
+    """Listen to music and show, or write, what genre it is.
+
+    PATHS are files and folders. Nothing is written without --write-tags. What gtag wrote can be
+    taken back with gtag undo.
+    """
+    if null and not files_from:
+        raise click.UsageError("-0 belongs to --files-from.")
+    if not paths and not files_from:
+        raise click.UsageError("Name files or folders to scan, or a list of them: --files-from.")
+
+    from tagger.cli.files import cannot_open, not_music
+    from tagger.cli.logs import log_to
+    from tagger.cli.progress import Progress
+    from tagger.cli.summary import Tally, print_summary
+    from tagger.csv_report import CsvReport, json_line, open_report
+    from tagger.decide import Policy
+    from tagger.interrupt import Interrupts
+    from tagger.library import Library, read_file_list
+    from tagger.listen import classifier, native_messages_hidden
+    from tagger.models import zoo
+    from tagger.scan import scan as scan_tracks
+    from tagger.screen import printable
+
+    log_to(log_file)
+    model = model or zoo.DEFAULT
+    with native_messages_hidden():  # a model that cannot be used ends the command here
+        card = classifier(model).card
+    policy = Policy(card.threshold if min_confidence is None else min_confidence, existing)
+    listed = read_file_list(files_from, null_separated=null) if files_from else []
+    library = partial(Library, [*paths, *listed], exclude=exclude, limit=limit)
+
+    tracks, tally, interrupted = library(), Tally(), False
+    with ExitStack() as stack:
+        csv_report = None
+        if report:
+            try:
+                file = stack.enter_context(open_report(not_music(report, "--report")))
+            except OSError as error:
+                raise cannot_open(report, error) from error
+            csv_report = CsvReport(file)
+        write = None
+        if write_tags and not dry_run:
+            write = stack.enter_context(
+                _writer(journal, card.tag, preserve_mtime=preserve_mtime, in_place=in_place)
+            )
+        interrupts = stack.enter_context(Interrupts())
+        progress = stack.enter_context(Progress(shown=not quiet, count=library))
+        try:
+            for outcome in scan_tracks(
+                tracks, model=model, policy=policy, write=write, jobs=jobs, interrupts=interrupts
+            ):
+                tally.add(outcome)
+                if csv_report:
+                    csv_report.add(outcome)
+                if as_json:
+                    progress.say(json_line(outcome))
+                if line := _line(outcome, verbose=verbose, quiet=quiet):
+                    progress.say(line, to_stderr=as_json or outcome.status.is_problem)
+                progress.step()
+        except KeyboardInterrupt:
+            interrupted = True
+    if not quiet:
+        summary = sys.stderr if as_json else sys.stdout
+        print_summary(tally, others=tracks.others, file=summary)
+        if write is None and tally.would_write and not interrupted:
+            click.echo("\nNothing was written. --write-tags writes.", file=summary)
+    for problem in tracks.problems:
+        click.echo(f"gtag: {printable(str(problem))}", err=True)
+    if interrupted:
+        click.echo(_how_to_go_on(tally, report=report, wrote=write is not None), err=True)
+        return ExitStatus.INTERRUPTED
+    return ExitStatus.PROBLEMS if tally.problems or tracks.problems else ExitStatus.OK
+
+
+@contextmanager
+def _writer(
+    journal_file: str | None, model: str, *, preserve_mtime: bool, in_place: bool
+) -> Iterator[Callable[[Track, Change], None]]:
+    """A function that writes a change, with a journal for as long as the run goes on."""
+    from tagger.cli.files import not_music
+    from tagger.journal import Journal, default_journal_path
+    from tagger.tags.write import write_change
+
+    file = not_music(journal_file, "--journal") if journal_file else default_journal_path()
+    with Journal(file) as journal, journal.start_run("scan", sys.argv[1:], model) as run:
+
+        def write(track: Track, change: Change) -> None:
+            assert track.format is not None, "an unrecognised file is never written"
+            write_change(
+                track.path,
+                track.format,
+                change,
+                journal=run,
+                preserve_mtime=preserve_mtime,
+                in_place=in_place,
+            )
+
+        yield write
+
+
+def _line(outcome: Outcome, *, verbose: bool, quiet: bool) -> str | None:
+    """What is said of one track while the scan goes on."""
+    from tagger.decide import Status
+    from tagger.screen import printable
+
+    path = printable(outcome.path)
+    if outcome.status.is_problem:
+        return f"{path}: {outcome.status}: {printable(outcome.message)}"
+    if verbose and not quiet and outcome.status in (Status.WRITTEN, Status.WOULD_WRITE):
+        old, new = printable(outcome.old_genre) or "no genre", printable(outcome.new_genre)
+        return f"{path}: {old} → {new}"
+    return None
+
+
+def _how_to_go_on(tally: Tally, *, report: str | None, wrote: bool) -> str:
+    lines = [f"gtag: interrupted after {tally.tracks} tracks."]
+    if report:
+        lines.append("The report holds them. Name another one to keep it.")
+    if wrote:
+        lines.append(
+            "To go on, run the same command again: what is written already is left as it is."
+        )
+        lines.append("To take back what was written: gtag undo")
+    else:
+        lines.append("Nothing was written.")
+    return "\n".join(lines)

@@ -1,0 +1,103 @@
+"""The table at the end of a scan: what was heard, and what became of the files.
+
+It must not know how it came about. It grows with the number of genres, not of tracks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, TextIO
+
+from rich.table import Table
+from rich.text import Text
+
+from tagger.cli.console import can_draw, console
+from tagger.decide import Status
+from tagger.screen import printable
+
+if TYPE_CHECKING:
+    from tagger.scan import Outcome
+
+_BAR = 24
+
+_MEANING = {
+    Status.WRITTEN: "genre written",
+    Status.WOULD_WRITE: "would be written with --write-tags",
+    Status.UNCHANGED: "gtag wrote the same before",
+    Status.KEPT: "a person's genre stands",
+    Status.UNSURE: "left alone: not sure enough, or silent",
+    Status.UNREADABLE: "could not be read",
+    Status.REFUSED: "left alone for its own good",
+    Status.FAILED: "could not be written; as it was before",
+}
+
+
+class Tally:
+    """Counts outcomes."""
+
+    def __init__(self) -> None:
+        self.statuses: Counter[Status] = Counter()
+        self.genres: Counter[str] = Counter()
+        self._confidence: defaultdict[str, float] = defaultdict(float)
+
+    def add(self, outcome: Outcome) -> None:
+        self.statuses[outcome.status] += 1
+        if outcome.confidence is not None and outcome.status is not Status.UNSURE:
+            self.genres[outcome.genre] += 1
+            self._confidence[outcome.genre] += outcome.confidence
+
+    @property
+    def tracks(self) -> int:
+        return self.statuses.total()
+
+    @property
+    def would_write(self) -> int:
+        return self.statuses[Status.WOULD_WRITE]
+
+    @property
+    def problems(self) -> int:
+        return sum(n for status, n in self.statuses.items() if status.is_problem)
+
+    def mean_confidence(self, genre: str) -> float:
+        return self._confidence[genre] / self.genres[genre]
+
+
+def print_summary(tally: Tally, *, others: int, file: TextIO) -> None:
+    """Print the tables, at most 80 columns wide."""
+    screen = console(file)
+    if tally.genres:
+        screen.print(_genres(tally, block="█" if can_draw(screen) else "#"))
+        screen.print()
+    screen.print(_statuses(tally, others))
+
+
+def _genres(tally: Tally, block: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("Genre", style="bold")
+    table.add_column("Tracks", justify="right")
+    table.add_column("Mean confidence", justify="right")
+    table.add_column("")
+    most = max(tally.genres.values())
+    for genre, count in tally.genres.most_common():
+        bar = block * max(1, round(_BAR * count / most))
+        table.add_row(
+            Text(printable(genre)),
+            str(count),
+            f"{tally.mean_confidence(genre):.2f}",
+            Text(bar, style="cyan"),
+        )
+    return table
+
+
+def _statuses(tally: Tally, others: int) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_column(style="dim")
+    for status in Status:
+        if count := tally.statuses[status]:
+            style = "red" if status.is_problem else "green" if status is Status.WRITTEN else ""
+            table.add_row(str(count), Text(status, style=style), _MEANING[status])
+    if others:
+        table.add_row(str(others), Text("other files"), "no music")
+    return table

@@ -1,0 +1,113 @@
+"""`gtag undo`: takes back what a run wrote, and lists runs."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from tagger.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tagger.journal import RunRecord
+    from tagger.undo import Undone
+
+
+@click.command()
+@click.argument("run_and_paths", nargs=-1, metavar="[RUN] [PATHS]...", type=click.Path())
+@click.option("--list", "as_list", is_flag=True, help="List the runs; take nothing back.")
+@click.option("--dry-run", is_flag=True, help="Say what would be taken back; write nothing.")
+@click.option("--journal", type=click.Path(), metavar="FILE", help="As given to that scan.")
+@click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
+def undo(
+    run_and_paths: tuple[str, ...],
+    *,
+    as_list: bool,
+    dry_run: bool,
+    journal: str | None,
+    quiet: bool,
+) -> ExitStatus:
+    """Take back what the last scan wrote, or what RUN did.
+
+    RUN is a number that --list names. PATHS narrow it down to files and folders; a file that was
+    moved is found in them by its content. A file that somebody changed since is left alone.
+    """
+    from tagger.cli.files import not_music
+    from tagger.journal import Journal, default_journal_path
+    from tagger.undo import list_runs, undo_run
+
+    run, paths = _parsed(run_and_paths)
+    file = not_music(journal, "--journal") if journal else default_journal_path()
+    with Journal(file) as opened:
+        if as_list:
+            _print_runs(list_runs(opened))
+            return ExitStatus.OK
+        return _report(
+            undo_run(opened, run, paths, dry_run=dry_run, command=sys.argv[1:]), quiet=quiet
+        )
+
+
+def _parsed(arguments: tuple[str, ...]) -> tuple[int | None, tuple[str, ...]]:
+    if arguments and arguments[0].isdecimal():
+        return int(arguments[0]), arguments[1:]
+    return None, arguments
+
+
+def _report(undone: Iterator[Undone], *, quiet: bool) -> ExitStatus:
+    from tagger.interrupt import Interrupts
+    from tagger.screen import printable
+    from tagger.undo import UndoStatus
+
+    counts: Counter[UndoStatus] = Counter()
+    problems = interrupted = False
+    try:
+        with Interrupts() as interrupts:
+            while True:
+                with interrupts.held():
+                    one = next(undone, None)
+                    if one is None:
+                        break
+                    counts[one.status] += 1
+                    problems |= one.status.is_problem
+                    line = f"{printable(one.path)}: {one.status}"
+                    if one.message:
+                        line += f": {printable(one.message)}"
+                    if one.status.is_problem:
+                        click.echo(line, err=True)
+                    elif not quiet:
+                        click.echo(line)
+    except KeyboardInterrupt:
+        interrupted = True
+    if not quiet:
+        click.echo(", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing to do")
+    if interrupted:
+        click.echo("gtag: interrupted; to go on, run the same command again", err=True)
+        return ExitStatus.INTERRUPTED
+    return ExitStatus.PROBLEMS if problems else ExitStatus.OK
+
+
+def _print_runs(runs: list[RunRecord]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from tagger.cli.console import console
+    from tagger.screen import printable
+
+    if not runs:
+        click.echo("No run yet.")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("Run", justify="right", style="bold")
+    table.add_column("Began (UTC)", no_wrap=True)
+    table.add_column("In force", justify="right")
+    table.add_column("Undone", justify="right")
+    table.add_column("Command", overflow="fold")
+    for run in runs:
+        row = [str(run.id), run.started[:19].replace("T", " "), str(run.in_force), str(run.undone)]
+        command = " ".join(("gtag", *run.command))
+        table.add_row(*row, Text(printable(command if run.ended else f"{command} (not ended)")))
+    console().print(table)

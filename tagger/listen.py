@@ -1,0 +1,95 @@
+"""From a track to what a model says about it: all that a worker process does.
+
+It must not know tags, decisions or reports, and writes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tagger.audio import read_excerpts
+from tagger.errors import GtagError, UnreadableError
+from tagger.models import zoo
+from tagger.models.heard import Heard
+
+if TYPE_CHECKING:
+    from tagger.library import Track
+    from tagger.models.prediction import Classifier, Prediction
+
+
+@dataclass(frozen=True)
+class Listened:
+    """What came of listening to one track: a prediction, or the reason why there is none.
+
+    Attributes
+    ----------
+    prediction : Prediction or None
+    duration_s : float or None
+        Length of the track, where known.
+    error : GtagError or None
+        Set exactly where `prediction` is None.
+    traceback : str
+        Of an error that nobody foresaw; for the log.
+    """
+
+    prediction: Prediction | None = None
+    duration_s: float | None = None
+    error: GtagError | None = None
+    traceback: str = ""
+
+
+def listen(model: str, track: Track) -> Listened:
+    """Listen to one track; whatever goes wrong comes back as an error.
+
+    Parameters
+    ----------
+    model : str
+        As `zoo.load` takes it. Loaded once in each process.
+    """
+    if track.format is None:
+        return Listened(error=_unrecognised(track.path))
+    try:
+        sound = read_excerpts(track.path)
+        prediction = classifier(model).predict(Heard.from_sound(sound))
+    except GtagError as error:
+        return Listened(error=error)
+    except Exception as error:  # a decoder's or our own: it must not take the batch along
+        return Listened(
+            error=UnreadableError(f"{type(error).__name__}: {error}", path=track.path),
+            traceback=traceback.format_exc(),
+        )
+    return Listened(prediction, sound.duration_s)
+
+
+@cache
+def classifier(model: str) -> Classifier:
+    """The model, loaded and checked at the first call."""
+    return zoo.load(model)
+
+
+@contextlib.contextmanager
+def native_messages_hidden() -> Iterator[None]:
+    """Keep what native libraries write to the standard error off the terminal."""
+    before = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
+
+
+def _unrecognised(path: str) -> UnreadableError:
+    with contextlib.suppress(OSError):
+        if Path(path).stat().st_size == 0:
+            return UnreadableError("empty file", path=path)
+    return UnreadableError("holds no sound format that gtag knows", path=path)

@@ -1,0 +1,212 @@
+"""The batch: listens to tracks, decides, writes where told to, and yields one Outcome a track.
+
+Workers only listen. The parent alone reads tags, decides and writes, so that there is never more
+than one write under way. It must not know the terminal, options or forms of reports.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING
+
+from tagger.decide import Policy, Status, decide
+from tagger.errors import (
+    GtagError,
+    NothingToHearError,
+    RefusedError,
+    UnreadableError,
+)
+from tagger.interrupt import Interrupts
+from tagger.listen import Listened, listen, native_messages_hidden
+from tagger.tags.read import TagState, read_tags
+from tagger.workers import Lost, map_in_workers
+
+if TYPE_CHECKING:
+    from tagger.library import Track
+    from tagger.tags.write import Change
+
+log = logging.getLogger(__name__)
+
+# For one track. Excerpts are bounded: a healthy file on a slow network takes a few seconds.
+DEADLINE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one track: one row of the report, its fields in the report's order.
+
+    Attributes
+    ----------
+    old_genre, new_genre : str
+        What the tags say before and after; several genres are joined with ``; ``. After a dry
+        run, what they would say.
+    confidence, runner_up_confidence : float or None
+        Calibrated probabilities; None where nothing was heard.
+    message : str
+        The reason for the status, in words.
+    """
+
+    path: str
+    status: Status
+    genre: str = ""
+    confidence: float | None = None
+    runner_up: str = ""
+    runner_up_confidence: float | None = None
+    old_genre: str = ""
+    new_genre: str = ""
+    model: str = ""
+    duration_s: float | None = None
+    message: str = ""
+
+
+def scan(
+    tracks: Iterable[Track],
+    *,
+    model: str,
+    policy: Policy,
+    write: Callable[[Track, Change], None] | None = None,
+    jobs: int | None = None,
+    deadline_s: float = DEADLINE_S,
+    interrupts: Interrupts | None = None,
+) -> Iterator[Outcome]:
+    """Yield one Outcome for each track, in their order.
+
+    Parameters
+    ----------
+    tracks : iterable of Track
+        Read only as far ahead as the workers need.
+    model : str
+        A name of the zoo, or a model's folder.
+    write : callable, optional
+        Writes one change into one file. Without it nothing is written.
+    jobs : int, optional
+        Worker processes; by default one a core. 1, and a single track, run in this process.
+    deadline_s : float
+        A worker that listens longer to one track is ended, and the track is unreadable.
+    interrupts : Interrupts, optional
+        Held while a file is written and while the consumer of the outcome deals with it.
+    """
+    interrupts = interrupts or Interrupts()
+    for track, listened in _listened(iter(tracks), model, jobs, deadline_s):
+        with interrupts.held():
+            yield _settled(track, listened, policy, write)
+
+
+def _listened(
+    tracks: Iterator[Track], model: str, jobs: int | None, deadline_s: float
+) -> Iterator[tuple[Track, Listened]]:
+    first = list(islice(tracks, 2))
+    tracks = chain(first, tracks)
+    if jobs == 1 or len(first) < 2:
+        for track in tracks:
+            with native_messages_hidden():
+                listened = listen(model, track)
+            yield track, listened
+        return
+    for track, result in map_in_workers(
+        partial(listen, model), tracks, jobs=jobs or _cores(), deadline_s=deadline_s
+    ):
+        yield track, _lost(track, result) if isinstance(result, Lost) else result
+
+
+def _cores() -> int:
+    from joblib import cpu_count
+
+    return int(cpu_count())
+
+
+def _lost(track: Track, lost: Lost) -> Listened:
+    message = (
+        f"the decoder did not come back within {lost.deadline_s:g} s"
+        if lost.late
+        else "the decoder crashed on it"
+    )
+    return Listened(error=UnreadableError(message, path=track.path))
+
+
+def _settled(
+    track: Track,
+    listened: Listened,
+    policy: Policy,
+    write: Callable[[Track, Change], None] | None,
+) -> Outcome:
+    if listened.traceback:
+        log.error("unexpected, while listening to %r:\n%s", track.path, listened.traceback)
+    row = partial(_row, track, listened)
+    if listened.prediction is None and not isinstance(listened.error, NothingToHearError):
+        return row(Status.UNREADABLE, message=_message(listened.error))
+    assert track.format is not None, "nothing was heard of an unrecognised file"
+    try:
+        tags = read_tags(track.path, track.format)
+    except Exception as error:
+        return row(Status.UNREADABLE, message=_message(error))
+
+    decision = decide(listened.prediction, tags, policy)
+    reason = _message(listened.error) if listened.error else decision.reason
+    row = partial(row, old=_before(tags))
+    if decision.change is None:
+        return row(decision.status, message=reason)
+    new = decision.change.genres
+    if write is None:
+        return row(Status.WOULD_WRITE, new=new, message=reason)
+    try:
+        write(track, decision.change)
+    except Exception as error:
+        return row(_failure(error), message=_message(error))
+    return row(Status.WRITTEN, new=new, message=reason)
+
+
+def _row(
+    track: Track,
+    listened: Listened,
+    status: Status,
+    *,
+    message: str,
+    old: tuple[str, ...] = (),
+    new: tuple[str, ...] | None = None,
+) -> Outcome:
+    before = "; ".join(old)
+    outcome = Outcome(
+        path=track.path,
+        status=status,
+        old_genre=before,
+        new_genre=before if new is None else "; ".join(new),
+        duration_s=listened.duration_s,
+        message=message,
+    )
+    if listened.prediction is None:
+        return outcome
+    best, second = listened.prediction.ranked()[:2]
+    return replace(
+        outcome,
+        genre=best[0],
+        confidence=best[1],
+        runner_up=second[0],
+        runner_up_confidence=second[1],
+        model=listened.prediction.model,
+    )
+
+
+def _before(tags: TagState) -> tuple[str, ...]:
+    # A file whose genre stands only in a place that few programs read has one all the same.
+    return tags.genres or tags.persons
+
+
+def _failure(error: Exception) -> Status:
+    if isinstance(error, RefusedError):
+        return Status.REFUSED
+    if isinstance(error, UnreadableError):
+        return Status.UNREADABLE
+    return Status.FAILED
+
+
+def _message(error: Exception | None) -> str:
+    """An error in words, without the path: that has a column of its own."""
+    if isinstance(error, GtagError):
+        return error.message if error.hint is None else f"{error.message} ({error.hint})"
+    log.error("unexpected: %r", error, exc_info=error)
+    return f"{type(error).__name__}: {error}"

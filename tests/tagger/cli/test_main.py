@@ -1,0 +1,136 @@
+"""What holds for every command."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import click
+import pytest
+
+from tagger.cli import COMMANDS, cli
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def commands():
+    context = click.Context(cli)
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        yield name, command
+
+
+def test_help_answers_at_once():
+    # The best of a few: what else the machine does is not ours.
+    took = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "tagger", "--help"], check=True, capture_output=True)
+        took.append(time.perf_counter() - started)
+    assert min(took) < 0.2
+
+
+def test_help_imports_nothing_heavy():
+    code = """
+import sys
+from tagger.cli import main
+try:
+    main()
+except SystemExit:
+    print(*sys.modules, file=sys.stderr)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True
+    )
+    assert "scan" in ran.stdout
+    heavy = {"numpy", "av", "mutagen", "rich", "tqdm", "joblib", "sqlite3", "tagger.scan"}
+    assert heavy & set(ran.stderr.split()) == set()
+
+
+def test_help_names_every_command(gtag):
+    ran = gtag("--help")
+    assert ran.status == 0
+    for name, command in commands():
+        assert name in ran.out
+        assert command.help, f"gtag {name} does not say what it does"
+        assert all(option.help for option in command.params if isinstance(option, click.Option)), (
+            f"an option of gtag {name} has no help"
+        )
+
+
+def test_every_command_and_option_is_documented():
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## gtag (\w+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+    assert list(sections) == list(COMMANDS)
+    for name, command in commands():
+        options = {
+            flag
+            for option in command.params
+            if isinstance(option, click.Option)
+            for flag in option.opts
+        }
+        documented = set(re.findall(r"(?<![\w-])--?[a-z0-9][a-z0-9-]*", sections[name]))
+        # What a section says about another command's options stands in that command's section.
+        own = {flag for flag in documented if f"`{flag}" in sections[name]}
+        assert options - documented == set(), f"undocumented options of gtag {name}"
+        assert own - options == set(), f"documented, but not there: gtag {name}"
+
+
+def test_version(gtag):
+    ran = gtag("--version")
+    assert ran.status == 0
+    assert re.fullmatch(r"gtag, version \d+\.\d+\.\d+\n", ran.out)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("nonsense",), ("scan",), ("scan", "--nonsense", "."), ("scan", ".", "--existing", "eat")],
+)
+def test_wrong_usage_is_2_and_says_what(gtag, arguments):
+    ran = gtag(*arguments)
+    assert ran.status == 2
+    assert "gtag:" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_wrong_usage_does_not_act_on_the_terminal(gtag):
+    ran = gtag("scan", "--\x1b]0;owned\x07")
+    assert ran.status == 2
+    assert "\x1b" not in ran.err
+    assert "\\x1b]0;owned\\x07" in ran.err
+
+
+def test_a_closed_pipe_is_no_drama(make_audio):
+    piece = make_audio(".wav")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tagger", "scan", "--json", str(piece)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    assert b"Traceback" not in process.stderr.read()
+    process.wait()
+
+
+def completion(**environment):
+    return subprocess.run(
+        [sys.executable, "-m", "tagger"],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion(shell):
+    assert "_GTAG_COMPLETE" in completion(_GTAG_COMPLETE=f"{shell}_source")
+
+
+def test_completion_knows_the_commands():
+    said = completion(_GTAG_COMPLETE="bash_complete", COMP_WORDS="gtag s", COMP_CWORD="1")
+    assert {"plain,scan", "plain,show"} <= set(said.split())

@@ -1,0 +1,69 @@
+"""The commands that only show: demo, models, show."""
+
+import json
+import re
+
+import pytest
+from mediafile import MediaFile
+
+from tagger.models import zoo
+
+
+def test_demo_composes_and_scans(gtag, tmp_path):
+    ran = gtag("demo", tmp_path / "pieces")
+    assert ran.status == 0
+    assert "synthetic" in ran.out
+    assert {path.suffix for path in (tmp_path / "pieces").iterdir()} == {
+        *(".mp3", ".flac", ".ogg", ".opus", ".m4a"),
+    }
+    assert "Nothing was written" in ran.out or "unsure" in ran.out
+
+
+def test_models_lists_the_zoo_with_figures(gtag):
+    ran = gtag("models")
+    assert ran.status == 0
+    assert max(map(len, ran.out.splitlines()[:-1])) <= 80
+    card = zoo.find(zoo.DEFAULT)
+    assert "(default)" in ran.out and card.kind in ran.out
+    for figures in card.figures:
+        assert f"{100 * figures['accuracy']:.1f} %" in ran.out
+
+
+def test_models_as_json(gtag):
+    models = {m["name"]: m for m in map(json.loads, gtag("models", "--json").out.splitlines())}
+    assert models[zoo.DEFAULT]["threshold"] == zoo.find(zoo.DEFAULT).threshold
+
+
+def test_show_tells_what_it_hears_and_what_a_scan_would_do(gtag, make_audio):
+    piece = make_audio(".flac", duration_s=50.0)
+    before = piece.read_bytes()
+    ran = gtag("show", piece)
+    assert ran.status == 0
+    assert "FLAC, 0:50" in ran.out
+    card = zoo.find(zoo.DEFAULT)
+    shares = [
+        float(share) for _, share in re.findall(r"^  ([A-Z]\S+) +(0\.\d\d|1\.00)", ran.out, re.M)
+    ]
+    assert len(shares) == len(card.labels)
+    assert sum(shares) == pytest.approx(1, abs=0.01 * len(shares))
+    assert shares == sorted(shares, reverse=True)
+    assert len(re.findall(r"^ +\d+:\d\d  ", ran.out, re.M)) == 15
+    assert re.search(r"^A scan: would (write|leave it alone)", ran.out, re.M)
+    assert piece.read_bytes() == before
+
+
+def test_show_names_whose_genre_it_is(gtag, make_audio):
+    piece = make_audio(".mp3")
+    media = MediaFile(piece)
+    media.genre = "Polka"
+    media.save()
+    ran = gtag("show", piece)
+    assert "A scan: would keep the genre: a person wrote Polka" in ran.out
+
+
+def test_show_of_what_is_no_music_is_an_error(gtag, tmp_path):
+    (tmp_path / "a.mp3").write_bytes(b"no music")
+    ran = gtag("show", tmp_path / "a.mp3")
+    assert ran.status == 1
+    assert "a.mp3" in ran.err and "Traceback" not in ran.err
+    assert gtag("show", tmp_path / "nowhere.mp3").status != 0

@@ -1,0 +1,274 @@
+import json
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mediafile import MediaFile
+
+from tagger.csv_report import COLUMNS
+from tests.tagger.cli.conftest import rows
+
+
+@pytest.fixture
+def music(make_audio, tmp_path):
+    """Three tracks, one of them with a person's genre, one that is none, and a text."""
+    for i, suffix in enumerate((".mp3", ".flac", ".m4a")):
+        make_audio(suffix, name=f"music/{i}{suffix}")
+    folder = tmp_path / "music"
+    media = MediaFile(folder / "1.flac")
+    media.genre = "Polka"
+    media.save()
+    (folder / "notes.txt").write_text("no music")
+    return folder
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+# Most of what follows is about one process: starting more would only take time.
+ONE = ("--jobs", "1")
+SURE_OF_ALL = ("--min-confidence", "0", *ONE)
+
+
+def test_changes_nothing_by_default(gtag, music):
+    before = contents(music)
+    ran = gtag("scan", music, *SURE_OF_ALL)
+    assert ran.status == 0
+    assert contents(music) == before
+    assert "would-write" in ran.out and "--write-tags" in ran.out
+
+
+def test_dry_run_wins(gtag, music):
+    before = contents(music)
+    assert gtag("scan", music, "--write-tags", "--dry-run", *SURE_OF_ALL).status == 0
+    assert contents(music) == before
+
+
+def test_writes_what_the_report_says_and_then_nothing_more(gtag, music, tmp_path):
+    report = tmp_path / "report.csv"
+    ran = gtag("scan", music, "--write-tags", *SURE_OF_ALL, "--report", report)
+    assert ran.status == 0
+    written = rows(report)
+    assert [Path(row["path"]).name for row in written] == ["0.mp3", "1.flac", "2.m4a"]
+    assert [row["status"] for row in written] == ["written", "kept", "written"]
+    for row in written:
+        assert MediaFile(row["path"]).genre == row["new_genre"]
+    after = contents(music)
+
+    assert gtag("scan", music, "--write-tags", *SURE_OF_ALL, "--report", report).status == 0
+    assert [row["status"] for row in rows(report)] == ["unchanged", "kept", "unchanged"]
+    assert contents(music) == after
+
+
+def test_the_models_own_threshold_is_the_default(gtag, music):
+    from tagger.models import zoo
+
+    threshold = zoo.find(zoo.DEFAULT).threshold
+    for row in map(json.loads, gtag("scan", music, "--json", *ONE).out.splitlines()):
+        if row["status"] != "kept":
+            assert (row["status"] == "would-write") == (row["confidence"] >= threshold)
+
+
+def test_json_is_one_object_a_line_and_nothing_else_on_stdout(gtag, music):
+    ran = gtag("scan", music, "--json", "-v", *SURE_OF_ALL)
+    values = [json.loads(line) for line in ran.out.splitlines()]
+    assert len(values) == 3
+    assert all(tuple(value) == COLUMNS for value in values)
+    assert "kept" in ran.err
+
+
+def test_verbose_shows_each_change(gtag, music):
+    ran = gtag("scan", music, "-v", *SURE_OF_ALL, "--existing", "replace")
+    changes = [line for line in ran.out.splitlines() if "→" in line]
+    assert len(changes) == 3
+    assert re.search(r"1\.flac: Polka → \S+$", changes[1])
+    assert re.search(r"0\.mp3: no genre → \S+$", changes[0])
+
+
+def test_quiet_says_only_what_is_wrong(gtag, music):
+    assert gtag("scan", music, "-q", *ONE).out == ""
+    (music / "broken.mp3").write_bytes(b"")
+    ran = gtag("scan", music, "-q", *ONE)
+    assert ran.status == 1
+    assert ran.out == ""
+    assert ran.err.splitlines() == [f"{music / 'broken.mp3'}: unreadable: empty file"]
+
+
+def test_the_summary_fits_80_columns_and_counts_everything(gtag, music):
+    (music / "broken.mp3").write_bytes(b"")
+    ran = gtag("scan", music, *SURE_OF_ALL)
+    assert ran.status == 1
+    assert max(map(len, ran.out.splitlines())) <= 80
+    counts = dict(re.findall(r"^ *(\d+) +([a-z-]+)", ran.out, re.M))
+    assert {name: int(n) for n, name in re.findall(r"^ *(\d+) +([a-z-]+)", ran.out, re.M)} == {
+        "would-write": 2, "kept": 1, "unreadable": 1, "other": 1,
+    }, counts  # fmt: skip
+
+
+def test_lists_of_files(gtag, music, tmp_path):
+    names = tmp_path / "names"
+    names.write_bytes(b"".join(os.fsencode(music / name) + b"\0" for name in ("2.m4a", "0.mp3")))
+    ran = gtag("scan", "--files-from", names, "-0", "--json", *ONE)
+    assert ran.status == 0
+    found = [Path(json.loads(line)["path"]).name for line in ran.out.splitlines()]
+    assert sorted(found) == ["0.mp3", "2.m4a"]
+
+
+def test_limit_and_exclude(gtag, music):
+    found = gtag("scan", music, "--json", "--exclude", "*.mp3", "--limit", 1).out.splitlines()
+    assert [Path(json.loads(line)["path"]).name for line in found] == ["1.flac"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--model", "no-such-model"),
+        ("--min-confidence", "1.5"),
+        ("--jobs", "0"),
+        ("--report", "no/such/folder/report.csv"),
+        ("--log-file", "no/such/folder/log"),
+        ("-0",),
+    ],
+)
+def test_what_cannot_be_done_is_2_and_touches_nothing(gtag, music, arguments):
+    before = contents(music)
+    ran = gtag("scan", music, "--write-tags", *SURE_OF_ALL, *arguments)
+    assert ran.status == 2
+    assert "gtag:" in ran.err and "Traceback" not in ran.err
+    assert contents(music) == before
+
+
+def test_a_path_that_is_not_there_is_2(gtag, tmp_path):
+    ran = gtag("scan", tmp_path / "nowhere")
+    assert ran.status == 2
+    assert "nowhere" in ran.err
+
+
+@pytest.mark.parametrize("option", ["--report", "--log-file", "--journal"])
+def test_no_slip_of_the_hand_costs_a_song(gtag, music, option):
+    before = contents(music)
+    shutil.copy(music / "0.mp3", music / "disguised")
+    for name in ("0.mp3", "disguised"):
+        ran = gtag("scan", music, "--write-tags", *SURE_OF_ALL, option, music / name)
+        assert ran.status == 2
+        assert "music file" in ran.err
+        assert {k: v for k, v in contents(music).items() if k in before} == before
+
+
+def test_names_do_not_act_on_the_terminal(gtag, make_audio, tmp_path):
+    make_audio(".wav", name="m/\x1b]0;owned\x07[bold]\u202e.wav")
+    (tmp_path / "m" / "\x1b[2J.mp3").write_bytes(b"")
+    ran = gtag("scan", tmp_path / "m", "-v", *SURE_OF_ALL)
+    assert ran.status == 1
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f\u202e]", ran.out + ran.err)
+    assert "\\x1b]0;owned\\x07[bold]\\u202e.wav" in ran.out
+    assert "\\x1b[2J.mp3" in ran.err
+
+
+def test_the_log_names_what_was_unexpected(gtag, make_audio, tmp_path):
+    log = tmp_path / "log"
+    assert gtag("scan", make_audio(".wav"), "--log-file", log).status == 0
+    assert log.exists()
+
+
+def many(make_audio, tmp_path, n):
+    first = make_audio(".wav", duration_s=4.0, name="many/000.wav")
+    for i in range(1, n):
+        shutil.copy(first, first.with_name(f"{i:03d}.wav"))
+    return first.parent
+
+
+def start(folder, *options, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tagger", "scan", str(folder), "--json", *map(str, options)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_keeps_what_was_done(make_audio, tmp_path, jobs):
+    folder, report = many(make_audio, tmp_path, 300), tmp_path / "report.csv"
+    process = start(
+        folder,
+        *("--write-tags", "--min-confidence", 0, "--jobs", jobs, "--report", report),
+        XDG_STATE_HOME=str(tmp_path / "state"),
+    )
+    for _ in range(3):
+        process.stdout.readline()
+    os.killpg(process.pid, signal.SIGINT)  # the terminal sends it to the whole group
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "gtag undo" in err and "same command" in err and "Traceback" not in err
+    done = rows(report)
+    assert 3 <= len(done) < 300
+    assert len(done) == 3 + len(out.splitlines())
+    for row in done:
+        assert row["status"] == "written"
+        assert MediaFile(row["path"]).genre == row["genre"]
+    tagged = [path for path in sorted(folder.iterdir()) if MediaFile(path).genre]
+    assert len(tagged) == len(done)
+    assert len(list(folder.iterdir())) == 300
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_second_ctrl_c_leaves_no_half_written_file(make_audio, tmp_path):
+    folder = many(make_audio, tmp_path, 200)
+    process = start(
+        folder,
+        *("--write-tags", *SURE_OF_ALL),
+        XDG_STATE_HOME=str(tmp_path / "state"),
+    )
+    process.stdout.readline()
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.01)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert len(list(folder.iterdir())) == 200
+    for path in folder.iterdir():
+        assert MediaFile(path).length == pytest.approx(4.0, abs=0.1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
+def test_progress_shows_on_a_terminal_and_nowhere_else(make_audio, tmp_path, gtag):
+    import fcntl
+    import pty
+    import termios
+
+    folder = many(make_audio, tmp_path, 6)
+    assert "track" not in gtag("scan", folder, "--json", "-q", *ONE).err
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tagger", "scan", str(folder), "--jobs", "1"],
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            block = os.read(ours, 4096)
+        except OSError:
+            break
+        if not block:
+            break
+        shown += block
+    os.close(ours)
+    assert process.wait() == 0
+    assert re.search(rb"6/6 .*tracks/s", shown)
+    assert b"INFO" not in shown and b"WARNING" not in shown

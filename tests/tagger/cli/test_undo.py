@@ -1,0 +1,75 @@
+import re
+
+import pytest
+from mediafile import MediaFile
+
+
+@pytest.fixture
+def written(gtag, make_audio, tmp_path):
+    """A folder of two tracks that a scan has written."""
+    for name in ("a.mp3", "b.flac"):
+        make_audio(name[1:], name=f"music/{name}")
+    folder = tmp_path / "music"
+    assert (
+        gtag("scan", folder, "--write-tags", "--min-confidence", 0, "-q", "--jobs", 1).status == 0
+    )
+    assert all(MediaFile(path).genre for path in folder.iterdir())
+    return folder
+
+
+def genres(folder):
+    return [MediaFile(path).genre for path in sorted(folder.iterdir())]
+
+
+def test_takes_back_the_last_scan(gtag, written):
+    ran = gtag("undo")
+    assert ran.status == 0
+    assert ran.out.splitlines()[-1] == "2 restored"
+    assert genres(written) == [None, None]
+    ran = gtag("undo")
+    assert ran.status == 2
+    assert "nothing to undo" in ran.err
+
+
+def test_dry_run_takes_nothing_back(gtag, written):
+    before = genres(written)
+    ran = gtag("undo", "--dry-run")
+    assert ran.status == 0
+    assert ran.out.splitlines()[-1] == "2 would-restore"
+    assert genres(written) == before
+
+
+def test_by_number_and_path(gtag, written):
+    assert gtag("undo", "1", written / "a.mp3").status == 0
+    assert genres(written)[0] is None
+    assert genres(written)[1]
+
+
+def test_lists_runs(gtag, written):
+    gtag("undo")
+    listed = gtag("undo", "--list").out
+    runs = re.findall(r"^ *(\d+)  .* (\d+) +(\d+)  gtag (\w+)", listed, re.M)
+    assert runs == [("2", "2", "0", "undo"), ("1", "0", "2", "scan")]
+
+
+def test_what_somebody_changed_since_is_named_and_left_alone(gtag, written):
+    media = MediaFile(written / "a.mp3")
+    media.genre = "Polka"
+    media.save()
+    ran = gtag("undo")
+    assert ran.status == 1
+    assert "a.mp3: refused: " in ran.err
+    assert genres(written) == ["Polka", None]
+
+
+def test_a_journal_of_ones_own(gtag, make_audio, tmp_path):
+    piece, journal = make_audio(".wav"), tmp_path / "own.sqlite"
+    options = ("--write-tags", "--min-confidence", 0, "--journal", journal)
+    assert gtag("scan", piece, *options).status == 0
+    assert gtag("undo").status == 2
+    assert gtag("undo", "--journal", journal).status == 0
+    assert MediaFile(piece).genre is None
+
+
+def test_no_such_run_is_2(gtag, written):
+    assert gtag("undo", "99").status == 2

@@ -1,0 +1,101 @@
+import csv
+import json
+import os
+
+import pytest
+
+from tagger.csv_report import COLUMNS, CsvReport, json_line, open_report
+from tagger.decide import Status
+from tagger.scan import Outcome
+
+
+def reported(tmp_path, *outcomes):
+    file = tmp_path / "report.csv"
+    with open_report(str(file)) as stream:
+        report = CsvReport(stream)
+        for outcome in outcomes:
+            report.add(outcome)
+    return file
+
+
+def read_back(file):
+    with open(file, encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+FULL = Outcome(
+    path='/music/a, "b".mp3',
+    status=Status.WOULD_WRITE,
+    genre="Rock",
+    confidence=0.87654321,
+    runner_up="Pop",
+    runner_up_confidence=0.1,
+    old_genre="",
+    new_genre="Rock",
+    model="cnn-1",
+    duration_s=181.2345,
+    message="had no genre",
+)
+
+
+def test_the_columns_are_the_contract():
+    assert ",".join(COLUMNS) == (
+        "path,status,genre,confidence,runner_up,runner_up_confidence,old_genre,new_genre,"
+        "model,duration_s,message"
+    )
+
+
+def test_a_row(tmp_path):
+    file = reported(tmp_path, FULL, Outcome(path="/music/c.mp3", status=Status.UNREADABLE))
+    assert (
+        file.read_bytes()
+        == (
+            ",".join(COLUMNS) + "\r\n"
+            '"/music/a, ""b"".mp3",would-write,Rock,0.8765,Pop,0.1000,'
+            ",Rock,cnn-1,181.23,had no genre\r\n"
+            "/music/c.mp3,unreadable,,,,,,,,,\r\n"
+        ).encode()
+    )
+
+
+def test_each_row_is_on_disk_before_the_next(tmp_path):
+    file = tmp_path / "report.csv"
+    with open_report(str(file)) as stream:
+        report = CsvReport(stream)
+        report.add(FULL)
+        assert len(read_back(file)) == 1
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_what_starts_like_a_formula_is_defused(tmp_path, start):
+    path = start + "cmd|' /C calc'!A0.mp3"
+    (row,) = read_back(reported(tmp_path, Outcome(path, Status.KEPT, old_genre=start)))
+    assert row["path"] == "'" + path
+    assert row["old_genre"] == "'" + start
+    assert json.loads(json_line(Outcome(path, Status.KEPT)))["path"] == path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"caf\xe9.mp3", b"\xff\xfe", "日本\n語\x1b[31m\u202e.mp3".encode(), b"-rf", b"\\udce9"],
+)
+def test_any_name_makes_valid_rows(tmp_path, name):
+    outcome = Outcome(os.fsdecode(name), Status.KEPT)
+    (row,) = read_back(reported(tmp_path, outcome))
+    assert row["status"] == "kept"
+    line = json_line(outcome)
+    assert line.isascii() and len(line.splitlines()) == 1
+    assert os.fsencode(json.loads(line)["path"]) == name
+
+
+def test_bytes_that_are_no_text_show_as_escapes_in_the_report(tmp_path):
+    (row,) = read_back(reported(tmp_path, Outcome(os.fsdecode(b"caf\xe9.mp3"), Status.KEPT)))
+    assert row["path"] == "caf\\udce9.mp3"
+
+
+def test_json_holds_the_same_fields_as_numbers():
+    values = json.loads(json_line(FULL))
+    assert tuple(values) == COLUMNS
+    assert values["confidence"] == 0.8765
+    assert values["status"] == "would-write"
+    assert json.loads(json_line(Outcome("a", Status.UNREADABLE)))["confidence"] is None

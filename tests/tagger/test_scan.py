@@ -1,0 +1,205 @@
+import os
+import signal
+import wave
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mediafile import MediaFile
+from tagger.library import Library
+
+from tagger.decide import Policy, Status
+from tagger.errors import RefusedError, UnreadableError, WriteFailedError
+from tagger.interrupt import Interrupts
+from tagger.models import zoo
+from tagger.scan import scan
+from tagger.tags.write import write_change
+
+SURE_OF_ALL = Policy(min_confidence=0.0)
+
+
+def scanned(*paths, policy=SURE_OF_ALL, jobs=1, **options):
+    tracks = Library([str(path) for path in paths])
+    return list(scan(tracks, model=zoo.DEFAULT, policy=policy, jobs=jobs, **options))
+
+
+def written_to_tags(track, change):
+    write_change(track.path, track.format, change)
+
+
+CONTAINERS = (
+    ".mp3",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".m4a",
+    ".wma",
+    ".wav",
+    ".aiff",
+    ".wv",
+    ".tta",
+)
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_hears_writes_and_then_leaves_alone(make_audio, suffix):
+    piece = make_audio(suffix, duration_s=5.0)
+    before = piece.read_bytes()
+
+    (would,) = scanned(piece)
+    assert would.status is Status.WOULD_WRITE
+    assert would.old_genre == "" and would.new_genre == would.genre
+    assert would.duration_s == pytest.approx(5.0, abs=0.2)
+    assert 0 <= would.runner_up_confidence <= would.confidence <= 1
+    assert piece.read_bytes() == before
+
+    (written,) = scanned(piece, write=written_to_tags)
+    assert written == replace(would, status=Status.WRITTEN)
+    after = piece.read_bytes()
+    assert after != before
+    if suffix not in (".oga", ".tta"):  # which MediaFile does not know
+        assert MediaFile(piece).genres == [written.genre]
+
+    (again,) = scanned(piece, write=written_to_tags)
+    assert again.status is Status.UNCHANGED
+    assert again.old_genre == again.new_genre == written.genre
+    assert piece.read_bytes() == after
+
+
+def test_many_processes_and_one_say_the_same_in_the_same_order(make_audio, tmp_path):
+    for i, style in enumerate(("disco", "jazz", "metal", "classical", "reggae")):
+        make_audio(".wav", duration_s=4.0, style=style, name=f"{i}.wav")
+    (tmp_path / "broken.mp3").write_bytes(b"ID3 or so")
+    one = scanned(tmp_path)
+    assert len({outcome.genre for outcome in one}) > 1 or len({o.confidence for o in one}) > 1
+    for outcome, other in zip(one, scanned(tmp_path, jobs=2), strict=True):
+        assert replace(outcome, confidence=None, runner_up_confidence=None) == replace(
+            other, confidence=None, runner_up_confidence=None
+        )
+        assert outcome.confidence == pytest.approx(other.confidence, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("existing", "status", "genres"),
+    [
+        ("keep", Status.KEPT, ["Polka"]),
+        ("replace", Status.WRITTEN, None),
+        ("append", Status.WRITTEN, ["Polka"]),
+    ],
+)
+def test_a_persons_genre(make_audio, existing, status, genres):
+    piece = make_audio(".flac")
+    media = MediaFile(piece)
+    media.genres = ["Polka"]
+    media.save()
+    (outcome,) = scanned(piece, policy=Policy(0.0, existing), write=written_to_tags)
+    assert outcome.status is status
+    assert outcome.old_genre == "Polka"
+    expected = {
+        "keep": ["Polka"],
+        "replace": [outcome.genre],
+        "append": ["Polka", outcome.genre],
+    }[existing]
+    assert MediaFile(piece).genres == expected
+    assert outcome.new_genre == "; ".join(expected)
+
+
+def test_what_is_not_sure_enough_stays_untouched(make_audio):
+    piece = make_audio(".mp3")
+    before = piece.read_bytes()
+    (outcome,) = scanned(piece, policy=Policy(1.0), write=written_to_tags)
+    assert outcome.status is Status.UNSURE
+    assert outcome.genre and outcome.runner_up and outcome.genre in outcome.message
+    assert piece.read_bytes() == before
+
+
+def silent_wav(path, seconds):
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(22050)
+        file.writeframes(np.zeros(int(22050 * seconds), np.int16).tobytes())
+    return path
+
+
+@pytest.mark.parametrize("seconds", [0.5, 5.0])
+def test_silence_is_never_written(tmp_path, seconds):
+    piece = silent_wav(tmp_path / "silence.wav", seconds)
+    before = piece.read_bytes()
+    (outcome,) = scanned(piece, write=written_to_tags)
+    assert outcome.status is Status.UNSURE
+    assert outcome.genre == "" and outcome.confidence is None and outcome.message
+    assert piece.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no music at all" * 100, b"\xff\xfb\x90\x64" + bytes(20)]
+)
+def test_what_is_no_music_is_a_row_and_no_more(tmp_path, content):
+    (tmp_path / "a.mp3").write_bytes(content)
+    (outcome,) = scanned(tmp_path, write=written_to_tags)
+    assert outcome.status is Status.UNREADABLE
+    assert outcome.message and str(tmp_path) not in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RefusedError("hard-linked", hint="--in-place"), Status.REFUSED),
+        (WriteFailedError("disk full"), Status.FAILED),
+        (UnreadableError("tags are torn"), Status.UNREADABLE),
+        (ZeroDivisionError("a mistake"), Status.FAILED),
+    ],
+)
+def test_a_write_that_does_not_happen_is_a_row(make_audio, tmp_path, error, status):
+    make_audio(".wav", name="1.wav")
+    make_audio(".wav", name="2.wav")
+
+    def write(track, change):
+        if track.path.endswith("1.wav"):
+            raise error
+        written_to_tags(track, change)
+
+    first, second = scanned(tmp_path, write=write)
+    assert (first.status, second.status) == (status, Status.WRITTEN)
+    assert first.genre and first.new_genre == ""
+    assert str(error.args[0]) in first.message
+    if status is Status.REFUSED:
+        assert first.message == "hard-linked (--in-place)"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_any_file_name(make_audio, tmp_path, jobs):
+    names = [b"-rf.wav", b"caf\xe9.wav", b"red\x1b[31m.wav", "日本\u202e.wav".encode(), b"a\nb.wav"]
+    for name in names:
+        make_audio(".wav", name=os.fsdecode(name))
+    outcomes = scanned(tmp_path, jobs=jobs, write=written_to_tags)
+    assert {os.fsencode(Path(outcome.path).name) for outcome in outcomes} == set(names)
+    assert {outcome.status for outcome in outcomes} == {Status.WRITTEN}
+
+
+def test_an_interruption_lets_the_file_at_hand_be_finished_and_told(make_audio, tmp_path):
+    for i in range(4):
+        make_audio(".wav", name=f"{i}.wav")
+
+    def write(track, change):
+        if track.path.endswith("1.wav"):
+            signal.raise_signal(signal.SIGINT)
+        written_to_tags(track, change)
+
+    told = []
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
+        for outcome in scan(
+            Library([str(tmp_path)]),
+            model=zoo.DEFAULT,
+            policy=SURE_OF_ALL,
+            write=write,
+            jobs=1,
+            interrupts=interrupts,
+        ):
+            told.append(outcome)
+    assert [Path(outcome.path).name for outcome in told] == ["0.wav", "1.wav"]
+    genres = [MediaFile(tmp_path / f"{i}.wav").genre for i in range(4)]
+    assert genres[0] and genres[1] and not genres[2] and not genres[3]

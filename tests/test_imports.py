@@ -1,0 +1,95 @@
+"""The order of modules, as docs/architecture.md draws it: each imports only what stands above."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted(ROOT.glob("tagger/**/*.py"))
+
+# What takes long to import, and what the command line must not wait for.
+HEAVY = {
+    *("numpy", "scipy", "librosa", "av", "mutagen", "joblib", "xgboost", "ai_edge_litert"),
+    *("rich", "tqdm", "platformdirs", "sqlite3", "tensorflow", "keras", "sklearn", "matplotlib"),
+}
+
+
+def order() -> list[str]:
+    """The layers, from the table in docs/architecture.md."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.partition("| module |")[2].partition("\n\n")[0]
+    first_cells = re.findall(r"^\| (`.*?) \|", table, re.M)
+    return [name.rstrip("/") for cell in first_cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def name_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def layer(module: str) -> str | None:
+    """The part below `tagger`: ``tags`` of ``tagger.tags.write``; None of others' modules."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "tagger" and len(parts) > 1 else None
+
+
+def imports(tree: ast.AST, *, everywhere: bool) -> Iterator[str]:
+    """Dotted names that are imported; only at the top of the module, or in every function too."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue  # not executed
+        elif everywhere or not isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield from imports(node, everywhere=everywhere)
+
+
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
+
+
+def test_the_order_names_every_module():
+    there = {layer(name_of(file)) for file in MODULES} - {None, "__main__"}
+    assert set(order()) == there
+    assert len(order()) == len(set(order()))
+
+
+@pytest.mark.parametrize("file", MODULES, ids=name_of)
+def test_a_module_imports_only_what_stands_above_it(file):
+    own = layer(name_of(file))
+    if own in (None, "__main__"):
+        return
+    position = {name: i for i, name in enumerate(order())}
+    for name in imports(parsed(file), everywhere=True):
+        other = layer(name)
+        if other is not None and other != own:
+            assert position[other] < position[own], f"{own} imports {other}, which stands below it"
+
+
+@pytest.mark.parametrize("file", MODULES, ids=name_of)
+def test_who_may_import_what(file):
+    own, tree = layer(name_of(file)), parsed(file)
+    anywhere = {name.split(".")[0] for name in imports(tree, everywhere=True)}
+    at_the_top = {name.split(".")[0] for name in imports(tree, everywhere=False)}
+    if own not in ("formats", "tags"):
+        assert "mutagen" not in anywhere
+    assert "training" not in at_the_top
+    if name_of(file) not in ("tagger.cli.train", "tagger.cli.evaluate"):
+        assert "training" not in anywhere
+    assert "pickle" not in anywhere
+    if own in ("errors", "genres", "screen", "formats", "library"):
+        assert at_the_top & HEAVY == set()
+
+
+@pytest.mark.parametrize("file", MODULES, ids=name_of)
+def test_a_module_says_what_it_is_for_and_stays_short(file):
+    text = file.read_text(encoding="utf-8")
+    assert ast.get_docstring(parsed(file))
+    assert len(text.splitlines()) <= 330, "a part of it should have a name of its own"
