@@ -16,7 +16,10 @@ import numpy as np
 from tagger.errors import ConfigurationError
 from training.datasets import Example
 
-RECIPES = {"cnn": "training.recipes.cnn"}
+RECIPES = {
+    "cnn": "training.recipes.cnn",
+    "boosted-trees": "training.recipes.boosted_trees",
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,10 @@ class Settings:
         Show a bar on stderr.
     description : str
         What the bar says.
+    tune : int
+        How many sets of hyperparameters to try, where the recipe has some to tune.
+    select : int
+        How many features to keep, the most important ones; 0 for all.
     """
 
     work: Path
@@ -44,6 +51,8 @@ class Settings:
     resume: bool = False
     progress: bool = False
     description: str = ""
+    tune: int = 0
+    select: int = 0
 
 
 class Fitted(Protocol):

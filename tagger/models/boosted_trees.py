@@ -1,0 +1,92 @@
+"""Runs boosted trees with XGBoost on statistics of the log-mel spectrogram.
+
+Weights are a `.ubj` file; the card's `features` name the inputs in their order. Must not know:
+where models are kept, how they were trained.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tagger.errors import ModelError
+from tagger.log_mel_statistics import LOG_MEL_FEATURES
+from tagger.models.card import Card
+from tagger.models.heard import Heard
+from tagger.models.prediction import Classifier, Scores, log_softmax
+
+# One process a core is how a collection is scanned; a second thread would only get in the way.
+THREADS = 1
+
+
+class Trees:
+    """Boosted trees in XGBoost's form, loaded from memory.
+
+    Parameters
+    ----------
+    weights : bytes
+        A `.ubj` file: one tree a label and round, objective `multi:softprob`.
+    features : sequence of str
+        Names from `LOG_MEL_FEATURES`, one an input.
+
+    Raises
+    ------
+    ValueError
+        Where that are no such trees, or none for these features.
+    """
+
+    def __init__(self, weights: bytes, features: Sequence[str]) -> None:
+        import xgboost
+
+        position = {name: i for i, name in enumerate(LOG_MEL_FEATURES)}
+        unknown = [name for name in features if name not in position]
+        if unknown:
+            raise ValueError(f"unknown feature {unknown[0]!r}")
+        self._columns = np.array([position[name] for name in features], dtype=np.intp)
+        self._booster: Any = xgboost.Booster({"nthread": THREADS})
+        self._booster.load_model(bytearray(weights))  # XGBoostError is a ValueError
+        if self._booster.num_features() != len(features):
+            raise ValueError(f"{self._booster.num_features()} inputs for {len(features)} features")
+        learner = json.loads(self._booster.save_config())["learner"]
+        if learner["objective"]["name"] != "multi:softprob":
+            raise ValueError(f"the objective is {learner['objective']['name']}")
+        self.n_labels = int(learner["learner_model_param"]["num_class"])
+
+    def __call__(self, statistics: np.ndarray) -> np.ndarray:
+        """Log probabilities [shape=(n, n_labels)] from statistics [(n, len(LOG_MEL_FEATURES))]."""
+        inputs = statistics[:, self._columns]
+        return log_softmax(self._booster.inplace_predict(inputs, predict_type="margin"))
+
+
+class BoostedTrees(Classifier):
+    """Boosted trees, ready to be asked.
+
+    Raises
+    ------
+    ModelError
+        Where the weights are damaged or do not fit the card.
+    """
+
+    def __init__(self, card: Card) -> None:
+        self.card = card
+        features = card.data.get("features")
+        if not isinstance(features, list) or not all(isinstance(name, str) for name in features):
+            raise ModelError("names no features", path=card.folder)
+        try:
+            self._trees = Trees(card.weights(), features)
+        except (ValueError, KeyError) as error:
+            reason = str(error).strip().splitlines()[-1:]
+            raise ModelError(
+                f"the weights are no trees of ours: {''.join(reason)}", path=card.folder
+            ) from error
+        if self._trees.n_labels != len(card.labels):
+            raise ModelError(
+                f"the trees have {self._trees.n_labels} outputs for {len(card.labels)} labels",
+                path=card.folder,
+            )
+
+    def scores(self, heard: Heard) -> Scores:
+        return Scores(self._trees(heard.log_mel_statistics[None])[0])

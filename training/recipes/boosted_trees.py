@@ -1,0 +1,273 @@
+"""Boosted trees (XGBoost) on statistics of the log-mel spectrogram.
+
+Each track gives one row from the whole of it and some from random windows: the same music,
+described from less of it, keeps trees from learning single tracks by heart. How many rounds is
+found by early stopping on artists set aside; then everything is learned from. Must not know:
+protocols, cards, where models are kept.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xgboost
+from tqdm import tqdm
+
+from tagger.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
+from tagger.models.boosted_trees import Trees
+from training.datasets import Example, labels_of, targets, to_decibels
+from training.recipes import Settings
+
+WINDOWS = 4  # rows from random windows, beside the one of the whole track
+WINDOW_COLUMNS = 215, 430  # 10 to 20 s
+OTHER_SETS_WEIGHT = 0.6  # of a track of another set, against one of the first
+FOLDS = 3  # over the first set's artists, for early stopping and tuning
+ROUNDS, PATIENCE = 600, 30
+PERMUTATIONS = 5
+FOREST_TREES = 500
+PARAMETERS: dict[str, Any] = {
+    "eta": 0.1,
+    "max_depth": 4,
+    "subsample": 0.7,
+    "colsample_bynode": 0.1,
+    "min_child_weight": 2.0,
+    "lambda": 2.0,
+}
+FIXED: dict[str, Any] = {
+    "objective": "multi:softprob",
+    "eval_metric": "mlogloss",
+    "tree_method": "hist",
+    "max_bin": 64,
+}
+
+
+@dataclass(frozen=True)
+class FittedTrees:
+    """Trees in the form that `gtag scan` runs.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    features : tuple of str
+        The inputs, in order.
+    weights : bytes
+        `.ubj`.
+    training : dict
+        Rounds, parameters and how they were found: the card's `training`.
+    importance : dict of str to (float, float)
+        Of each feature: its gain, as a share of all; and by how much the log loss on artists set
+        aside rises when its column is shuffled.
+    """
+
+    labels: tuple[str, ...]
+    features: tuple[str, ...]
+    weights: bytes
+    training: dict[str, Any]
+    importance: dict[str, tuple[float, float]] = field(repr=False)
+
+    def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
+        trees = Trees(self.weights, self.features)
+        return trees(np.stack([describe_log_mel(e.log_mel().excerpts) for e in examples]))
+
+    def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        card = {
+            "kind": "boosted-trees",
+            "features": list(self.features),
+            "training": self.training,
+        }
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["feature", "gain", "permutation"])
+        for name, values in sorted(self.importance.items(), key=lambda item: -item[1][0]):
+            writer.writerow([name, *(f"{value:.6f}" for value in values)])
+        return card, {"trees.ubj": self.weights, "importance.csv": text.getvalue().encode()}
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is learned from: `1 + WINDOWS` rows a track, the whole track's first.
+
+    Attributes
+    ----------
+    rows : np.ndarray [shape=(n_examples * (1 + WINDOWS), n_features)]
+    target, weight : np.ndarray [shape=(n_examples * (1 + WINDOWS),)]
+    folds : list of (np.ndarray, np.ndarray)
+        Rows to learn from, and rows of other artists, whole tracks of the first set, to stop by.
+    """
+
+    rows: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+    folds: list[tuple[np.ndarray, np.ndarray]]
+
+    def matrix(self, rows: np.ndarray | slice = slice(None)) -> xgboost.DMatrix:
+        return xgboost.DMatrix(self.rows[rows], self.target[rows], weight=self.weight[rows])
+
+
+def fit(examples: Sequence[Example], settings: Settings) -> FittedTrees:
+    """Find the number of rounds on artists set aside, then learn from all examples.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        With spectrograms. The first one's set is the reference set: artists are set aside from it.
+    settings : Settings
+        `tune` is the number of Optuna trials, each measured on other artists than it learned
+        from; `select` keeps so many features, the most important ones to a random forest.
+    """
+    labels = labels_of(examples)
+    table = _table(examples, labels, settings)
+    columns = np.arange(len(LOG_MEL_FEATURES))
+    if 0 < settings.select < len(columns):
+        columns = _select(table, settings.select, settings.seed)
+        table = Table(table.rows[:, columns], table.target, table.weight, table.folds)
+    features = tuple(LOG_MEL_FEATURES[i] for i in columns)
+
+    parameters = PARAMETERS
+    base = FIXED | {"num_class": len(labels), "seed": settings.seed}
+    if settings.tune:
+        parameters = _tune(table, base, settings)
+    rounds, loss = _cross_validated(table, base | parameters)
+    booster = xgboost.train(base | parameters, table.matrix(), num_boost_round=rounds)
+    training = {
+        "rounds": rounds,
+        "parameters": parameters,
+        "optuna_trials": settings.tune,
+        "windows_a_track": WINDOWS,
+        "other_sets_weight": OTHER_SETS_WEIGHT,
+        "log_loss_on_artists_set_aside": round(loss, 4),
+    }
+    gains = _gains(booster, len(features))
+    rises = _permutation_rises(table, base | parameters, rounds, settings.seed)
+    importance = {f: (float(g), float(r)) for f, g, r in zip(features, gains, rises, strict=True)}
+    return FittedTrees(labels, features, bytes(booster.save_raw("ubj")), training, importance)
+
+
+def _table(examples: Sequence[Example], labels: Sequence[str], settings: Settings) -> Table:
+    bar = tqdm(
+        examples,
+        desc=f"{settings.description}: features",
+        unit="track",
+        disable=None if settings.progress else True,
+    )
+    # Each track has its own random numbers: its windows do not hang on which others are there.
+    rows = [_rows(e, np.random.default_rng([settings.seed, *e.track.encode()])) for e in bar]
+    own = np.array([e.source == examples[0].source for e in examples])
+    each = 1 + WINDOWS
+    return Table(
+        rows=np.concatenate(rows),
+        target=np.repeat(targets(examples, labels), each),
+        weight=np.repeat(np.where(own, 1.0, OTHER_SETS_WEIGHT), each) / each,
+        folds=[
+            (np.flatnonzero(np.repeat(~aside, each)), np.flatnonzero(aside) * each)
+            for aside in _set_aside(examples, own, settings.seed)
+        ],
+    )
+
+
+def _rows(example: Example, rng: np.random.Generator) -> np.ndarray:
+    """Statistics of the whole track and of its windows [shape=(1 + WINDOWS, n_features)]."""
+    assert example.mel is not None
+    db = to_decibels(example.mel)
+    pieces = [db]
+    for _ in range(WINDOWS):
+        width = min(db.shape[1], int(rng.integers(*WINDOW_COLUMNS, endpoint=True)))
+        first = int(rng.integers(0, db.shape[1] - width + 1))
+        pieces.append(db[:, first : first + width])
+    return np.stack([describe_log_mel([piece]) for piece in pieces])
+
+
+def _set_aside(examples: Sequence[Example], own: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Masks over the examples: for each fold, the first set's artists that are set aside."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    inside = np.flatnonzero(own)
+    artists = [examples[i].artist or examples[i].track for i in inside]
+    genres = [examples[i].genre for i in inside]
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    masks = []
+    for _, aside in folds.split(inside, genres, artists):
+        mask = np.zeros(len(examples), dtype=bool)
+        mask[inside[aside]] = True
+        masks.append(mask)
+    return masks
+
+
+def _cross_validated(table: Table, parameters: dict[str, Any]) -> tuple[int, float]:
+    """The number of rounds that serves best on artists set aside, and the log loss there."""
+    curve = xgboost.cv(
+        parameters,
+        table.matrix(),
+        num_boost_round=ROUNDS,
+        folds=table.folds,
+        early_stopping_rounds=PATIENCE,
+        as_pandas=False,
+    )["test-mlogloss-mean"]
+    best = int(np.argmin(curve))
+    return best + 1, float(curve[best])
+
+
+def _tune(table: Table, base: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The best of `settings.tune` sets of parameters, the recipe's own among them."""
+    import optuna
+
+    def loss(trial: optuna.Trial) -> float:
+        parameters = {
+            "eta": trial.suggest_float("eta", 0.03, 0.3, log=True),
+            "max_depth": trial.suggest_int("max_depth", 2, 7),
+            "subsample": trial.suggest_float("subsample", 0.4, 1.0),
+            "colsample_bynode": trial.suggest_float("colsample_bynode", 0.02, 0.5, log=True),
+            "min_child_weight": trial.suggest_float("min_child_weight", 0.2, 10.0, log=True),
+            "lambda": trial.suggest_float("lambda", 0.1, 20.0, log=True),
+        }
+        return _cross_validated(table, base | parameters)[1]
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=settings.seed))
+    study.enqueue_trial(PARAMETERS)
+    study.optimize(loss, n_trials=settings.tune, show_progress_bar=settings.progress)
+    return dict(study.best_params)
+
+
+def _select(table: Table, k: int, seed: int) -> np.ndarray:
+    """Columns of the k features that a random forest relies on most, in their order."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(FOREST_TREES, max_features="sqrt", random_state=seed)
+    forest.fit(table.rows, table.target, sample_weight=table.weight)
+    return np.sort(np.argsort(-forest.feature_importances_, kind="stable")[:k])
+
+
+def _gains(booster: xgboost.Booster, n_features: int) -> np.ndarray:
+    """Each feature's share of all gain [shape=(n_features,)]."""
+    gain = booster.get_score(importance_type="total_gain")
+    gains = np.array([gain.get(f"f{i}", 0.0) for i in range(n_features)], dtype=np.float64)
+    return gains / max(gains.sum(), 1e-12)
+
+
+def _permutation_rises(
+    table: Table, parameters: dict[str, Any], rounds: int, seed: int
+) -> np.ndarray:
+    """Rise of the log loss on artists set aside when a column is shuffled [(n_features,)]."""
+    learn, aside = table.folds[0]
+    booster = xgboost.train(parameters, table.matrix(learn), num_boost_round=rounds)
+    rows, target = table.rows[aside], table.target[aside]
+    rng = np.random.default_rng(seed)
+
+    def loss(inputs: np.ndarray) -> float:
+        chosen = booster.inplace_predict(inputs)[np.arange(len(target)), target]
+        return -float(np.log(chosen).mean())
+
+    before = loss(rows)
+    rises = np.zeros(rows.shape[1])
+    for i in range(rows.shape[1]):
+        shuffled = rows.copy()
+        for _ in range(PERMUTATIONS):
+            shuffled[:, i] = rng.permutation(rows[:, i])
+            rises[i] += loss(shuffled) - before
+    return rises / PERMUTATIONS
