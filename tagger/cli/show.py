@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tagger.decide import Decision
-    from tagger.listen import Listened
     from tagger.models.prediction import Prediction
     from tagger.tags.read import TagState
 
@@ -22,41 +22,59 @@ _BAR = 30
 @click.command()
 @click.argument("file", type=click.Path())
 @click.option("--model", metavar="NAME|DIR", help="A model of the zoo or a folder.")
-def show(file: str, *, model: str | None) -> ExitStatus:
+@click.option(
+    "--plot",
+    type=click.Path(),
+    metavar="OUT.png",
+    help="Draw waveform, spectrogram and timeline. Needs the extra [train].",
+)
+def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     """Show what is heard in FILE and when, what its tags say, and what a scan would do."""
+    from tagger.audio import read_excerpts
     from tagger.cli.console import console
+    from tagger.cli.files import not_music
     from tagger.decide import Policy, decide
     from tagger.errors import NothingToHearError
     from tagger.formats import identify
-    from tagger.library import Track
-    from tagger.listen import classifier, listen, native_messages_hidden
+    from tagger.listen import classifier, native_messages_hidden
     from tagger.models import zoo
+    from tagger.models.heard import Heard
     from tagger.screen import printable
     from tagger.tags.read import read_tags
 
-    track = Track(file, identify(file))
-    model = model or zoo.DEFAULT
+    if plot:
+        not_music(plot, "--plot")
+    format = identify(file)
+    if format is None:
+        raise UnreadableError("holds no sound format that gtag knows", path=file)
+    sound, prediction, silence = None, None, None
     with native_messages_hidden():
-        card = classifier(model).card
-        listened = listen(model, track)
-    if track.format is None or not isinstance(listened.error, NothingToHearError | None):
-        raise listened.error or UnreadableError("holds no sound that gtag knows", path=file)
-    tags = read_tags(file, track.format)
-    decision = decide(listened.prediction, tags, Policy(card.threshold))
+        asked = classifier(model or zoo.DEFAULT)
+        try:
+            sound = read_excerpts(file)
+            heard = Heard.from_sound(sound)
+            prediction = asked.predict(heard)
+        except NothingToHearError as error:
+            silence = error
+    tags = read_tags(file, format)
+    decision = decide(prediction, tags, Policy(asked.card.threshold))
 
     screen = console()
+    length = f", {_clock(sound.duration_s)}" if sound and sound.duration_s else ""
     screen.print(printable(file), style="bold", soft_wrap=True)
-    screen.print(f"{track.format.name}{_length(listened)}, heard by {card.tag}\n")
-    if listened.prediction is not None:
-        _print_genres(screen, listened.prediction)
-        _print_timeline(screen, listened.prediction)
+    screen.print(f"{format.name}{length}, heard by {asked.card.tag}\n")
+    if prediction is not None:
+        _print_genres(screen, prediction)
+        _print_timeline(screen, prediction)
     _print_tags(screen, tags)
-    screen.print(f"\nA scan: {_in_words(decision, listened)}")
+    reason = silence.message if silence else decision.reason
+    screen.print(f"\nA scan {_doing(decision)}: {printable(reason)}", soft_wrap=True)
+    if plot and sound and prediction:
+        from tagger.plot import plot_track
+
+        plot_track(sound, heard.log_mel, prediction, printable(Path(file).name), plot)
+        screen.print(f"Drawn: {printable(plot)}", soft_wrap=True)
     return ExitStatus.OK
-
-
-def _length(listened: Listened) -> str:
-    return "" if listened.duration_s is None else f", {_clock(listened.duration_s)}"
 
 
 def _clock(seconds: float) -> str:
@@ -111,17 +129,14 @@ def _print_tags(screen: Console, tags: TagState) -> None:
         screen.print(f"  {printable(name):{width}}  {printable(value)}")
 
 
-def _in_words(decision: Decision, listened: Listened) -> str:
+def _doing(decision: Decision) -> str:
     from tagger.decide import Status
     from tagger.screen import printable
 
     if decision.change is not None:
-        doing = f"would write {'; '.join(decision.change.genres)}"
-    else:
-        doing = {
-            Status.KEPT: "would keep the genre",
-            Status.UNCHANGED: "would change nothing",
-            Status.UNSURE: "would leave it alone",
-        }[decision.status]
-    reason = listened.error.message if listened.error else decision.reason
-    return printable(f"{doing}: {reason}")
+        return f"would write {printable('; '.join(decision.change.genres))}"
+    return {
+        Status.KEPT: "would keep the genre",
+        Status.UNCHANGED: "would change nothing",
+        Status.UNSURE: "would leave it alone",
+    }[decision.status]

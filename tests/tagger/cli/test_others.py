@@ -48,7 +48,16 @@ def test_show_tells_what_it_hears_and_what_a_scan_would_do(gtag, make_audio):
     assert sum(shares) == pytest.approx(1, abs=0.01 * len(shares))
     assert shares == sorted(shares, reverse=True)
     assert len(re.findall(r"^ +\d+:\d\d  ", ran.out, re.M)) == 15
-    assert re.search(r"^A scan: would (write|leave it alone)", ran.out, re.M)
+    assert re.search(r"^A scan would (write|leave it alone)", ran.out, re.M)
+    assert piece.read_bytes() == before
+
+
+def test_show_draws(gtag, make_audio, tmp_path):
+    piece, picture = make_audio(".flac", duration_s=5.0), tmp_path / "picture.png"
+    assert gtag("show", piece, "--plot", picture).status == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    before = piece.read_bytes()
+    assert gtag("show", piece, "--plot", piece).status == 2
     assert piece.read_bytes() == before
 
 
@@ -58,7 +67,7 @@ def test_show_names_whose_genre_it_is(gtag, make_audio):
     media.genre = "Polka"
     media.save()
     ran = gtag("show", piece)
-    assert "A scan: would keep the genre: a person wrote Polka" in ran.out
+    assert "A scan would keep the genre: a person wrote Polka" in ran.out
 
 
 def test_show_of_what_is_no_music_is_an_error(gtag, tmp_path):
