@@ -30,7 +30,8 @@ class HeldLock:
             with suppress(OSError):
                 self._path.unlink()
         else:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):  # who takes it next removes it
+                self._path.unlink()
             os.close(self._descriptor)
 
 

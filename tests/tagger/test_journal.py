@@ -14,6 +14,7 @@ import pytest
 from tagger.errors import ConfigurationError, WriteFailedError
 from tagger.journal import Journal, default_journal_path
 from tagger.replace_file import Identity, replace_file
+from tests.tagger.faults import Faults
 
 OLD, NEW = b"old" * 1000, b"newer" * 1000
 # More than JSON, UTF-8 or a C string would like.
@@ -438,3 +439,15 @@ def test_names_the_later_run_that_changed_a_file(journal, track):
     with journal.start_run("undo", ()) as undo:
         write(undo, track, content=b"x", undoes=journal.changes(second.id)[0].id)
     assert journal.later_run(change) is None
+
+
+def test_a_lock_that_cannot_be_removed_is_still_given_back(journal, monkeypatch):
+    run = journal.start_run("scan", ())
+    faults = Faults(journal.path.parent, 0, 5)
+    real = os.unlink
+    monkeypatch.setattr(os, "unlink", lambda path: faults.meet("unlink") or real(path))
+    run.finish()
+    monkeypatch.undo()
+    assert faults.struck == "unlink"
+    assert not journal.is_live(run.id)
+    assert not list(journal.path.parent.glob("*.lock"))

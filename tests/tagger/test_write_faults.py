@@ -211,3 +211,48 @@ def test_kill_9_at_any_moment_leaves_whole_files_that_undo_knows(
     for path, link in zip(paths, links, strict=False):
         assert path.samefile(link)
     print(f"killed: {killed} of {kills}; changes taken back: {sum(r.in_force for r in runs)}")
+
+
+@pytest.mark.slow
+def test_kill_9_of_a_writing_scan_at_100_moments(request, tmp_path, journal):
+    """The whole command, with its workers; after each kill everything is taken back."""
+    paths = []
+    for turn in range(4):
+        for suffix in ENCODED:
+            path, format = specimen(suffix, request, tmp_path / "made")
+            if turn % 2:
+                tag_as_people_do(path, format)
+            (tmp_path / "music").mkdir(exist_ok=True)
+            paths.append(path.rename(tmp_path / "music" / f"{turn}{suffix}"))
+    formats = {path: identify(path) for path in paths}
+    old = {path: snapshot(path, formats[path]) for path in paths}
+    sound = {path: content_hash(path, formats[path]) for path in paths}
+    command = [
+        *(sys.executable, "-m", "tagger", "scan", tmp_path / "music", "--write-tags", "--json"),
+        *("--min-confidence", "0", "--existing", "replace", "--journal", journal.path, "-q"),
+    ]
+    whole, killed, damaged, taken_back = 2.0, 0, 0, 0
+    for turn in range(101):
+        scan = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert scan.stdout is not None
+        assert scan.stdout.readline()
+        started = time.monotonic()
+        if turn:  # the first one only says how long it takes
+            time.sleep(random.uniform(0, whole))
+            scan.send_signal(signal.SIGKILL)
+        scan.stdout.read()
+        killed += scan.wait() == -signal.SIGKILL
+        whole = whole if turn else time.monotonic() - started
+        damaged += sum(content_hash(path, formats[path]) != sound[path] for path in paths)
+        journal.recover()
+        scans = [run.id for run in journal.runs() if run.in_force and run.kind == "scan"]
+        outcomes = [outcome for run in scans for outcome in undo_run(journal, run)]
+        assert outcomes and not [o for o in outcomes if o.status.is_problem]
+        taken_back += len(outcomes)
+        assert all(same_fields(path, formats[path], old[path]) for path in paths)
+        assert not left_behind(tmp_path / "music")
+    print(f"killed: {killed}, files damaged: {damaged}, changes taken back: {taken_back}")
+    assert killed > 80
+    assert damaged == 0
