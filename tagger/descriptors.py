@@ -22,6 +22,7 @@ TABLE_HOP = 512  # samples: hop of the field's feature tables (features_30s.csv)
 
 N_MFCC = 20
 N_CHROMA = 12
+CHROMA_OCTAVES = 5.0, 2.0  # above A0: centre and spread of what chroma listens to
 CONTRAST_BANDS = 6  # octaves above CONTRAST_FMIN, and one band below
 CONTRAST_FMIN = 200.0  # Hz
 CONTRAST_QUANTILE = 0.02  # of a band's bins: its peak, its valley
@@ -170,9 +171,21 @@ def _chroma(power: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=128)  # there are no more than 101 tunings
 def _chroma_filters(tuning: float) -> np.ndarray:
-    from librosa.filters import chroma
+    """How much of each bin belongs to each pitch class, from C [shape=(N_CHROMA, n_bins)].
 
-    return chroma(sr=SAMPLE_RATE, n_fft=N_FFT, tuning=tuning, n_chroma=N_CHROMA)
+    Bumps around the pitches, as wide as a bin, weighted towards the middle octaves (Ellis 2007).
+    """
+    a0 = 440.0 * 2.0 ** (tuning / N_CHROMA) / 16
+    pitch = N_CHROMA * np.log2(_frequencies()[1:].astype(np.float64) / a0)
+    pitch = np.concatenate([[pitch[0] - 1.5 * N_CHROMA], pitch])  # 0 Hz, somewhere far below
+    width = np.maximum(np.append(np.diff(pitch), 1.0), 1.0)
+    half = N_CHROMA // 2
+    distance = np.mod(pitch - np.arange(N_CHROMA)[:, None] + half, N_CHROMA) - half
+    bumps = np.exp(-0.5 * np.square(2 * distance / width))
+    bumps /= np.linalg.norm(bumps, axis=0)
+    centre, spread = CHROMA_OCTAVES
+    bumps *= np.exp(-0.5 * np.square((pitch / N_CHROMA - centre) / spread))
+    return np.roll(bumps, -3, axis=0).astype(np.float32)
 
 
 def _tuning(power: np.ndarray) -> float:
