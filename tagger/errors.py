@@ -51,9 +51,7 @@ class GtagError(Exception):
         return text if self.hint is None else f"{text} ({self.hint})"
 
 
-def _rebuild(
-    kind: type[GtagError], message: str, path: str | None, hint: str | None
-) -> GtagError:
+def _rebuild(kind: type[GtagError], message: str, path: str | None, hint: str | None) -> GtagError:
     return kind(message, path=path, hint=hint)
 
 

@@ -6,9 +6,7 @@ It must not know tags, decisions or reports, and writes nothing.
 from __future__ import annotations
 
 import contextlib
-import os
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -72,20 +70,6 @@ def listen(model: str, track: Track) -> Listened:
 def classifier(model: str) -> Classifier:
     """The model, loaded and checked at the first call."""
     return zoo.load(model)
-
-
-@contextlib.contextmanager
-def native_messages_hidden() -> Iterator[None]:
-    """Keep what native libraries write to the standard error off the terminal."""
-    before = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(before, 2)
-        os.close(before)
-        os.close(nowhere)
 
 
 def _unrecognised(path: str) -> UnreadableError:

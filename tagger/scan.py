@@ -21,7 +21,8 @@ from tagger.errors import (
     UnreadableError,
 )
 from tagger.interrupt import Interrupts
-from tagger.listen import Listened, listen, native_messages_hidden
+from tagger.listen import Listened, listen
+from tagger.native_messages import native_messages_hidden
 from tagger.tags.read import TagState, read_tags
 from tagger.workers import Lost, map_in_workers
 

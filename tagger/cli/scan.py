@@ -106,8 +106,9 @@ def scan(
     from tagger.decide import Policy
     from tagger.interrupt import Interrupts
     from tagger.library import Library, read_file_list
-    from tagger.listen import classifier, native_messages_hidden
+    from tagger.listen import classifier
     from tagger.models import zoo
+    from tagger.native_messages import native_messages_hidden
     from tagger.scan import scan as scan_tracks
     from tagger.screen import printable
 

@@ -26,7 +26,7 @@ _BAR = 30
     "--plot",
     type=click.Path(),
     metavar="OUT.png",
-    help="Draw waveform, spectrogram and timeline. Needs the extra [train].",
+    help="Draw waveform, spectrogram and timeline.",
 )
 def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     """Show what is heard in FILE and when, what its tags say, and what a scan would do."""
@@ -36,9 +36,10 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     from tagger.decide import Policy, decide
     from tagger.errors import NothingToHearError
     from tagger.formats import identify
-    from tagger.listen import classifier, native_messages_hidden
+    from tagger.listen import classifier
     from tagger.models import zoo
     from tagger.models.heard import Heard
+    from tagger.native_messages import native_messages_hidden
     from tagger.screen import printable
     from tagger.tags.read import read_tags
 

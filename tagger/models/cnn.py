@@ -15,6 +15,7 @@ from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.heard import Heard
 from tagger.models.prediction import Classifier, Scores, log_softmax
+from tagger.native_messages import native_messages_hidden
 
 # One process a core is how a collection is scanned; a second thread would only get in the way.
 THREADS = 1
@@ -51,7 +52,8 @@ class LiteNetwork:
     def __init__(self, weights: bytes) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        self._interpreter = Interpreter(model_content=weights, num_threads=THREADS)
+        with native_messages_hidden():
+            self._interpreter = Interpreter(model_content=weights, num_threads=THREADS)
         self._run: Any = self._interpreter.get_signature_runner()
         outputs = self._run.get_output_details()
         self.n_labels = int(outputs["logits"]["shape"][-1])
