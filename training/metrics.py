@@ -58,13 +58,8 @@ class Measured:
 
 def expected_calibration_error(measured: Measured, bins: int = ECE_BINS) -> float:
     """Mean gap between confidence and accuracy over equally wide bins (Guo et al. 2017)."""
-    position = np.minimum((measured.confidences * bins).astype(int), bins - 1)
-    gaps = [
-        abs(measured.right[inside].mean() - measured.confidences[inside].mean()) * inside.mean()
-        for inside in (position == b for b in range(bins))
-        if inside.any()
-    ]
-    return float(sum(gaps))
+    rows = reliability(measured, bins)
+    return sum(abs(b.accuracy - b.confidence) * b.n for b in rows) / len(measured.truth)
 
 
 def confusion_matrix(measured: Measured) -> np.ndarray:
@@ -76,21 +71,32 @@ def confusion_matrix(measured: Measured) -> np.ndarray:
 
 
 def per_genre(measured: Measured) -> dict[str, dict[str, float]]:
-    """Precision, recall and F1 of each genre, with the interval of its recall."""
+    """Figures of each genre against all others, each with its 95 % interval.
+
+    `accuracy` is the share of all tracks that are rightly said to be, or not to be, of the genre.
+    """
     matrix = confusion_matrix(measured)
+    n = len(measured.truth)
     rows = {}
     for i, label in enumerate(measured.labels):
         hits, support, guessed = int(matrix[i, i]), int(matrix[i].sum()), int(matrix[:, i].sum())
-        low, high = wilson(hits, support)
+        either = support + guessed - hits
         rows[label] = {
             "n": support,
-            "precision": hits / guessed if guessed else 0.0,
-            "recall": hits / support if support else 0.0,
-            "recall_low": low,
-            "recall_high": high,
-            "f1": 2 * hits / (support + guessed) if support + guessed else 0.0,
+            **_share("accuracy", n - (either - hits), n),
+            **_share("precision", hits, guessed),
+            **_share("recall", hits, support),
+            # F1 grows with the share of hits among the tracks that are or are said to be of the
+            # genre (F1 = 2 s / (1 + s)), and that share is a proportion with an interval.
+            **{k: 2 * s / (1 + s) for k, s in _share("f1", hits, either).items()},
+            "average_precision": average_precision(measured, i),
         }
     return rows
+
+
+def _share(name: str, hits: int, n: int) -> dict[str, float]:
+    low, high = wilson(hits, n)
+    return {name: hits / n if n else 0.0, f"{name}_low": low, f"{name}_high": high}
 
 
 def figures(measured: Measured) -> dict[str, Any]:
@@ -121,6 +127,51 @@ def accuracy_by_coverage(measured: Measured) -> tuple[np.ndarray, np.ndarray, np
         counts / len(order),
         np.cumsum(measured.right[order]) / counts,
     )
+
+
+def precision_recall(measured: Measured, label: int) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall of one genre as its threshold falls [each shape=(n_thresholds,)].
+
+    One point for each different probability; empty where the genre does not occur.
+    """
+    scores, truth = measured.probabilities[:, label], measured.truth == label
+    if not truth.any():
+        return np.zeros(0), np.zeros(0)
+    order = np.argsort(-scores, kind="stable")
+    last_of_step = np.append(np.diff(scores[order]) != 0, True)
+    hits, counts = np.cumsum(truth[order]), np.arange(1, len(order) + 1)
+    return (hits / counts)[last_of_step], (hits / truth.sum())[last_of_step]
+
+
+def average_precision(measured: Measured, label: int) -> float:
+    """Area under a genre's precision-recall curve, without interpolation; 0 without tracks."""
+    precision, recall = precision_recall(measured, label)
+    return float((np.diff(recall, prepend=0.0) * precision).sum())
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Tracks of about the same confidence, from `low` up to `high`."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+
+
+def reliability(measured: Measured, bins: int = ECE_BINS) -> list[Bin]:
+    """Confidence beside accuracy, over the bins that hold tracks."""
+    position = np.minimum((measured.confidences * bins).astype(int), bins - 1)
+    rows = []
+    for b in np.unique(position):
+        inside = position == b
+        n, hits = int(inside.sum()), int(measured.right[inside].sum())
+        mean = float(measured.confidences[inside].mean())
+        rows.append(Bin(b / bins, (b + 1) / bins, n, mean, hits / n, *wilson(hits, n)))
+    return rows
 
 
 def threshold_for_precision(measured: Measured, precision: float) -> float:

@@ -12,12 +12,14 @@ from training.calibrate import apply_temperature, cross_fitted, fit_temperature
 from training.metrics import (
     Measured,
     accuracy_by_coverage,
+    average_precision,
     confusion_matrix,
     coverage_at_precision,
     expected_calibration_error,
     figures,
     join,
     per_genre,
+    reliability,
     threshold_for_precision,
     wilson,
 )
@@ -127,3 +129,48 @@ def test_accuracy_by_coverage_ends_with_the_accuracy_of_all():
 def test_folds_join():
     joined = join([make(10, 1), make(20, 2)])
     assert len(joined.truth) == len(joined.tracks) == 30
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000))
+def test_average_precision_agrees_with_scikit_learn(seed):
+    measured = make(40, seed)
+    rounded = Measured(
+        LABELS, measured.truth, measured.probabilities.round(1), measured.tracks
+    )  # with ties
+    for i in range(3):
+        if (rounded.truth == i).any():
+            assert average_precision(rounded, i) == pytest.approx(
+                sk.average_precision_score(rounded.truth == i, rounded.probabilities[:, i])
+            )
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000))
+def test_each_figure_of_a_genre_lies_in_its_interval(seed):
+    measured = make(30, seed)
+    for i, row in enumerate(per_genre(measured).values()):
+        for name in ("accuracy", "precision", "recall", "f1"):
+            if row["n"]:
+                assert 0 <= row[f"{name}_low"] <= row[name] + 1e-9
+                assert row[name] - 1e-9 <= row[f"{name}_high"] <= 1
+        assert row["f1"] == pytest.approx(
+            sk.f1_score(measured.truth == i, measured.guesses == i, zero_division=0)
+        )
+        assert row["accuracy"] == pytest.approx(
+            sk.accuracy_score(measured.truth == i, measured.guesses == i)
+        )
+
+
+def test_reliability_counts_each_track_once():
+    measured = make(200)
+    bins = reliability(measured)
+    assert sum(b.n for b in bins) == 200
+    assert sum(b.n * b.accuracy for b in bins) == pytest.approx(measured.right.sum())
+    assert all(b.low <= b.confidence <= b.high for b in bins)
+
+
+def test_a_genre_without_tracks_has_figures():
+    measured = Measured(LABELS, np.array([0]), np.array([[1.0, 0.0, 0.0]]), ("a",))
+    row = per_genre(measured)["Rock"]
+    assert row["n"] == 0 and row["average_precision"] == 0 and row["recall_high"] == 1
