@@ -149,6 +149,18 @@ def replace_file(
         ) from error
 
 
+def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> None:
+    """Refuse what `replace_file` refuses before it begins; for those who only want to know.
+
+    Raises
+    ------
+    RefusedError
+    OSError
+        It is not there.
+    """
+    _refuse_unwritable(Path(path).resolve(strict=True), in_place)
+
+
 def _temporary_beside(target: Path) -> Path:
     suffix = target.suffix if len(os.fsencode(target.suffix)) <= _LONGEST_SUFFIX else ""
     return target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{suffix}")

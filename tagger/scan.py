@@ -7,7 +7,7 @@ than one write under way. It must not know the terminal, options or forms of rep
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
@@ -70,10 +70,11 @@ def scan(
     model: str,
     policy: Policy,
     write: Callable[[Track, Change], None] | None = None,
+    rehearse: Callable[[Track], None] | None = None,
     jobs: int | None = None,
     deadline_s: float = DEADLINE_S,
     interrupts: Interrupts | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Yield one Outcome for each track, in their order.
 
     Parameters
@@ -84,6 +85,8 @@ def scan(
         A name of the zoo, or a model's folder.
     write : callable, optional
         Writes one change into one file. Without it nothing is written.
+    rehearse : callable, optional
+        Called in its place where nothing is written: raises what writing would.
     jobs : int, optional
         Worker processes; by default one a core. 1, and a single track, run in this process.
     deadline_s : float
@@ -94,7 +97,7 @@ def scan(
     interrupts = interrupts or Interrupts()
     for track, listened in _listened(iter(tracks), model, jobs, deadline_s):
         with interrupts.held():
-            yield _settled(track, listened, policy, write)
+            yield _settled(track, listened, policy, write, rehearse)
 
 
 def _listened(
@@ -134,6 +137,7 @@ def _settled(
     listened: Listened,
     policy: Policy,
     write: Callable[[Track, Change], None] | None,
+    rehearse: Callable[[Track], None] | None,
 ) -> Outcome:
     if listened.traceback:
         log.error("unexpected, while listening to %r:\n%s", track.path, listened.traceback)
@@ -152,13 +156,14 @@ def _settled(
     if decision.change is None:
         return row(decision.status, message=reason)
     new = decision.change.genres
-    if write is None:
-        return row(Status.WOULD_WRITE, new=new, message=reason)
     try:
-        write(track, decision.change)
+        if write is not None:
+            write(track, decision.change)
+        elif rehearse is not None:
+            rehearse(track)
     except Exception as error:
         return row(_failure(error), message=_message(error))
-    return row(Status.WRITTEN, new=new, message=reason)
+    return row(Status.WOULD_WRITE if write is None else Status.WRITTEN, new=new, message=reason)
 
 
 def _row(

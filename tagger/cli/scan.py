@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -136,10 +136,17 @@ def scan(
             )
         interrupts = stack.enter_context(Interrupts())
         progress = stack.enter_context(Progress(shown=not quiet, count=library))
+        outcomes = scan_tracks(
+            tracks,
+            model=model,
+            policy=policy,
+            write=write,
+            rehearse=None if write else _rehearsal(in_place=in_place),
+            jobs=jobs,
+            interrupts=interrupts,
+        )
         try:
-            for outcome in scan_tracks(
-                tracks, model=model, policy=policy, write=write, jobs=jobs, interrupts=interrupts
-            ):
+            for outcome in stack.enter_context(closing(outcomes)):
                 tally.add(outcome)
                 if csv_report:
                     csv_report.add(outcome)
@@ -187,6 +194,17 @@ def _writer(
             )
 
         yield write
+
+
+def _rehearsal(*, in_place: bool) -> Callable[[Track], None]:
+    """A function that raises what writing would, so that a dry run tells."""
+    from tagger.tags.write import check_change
+
+    def rehearse(track: Track) -> None:
+        assert track.format is not None, "an unrecognised file is never written"
+        check_change(track.path, track.format, in_place=in_place)
+
+    return rehearse
 
 
 def _line(outcome: Outcome, *, verbose: bool, quiet: bool) -> str | None:

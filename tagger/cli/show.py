@@ -79,7 +79,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
 
 
 def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}"
 
 

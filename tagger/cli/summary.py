@@ -68,6 +68,8 @@ def print_summary(tally: Tally, *, others: int, file: TextIO) -> None:
     if tally.genres:
         screen.print(_genres(tally, block="█" if can_draw(screen) else "#"))
         screen.print()
+    if not tally.tracks:
+        screen.print("No tracks here.")
     screen.print(_statuses(tally, others))
 
 

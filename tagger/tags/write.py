@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Protocol
 
-from tagger.errors import RefusedError
+from tagger.errors import RefusedError, UnreadableError
 from tagger.formats import Format
-from tagger.replace_file import Identity, replace_file
+from tagger.replace_file import Identity, check_writable, replace_file
 from tagger.tags.blocks import (
     GENRE,
     GTAG_CONFIDENCE,
@@ -136,6 +136,20 @@ def write_change(
         preserve_mtime=preserve_mtime,
         in_place=in_place,
     )
+
+
+def check_change(path: str | PathLike[str], format: Format, *, in_place: bool = False) -> None:
+    """Raise what `write_change` would, as far as that shows without writing."""
+    try:
+        check_writable(path, in_place=in_place)
+        with open(path, "rb") as file:
+            for i, block in enumerate(open_or_explain(file, format, path).blocks):
+                if i == 0 or _says_a_genre(block):
+                    block.prepare()
+    except (CannotKeepError, BrokenTagError) as error:
+        raise RefusedError(f"not written: {error}", path=path) from error
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error), path=path) from error
 
 
 def apply_change(path: str | PathLike[str], format: Format, change: Change) -> None:

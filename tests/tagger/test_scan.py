@@ -14,7 +14,7 @@ from tagger.errors import RefusedError, UnreadableError, WriteFailedError
 from tagger.interrupt import Interrupts
 from tagger.models import zoo
 from tagger.scan import scan
-from tagger.tags.write import write_change
+from tagger.tags.write import check_change, write_change
 
 SURE_OF_ALL = Policy(min_confidence=0.0)
 
@@ -168,6 +168,20 @@ def test_a_write_that_does_not_happen_is_a_row(make_audio, tmp_path, error, stat
     assert str(error.args[0]) in first.message
     if status is Status.REFUSED:
         assert first.message == "hard-linked (--in-place)"
+
+
+def test_a_fragmented_mp4_is_refused_by_a_dry_run_too(make_audio):
+    piece = make_audio(".m4a", options={"movflags": "frag_keyframe+empty_moov"})
+    before = piece.read_bytes()
+
+    def rehearse(track):
+        check_change(track.path, track.format)
+
+    (dry,) = scanned(piece, rehearse=rehearse)
+    (real,) = scanned(piece, write=written_to_tags)
+    assert dry == real
+    assert dry.status is Status.REFUSED and "fragmented" in dry.message
+    assert piece.read_bytes() == before
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -68,6 +68,18 @@ def test_writes_what_the_report_says_and_then_nothing_more(gtag, music, tmp_path
     assert contents(music) == after
 
 
+def test_a_dry_run_tells_what_writing_would_refuse(gtag, music):
+    os.link(music / "0.mp3", music.parent / "second name")
+    (music / "2.m4a").chmod(0o444)
+    for options in ((), ("--write-tags",)):
+        ran = gtag("scan", music, "--json", *SURE_OF_ALL, *options)
+        assert ran.status == 1
+        statuses = [json.loads(line)["status"] for line in ran.out.splitlines()]
+        assert statuses == ["refused", "kept", "refused"]
+    options = ("--in-place", "--limit", 1)
+    assert gtag("scan", music, "--json", *SURE_OF_ALL, *options).status == 0
+
+
 def test_the_models_own_threshold_is_the_default(gtag, music):
     from tagger.models import zoo
 
