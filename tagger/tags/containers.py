@@ -97,9 +97,9 @@ def _open_plain(file: BinaryIO, format: Format) -> Container:
         sound += size
     trailing: list[Block] = []
     id3v1_start = length
-    # Those letters may also be the middle of "APETAGEX".
-    before, letters = _peek(file, length - 131)[:3], _peek(file, length - 128)[:3]
-    if length - 128 >= sound and letters == b"TAG" and before != b"APE":
+    # An APE tag at the very end may have those letters just there ("APETAGEX", "GTAG_GENRE").
+    ends_in_ape = _peek(file, length - 32)[:8] == b"APETAGEX"
+    if length - 128 >= sound and _peek(file, length - 128)[:3] == b"TAG" and not ends_in_ape:
         id3v1_start = length - 128
         trailing.append(Id3v1(id3v1_start, read_exactly(file, id3v1_start, 128)))
     ape_start, ape_size, ape = id3v1_start, 0, None

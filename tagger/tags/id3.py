@@ -198,6 +198,11 @@ class Id3v2(Block):
         elif padding < 0:
             padding = self._slot.room
         data = padded(padding)
+        if shape is None and not (self._slot.room or self._tail or self._after or footer):
+            # At the end of a file, "GTAG" must not stand where others look for ID3v1's "TAG".
+            while b"TAG" in (data[-128:-125], data[-127:-124]):
+                padding += 2
+                data = padded(padding)
         header = bytes((self.version, self._revision, flags)) + _to_synchsafe(len(data))
         tag = b"ID3" + header + data + (b"3DI" + header if footer else b"")
         self._slot.put(file, tag + self._after)

@@ -113,16 +113,17 @@ class FlacComments(Comments):
         blocks: list[tuple[int, bytes]],
         shape: Mapping[str, Any] | None,
     ) -> None:
-        """Write the blocks; one padding gives way or grows, if that keeps the sound in its place.
+        """Write the blocks; the largest padding gives way or grows, and the sound stays in place.
 
         Not so where an earlier state is wanted whose metadata was longer or shorter in all.
         """
         free = self._area - sum(4 + len(body) for _, body in blocks)
-        if shape is None or shape["area"] == self._area:
-            for i, (kind, body) in enumerate(blocks):
-                if kind == _PADDING and 0 <= len(body) + free < 1 << 24:
-                    blocks[i] = (_PADDING, bytes(len(body) + free))
-                    break
+        paddings = [i for i, (kind, _) in enumerate(blocks) if kind == _PADDING]
+        if paddings and (shape is None or shape["area"] == self._area):
+            largest = max(paddings, key=lambda i: len(blocks[i][1]))
+            size = len(blocks[largest][1]) + free
+            if 0 <= size < 1 << 24:
+                blocks[largest] = (_PADDING, bytes(size))
         data = b"".join(
             bytes((kind | (0x80 if i == len(blocks) - 1 else 0),))
             + struct.pack(">I", len(body))[1:]
