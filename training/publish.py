@@ -37,7 +37,12 @@ def learned_from(examples: Iterable[Example]) -> list[dict[str, Any]]:
     ]
 
 
-def write_model(folder: Path, card: Mapping[str, Any], weights: Mapping[str, bytes]) -> Card:
+def write_model(
+    folder: Path,
+    card: Mapping[str, Any],
+    weights: Mapping[str, bytes],
+    extras: Mapping[str, bytes] | None = None,
+) -> Card:
     """Write a model's folder.
 
     Parameters
@@ -47,7 +52,9 @@ def write_model(folder: Path, card: Mapping[str, Any], weights: Mapping[str, byt
     card : mapping
         As in `card.toml`, without the weights' checksum.
     weights : mapping of str to bytes
-        File name to content; the first one is the card's `weights`.
+        File name to content; the first one is the card's `weights`. Empty for an ensemble.
+    extras : mapping of str to bytes, optional
+        Further files, which scanning does not need.
 
     Returns
     -------
@@ -62,7 +69,8 @@ def write_model(folder: Path, card: Mapping[str, Any], weights: Mapping[str, byt
     fresh = Path(mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         fresh.chmod(0o755)
-        for name, content in weights.items():
+        for name, content in {**weights, **(extras or {})}.items():
+            (fresh / name).parent.mkdir(exist_ok=True)  # a model may bring along what it uses
             (fresh / name).write_bytes(content)
         data = dict(card)
         for name in list(weights)[:1]:

@@ -1,0 +1,100 @@
+"""Ensembles: weights chosen on other tracks, one card without weights of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tagger.errors import DataError, ModelError
+from tagger.models import zoo
+from tagger.models.card import CARD
+from training.calibrate import apply_temperature
+from training.ensemble import best_weights, train_ensemble
+from training.outcomes import OUT_OF_FOLD, Outcome, described, pack, unpack
+from training.publish import write_model
+
+LABELS = ("Blues", "Jazz", "Rock")
+
+
+def outcome(skill: float, seed: int, protocol: str = "artist") -> Outcome:
+    truth = np.arange(240) % 3
+    rng = np.random.default_rng(seed)
+    logits = rng.standard_normal((240, 3)) + skill * np.eye(3)[truth]
+    folds = [f"artist-{i // 80}" for i in range(240)] if protocol == "artist" else ["only"] * 240
+    tracks = tuple(map(str, range(240)))
+    return Outcome(LABELS, tracks, truth, np.log(apply_temperature(logits, 1.0)), folds)
+
+
+@pytest.fixture
+def members(tmp_path, monkeypatch):
+    """Two measured models in the user's zoo. Nobody runs them: their weights are no networks."""
+    monkeypatch.setattr(zoo, "user_folder", lambda: tmp_path / "zoo")
+    for name, seed in (("one", 1), ("two", 2)):
+        outcomes = {"artist": outcome(1.5, seed)}
+        write_model(
+            tmp_path / "zoo" / name,
+            {
+                "name": name,
+                "version": 3,
+                "kind": "cnn",
+                "labels": list(LABELS),
+                "learned_from": [{"set": "s", "terms": "t", "tracks": [name, "both"]}],
+                **described(outcomes),
+            },
+            {"cnn.tflite": b"weights"},
+            {OUT_OF_FOLD: pack(outcomes)},
+        )
+    return ["one", "two"]
+
+
+def test_the_better_member_weighs_more_and_useless_ones_nothing():
+    everywhere = np.ones(240, dtype=bool)
+    better = best_weights([outcome(2.5, 1), outcome(1.0, 2)], everywhere)
+    assert better[0] > better[1] and better.sum() == pytest.approx(1)
+    useless = best_weights([outcome(2.5, 1), outcome(0.0, 2)], everywhere)
+    assert useless[0] >= 0.9
+
+
+def test_outcomes_survive_the_file(tmp_path):
+    before = {"artist": outcome(1.0, 0), "fault-filtered": outcome(1.0, 1, "fault-filtered")}
+    (tmp_path / "o.npz").write_bytes(pack(before))
+    after = unpack(tmp_path / "o.npz", LABELS)
+    assert list(after) == list(before)
+    for protocol, expected in before.items():
+        assert after[protocol].tracks == expected.tracks
+        assert after[protocol].folds == expected.folds
+        np.testing.assert_allclose(after[protocol].scores, expected.scores, atol=1e-5)
+
+
+def test_an_ensemble_is_a_few_lines_in_a_card(members, tmp_path):
+    card = train_ensemble(members, tmp_path / "zoo" / "both")
+    assert card.kind == "ensemble" and card.members == ("one-3", "two-3")
+    assert sum(m["weight"] for m in card.data["members"]) == pytest.approx(1)
+    assert card.learned_from["s"] == {"one", "two", "both"}
+    [row] = card.figures
+    single = max(zoo.find(m).figures[0]["accuracy"] for m in members)
+    assert row["accuracy"] > single - 0.02
+    assert "weights" not in card.data
+
+
+def test_a_fold_has_no_say_in_its_own_weights(members, tmp_path):
+    """Whatever is in a fold, the weights that it is measured with stay."""
+    first, second = (unpack(zoo.find(m).folder / OUT_OF_FOLD, LABELS)["artist"] for m in members)
+    inside = np.array(first.folds) == "artist-0"
+    before = best_weights([first, second], ~inside)
+    first.scores[inside] = np.log(1 / 3)
+    np.testing.assert_array_equal(before, best_weights([first, second], ~inside))
+
+
+def test_members_that_were_not_measured_make_no_ensemble(members, tmp_path):
+    (tmp_path / "zoo" / "two" / OUT_OF_FOLD).unlink()
+    with pytest.raises(DataError):
+        train_ensemble(members, tmp_path / "both")
+
+
+def test_an_ensemble_of_another_version_of_its_member_is_refused(members, tmp_path):
+    card = train_ensemble(members, tmp_path / "zoo" / "both")
+    text = (card.folder / CARD).read_text().replace("one-3", "one-4")
+    (card.folder / CARD).write_text(text)
+    with pytest.raises(ModelError, match="needs one-4, not one-3"):
+        zoo.load("both")

@@ -1,0 +1,115 @@
+"""Makes an ensemble of trained models: chooses its weights, calibrates it, writes its card.
+
+The members' out-of-fold predictions are all it needs; nothing is trained. Must not know: recipes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tagger.errors import DataError
+from tagger.models import zoo
+from tagger.models.card import Card
+from training.calibrate import apply_temperature, fit_temperature
+from training.outcomes import CALIBRATION_PROTOCOL, OUT_OF_FOLD, Outcome, described, pack, unpack
+from training.publish import write_model
+
+STEPS = 20  # weights are tried in steps of one twentieth
+
+
+def train_ensemble(
+    members: Sequence[str], output: Path, *, name: str = "ensemble", version: int = 1
+) -> Card:
+    """Write the folder of an ensemble.
+
+    Parameters
+    ----------
+    members : sequence of str
+        Models of the zoo, by name, that were measured under the same protocols.
+    output : Path
+    name, version : str, int
+
+    Raises
+    ------
+    DataError
+        Where the members do not fit together or were not measured.
+    """
+    cards = [zoo.find(member) for member in members]
+    if len({card.labels for card in cards}) > 1 or len(cards) < 2:
+        raise DataError("an ensemble needs two or more models with the same labels")
+    measured = [unpack(card.folder / OUT_OF_FOLD, card.labels) for card in cards]
+    protocols = [p for p in measured[0] if all(p in outcomes for outcomes in measured)]
+    if CALIBRATION_PROTOCOL not in protocols:
+        raise DataError(f"the members were not all measured under {CALIBRATION_PROTOCOL}")
+    parts = {p: [outcomes[p] for outcomes in measured] for p in protocols}
+    for outcomes in parts.values():
+        if len({outcome.tracks for outcome in outcomes}) > 1:
+            raise DataError("the members were not measured on the same tracks")
+
+    reference = parts[CALIBRATION_PROTOCOL]
+    weights = best_weights(reference, np.ones(len(reference[0].tracks), dtype=bool))
+    joint = {p: _joint(outcomes, reference) for p, outcomes in parts.items()}
+    learned: dict[str, dict[str, Any]] = {}
+    for card in cards:
+        for entry in card.data.get("learned_from", []):
+            tracks = set(entry["tracks"]) | set(learned.get(entry["set"], {}).get("tracks", []))
+            learned[entry["set"]] = {**entry, "tracks": sorted(tracks)}
+    data = {
+        "name": name,
+        "version": version,
+        "kind": "ensemble",
+        "labels": list(cards[0].labels),
+        "members": [
+            {"model": card.tag, "weight": round(float(weight), 4)}
+            for card, weight in zip(cards, weights, strict=True)
+        ],
+        **described(joint, {"weights": "chosen on other tracks than those measured"}),
+        "learned_from": list(learned.values()),
+    }
+    return write_model(output, data, {}, {OUT_OF_FOLD: pack(joint)})
+
+
+def best_weights(outcomes: Sequence[Outcome], inside: np.ndarray) -> np.ndarray:
+    """The weights under which the truth is least surprising, after calibration.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        One for each member, of the same tracks.
+    inside : np.ndarray [shape=(n,), dtype=bool]
+        The tracks to choose on.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_members,), sum=1]
+    """
+    truth = outcomes[0].truth[inside]
+    scores = np.stack([outcome.scores[inside] for outcome in outcomes])
+
+    def surprise(weights: np.ndarray) -> float:
+        mixed = np.tensordot(weights, scores, axes=1)
+        probabilities = apply_temperature(mixed, fit_temperature(mixed, truth))
+        return -float(np.log(probabilities[np.arange(len(truth)), truth]).mean())
+
+    grid = product(range(STEPS + 1), repeat=len(outcomes) - 1)
+    choices = [np.array([*c, STEPS - sum(c)]) / STEPS for c in grid if sum(c) <= STEPS]
+    return min(choices, key=surprise)
+
+
+def _joint(outcomes: Sequence[Outcome], reference: Sequence[Outcome]) -> Outcome:
+    """The ensemble's outcome, each fold with weights chosen on the reference's other tracks."""
+    first = outcomes[0]
+    scores = np.zeros_like(first.scores)
+    folds = np.array(first.folds)
+    for fold in np.unique(folds):
+        inside = folds == fold
+        elsewhere = ~np.isin(reference[0].tracks, np.array(first.tracks)[inside])
+        weights = best_weights(reference, elsewhere)
+        mixed = np.tensordot(weights, np.stack([o.scores[inside] for o in outcomes]), axes=1)
+        scores[inside] = np.log(apply_temperature(mixed, 1.0))
+    return Outcome(first.labels, first.tracks, first.truth, scores, first.folds)

@@ -1,0 +1,170 @@
+"""Outcomes: what a recipe said of tracks that it had not learned from, and what follows from it.
+
+Calibration, the default threshold and a card's figures all come from here, so that a single model
+and an ensemble are judged alike. Must not know: recipes, how models are kept.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from tagger.errors import DataError
+from training import calibrate
+from training.metrics import (
+    Measured,
+    accuracy_by_coverage,
+    coverage_at_precision,
+    expected_calibration_error,
+    figures,
+    threshold_for_precision,
+)
+
+CALIBRATION_PROTOCOL = "artist"
+PRECISION = 0.8  # of what is named by default, on tracks and artists never heard
+OUT_OF_FOLD = "out_of_fold.npz"  # in the folder of a model that was measured
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Log probabilities for tracks that were not learned from, fold by fold.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    tracks : tuple of str
+    truth : np.ndarray [shape=(n,), dtype=int]
+    scores : np.ndarray [shape=(n, n_labels)]
+        Log probabilities, not calibrated.
+    folds : list of str
+        For each track, the split that it was measured in.
+    """
+
+    labels: tuple[str, ...]
+    tracks: tuple[str, ...]
+    truth: np.ndarray
+    scores: np.ndarray
+    folds: list[str]
+
+    def measured(self, probabilities: np.ndarray) -> Measured:
+        return Measured(self.labels, self.truth, probabilities, self.tracks)
+
+    def calibrated(self, elsewhere: Outcome | None = None) -> Measured:
+        """Each fold calibrated on the others.
+
+        A single fold is calibrated on `elsewhere`, without the tracks that are measured here;
+        where there is none, it is not calibrated.
+        """
+        if len(set(self.folds)) > 1:
+            return self.measured(calibrate.cross_fitted(self.scores, self.truth, self.folds))
+        if elsewhere is None:
+            return self.measured(np.exp(self.scores))
+        other = ~np.isin(elsewhere.tracks, self.tracks)
+        temperature = calibrate.fit_temperature(elsewhere.scores[other], elsewhere.truth[other])
+        return self.measured(calibrate.apply_temperature(self.scores, temperature))
+
+
+def pack(outcomes: Mapping[str, Outcome]) -> bytes:
+    """Outcomes by protocol as the content of an `.npz` file, for ensembles to be made from."""
+    arrays: dict[str, Any] = {}
+    for protocol, outcome in outcomes.items():
+        arrays[f"{protocol}/tracks"] = np.array(outcome.tracks)
+        arrays[f"{protocol}/truth"] = outcome.truth
+        arrays[f"{protocol}/folds"] = np.array(outcome.folds)
+        arrays[f"{protocol}/scores"] = outcome.scores.astype(np.float32)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def unpack(file: Path, labels: tuple[str, ...]) -> dict[str, Outcome]:
+    """What `pack` was given, from a model's folder.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing or damaged.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            arrays = {name: kept[name] for name in kept.files}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise DataError(
+            f"cannot be read: {error}",
+            path=file,
+            hint="train the model with --protocol artist --protocol fault-filtered",
+        ) from error
+    protocols = [name.removesuffix("/scores") for name in arrays if name.endswith("/scores")]
+    return {
+        p: Outcome(
+            labels,
+            tuple(map(str, arrays[f"{p}/tracks"])),
+            arrays[f"{p}/truth"],
+            arrays[f"{p}/scores"].astype(np.float64),
+            list(map(str, arrays[f"{p}/folds"])),
+        )
+        for p in protocols
+    }
+
+
+def calibration(outcome: Outcome, calibrated: Measured) -> dict[str, Any]:
+    """The card's `calibration` and `decision`."""
+    coverage = {}
+    threshold, share, accuracy = accuracy_by_coverage(calibrated)
+    for percent in range(10, 101, 10):
+        i = int(np.ceil(percent / 100 * len(share))) - 1
+        coverage[str(percent)] = [round(float(threshold[i]), 4), round(float(accuracy[i]), 4)]
+    fitted = {
+        "method": "temperature",
+        "temperature": round(calibrate.fit_temperature(outcome.scores, outcome.truth), 4),
+        "fitted_on": f"out-of-fold predictions, protocol {CALIBRATION_PROTOCOL}",
+        "ece_before": round(
+            expected_calibration_error(outcome.measured(np.exp(outcome.scores))), 4
+        ),
+        "ece_after": round(expected_calibration_error(calibrated), 4),
+        # Coverage in per cent: lowest confidence among the covered, their accuracy.
+        "threshold_and_accuracy_by_coverage": coverage,
+    }
+    decision = {
+        "threshold": round(threshold_for_precision(calibrated, PRECISION), 4),
+        "why": f"where out-of-fold precision reaches {PRECISION:.0%}",
+    }
+    return {"calibration": fitted, "decision": decision}
+
+
+def card_figures(measured: Measured) -> dict[str, Any]:
+    """A row of the card's `figures`."""
+    row = {k: round(v, 4) if isinstance(v, float) else v for k, v in figures(measured).items()}
+    for precision in (0.8, 0.9):
+        key = f"coverage_at_{precision * 100:.0f}_percent_precision"
+        row[key] = round(coverage_at_precision(measured, precision), 4)
+    return row
+
+
+def described(
+    outcomes: Mapping[str, Outcome], about: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The card's `calibration`, `decision` and `figures`.
+
+    Parameters
+    ----------
+    outcomes : mapping
+        By protocol. `artist` calibrates and sets the default threshold.
+    about : mapping, optional
+        What each row of the figures also says.
+    """
+    reference = outcomes.get(CALIBRATION_PROTOCOL)
+    card: dict[str, Any] = {}
+    rows = []
+    for protocol, outcome in outcomes.items():
+        calibrated = outcome.calibrated(reference)
+        rows.append({"protocol": protocol, **(about or {}), **card_figures(calibrated)})
+        if outcome is reference:
+            card |= calibration(outcome, calibrated)
+    return card | {"figures": rows}
