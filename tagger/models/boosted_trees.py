@@ -47,7 +47,12 @@ class Trees:
             raise ValueError(f"unknown feature {unknown[0]!r}")
         self._columns = np.array([position[name] for name in features], dtype=np.intp)
         self._booster: Any = xgboost.Booster({"nthread": THREADS})
-        self._booster.load_model(bytearray(weights))  # XGBoostError is a ValueError
+        if not weights.startswith(b"{"):  # of none at all, XGBoost dies instead of complaining
+            raise ValueError("they are no UBJSON")
+        try:
+            self._booster.load_model(bytearray(weights))
+        except xgboost.core.XGBoostError as error:  # with a stack trace for a message
+            raise ValueError("XGBoost cannot read them") from error
         if self._booster.num_features() != len(features):
             raise ValueError(f"{self._booster.num_features()} inputs for {len(features)} features")
         learner = json.loads(self._booster.save_config())["learner"]
@@ -78,9 +83,8 @@ class BoostedTrees(Classifier):
         try:
             self._trees = Trees(card.weights(), features)
         except (ValueError, KeyError) as error:
-            reason = str(error).strip().splitlines()[-1:]
             raise ModelError(
-                f"the weights are no trees of ours: {''.join(reason)}", path=card.folder
+                f"the weights are no trees of ours: {error}", path=card.folder
             ) from error
         if self._trees.n_labels != len(card.labels):
             raise ModelError(

@@ -27,6 +27,8 @@ def by_name(vector: np.ndarray) -> dict[str, float]:
 def librosa_describe(y: np.ndarray, hop: int) -> dict[str, float]:
     """The same from librosa's own functions, with the padding of librosa 0.7 and 0.8."""
     import librosa
+    import librosa.beat
+    import librosa.onset
 
     sr = SAMPLE_RATE
     magnitude = np.abs(librosa.stft(y, hop_length=hop, pad_mode="reflect"))
@@ -67,14 +69,10 @@ def test_every_feature_is_what_librosa_says(style, hop):
 @pytest.mark.shared_data
 @pytest.mark.parametrize("flac", FLACS, ids=lambda p: p.stem)
 def test_the_table_of_the_field_comes_out(flac, shared_data):
-    import soundfile
-
     with (shared_data / "gtzan" / "features_30s.csv").open(newline="") as lines:
         rows = {row["filename"]: row for row in csv.DictReader(lines)}
     row = rows[flac.stem + ".wav"]
-    y, rate = soundfile.read(flac, dtype="float32")
-    assert rate == SAMPLE_RATE
-    got = by_name(describe([y]))
+    got = by_name(describe(read_excerpts(flac).excerpts))
     others = {"filename", "length", "label"}
     columns = [
         name for name in row if name not in others and not name.startswith(("harmony", "perceptr"))

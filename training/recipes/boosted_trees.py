@@ -187,8 +187,9 @@ def _set_aside(examples: Sequence[Example], own: np.ndarray, seed: int) -> list[
     from sklearn.model_selection import StratifiedGroupKFold
 
     inside = np.flatnonzero(own)
-    artists = [examples[i].artist or examples[i].track for i in inside]
-    genres = [examples[i].genre for i in inside]
+    reference = [examples[int(i)] for i in inside]
+    artists = [example.artist or example.track for example in reference]
+    genres = [example.genre for example in reference]
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     masks = []
     for _, aside in folds.split(inside, genres, artists):

@@ -1,0 +1,159 @@
+"""The boosted-trees recipe, end to end at small size, and what its runner refuses."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tomli_w
+
+from tagger.errors import ModelError
+from tagger.log_mel_statistics import LOG_MEL_FEATURES
+from tagger.models import zoo
+from tagger.models.card import CARD, read_card
+from tagger.models.heard import Heard
+from tests.training.archives import write_archive
+from training.datasets import read_log_mel_archive
+from training.evaluate import evaluate_model
+from training.publish import write_model
+from training.recipes import Settings, boosted_trees
+from training.run import train_model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    patch = pytest.MonkeyPatch()
+    patch.setattr(boosted_trees, "ROUNDS", 12)
+    patch.setattr(boosted_trees, "PATIENCE", 4)
+    patch.setattr(boosted_trees, "WINDOWS", 1)
+    patch.setattr(boosted_trees, "FOREST_TREES", 20)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return write_archive(tmp_path_factory.mktemp("sets") / "hills", tracks_per_genre=12)
+
+
+@pytest.fixture(scope="module")
+def examples(archive):
+    return read_log_mel_archive(archive)
+
+
+@pytest.fixture(scope="module")
+def trained(archive, tmp_path_factory):
+    output = tmp_path_factory.mktemp("models") / "hills-trees"
+    train_model("boosted-trees", [archive], output, protocols=["artist"], name="hills")
+    return output
+
+
+def test_a_trained_model_runs_from_its_folder_and_learned_what_can_be_learned(trained, tmp_path):
+    assert {"card.toml", "importance.csv", "trees.ubj"} <= {p.name for p in trained.iterdir()}
+    model = zoo.load(str(trained))
+    assert model.card.kind == "boosted-trees"
+    fresh = write_archive(tmp_path / "fresh", tracks_per_genre=4, seed=9)
+    assert evaluate_model(model, fresh).metrics()["accuracy"] > 0.8
+
+
+def test_its_report_says_which_features_matter(trained):
+    with (trained / "importance.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert {row["feature"] for row in rows} == set(LOG_MEL_FEATURES)
+    gains = [float(row["gain"]) for row in rows]
+    assert sum(gains) == pytest.approx(1, abs=1e-3) and gains == sorted(gains, reverse=True)
+    assert max(float(row["permutation"]) for row in rows) > 0
+
+
+def test_what_is_measured_is_what_ships(trained, examples, tmp_path):
+    fitted = boosted_trees.fit(examples, Settings(tmp_path))
+    own, weights = fitted.export()
+    card = {"name": "again", "version": 1, "labels": list(fitted.labels)} | own
+    write_model(tmp_path / "again", card, weights)
+    model = zoo.load(str(tmp_path / "again"))
+    said = [model.scores(Heard.from_log_mel(e.log_mel())).track for e in examples[:6]]
+    np.testing.assert_allclose(said, fitted.log_probabilities(examples[:6]), atol=1e-6)
+    np.testing.assert_allclose(np.exp(said).sum(axis=1), 1)
+
+
+def test_same_seed_same_trees(examples, tmp_path):
+    first, again, other = (
+        boosted_trees.fit(examples, Settings(tmp_path, seed=seed)).weights for seed in (3, 3, 4)
+    )
+    assert first == again != other
+
+
+def test_artists_set_aside_are_not_learned_from(examples):
+    table = boosted_trees._table(examples, ("Blues", "Jazz", "Rock"), Settings(work=None))
+    artist = np.repeat([e.artist for e in examples], 2)
+    assert len(table.folds) == boosted_trees.FOLDS
+    for learn, aside in table.folds:
+        assert not set(artist[learn]) & set(artist[aside])
+        assert (aside % 2 == 0).all()  # whole tracks, not windows
+    assert sorted(np.concatenate([aside for _, aside in table.folds])) == list(range(0, 72, 2))
+
+
+def test_other_sets_are_learned_from_but_never_set_aside(examples):
+    others = [replace(e, source="other", artist=None) for e in examples]
+    table = boosted_trees._table(
+        [*examples, *others], ("Blues", "Jazz", "Rock"), Settings(work=None)
+    )
+    for learn, aside in table.folds:
+        assert aside.max() < 72 and set(range(72, 144)) <= set(learn)
+    assert table.weight[72:].sum() == pytest.approx(
+        boosted_trees.OTHER_SETS_WEIGHT * table.weight[:72].sum()
+    )
+
+
+def test_selected_features_are_the_model_s_only_inputs(examples, tmp_path):
+    fitted = boosted_trees.fit(examples, Settings(tmp_path, select=9))
+    assert len(fitted.features) == 9 and set(fitted.features) <= set(LOG_MEL_FEATURES)
+    assert fitted.export()[0]["features"] == list(fitted.features)
+    guesses = fitted.log_probabilities(examples).argmax(axis=1)
+    assert [fitted.labels[g] for g in guesses] == [e.genre for e in examples]
+
+
+def test_tuning_starts_from_the_recipe_s_own_parameters(examples, tmp_path):
+    own = boosted_trees.fit(examples, Settings(tmp_path))
+    tuned = boosted_trees.fit(examples, Settings(tmp_path, tune=3))
+    assert tuned.training["optuna_trials"] == 3
+    assert tuned.training["parameters"].keys() == boosted_trees.PARAMETERS.keys()
+    loss = "log_loss_on_artists_set_aside"
+    assert tuned.training[loss] <= own.training[loss]
+
+
+def rewrite(model, **changes):
+    (model / CARD).write_text(tomli_w.dumps(read_card(model).data | changes), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"features": ["mel_mfcc1_mean"]}, "410 inputs for 1 features"),
+        ({"features": ["nonsense"] * 410}, "unknown feature"),
+        ({"features": "mel_mfcc1_mean"}, "names no features"),
+        ({"features": [1, 2]}, "names no features"),
+        ({"labels": ["A", "B"]}, "3 outputs for 2 labels"),
+    ],
+)
+def test_a_card_that_does_not_fit_the_trees_is_refused(trained, tmp_path, changes, message):
+    model = shutil.copytree(trained, tmp_path / "model")
+    rewrite(model, **changes)
+    with pytest.raises(ModelError, match=message):
+        zoo.load(str(model))
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"not trees" * 99, b"\x80\x04K\x01."])
+def test_weights_that_are_no_trees_are_refused(trained, tmp_path, content):
+    model = shutil.copytree(trained, tmp_path / "model")
+    (model / "trees.ubj").write_bytes(content)
+    with pytest.raises(ModelError, match="is not the file that the model's card names"):
+        zoo.load(str(model))
+    digest = hashlib.sha256(content).hexdigest()
+    rewrite(model, weights={"file": "trees.ubj", "sha256": digest})
+    with pytest.raises(ModelError, match="are no trees of ours"):
+        zoo.load(str(model))
