@@ -5,10 +5,14 @@ python docs/scan_picture.py FOLDER [SCAN OPTION ...]
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import pty
+import struct
+import subprocess
 import sys
+import termios
 from pathlib import Path
 
 from rich.console import Console
@@ -20,10 +24,11 @@ PICTURE = Path(__file__).with_name("scan.svg")
 
 def output_of(arguments: list[str]) -> str:
     """What a command prints on a terminal, colours included."""
-    os.environ |= {"COLUMNS": str(WIDTH), "TERM": "xterm-256color"}
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execvp(arguments[0], arguments)
+    terminal, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, WIDTH, 0, 0))
+    environment = os.environ | {"TERM": "xterm-256color"}
+    command = subprocess.Popen(arguments, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
     printed = b""
     while True:
         try:
@@ -33,7 +38,7 @@ def output_of(arguments: list[str]) -> str:
         if not block:
             break
         printed += block
-    os.waitpid(child, 0)
+    command.wait()
     return printed.decode()
 
 
@@ -41,8 +46,9 @@ def main() -> None:
     folder, *options = sys.argv[1:]
     shown = ["gtag", "scan", "~/Music", *options]
     printed = output_of([sys.executable, "-m", "tagger", "scan", folder, *options])
+    printed = printed.replace(folder, "/home/ada/Music")
     # A carriage return begins the progress bar anew: what stood there is gone.
-    lines = [line.rpartition("\r")[2] for line in printed.replace("\r\n", "\n").split("\n")]
+    lines = [line.rstrip("\r").rpartition("\r")[2] for line in printed.split("\n")]
     console = Console(record=True, width=WIDTH, file=io.StringIO())
     console.print(Text.assemble(("$ ", "bold green"), " ".join(shown)))
     console.print(Text.from_ansi("\n".join(lines).rstrip()))

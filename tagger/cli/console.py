@@ -20,6 +20,7 @@ def console(file: TextIO | None = None) -> Console:
     return made
 
 
-def can_draw(console: Console) -> bool:
-    """Whether bars and lines of block characters come out as such."""
-    return console.encoding.lower().startswith("utf")
+def bar(console: Console, share: float, width: int) -> str:
+    """A bar of a share, from 0 to 1, of a width; of plain ASCII where nothing else can be shown."""
+    block = "━" if console.encoding.lower().startswith("utf") else "="
+    return block * round(width * share)

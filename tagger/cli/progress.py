@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -38,11 +39,10 @@ class Progress:
             threading.Thread(target=self._count, args=(count,), daemon=True).start()
 
     def _count(self, count: Callable[[], Iterable[object]]) -> None:
-        total = 0
-        for _ in count():
-            total += 1
-        self._bar.total = total
-        self._bar.refresh()
+        # Without a total there is no time left to show; whatever is wrong, the scan itself says.
+        with suppress(Exception):
+            self._bar.total = sum(1 for _ in count())
+            self._bar.refresh()
 
     def __enter__(self) -> Progress:
         return self
@@ -54,6 +54,8 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         self._bar.close()
+        if not self._bar.disable:
+            print(file=sys.stderr)
 
     def step(self) -> None:
         self._bar.update()

@@ -83,23 +83,21 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
-def _bar(screen: Console, share: float) -> str:
-    from tagger.cli.console import can_draw
-
-    return ("█" if can_draw(screen) else "#") * round(_BAR * share)
-
-
 def _print_genres(screen: Console, prediction: Prediction) -> None:
+    from tagger.cli.console import bar
     from tagger.screen import printable
 
     width = max(map(len, prediction.labels))
     for genre, probability in prediction.ranked():
         screen.print(
-            f"  {printable(genre):{width}}  {probability:.2f}  {_bar(screen, probability)}"
+            f"  {printable(genre):{width}}  {probability:.2f}  {bar(screen, probability, _BAR)}"
         )
 
 
 def _print_timeline(screen: Console, prediction: Prediction) -> None:
+    from tagger.cli.console import bar
+    from tagger.screen import printable
+
     if prediction.chunk_probabilities is None or prediction.chunk_starts_s is None:
         return
     width = max(map(len, prediction.labels))
@@ -109,8 +107,10 @@ def _print_timeline(screen: Console, prediction: Prediction) -> None:
     ):
         best = int(probabilities.argmax())
         share = float(probabilities[best])
-        genre = prediction.labels[best]
-        screen.print(f"  {_clock(start):>6}  {genre:{width}}  {share:.2f}  {_bar(screen, share)}")
+        genre = printable(prediction.labels[best])
+        screen.print(
+            f"  {_clock(start):>6}  {genre:{width}}  {share:.2f}  {bar(screen, share, _BAR)}"
+        )
 
 
 def _print_tags(screen: Console, tags: TagState) -> None:

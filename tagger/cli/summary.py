@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, TextIO
 from rich.table import Table
 from rich.text import Text
 
-from tagger.cli.console import can_draw, console
+from tagger.cli.console import bar, console
 from tagger.decide import Status
 from tagger.screen import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from tagger.scan import Outcome
 
 _BAR = 24
@@ -66,14 +68,14 @@ def print_summary(tally: Tally, *, others: int, file: TextIO) -> None:
     """Print the tables, at most 80 columns wide."""
     screen = console(file)
     if tally.genres:
-        screen.print(_genres(tally, block="█" if can_draw(screen) else "#"))
+        screen.print(_genres(tally, screen))
         screen.print()
     if not tally.tracks:
         screen.print("No tracks here.")
     screen.print(_statuses(tally, others))
 
 
-def _genres(tally: Tally, block: str) -> Table:
+def _genres(tally: Tally, screen: Console) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("Genre", style="bold")
     table.add_column("Tracks", justify="right")
@@ -81,12 +83,11 @@ def _genres(tally: Tally, block: str) -> Table:
     table.add_column("")
     most = max(tally.genres.values())
     for genre, count in tally.genres.most_common():
-        bar = block * max(1, round(_BAR * count / most))
         table.add_row(
             Text(printable(genre)),
             str(count),
             f"{tally.mean_confidence(genre):.2f}",
-            Text(bar, style="cyan"),
+            Text(bar(screen, count / most, _BAR), style="cyan"),
         )
     return table
 

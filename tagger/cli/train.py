@@ -6,77 +6,166 @@ from pathlib import Path
 
 import click
 
-from tagger.errors import ExitStatus
+from tagger.errors import ConfigurationError, ExitStatus
 
-_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_OWN_NAME = "my-genres"
 
 
 @click.command()
-@click.option("--recipe", default="cnn", show_default=True, help="Which kind of model: cnn.")
 @click.option(
-    "--data",
-    required=True,
-    multiple=True,
-    type=_FOLDER,
-    metavar="DIR",
-    help="Log-mel archive to learn from; repeat for more. The first is what is measured on.",
+    "--recipe",
+    metavar="NAME",
+    help="Which kind of model; default: head with --from-tags, else cnn.",
 )
 @click.option(
-    "--output", required=True, type=click.Path(path_type=Path), metavar="DIR", help="Model folder."
+    "--from-tags",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Learn your own genres: a library whose tags name them.",
+)
+@click.option(
+    "--min-tracks",
+    type=click.IntRange(min=2),
+    default=8,
+    show_default=True,
+    help="Of a genre in that library; those with fewer are left out.",
+)
+@click.option(
+    "--data",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="DIR|FILE",
+    help="Learn from a folder with a folder of sound for each genre, a log-mel archive, or a "
+    "table of features (CSV); repeat for more. The first is what is measured on.",
+)
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep what is heard of sound as a log-mel archive: a second run starts at once.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Model folder; with --from-tags by default among your models, known to scan by name.",
 )
 @click.option(
     "--protocol",
     "protocols",
     multiple=True,
-    type=click.Choice(["artist", "fault-filtered"]),
-    help="Measure under this protocol first; repeat for more. artist also calibrates.",
+    type=click.Choice(["segment-random", "track-random", "artist", "fault-filtered"]),
+    help="Measure under this protocol first; repeat for more. artist also calibrates, and is "
+    "the default with --from-tags.",
 )
+@click.option("--variant", default="", metavar="NAME", help="Which variant of the recipe.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's own choice.")
+@click.option(
+    "--augment/--no-augment",
+    default=None,
+    help="Learn from altered copies too, or don't; default: the recipe's own choice.",
+)
+@click.option(
+    "--tune", type=click.IntRange(min=0), default=0, help="Try so many sets of hyperparameters."
+)
+@click.option(
+    "--select", type=click.IntRange(min=0), default=0, help="Use only the K best features."
+)
+@click.option(
+    "--weights",
+    default="",
+    metavar="imagenet|none|FILE",
+    help="What a pretrained network starts from.",
+)
 @click.option("--seed", default=0, show_default=True, help="Of every random choice.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted training stopped.")
-@click.option("--name", metavar="NAME", help="What the model is called; default: the recipe.")
+@click.option(
+    "--name", metavar="NAME", help="What the model is called; default: the recipe, or my-genres."
+)
 @click.option(
     "--model-version",
     "version",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Its version: name and version are written to GTAG_MODEL.",
+    help="Its version, written to GTAG_MODEL with the name; default: 1, or the next one.",
 )
 def train(
     *,
-    recipe: str,
+    recipe: str | None,
+    from_tags: Path | None,
+    min_tracks: int,
     data: tuple[Path, ...],
-    output: Path,
+    cache: Path | None,
+    output: Path | None,
     protocols: tuple[str, ...],
+    variant: str,
     epochs: int | None,
+    augment: bool | None,
+    tune: int,
+    select: int,
+    weights: str,
     seed: int,
     resume: bool,
     name: str | None,
-    version: int,
+    version: int | None,
 ) -> ExitStatus:
     """Train a model, measure it, and write it as a folder that scan can use.
 
-    Needs the extra [train]. An interrupted training goes on with --resume.
+    With --from-tags it learns your own genres from your own library, and needs no more than what
+    scan needs; most other recipes need the extra [train]. An interrupted training goes on with
+    --resume.
     """
+    from tagger.models import zoo
+    from tagger.screen import printable
+    from training.gather import Sources
     from training.run import train_model
 
+    recipe = recipe or ("head" if from_tags else "cnn")
+    name = name or (_OWN_NAME if from_tags else recipe)
+    by_name = output is None
+    if output is None:
+        if from_tags is None:
+            raise ConfigurationError("where shall the model go?", hint="give --output DIR")
+        if (zoo.bundled_folder() / name).exists():
+            raise ConfigurationError(f"{name} is a model of gtag's own", hint="choose another name")
+        output = zoo.user_folder() / name
+    if from_tags and not protocols:
+        protocols = ("artist",)
     card = train_model(
         recipe,
-        data,
+        Sources(data, from_tags, min_tracks, cache),
         output,
         protocols=protocols,
+        name=name,
+        version=version or (_next_version(output) if from_tags else 1),
+        say=lambda line: click.echo(printable(line), err=True),
         epochs=epochs,
         seed=seed,
         resume=resume,
         progress=True,
-        name=name,
-        version=version,
+        tune=tune,
+        select=select,
+        augment=augment,
+        variant=variant,
+        weights=weights,
     )
+    click.echo(f"genres: {printable(', '.join(card.labels))}")
     for row in card.figures:
         click.echo(
-            f"{row['protocol']}: {row['accuracy']:.1%} of {row['n']} tracks"
-            f" ({row['accuracy_low']:.1%} to {row['accuracy_high']:.1%})"
+            f"{row['protocol']}: {row['accuracy']:.1%} of {row['n']} tracks right, 95 % interval"
+            f" {row['accuracy_low']:.1%} to {row['accuracy_high']:.1%}"
         )
-    click.echo(f"{card.tag} is in {output}: gtag scan --model {output} PATH")
+    where = name if by_name else str(output)
+    click.echo(f"{card.tag} is in {printable(str(output))}")
+    click.echo(f"gtag scan --model {printable(where)} PATH")
     return ExitStatus.OK
+
+
+def _next_version(folder: Path) -> int:
+    """So that tags tell a model that was trained again from the one before."""
+    from tagger.errors import ModelError
+    from tagger.models.card import read_card
+
+    try:
+        return read_card(folder).version + 1
+    except ModelError:
+        return 1

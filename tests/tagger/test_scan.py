@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mediafile import MediaFile
-from tagger.library import Library
 
 from tagger.decide import Policy, Status
 from tagger.errors import RefusedError, UnreadableError, WriteFailedError
 from tagger.interrupt import Interrupts
+from tagger.library import Library
 from tagger.models import zoo
 from tagger.scan import scan
 from tagger.tags.write import check_change, write_change
@@ -142,6 +142,16 @@ def test_what_is_no_music_is_a_row_and_no_more(tmp_path, content):
     (outcome,) = scanned(tmp_path, write=written_to_tags)
     assert outcome.status is Status.UNREADABLE
     assert outcome.message and str(tmp_path) not in outcome.message
+
+
+def test_a_track_past_the_deadline_is_a_row(make_audio, tmp_path):
+    for i in range(3):
+        make_audio(".mp3", name=f"{i}.mp3")
+    outcomes = scanned(tmp_path, jobs=2, deadline_s=0.001)
+    assert {outcome.status for outcome in outcomes} == {Status.UNREADABLE}
+    assert {outcome.message for outcome in outcomes} == {
+        "the decoder did not come back within 0.001 s"
+    }
 
 
 @pytest.mark.parametrize(
