@@ -6,16 +6,16 @@ Must not know: how the model was trained, beyond what its card says.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from tagger.errors import DataError, GtagError
+from tagger.errors import DataError, GtagError, NothingToHearError
+from tagger.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.models.card import Card
 from tagger.models.heard import Heard
 from tagger.models.prediction import Classifier
@@ -25,7 +25,17 @@ from training.datasets import (
     read_genre_folders,
     read_log_mel_archive,
 )
-from training.metrics import Measured, confusion_matrix, figures, per_genre
+from training.metrics import (
+    Measured,
+    accuracy_by_coverage,
+    confusion_matrix,
+    coverage_at_precision,
+    figures,
+    per_genre,
+    reliability,
+)
+
+WORST = 25  # mistakes that are named
 
 
 @dataclass(frozen=True)
@@ -37,24 +47,72 @@ class Evaluation:
     measured : Measured
     seen_in_training : tuple of str
         Measured tracks that the model had learned from, by its card.
+    card : Card
+        The model's.
+    data : str
+        Name of the folder.
     left_out : dict of str to str
         Tracks that could not be measured, and why.
+    unreadable : tuple of str
+        Those of them that are damaged: not silent, and not of another genre.
+    features : Table or None
+        What the model saw, where that are features with names.
     """
 
     measured: Measured
     seen_in_training: tuple[str, ...]
+    card: Card
+    data: str
     left_out: dict[str, str] = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
+    features: Table | None = None
 
     def metrics(self) -> dict[str, Any]:
         """What `metrics.json` says."""
+        confidence, share, accuracy = accuracy_by_coverage(self.measured)
+        named = int((confidence >= self.card.threshold).sum())
         return {
             **figures(self.measured),
             "seen_in_training": len(self.seen_in_training),
+            "model": self.card.tag,
+            "data": self.data,
             "labels": list(self.measured.labels),
+            "threshold": self.card.threshold,
+            "named": float(share[named - 1]) if named else 0.0,
+            "accuracy_of_named": float(accuracy[named - 1]) if named else None,
+            "coverage_at_80_percent_precision": coverage_at_precision(self.measured, 0.8),
+            "coverage_at_90_percent_precision": coverage_at_precision(self.measured, 0.9),
             "per_genre": per_genre(self.measured),
             "confusion": confusion_matrix(self.measured).tolist(),
+            "reliability": [asdict(b) for b in reliability(self.measured)],
+            "worst_mistakes": worst_mistakes(self.measured),
+            "seen_tracks": list(self.seen_in_training),
             "left_out": self.left_out,
         }
+
+
+@dataclass(frozen=True)
+class Table:
+    """Features of all measured tracks: names, and values [shape=(n_tracks, n_features)]."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
+
+
+def worst_mistakes(measured: Measured, n: int = WORST) -> list[dict[str, Any]]:
+    """The wrong guesses that the model was surest of."""
+    wrong = np.flatnonzero(~measured.right)
+    wrong = wrong[np.argsort(-measured.confidences[wrong], kind="stable")][:n]
+    return [
+        {
+            "track": measured.tracks[i],
+            "genre": measured.labels[measured.truth[i]],
+            "guess": measured.labels[measured.guesses[i]],
+            "confidence": float(measured.confidences[i]),
+            "confidence_in_genre": float(measured.probabilities[i, measured.truth[i]]),
+        }
+        for i in wrong
+    ]
 
 
 def evaluate_model(model: Classifier, folder: Path, *, progress: bool = False) -> Evaluation:
@@ -66,24 +124,44 @@ def evaluate_model(model: Classifier, folder: Path, *, progress: bool = False) -
         Where the folder is no data set, or none of it can be measured.
     """
     labels = model.card.labels
-    truth, rows, tracks = [], [], []
+    columns = _named_statistics(model.card)
+    truth, rows, tracks, features, unreadable = [], [], [], [], []
     left_out: dict[str, str] = {}
     for item in tqdm(_tracks(folder), unit="track", disable=None if progress else True):
         if item.genre not in labels:
             left_out[item.track] = f"the model does not know the genre {item.genre}"
             continue
         try:
-            probabilities = model.predict(item.heard()).probabilities
+            heard = item.heard()
+            probabilities = model.predict(heard).probabilities
         except GtagError as error:
             left_out[item.track] = error.message
+            if not isinstance(error, NothingToHearError):
+                unreadable.append(item.track)
             continue
         truth.append(labels.index(item.genre))
         rows.append(probabilities)
         tracks.append(item.track)
+        if columns:
+            features.append(heard.log_mel_statistics[list(columns.values())])
     if not rows:
         raise DataError("holds no track that this model could be measured on", path=folder)
-    measured = Measured(labels, np.array(truth), np.stack(rows), tuple(tracks))
-    return Evaluation(measured, seen(model.card, tracks), left_out)
+    return Evaluation(
+        Measured(labels, np.array(truth), np.stack(rows), tuple(tracks)),
+        seen(model.card, tracks),
+        model.card,
+        folder.resolve().name,
+        left_out,
+        tuple(unreadable),
+        Table(tuple(columns), np.stack(features)) if columns else None,
+    )
+
+
+def _named_statistics(card: Card) -> dict[str, int]:
+    """The log-mel statistics that a model learned from, and where they stand; mostly none."""
+    position = {name: i for i, name in enumerate(LOG_MEL_FEATURES)}
+    names = card.data.get("features", ())
+    return {name: position[name] for name in names if name in position}
 
 
 @dataclass(frozen=True)
@@ -119,10 +197,3 @@ def seen(card: Card, tracks: list[str]) -> tuple[str, ...]:
     """
     learned = {track for tracks_of_set in card.learned_from.values() for track in tracks_of_set}
     return tuple(t for t in tracks if t in learned or Path(t).stem in learned)
-
-
-def write_report(evaluation: Evaluation, folder: Path) -> None:
-    """Write `metrics.json` into a folder, made if it is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(evaluation.metrics(), indent=2, ensure_ascii=False)
-    (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")

@@ -25,13 +25,14 @@ from tagger.errors import ExitStatus
     required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder for metrics.json.",
+    help="Folder for report.html, its pictures and metrics.json.",
 )
 def evaluate(*, model: str, data: Path, report: Path) -> ExitStatus:
     """Measure a model on labelled music. Nothing is trained."""
     from tagger.models import zoo
     from tagger.screen import printable
-    from training.evaluate import evaluate_model, write_report
+    from training.evaluate import evaluate_model
+    from training.report import PAGE, write_report
 
     evaluation = evaluate_model(zoo.load(model), data, progress=True)
     write_report(evaluation, report)
@@ -48,6 +49,6 @@ def evaluate(*, model: str, data: Path, report: Path) -> ExitStatus:
         f"accuracy {metrics['accuracy']:.1%} of {metrics['n']} tracks, 95 % interval "
         f"{metrics['accuracy_low']:.1%} to {metrics['accuracy_high']:.1%}\n"
         f"macro F1 {metrics['macro_f1']:.3f}, calibration error (ECE) {metrics['ece']:.3f}\n"
-        f"report in {printable(str(report))}"
+        f"report in {printable(str(report / PAGE))}"
     )
-    return ExitStatus.OK
+    return ExitStatus.PROBLEMS if evaluation.unreadable else ExitStatus.OK

@@ -14,8 +14,9 @@ from tagger.models.heard import Heard
 from tagger.spectrogram import chunks
 from tests.training.archives import GENRES, write_archive
 from training.datasets import read_log_mel_archive
-from training.evaluate import evaluate_model, write_report
+from training.evaluate import evaluate_model
 from training.recipes import Settings, cnn
+from training.report import write_report
 from training.run import train_model
 
 

@@ -1,0 +1,244 @@
+"""The evaluation report: complete, self-contained, and safe whatever the tracks are called."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from tagger.models.card import Card
+from training import plots
+from training.evaluate import Evaluation, Table, worst_mistakes
+from training.metrics import Measured
+from training.page import Page
+from training.report import METRICS, PAGE, read_history, read_importance, write_report
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=http://evil.example/x.png onerror=alert(1)>',
+    "&lt;b&gt; & co",
+    "$\\frac{1}{0$",
+    "\x1b[31mred\x07",
+    "caf\udce9.mp3",
+    "\u202egpj.exe",
+    "曲" * 40,
+    "-rf --",
+    "a\nb",
+)
+# HTML 4 and 5 attributes that make a browser fetch or run something, beside `on…`.
+FETCHING = {
+    *("action", "background", "cite", "data", "formaction", "href", "manifest", "poster"),
+    *("ping", "src", "srcdoc", "srcset", "xlink:href"),
+}
+
+
+ALLOWED = {
+    *("html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "div", "b", "span"),
+    *("table", "tr", "th", "td", "figure", "img", "figcaption"),
+}
+
+
+class Strict(HTMLParser):
+    """Collects the words of a page and objects to whatever fetches or runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.images = 0
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        assert tag in ALLOWED
+        for name, value in attrs:
+            assert not name.startswith("on") and name != "style"
+            if name in FETCHING:
+                assert (tag, name) == ("img", "src")
+                assert value.startswith("data:image/png;base64,")
+                self.images += 1
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "style":
+            assert "url(" not in data and "@import" not in data
+        else:
+            self.words.append(data)
+
+
+def strictly_parsed(html: str) -> Strict:
+    parser = Strict()
+    parser.feed(html)
+    parser.close()
+    assert parser.open == []
+    return parser
+
+
+def make_card(folder: Path, labels: tuple[str, ...], threshold: float = 0.5) -> Card:
+    return Card(folder, "trees", 1, "boosted-trees", labels, 1.0, threshold, {}, (), {})
+
+
+def make_evaluation(folder: Path, n: int = 60, labels=("Blues", "Jazz", "Rock"), seed=0, **more):
+    rng = np.random.default_rng(seed)
+    k = len(labels)
+    truth = rng.integers(0, k, n)
+    logits = rng.standard_normal((n, k)) + 1.5 * np.eye(k)[truth]
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    tracks = tuple(f"track {i}" for i in range(n))
+    measured = Measured(labels, truth, probabilities, tracks)
+    return Evaluation(measured, (), make_card(folder, labels), "set", **more)
+
+
+def is_picture(png: bytes) -> bool:
+    pixels = imread(io.BytesIO(png))
+    return pixels.shape[0] > 200 and pixels.shape[1] > 300 and np.ptp(pixels) > 0.9
+
+
+def test_a_report_is_figures_pictures_and_a_page(tmp_path):
+    evaluation = make_evaluation(tmp_path, left_out={"x.wav": "is silent"})
+    write_report(evaluation, tmp_path / "report")
+    told = json.loads((tmp_path / "report" / METRICS).read_text())
+    assert told == json.loads(json.dumps(evaluation.metrics()))
+    assert told["model"] == "trees-1" and told["left_out"] == {"x.wav": "is silent"}
+    pictures = sorted((tmp_path / "report").glob("*.png"))
+    assert [p.stem for p in pictures] == [
+        *("confusion", "coverage", "genres", "precision_recall", "reliability")
+    ]
+    assert all(is_picture(picture.read_bytes()) for picture in pictures)
+    page = strictly_parsed((tmp_path / "report" / PAGE).read_text(encoding="utf-8"))
+    assert page.images == 5
+    text = " ".join(page.words)
+    assert f"{told['accuracy']:.1%}" in text and "x.wav" in text and "is silent" in text
+    assert "SEEN IN TRAINING" not in text
+
+
+def test_the_named_share_is_what_stands_above_the_threshold(tmp_path):
+    evaluation = make_evaluation(tmp_path, n=200)
+    told = evaluation.metrics()
+    named = evaluation.measured.confidences >= 0.5
+    assert told["named"] == pytest.approx(named.mean())
+    assert told["accuracy_of_named"] == pytest.approx(evaluation.measured.right[named].mean())
+    silent = replace(evaluation, card=make_card(tmp_path, evaluation.measured.labels, 1.0))
+    assert silent.metrics()["named"] == 0 and silent.metrics()["accuracy_of_named"] is None
+    write_report(silent, tmp_path / "silent")
+
+
+def test_tracks_seen_in_training_are_told_before_anything_else(tmp_path):
+    evaluation = replace(make_evaluation(tmp_path), seen_in_training=("track 1", "track 2"))
+    write_report(evaluation, tmp_path / "report")
+    page = strictly_parsed((tmp_path / "report" / PAGE).read_text(encoding="utf-8"))
+    text = [word for word in page.words if word.strip()]
+    position = next(i for i, word in enumerate(text) if "SEEN IN TRAINING" in word)
+    assert position <= text.index("accuracy")
+    assert "2 of these 60 tracks" in text[position]
+
+
+def test_the_surest_mistakes_are_the_worst(tmp_path):
+    measured = make_evaluation(tmp_path, n=300).measured
+    worst = worst_mistakes(measured, 10)
+    confidences = [mistake["confidence"] for mistake in worst]
+    assert confidences == sorted(confidences, reverse=True)
+    wrong = {measured.tracks[i] for i in np.flatnonzero(~measured.right)}
+    assert {mistake["track"] for mistake in worst} <= wrong
+    assert confidences[0] == measured.confidences[~measured.right].max()
+    assert all(m["genre"] != m["guess"] for m in worst)
+
+
+def test_hostile_names_do_nothing(tmp_path):
+    n = len(HOSTILE)
+    probabilities = np.roll(np.eye(n), 1, axis=1) * 0.9 + 0.1 / n  # every guess is wrong
+    measured = Measured(HOSTILE, np.arange(n), probabilities, HOSTILE)
+    evaluation = Evaluation(
+        measured,
+        HOSTILE[:2],
+        make_card(tmp_path, HOSTILE),
+        HOSTILE[0],
+        left_out=dict.fromkeys(HOSTILE, HOSTILE[1]),
+        features=Table(HOSTILE, np.random.default_rng(0).standard_normal((n, n))),
+    )
+    write_report(evaluation, tmp_path / "report")
+    page = strictly_parsed((tmp_path / "report" / PAGE).read_text(encoding="utf-8"))
+    text = " ".join(page.words)
+    for name in HOSTILE[:4]:
+        assert name in text  # as words, not as markup
+    assert "\x1b" not in text and "\\x1b[31mred" in text
+    assert "\u202e" not in text and "caf\\xe9.mp3" in text
+    told = json.loads((tmp_path / "report" / METRICS).read_text())
+    assert tuple(told["left_out"]) == HOSTILE  # the very names, bytes that are no text included
+
+
+@pytest.mark.parametrize(("n", "n_labels"), [(1, 2), (40, 37)])
+def test_any_number_of_tracks_and_genres_can_be_drawn(tmp_path, n, n_labels):
+    labels = tuple(f"Genre {i} with quite a long name" for i in range(n_labels))
+    write_report(make_evaluation(tmp_path, n=n, labels=labels), tmp_path / "report")
+    for picture in (tmp_path / "report").glob("*.png"):
+        assert is_picture(picture.read_bytes())
+
+
+def test_history_importance_and_correlation_where_there_are_some(tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "history.csv").write_text("epoch,loss,val_loss,accuracy\n1,2,2.1,0.3\n2,1,1.5,0.6\n")
+    (model / "importance.csv").write_text(
+        "feature,gain,permutation\n" + "".join(f"f{i},{0.1 * i},{0.01 * i}\n" for i in range(5))
+    )
+    values = np.random.default_rng(0).standard_normal((60, 5))
+    values[:, 2] = 7.0  # the same for all tracks: correlates with nothing
+    evaluation = make_evaluation(model, features=Table(tuple(f"f{i}" for i in range(5)), values))
+    assert read_history(evaluation.card)[1] == {"loss": 1, "val_loss": 1.5, "accuracy": 0.6}
+    assert read_importance(evaluation.card)[4] == ("f4", 0.4, 0.04)
+    write_report(evaluation, tmp_path / "report")
+    names = {p.stem for p in (tmp_path / "report").glob("*.png")}
+    assert {"training", "importance", "correlation"} <= names
+    page = strictly_parsed((tmp_path / "report" / PAGE).read_text(encoding="utf-8"))
+    assert page.images == 8
+    # A later report of another model does not keep them.
+    write_report(make_evaluation(tmp_path), tmp_path / "report")
+    assert not (tmp_path / "report" / "training.png").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe", b"feature,gain\na,b\n", b"epoch,loss\n1,high\n", b"a\n\x00\n"]
+)
+def test_a_damaged_table_in_a_models_folder_is_done_without(tmp_path, content):
+    for name in ("history.csv", "importance.csv"):
+        (tmp_path / name).write_bytes(content)
+    card = make_card(tmp_path, ("A", "B"))
+    assert read_history(card) == [] and read_importance(card) == []
+
+
+def test_a_table_outside_of_the_models_folder_is_not_read(tmp_path):
+    (tmp_path / "secret.csv").write_text("epoch,loss\n1,2\n")
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "history.csv").symlink_to(tmp_path / "secret.csv")
+    assert read_history(make_card(model, ("A", "B"))) == []
+
+
+def test_a_page_escapes_whatever_it_is_given():
+    for hostile in HOSTILE:
+        page = Page(hostile)
+        page.heading(hostile)
+        page.paragraph(hostile, kind=hostile)
+        page.tiles([(hostile, hostile, hostile)])
+        page.table([hostile], [[hostile]])
+        page.picture(b"png", alt=hostile, caption=hostile)
+        assert strictly_parsed(page.html()).images == 1
+
+
+def test_models_side_by_side_are_drawn():
+    bars = [
+        plots.Bar(name, protocol, 0.5 + 0.1 * i, 0.45 + 0.1 * i, 0.55 + 0.1 * i)
+        for i, name in enumerate(HOSTILE[:4])
+        for protocol in ("artist", "track-random")
+    ]
+    assert is_picture(plots.comparison(bars, "Recipes under several protocols"))
+    assert is_picture(plots.comparison(bars[:1], "One"))

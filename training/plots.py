@@ -1,0 +1,338 @@
+"""Pictures of how good a model is, and of how it learned: each one PNG, as bytes.
+
+Whoever draws needs no screen. Names of genres and features may be other people's text: nothing
+in them is taken as markup. Must not know: models, files, HTML.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+import numpy as np
+
+from tagger.screen import printable
+from training.metrics import (
+    Measured,
+    accuracy_by_coverage,
+    average_precision,
+    confusion_matrix,
+    per_genre,
+    precision_recall,
+    reliability,
+)
+
+DPI = 110
+# Okabe & Ito 2008: for all eyes.
+BLUE, ORANGE, GREEN, PINK = "#0072b2", "#e69f00", "#009e73", "#cc79a7"
+SKY, RED, BLACK = "#56b4e9", "#d55e00", "#000000"
+COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK)
+MARKERS = "osD^vPX"
+GREY = "#999999"
+STYLE = {
+    "text.parse_math": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": "medium",
+    "figure.titlesize": "large",
+    "legend.frameon": False,
+}
+NAME_LENGTH = 22
+GENRES_WITH_NUMBERS = 20  # more, and a confusion matrix has no room for them
+GENRES_WITH_CURVES = 30
+FEATURES_DRAWN = 25
+
+P = ParamSpec("P")
+
+
+def _picture(draw: Callable[Concatenate[Any, P], None]) -> Callable[P, bytes]:
+    """Turn a function that draws into a figure into one that returns a PNG."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> bytes:
+        from matplotlib import rc_context
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        with rc_context(STYLE), warnings.catch_warnings():
+            # A script that the font lacks comes out as boxes; the page beside has its names.
+            warnings.filterwarnings("ignore", message="Glyph")
+            figure = Figure(dpi=DPI, layout="constrained")
+            FigureCanvasAgg(figure)
+            draw(figure, *args, **kwargs)
+            png = io.BytesIO()
+            figure.savefig(png, format="png")
+            return png.getvalue()
+
+    return drawn
+
+
+def _short(name: str) -> str:
+    name = printable(name)
+    return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
+
+
+@_picture
+def confusion(figure: Any, measured: Measured) -> None:
+    """Heat map of what was taken for what; each row sums to 1."""
+    matrix = confusion_matrix(measured)
+    n = len(matrix)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = float(np.clip(0.62 * n + 2.5, 5, 16))
+    figure.set_size_inches(side + 1, side)
+    ax = figure.subplots()
+    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    names = [_short(label) for label in measured.labels]
+    ax.set_xticks(range(n), names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(n), names)
+    ax.set_xlabel("what the model says")
+    ax.set_ylabel("what it is")
+    ax.set_title(f"Confusion matrix, {matrix.sum():,} tracks")
+    if n <= GENRES_WITH_NUMBERS:
+        for (row, column), count in np.ndenumerate(matrix):
+            if count:
+                colour = "white" if shares[row, column] > 0.5 else "black"
+                ax.text(column, row, count, ha="center", va="center", color=colour, size=9)
+    figure.colorbar(image, ax=ax, label="share of the genre's tracks", shrink=0.8)
+
+
+@_picture
+def genres(figure: Any, measured: Measured) -> None:
+    """Precision, recall and F1 of each genre with their 95 % intervals."""
+    rows = {label: row for label, row in per_genre(measured).items() if row["n"]}
+    y = np.arange(len(rows))
+    figure.set_size_inches(10, max(3.0, 0.34 * len(rows) + 1.4))
+    figure.suptitle("Each genre, with 95 % intervals; dashed: mean over the genres")
+    kinds = (("Precision", "precision"), ("Recall", "recall"), ("F1", "f1"))
+    for ax, (title, key), colour in zip(
+        figure.subplots(1, 3, sharey=True), kinds, COLOURS, strict=False
+    ):
+        value, low, high = (
+            np.array([row[key + end] for row in rows.values()]) for end in ("", "_low", "_high")
+        )
+        # A genre that is never guessed has no precision: nothing is drawn but its interval.
+        ax.errorbar(
+            value,
+            y,
+            xerr=np.maximum([value - low, high - value], 0),
+            fmt="o",
+            color=colour,
+            capsize=2,
+        )
+        ax.axvline(value.mean(), color=GREY, linestyle="--", linewidth=1)
+        ax.set_xlim(-0.02, 1.02)
+        ax.set_title(title)
+        ax.grid(axis="x", alpha=0.3)
+        ax.set_yticks(y, [f"{_short(label)} ({row['n']})" for label, row in rows.items()])
+    figure.axes[0].invert_yaxis()
+    figure.axes[0].set_ylabel("genre (tracks)")
+    figure.supxlabel("share", size="medium")
+
+
+@_picture
+def precision_recall_curves(figure: Any, measured: Measured) -> None:
+    """One panel a genre, the others behind it in grey."""
+    counts = np.bincount(measured.truth, minlength=len(measured.labels))
+    drawn = sorted(np.argsort(-counts, kind="stable")[:GENRES_WITH_CURVES])
+    drawn = [i for i in drawn if counts[i]]
+    columns = min(5, len(drawn))
+    rows = -(-len(drawn) // columns)
+    figure.set_size_inches(max(4.5, 2.3 * columns), 2.3 * rows + 0.8)
+    figure.suptitle("Precision and recall of each genre as its threshold falls")
+    curves = {i: precision_recall(measured, i) for i in drawn}
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for ax in axes[len(drawn) :]:
+        ax.set_visible(False)
+    for ax, i in zip(axes, drawn, strict=False):
+        for other in drawn:
+            precision, recall = curves[other]
+            style = {"color": BLUE, "lw": 2, "zorder": 3} if other == i else {"color": "#dddddd"}
+            ax.plot(recall, precision, **style)
+        name, area = _short(measured.labels[i]), average_precision(measured, i)
+        ax.set_title(f"{name}\nn {counts[i]}, AP {area:.2f}", size="small")
+        ax.set_xlim(0, 1.02)
+        ax.set_ylim(0, 1.05)
+    figure.supxlabel("recall", size="medium")
+    figure.supylabel("precision", size="medium")
+
+
+@_picture
+def reliability_diagram(figure: Any, measured: Measured, ece: float) -> None:
+    """Accuracy over confidence with 95 % intervals, above how often each confidence occurs."""
+    figure.set_size_inches(6, 6.2)
+    bins = reliability(measured)
+    middles = np.array([(b.low + b.high) / 2 for b in bins])
+    width = bins[0].high - bins[0].low
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    top.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="means what it says")
+    accuracy = np.array([b.accuracy for b in bins])
+    spread = [accuracy - [b.accuracy_low for b in bins], [b.accuracy_high for b in bins] - accuracy]
+    top.errorbar(
+        [b.confidence for b in bins],
+        accuracy,
+        yerr=np.maximum(spread, 0),
+        fmt="o",
+        color=BLUE,
+        capsize=2,
+        label="measured, with 95 % interval",
+    )
+    top.set_ylim(-0.02, 1.02)
+    top.set_xlim(-0.02, 1.02)
+    top.set_ylabel("share that is right")
+    top.set_title(f"Reliability: calibration error (ECE) {ece:.3f}")
+    top.legend(loc="upper left")
+    top.grid(alpha=0.3)
+    bottom.bar(middles, [b.n for b in bins], width=width * 0.94, color=SKY)
+    bottom.set_ylabel("tracks")
+    bottom.set_xlabel("confidence")
+
+
+@_picture
+def coverage(figure: Any, measured: Measured, threshold: float | None) -> None:
+    """Accuracy of the surest share of the tracks, and where the model's threshold stands."""
+    confidence, share, accuracy = accuracy_by_coverage(measured)
+    figure.set_size_inches(7, 4.6)
+    ax = figure.subplots()
+    ax.plot(share, accuracy, color=BLUE, linewidth=2, label="right among the named")
+    ax.plot(share, confidence, color=ORANGE, linestyle="--", label="confidence of the least sure")
+    named = 0 if threshold is None else int((confidence >= threshold).sum())
+    if named:
+        ax.plot(
+            share[named - 1],
+            accuracy[named - 1],
+            "o",
+            color=RED,
+            markersize=9,
+            label=f"threshold {threshold:.2f}: {share[named - 1]:.0%} named, "
+            f"{accuracy[named - 1]:.0%} of them right",
+        )
+    ax.set_xlim(0, 1.01)
+    ax.set_ylim(0, 1.03)
+    ax.set_xlabel("coverage: share of the tracks that are named, the surest first")
+    ax.set_ylabel("share, confidence")
+    ax.set_title("Accuracy and coverage")
+    ax.legend(loc="lower left")
+    ax.grid(alpha=0.3)
+
+
+@_picture
+def training_curves(figure: Any, history: Sequence[Mapping[str, float]]) -> None:
+    """Loss and accuracy epoch by epoch: on what is learned from, and on what is set aside."""
+    names = {name for epoch in history for name in epoch}
+    panels = [kind for kind in ("loss", "accuracy") if {kind, f"val_{kind}"} & names]
+    figure.set_size_inches(5.2 * len(panels), 4)
+    figure.suptitle("Training")
+    epochs = np.arange(1, len(history) + 1)
+    for ax, kind in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        lines = ((kind, "training", BLUE, "-"), (f"val_{kind}", "validation", ORANGE, "--"))
+        for name, label, colour, dashes in lines:
+            if name in names:
+                values = [epoch.get(name, np.nan) for epoch in history]
+                marker = "o" if len(history) < 3 else ""
+                ax.plot(epochs, values, dashes, marker=marker, color=colour, label=label)
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(kind)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend()
+        ax.grid(alpha=0.3)
+
+
+@_picture
+def importance(figure: Any, rows: Sequence[tuple[str, float, float]]) -> None:
+    """What the trees rely on.
+
+    Parameters
+    ----------
+    rows : sequence of (str, float, float)
+        Feature, share of all gain, rise of the log loss when it is shuffled.
+    """
+    rows = sorted(rows, key=lambda row: -row[1])[:FEATURES_DRAWN]
+    y = np.arange(len(rows))
+    figure.set_size_inches(10, max(3.0, 0.26 * len(rows) + 1.3))
+    left, right = figure.subplots(1, 2, sharey=True)
+    figure.suptitle(f"The {len(rows)} features with the most gain")
+    left.barh(y, [row[1] for row in rows], color=BLUE)
+    left.set_xlabel("share of all gain")
+    left.set_yticks(y, [_short(row[0]) for row in rows])
+    left.invert_yaxis()
+    right.barh(y, [row[2] for row in rows], color=ORANGE)
+    right.axvline(0, color=BLACK, linewidth=0.8)
+    right.set_xlabel("rise of the log loss when shuffled (permutation)")
+
+
+@_picture
+def correlation(figure: Any, names: Sequence[str], values: np.ndarray) -> None:
+    """Heat map of the features' correlations, those that go together side by side.
+
+    Parameters
+    ----------
+    names : sequence of str
+    values : np.ndarray [shape=(n_tracks, n_features)]
+        At least two tracks; none of the features constant.
+    """
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    matrix = np.corrcoef(values, rowvar=False).reshape(len(names), len(names))
+    if len(names) > 2:
+        order = leaves_list(linkage(matrix, method="average"))
+        matrix, names = matrix[np.ix_(order, order)], [names[i] for i in order]
+    side = float(np.clip(0.3 * len(names) + 2.5, 5, 12))
+    figure.set_size_inches(side + 1, side)
+    ax = figure.subplots()
+    image = ax.imshow(matrix, cmap="PuOr", vmin=-1, vmax=1)
+    ax.set_xticks(range(len(names)), [_short(name) for name in names], rotation=90, size=8)
+    ax.set_yticks(range(len(names)), [_short(name) for name in names], size=8)
+    ax.set_title(f"Correlation of features over {len(values):,} tracks")
+    figure.colorbar(image, ax=ax, label="Pearson's r", shrink=0.8)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One figure of a comparison: `name` says what was measured, `series` how."""
+
+    name: str
+    series: str
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+
+
+@_picture
+def comparison(figure: Any, bars: Sequence[Bar], title: str) -> None:
+    """Accuracy of several models, or of recipes under several protocols, with 95 % intervals."""
+    names = list(dict.fromkeys(bar.name for bar in bars))
+    series = list(dict.fromkeys(bar.series for bar in bars))
+    room = 0.22 * len(series) + 0.2
+    figure.set_size_inches(9, max(2.6, room * len(names) + 1.6))
+    ax = figure.subplots()
+    for s, kind in enumerate(series):
+        own = [bar for bar in bars if bar.series == kind]
+        y = [names.index(bar.name) + 0.7 * ((s + 0.5) / len(series) - 0.5) for bar in own]
+        value = np.array([bar.accuracy for bar in own])
+        spread = [
+            value - [bar.accuracy_low for bar in own],
+            [bar.accuracy_high for bar in own] - value,
+        ]
+        ax.errorbar(
+            value,
+            y,
+            xerr=np.maximum(spread, 0),
+            fmt=MARKERS[s % len(MARKERS)],
+            color=COLOURS[s % len(COLOURS)],
+            capsize=2,
+            label=_short(kind),
+        )
+    for boundary in range(len(names) - 1):
+        ax.axhline(boundary + 0.5, color="#eeeeee", linewidth=1, zorder=0)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_yticks(range(len(names)), [_short(name) for name in names])
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("accuracy, with 95 % interval")
+    ax.set_title(printable(title))
+    ax.grid(axis="x", alpha=0.3)
+    if len(series) > 1:
+        figure.legend(loc="outside lower center", ncols=min(4, len(series)))

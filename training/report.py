@@ -1,0 +1,240 @@
+"""The report of an evaluation: `metrics.json`, pictures, and one HTML page that holds it all.
+
+Must not know: how a model computes, where tracks come from, how pictures are drawn.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tagger.errors import ModelError
+from tagger.models.card import Card, inside
+from training import plots
+from training.evaluate import Evaluation, Table
+from training.page import Page
+
+METRICS, PAGE = "metrics.json", "report.html"
+LISTED = 200  # tracks on the page; metrics.json has all
+FEATURES = 30  # in the correlation heat map
+
+READING = {
+    "genres.png": "A genre with few tracks has a wide interval: do not read much into its point.",
+    "confusion.png": "Each row is a genre as it stands in the data, each column what the model "
+    "made of it; the numbers are tracks, and the darker, the larger the share of the row.",
+    "precision_recall.png": "The further a curve reaches to the upper right, the better the genre "
+    "can be picked out. AP is the area below it; grey are the other genres.",
+    "reliability.png": "Points below the dashed line: the model is surer than it should be. "
+    "Bars: how many tracks it was that sure of.",
+    "coverage.png": "What is right among the tracks that the model names, if it may stay silent "
+    "about those that it is least sure of.",
+    "training.png": "Where training goes on falling and validation does not, tracks are learned "
+    "by heart.",
+    "importance.png": "Gain counts what a feature was worth while learning; permutation, how much "
+    "worse the model does on artists set aside when the feature's values are shuffled.",
+    "correlation.png": "Features that say nearly the same stand side by side. Only the most "
+    "important ones are drawn.",
+}
+
+
+def write_report(evaluation: Evaluation, folder: Path) -> None:
+    """Write `metrics.json`, the pictures and `report.html` into a folder, made if missing."""
+    told = evaluation.metrics()
+    pictures = _pictures(evaluation, told)
+    page = Page(f"{told['model']} on {evaluation.data}")
+    _summary(page, told)
+    page.heading("Each genre against all others")
+    _genres(page, told["per_genre"])
+    for name in ("genres.png", "confusion.png"):
+        page.picture(pictures[name], _alt(name), READING[name])
+    page.heading("Worst mistakes")
+    if told["worst_mistakes"]:
+        page.paragraph(
+            "The wrong guesses that the model was surest of. Some may be mistakes of the data.",
+            "note",
+        )
+        page.table(
+            ("track", "it is", "the model says", "confidence", "in what it is"),
+            [
+                (
+                    m["track"],
+                    m["genre"],
+                    m["guess"],
+                    f"{m['confidence']:.3f}",
+                    f"{m['confidence_in_genre']:.3f}",
+                )
+                for m in told["worst_mistakes"]
+            ],
+            texts=(1, 2),
+        )
+    else:
+        page.paragraph("None: every guess is right.")
+    page.heading("How sure, and how rightly so")
+    for name in ("reliability.png", "coverage.png", "precision_recall.png"):
+        page.picture(pictures[name], _alt(name), READING[name])
+    learning = [n for n in ("training.png", "importance.png", "correlation.png") if n in pictures]
+    if learning:
+        page.heading("How it learned, and from what")
+    for name in learning:
+        page.picture(pictures[name], _alt(name), READING[name])
+    _lists(page, told)
+    write_files(folder, told, pictures, page)
+
+
+def write_files(
+    folder: Path, told: Mapping[str, Any], pictures: Mapping[str, bytes], page: Page
+) -> None:
+    """Write a report's files; pictures of an earlier report that this one lacks go away."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in READING.keys() - pictures.keys():
+        (folder / name).unlink(missing_ok=True)
+    # ASCII: names of files may hold bytes that are no text, and they come back from escapes.
+    (folder / METRICS).write_text(json.dumps(told, indent=2) + "\n", encoding="ascii")
+    for name, png in pictures.items():
+        (folder / name).write_bytes(png)
+    (folder / PAGE).write_text(page.html(), encoding="utf-8")
+
+
+def _alt(name: str) -> str:
+    return f"Picture: {name.removesuffix('.png').replace('_', ' ')}"
+
+
+def _summary(page: Page, told: Mapping[str, Any]) -> None:
+    if told["seen_in_training"]:
+        page.paragraph(
+            f"SEEN IN TRAINING: the model learned from {told['seen_in_training']} of these "
+            f"{told['n']} tracks. The figures say how well it remembers, not how well it hears.",
+            "warning",
+        )
+    else:
+        page.paragraph(
+            "The model's card names none of these tracks among those that it learned from. Other "
+            "recordings by the same artists would flatter the figures all the same.",
+            "note",
+        )
+    silent = told["accuracy_of_named"] is None
+    page.tiles(
+        [
+            (
+                "accuracy",
+                f"{told['accuracy']:.1%}",
+                f"95 % interval {told['accuracy_low']:.1%} to {told['accuracy_high']:.1%}",
+            ),
+            ("tracks", f"{told['n']:,}", f"{len(told['left_out'])} left out"),
+            ("macro F1", f"{told['macro_f1']:.3f}", "mean over the genres that occur"),
+            ("calibration error", f"{told['ece']:.3f}", "ECE, 15 bins"),
+            (
+                f"named from {told['threshold']:.2f} on",
+                f"{told['named']:.0%}",
+                "" if silent else f"{told['accuracy_of_named']:.1%} of them right",
+            ),
+        ]
+    )
+
+
+def _genres(page: Page, rows: Mapping[str, Mapping[str, float]]) -> None:
+    def share(row: Mapping[str, float], name: str) -> str:
+        return f"{row[name]:.2f} ({row[name + '_low']:.2f}–{row[name + '_high']:.2f})"
+
+    kinds = ("accuracy", "precision", "recall", "f1")
+    page.table(
+        ("genre", "tracks", "accuracy", "precision", "recall", "F1", "average precision"),
+        [
+            (
+                label,
+                row["n"],
+                *(share(row, kind) for kind in kinds),
+                f"{row['average_precision']:.2f}",
+            )
+            for label, row in rows.items()
+        ],
+    )
+    page.paragraph(
+        "In brackets: 95 % intervals (Wilson), as if tracks were independent of each other; "
+        "several tracks of one artist are not quite. Accuracy counts every track that is rightly "
+        "said to be, or not to be, of the genre: with many genres it is high for all of them.",
+        "note",
+    )
+
+
+def _lists(page: Page, told: Mapping[str, Any]) -> None:
+    seen, left_out = told["seen_tracks"], told["left_out"]
+    if left_out:
+        page.heading(f"Left out: {len(left_out)}")
+        page.table(("track", "why"), list(left_out.items())[:LISTED], texts=(1,))
+    if seen:
+        page.heading(f"Seen in training: {len(seen)}")
+        page.paragraph(", ".join(seen[:LISTED]))
+    if max(len(seen), len(left_out)) > LISTED:
+        page.paragraph(f"The first {LISTED}; {METRICS} has all of them.", "note")
+
+
+def _pictures(evaluation: Evaluation, told: Mapping[str, Any]) -> dict[str, bytes]:
+    measured, card = evaluation.measured, evaluation.card
+    pictures = {
+        "genres.png": plots.genres(measured),
+        "confusion.png": plots.confusion(measured),
+        "precision_recall.png": plots.precision_recall_curves(measured),
+        "reliability.png": plots.reliability_diagram(measured, told["ece"]),
+        "coverage.png": plots.coverage(measured, card.threshold),
+    }
+    history = read_history(card)
+    if history:
+        pictures["training.png"] = plots.training_curves(history)
+    weights = read_importance(card)
+    if weights:
+        pictures["importance.png"] = plots.importance(weights)
+    if evaluation.features is not None:
+        names, values = _most_important(evaluation.features, weights)
+        if len(names) > 1:
+            pictures["correlation.png"] = plots.correlation(names, values)
+    return pictures
+
+
+def _most_important(
+    features: Table, weights: Sequence[tuple[str, float, float]]
+) -> tuple[list[str], np.ndarray]:
+    """Columns for the heat map: the most important features that differ between tracks."""
+    names, values = features.names, features.values
+    gain = {name: gain for name, gain, _ in weights}
+    varied = np.flatnonzero(np.ptp(values, axis=0) > 0)
+    chosen = sorted(varied, key=lambda i: -gain.get(names[i], 0.0))[:FEATURES]
+    return [names[i] for i in chosen], values[:, chosen]
+
+
+def read_history(card: Card) -> list[dict[str, float]]:
+    """Loss and the like, epoch by epoch, where the model's folder tells them (`history.csv`)."""
+    rows = _read_table(card, "history.csv")
+    try:
+        return [
+            {name: float(value) for name, value in row.items() if value and name != "epoch"}
+            for row in rows
+        ]
+    except (ValueError, TypeError):
+        return []
+
+
+def read_importance(card: Card) -> list[tuple[str, float, float]]:
+    """Feature, gain and permutation, where the model's folder tells them (`importance.csv`)."""
+    try:
+        return [
+            (row["feature"], float(row["gain"]), float(row["permutation"]))
+            for row in _read_table(card, "importance.csv")
+        ]
+    except (ValueError, TypeError, KeyError):
+        return []
+
+
+def _read_table(card: Card, name: str) -> list[dict[str, str]]:
+    """A file that scanning does not need, and that a report can do without."""
+    try:
+        text = inside(card.folder, name).read_text(encoding="utf-8")
+        return list(csv.DictReader(io.StringIO(text)))
+    except (OSError, UnicodeDecodeError, csv.Error, ModelError):
+        return []
