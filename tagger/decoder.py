@@ -258,8 +258,11 @@ class _Mono:
 
 def _mean_of_channels(frame: Any) -> Samples:
     """Float32 [n], full scale 1: what `librosa.to_mono` makes of it."""
-    rows = frame.to_ndarray()
     channels = frame.layout.nb_channels
+    if frame.format.is_planar and channels >= 8:
+        # PyAV would read a ninth plane, which is not there: let ffmpeg interleave them first.
+        (frame,) = av.AudioResampler(frame.format.packed).resample(frame)
+    rows = frame.to_ndarray()
     if not frame.format.is_planar:
         rows = rows.reshape(-1, channels).T
     mono = rows[0].astype(np.float32)

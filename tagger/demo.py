@@ -146,11 +146,12 @@ def encode(
             options={"flags": "+bitexact", "strict": "experimental", **(codec_options or {})},
         )
         stream.bit_rate = bit_rate
-        if stream.format.bytes == 1:  # the default of WavPack's and TTA's encoders
+        if codec in ("wavpack", "tta"):  # their encoders' first choice is 8 bit
             stream.format = stream.format.name.replace("u8", "s16")
         for start in range(0, rows.shape[1], _BLOCK):
-            block = np.ascontiguousarray(rows[:, start : start + _BLOCK], dtype=np.float32)
-            frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
+            # Interleaved: PyAV stumbles over eight planes.
+            block = rows[:, start : start + _BLOCK].T.reshape(1, -1).astype(np.float32)
+            frame = av.AudioFrame.from_ndarray(block, format="flt", layout=layout)
             frame.sample_rate = rate
             frame.pts = start
             output.mux(stream.encode(frame))
