@@ -25,6 +25,7 @@ from training.datasets import (
     read_genre_folders,
     read_log_mel_archive,
 )
+from training.learning import Learning, read_learning
 from training.metrics import (
     Measured,
     accuracy_by_coverage,
@@ -47,37 +48,43 @@ class Evaluation:
     measured : Measured
     seen_in_training : tuple of str
         Measured tracks that the model had learned from, by its card.
-    card : Card
-        The model's.
+    model : str
+        What was measured: name and version of a model.
     data : str
         Name of the folder.
+    threshold : float
+        The model's own: what is less sure is not named.
     left_out : dict of str to str
         Tracks that could not be measured, and why.
     unreadable : tuple of str
         Those of them that are damaged: not silent, and not of another genre.
     features : Table or None
         What the model saw, where that are features with names.
+    learning : Learning
+        How the model learned.
     """
 
     measured: Measured
     seen_in_training: tuple[str, ...]
-    card: Card
+    model: str
     data: str
+    threshold: float
     left_out: dict[str, str] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
     features: Table | None = None
+    learning: Learning = field(default_factory=Learning)
 
     def metrics(self) -> dict[str, Any]:
         """What `metrics.json` says."""
         confidence, share, accuracy = accuracy_by_coverage(self.measured)
-        named = int((confidence >= self.card.threshold).sum())
+        named = int((confidence >= self.threshold).sum())
         return {
             **figures(self.measured),
             "seen_in_training": len(self.seen_in_training),
-            "model": self.card.tag,
+            "model": self.model,
             "data": self.data,
             "labels": list(self.measured.labels),
-            "threshold": self.card.threshold,
+            "threshold": self.threshold,
             "named": float(share[named - 1]) if named else 0.0,
             "accuracy_of_named": float(accuracy[named - 1]) if named else None,
             "coverage_at_80_percent_precision": coverage_at_precision(self.measured, 0.8),
@@ -149,11 +156,13 @@ def evaluate_model(model: Classifier, folder: Path, *, progress: bool = False) -
     return Evaluation(
         Measured(labels, np.array(truth), np.stack(rows), tuple(tracks)),
         seen(model.card, tracks),
-        model.card,
+        model.card.tag,
         folder.resolve().name,
+        model.card.threshold,
         left_out,
         tuple(unreadable),
         Table(tuple(columns), np.stack(features)) if columns else None,
+        read_learning(model.card),
     )
 
 

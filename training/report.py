@@ -5,8 +5,6 @@ Must not know: how a model computes, where tracks come from, how pictures are dr
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from tagger.errors import ModelError
-from tagger.models.card import Card, inside
 from training import plots
 from training.evaluate import Evaluation, Table
 from training.page import Page
@@ -176,22 +172,20 @@ def _lists(page: Page, told: Mapping[str, Any]) -> None:
 
 
 def _pictures(evaluation: Evaluation, told: Mapping[str, Any]) -> dict[str, bytes]:
-    measured, card = evaluation.measured, evaluation.card
+    measured, learning = evaluation.measured, evaluation.learning
     pictures = {
         "genres.png": plots.genres(measured),
         "confusion.png": plots.confusion(measured),
         "precision_recall.png": plots.precision_recall_curves(measured),
         "reliability.png": plots.reliability_diagram(measured, told["ece"]),
-        "coverage.png": plots.coverage(measured, card.threshold),
+        "coverage.png": plots.coverage(measured, evaluation.threshold),
     }
-    history = read_history(card)
-    if history:
-        pictures["training.png"] = plots.training_curves(history)
-    weights = read_importance(card)
-    if weights:
-        pictures["importance.png"] = plots.importance(weights)
+    if learning.history:
+        pictures["training.png"] = plots.training_curves(learning.history)
+    if learning.importance:
+        pictures["importance.png"] = plots.importance(learning.importance)
     if evaluation.features is not None:
-        names, values = _most_important(evaluation.features, weights)
+        names, values = _most_important(evaluation.features, learning.importance)
         if len(names) > 1:
             pictures["correlation.png"] = plots.correlation(names, values)
     return pictures
@@ -206,35 +200,3 @@ def _most_important(
     varied = np.flatnonzero(np.ptp(values, axis=0) > 0)
     chosen = sorted(varied, key=lambda i: -gain.get(names[i], 0.0))[:FEATURES]
     return [names[i] for i in chosen], values[:, chosen]
-
-
-def read_history(card: Card) -> list[dict[str, float]]:
-    """Loss and the like, epoch by epoch, where the model's folder tells them (`history.csv`)."""
-    rows = _read_table(card, "history.csv")
-    try:
-        return [
-            {name: float(value) for name, value in row.items() if value and name != "epoch"}
-            for row in rows
-        ]
-    except (ValueError, TypeError):
-        return []
-
-
-def read_importance(card: Card) -> list[tuple[str, float, float]]:
-    """Feature, gain and permutation, where the model's folder tells them (`importance.csv`)."""
-    try:
-        return [
-            (row["feature"], float(row["gain"]), float(row["permutation"]))
-            for row in _read_table(card, "importance.csv")
-        ]
-    except (ValueError, TypeError, KeyError):
-        return []
-
-
-def _read_table(card: Card, name: str) -> list[dict[str, str]]:
-    """A file that scanning does not need, and that a report can do without."""
-    try:
-        text = inside(card.folder, name).read_text(encoding="utf-8")
-        return list(csv.DictReader(io.StringIO(text)))
-    except (OSError, UnicodeDecodeError, csv.Error, ModelError):
-        return []

@@ -15,9 +15,10 @@ from matplotlib.image import imread
 from tagger.models.card import Card
 from training import plots
 from training.evaluate import Evaluation, Table, worst_mistakes
+from training.learning import Learning, history_table, read_learning
 from training.metrics import Measured
 from training.page import Page
-from training.report import METRICS, PAGE, read_history, read_importance, write_report
+from training.report import METRICS, PAGE, write_report
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -82,11 +83,11 @@ def strictly_parsed(html: str) -> Strict:
     return parser
 
 
-def make_card(folder: Path, labels: tuple[str, ...], threshold: float = 0.5) -> Card:
-    return Card(folder, "trees", 1, "boosted-trees", labels, 1.0, threshold, {}, (), {})
+def make_card(folder: Path) -> Card:
+    return Card(folder, "trees", 1, "boosted-trees", ("A", "B"), 1.0, 0.5, {}, (), {})
 
 
-def make_evaluation(folder: Path, n: int = 60, labels=("Blues", "Jazz", "Rock"), seed=0, **more):
+def make_evaluation(n: int = 60, labels=("Blues", "Jazz", "Rock"), seed=0, **more):
     rng = np.random.default_rng(seed)
     k = len(labels)
     truth = rng.integers(0, k, n)
@@ -94,7 +95,7 @@ def make_evaluation(folder: Path, n: int = 60, labels=("Blues", "Jazz", "Rock"),
     probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     tracks = tuple(f"track {i}" for i in range(n))
     measured = Measured(labels, truth, probabilities, tracks)
-    return Evaluation(measured, (), make_card(folder, labels), "set", **more)
+    return Evaluation(measured, (), "trees-1", "set", 0.5, **more)
 
 
 def is_picture(png: bytes) -> bool:
@@ -103,7 +104,7 @@ def is_picture(png: bytes) -> bool:
 
 
 def test_a_report_is_figures_pictures_and_a_page(tmp_path):
-    evaluation = make_evaluation(tmp_path, left_out={"x.wav": "is silent"})
+    evaluation = make_evaluation(left_out={"x.wav": "is silent"})
     write_report(evaluation, tmp_path / "report")
     told = json.loads((tmp_path / "report" / METRICS).read_text())
     assert told == json.loads(json.dumps(evaluation.metrics()))
@@ -121,18 +122,18 @@ def test_a_report_is_figures_pictures_and_a_page(tmp_path):
 
 
 def test_the_named_share_is_what_stands_above_the_threshold(tmp_path):
-    evaluation = make_evaluation(tmp_path, n=200)
+    evaluation = make_evaluation(n=200)
     told = evaluation.metrics()
     named = evaluation.measured.confidences >= 0.5
     assert told["named"] == pytest.approx(named.mean())
     assert told["accuracy_of_named"] == pytest.approx(evaluation.measured.right[named].mean())
-    silent = replace(evaluation, card=make_card(tmp_path, evaluation.measured.labels, 1.0))
+    silent = replace(evaluation, threshold=1.0)
     assert silent.metrics()["named"] == 0 and silent.metrics()["accuracy_of_named"] is None
     write_report(silent, tmp_path / "silent")
 
 
 def test_tracks_seen_in_training_are_told_before_anything_else(tmp_path):
-    evaluation = replace(make_evaluation(tmp_path), seen_in_training=("track 1", "track 2"))
+    evaluation = replace(make_evaluation(), seen_in_training=("track 1", "track 2"))
     write_report(evaluation, tmp_path / "report")
     page = strictly_parsed((tmp_path / "report" / PAGE).read_text(encoding="utf-8"))
     text = [word for word in page.words if word.strip()]
@@ -142,7 +143,7 @@ def test_tracks_seen_in_training_are_told_before_anything_else(tmp_path):
 
 
 def test_the_surest_mistakes_are_the_worst(tmp_path):
-    measured = make_evaluation(tmp_path, n=300).measured
+    measured = make_evaluation(n=300).measured
     worst = worst_mistakes(measured, 10)
     confidences = [mistake["confidence"] for mistake in worst]
     assert confidences == sorted(confidences, reverse=True)
@@ -159,8 +160,9 @@ def test_hostile_names_do_nothing(tmp_path):
     evaluation = Evaluation(
         measured,
         HOSTILE[:2],
-        make_card(tmp_path, HOSTILE),
         HOSTILE[0],
+        HOSTILE[1],
+        0.5,
         left_out=dict.fromkeys(HOSTILE, HOSTILE[1]),
         features=Table(HOSTILE, np.random.default_rng(0).standard_normal((n, n))),
     )
@@ -178,30 +180,31 @@ def test_hostile_names_do_nothing(tmp_path):
 @pytest.mark.parametrize(("n", "n_labels"), [(1, 2), (40, 37)])
 def test_any_number_of_tracks_and_genres_can_be_drawn(tmp_path, n, n_labels):
     labels = tuple(f"Genre {i} with quite a long name" for i in range(n_labels))
-    write_report(make_evaluation(tmp_path, n=n, labels=labels), tmp_path / "report")
+    write_report(make_evaluation(n=n, labels=labels), tmp_path / "report")
     for picture in (tmp_path / "report").glob("*.png"):
         assert is_picture(picture.read_bytes())
 
 
 def test_history_importance_and_correlation_where_there_are_some(tmp_path):
-    model = tmp_path / "model"
-    model.mkdir()
-    (model / "history.csv").write_text("epoch,loss,val_loss,accuracy\n1,2,2.1,0.3\n2,1,1.5,0.6\n")
-    (model / "importance.csv").write_text(
+    history = [{"loss": 2.0, "val_loss": 2.1}, {"loss": 1.0, "val_loss": 1.5, "accuracy": 0.6}]
+    (tmp_path / "history.csv").write_bytes(history_table(history))
+    (tmp_path / "importance.csv").write_text(
         "feature,gain,permutation\n" + "".join(f"f{i},{0.1 * i},{0.01 * i}\n" for i in range(5))
     )
     values = np.random.default_rng(0).standard_normal((60, 5))
     values[:, 2] = 7.0  # the same for all tracks: correlates with nothing
-    evaluation = make_evaluation(model, features=Table(tuple(f"f{i}" for i in range(5)), values))
-    assert read_history(evaluation.card)[1] == {"loss": 1, "val_loss": 1.5, "accuracy": 0.6}
-    assert read_importance(evaluation.card)[4] == ("f4", 0.4, 0.04)
+    learning = read_learning(make_card(tmp_path))
+    assert learning.history == history
+    assert learning.importance[4] == ("f4", 0.4, 0.04)
+    table = Table(tuple(f"f{i}" for i in range(5)), values)
+    evaluation = make_evaluation(features=table, learning=learning)
     write_report(evaluation, tmp_path / "report")
     names = {p.stem for p in (tmp_path / "report").glob("*.png")}
     assert {"training", "importance", "correlation"} <= names
     page = strictly_parsed((tmp_path / "report" / PAGE).read_text(encoding="utf-8"))
     assert page.images == 8
     # A later report of another model does not keep them.
-    write_report(make_evaluation(tmp_path), tmp_path / "report")
+    write_report(make_evaluation(), tmp_path / "report")
     assert not (tmp_path / "report" / "training.png").exists()
 
 
@@ -211,8 +214,7 @@ def test_history_importance_and_correlation_where_there_are_some(tmp_path):
 def test_a_damaged_table_in_a_models_folder_is_done_without(tmp_path, content):
     for name in ("history.csv", "importance.csv"):
         (tmp_path / name).write_bytes(content)
-    card = make_card(tmp_path, ("A", "B"))
-    assert read_history(card) == [] and read_importance(card) == []
+    assert read_learning(make_card(tmp_path)) == Learning([], [])
 
 
 def test_a_table_outside_of_the_models_folder_is_not_read(tmp_path):
@@ -220,7 +222,7 @@ def test_a_table_outside_of_the_models_folder_is_not_read(tmp_path):
     model = tmp_path / "model"
     model.mkdir()
     (model / "history.csv").symlink_to(tmp_path / "secret.csv")
-    assert read_history(make_card(model, ("A", "B"))) == []
+    assert read_learning(make_card(model)).history == []
 
 
 def test_a_page_escapes_whatever_it_is_given():
