@@ -1,7 +1,8 @@
-"""`gtag models`: the cards of the zoo as a table."""
+"""`gtag models`: the cards of the zoo as a table; takes models in, out, and looks after them."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,10 +13,76 @@ if TYPE_CHECKING:
     from tagger.models.card import Card
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with every figure.")
-def models(*, as_json: bool) -> ExitStatus:
+@click.pass_context
+def models(context: click.Context, *, as_json: bool) -> ExitStatus:
     """List the models that scan knows by name, with their measured accuracy."""
+    if context.invoked_subcommand is not None:
+        return ExitStatus.OK
+    return _list(as_json=as_json)
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with every figure.")
+def list_(*, as_json: bool) -> ExitStatus:
+    """List the models, as gtag models alone does."""
+    return _list(as_json=as_json)
+
+
+@models.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def install(*, folder: Path) -> ExitStatus:
+    """Copy a model into your own, so that scan knows it by its name.
+
+    Only what its card names is copied, and it has to answer first.
+    """
+    from tagger.models import install as installing
+    from tagger.screen import printable
+
+    card = installing.install(folder)
+    click.echo(f"{card.tag} is in {printable(str(card.folder))}: gtag scan --model {card.name}")
+    return ExitStatus.OK
+
+
+@models.command()
+@click.argument("name")
+def remove(*, name: str) -> ExitStatus:
+    """Take one of your own models away."""
+    from tagger.models import install as installing
+    from tagger.screen import printable
+
+    click.echo(f"Removed {printable(str(installing.remove(name)))}")
+    return ExitStatus.OK
+
+
+@models.command()
+@click.argument("name", required=False)
+def verify(*, name: str | None) -> ExitStatus:
+    """Check cards and checksums, and let each model answer to a second of noise.
+
+    NAME is a model's name or folder; without it, all models that have a name.
+    """
+    from tagger.errors import ModelError
+    from tagger.models import install as installing
+    from tagger.models.card import read_card
+    from tagger.screen import printable
+
+    status = ExitStatus.OK
+    folders = installing.all_folders() if name is None else [installing.folder_of(name)]
+    for folder in folders:
+        try:
+            card = read_card(folder)
+            installing.verify(card)
+        except ModelError as error:
+            click.echo(f"damaged: {printable(str(error))}")
+            status = ExitStatus.PROBLEMS
+        else:
+            click.echo(f"ok: {card.tag}")
+    return status
+
+
+def _list(*, as_json: bool) -> ExitStatus:
     from tagger.models import zoo
 
     cards = zoo.available()
@@ -29,7 +96,7 @@ def models(*, as_json: bool) -> ExitStatus:
         click.echo("There is no model here. gtag train makes one.", err=True)
         return ExitStatus.OK
     _print_table(cards, default=zoo.DEFAULT)
-    click.echo(f"\nModels of your own go into {zoo.user_folder()}, or name their folder.")
+    click.echo("\ngtag models install DIR adds one of your own, to be named in scan by its name.")
     return ExitStatus.OK
 
 

@@ -1,0 +1,179 @@
+"""Takes models into the user's data folder and out of it, whole or not at all.
+
+A model may come from a stranger: only what its card names is copied, as the bytes that were
+checked, and it has to answer before it gets its name. Must not know: the command line.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+
+from tagger.errors import ConfigurationError, ModelError
+from tagger.models import zoo
+from tagger.models.card import CARD, Card, inside, read_card
+from tagger.models.heard import Heard
+
+
+def install(folder: Path) -> Card:
+    """Copy a model from a folder into the user's own, under the name on its card.
+
+    Returns
+    -------
+    Card
+        Of the copy.
+
+    Raises
+    ------
+    ModelError
+        Where the model is damaged, not to be trusted, or does not answer.
+    ConfigurationError
+        Where its name is taken.
+    """
+    card = read_card(folder)
+    target = zoo.user_folder() / card.name
+    if is_bundled(card.name):
+        raise ConfigurationError(
+            f"{card.name} is the name of a model that comes with gtag",
+            path=folder,
+            hint="train it under another one with --name, or use it by its folder",
+        )
+    # A link to nowhere counts as well.
+    if target.exists() or target.is_symlink():
+        raise ConfigurationError(
+            f"there is a model {card.name} already",
+            path=target,
+            hint=f"gtag models remove {card.name}",
+        )
+    fresh = _beside_the_models(card.name)
+    try:
+        _copy(card, fresh)
+        verify(read_card(fresh))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh.rename(target)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return read_card(target)
+
+
+def remove(name: str) -> Path:
+    """Take one of the user's own models away, damaged ones included.
+
+    Returns
+    -------
+    Path
+        Where it was.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it comes with gtag, or there is no such model in the user's data folder.
+    """
+    target = zoo.user_folder() / name
+    if name not in own_names():
+        if is_bundled(name):
+            raise ConfigurationError(f"{name} comes with gtag and stays")
+        raise ConfigurationError(
+            f"you have no model {name!r}", hint="gtag models lists the models by name"
+        )
+    if target.is_symlink():
+        target.unlink()
+        return target
+    doomed = _beside_the_models(name)
+    try:
+        target.rename(doomed / name)  # at once: half a model never has its name
+    finally:
+        shutil.rmtree(doomed, ignore_errors=True)
+    return target
+
+
+def verify(card: Card) -> None:
+    """Load a model and let it answer to a second of noise.
+
+    Raises
+    ------
+    ModelError
+        Where it is not what its card says, or what it answers are no probabilities.
+    """
+    from tagger.audio import SAMPLE_RATE, Excerpt, Sound
+
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, SAMPLE_RATE).astype(np.float32)
+    sound = Sound((Excerpt(noise, 0.0, 0, 0),), 1.0)
+    model = zoo.load_card(card)
+    try:
+        answer = model.predict(Heard.from_sound(sound)).probabilities
+    except (ValueError, RuntimeError, KeyError) as error:
+        raise ModelError(f"cannot answer: {error}", path=card.folder) from error
+    if (
+        answer.shape != (len(card.labels),)
+        or not np.isfinite(answer).all()
+        or answer.min() < 0
+        or abs(answer.sum() - 1) > 1e-3
+    ):
+        raise ModelError("what it answers are no probabilities", path=card.folder)
+
+
+def is_bundled(name: str) -> bool:
+    return name in _names(zoo.bundled_folder())
+
+
+def own_names() -> list[str]:
+    """The names in the user's data folder, also of models that are damaged."""
+    return _names(zoo.user_folder())
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a model by its name, also of a damaged one, or any model's folder.
+
+    Raises
+    ------
+    ModelError
+        Where there is no such model.
+    """
+    named = {folder.name: folder for folder in reversed(all_folders())}
+    return named[name] if name in named else zoo.find(name).folder
+
+
+def all_folders() -> list[Path]:
+    """The folders of all models that have a name, also of damaged ones: bundled ones first."""
+    roots = (zoo.bundled_folder(), zoo.user_folder())
+    return [root / name for root in roots for name in _names(root)]
+
+
+def _names(root: Path) -> list[str]:
+    if not root.is_dir():
+        return []
+    return sorted(
+        entry.name
+        for entry in root.iterdir()
+        if (entry.is_dir() or entry.is_symlink()) and not entry.name.startswith((".", "__"))
+    )
+
+
+def _beside_the_models(name: str) -> Path:
+    """A new folder on the models' file system, where nobody looks for models."""
+    root = zoo.user_folder().parent
+    root.mkdir(parents=True, exist_ok=True)
+    return Path(mkdtemp(prefix=f".{name}-", dir=root))
+
+
+def _copy(card: Card, target: Path) -> None:
+    """Card and weights; with the models that it uses, where they lie in its folder."""
+    target.chmod(0o755)
+    if "weights" in card.data:
+        content = card.weights()
+        within = inside(card.folder, card.data["weights"]["file"])
+        file = target / within.relative_to(card.folder.resolve())
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    for tag in (card.backbone,) if card.kind == "head" else card.members:
+        name, _, _ = tag.rpartition("-")
+        inner = inside(card.folder, name)
+        if (inner / CARD).is_file():
+            (target / name).mkdir()
+            _copy(read_card(inner), target / name)
+    (target / CARD).write_bytes((card.folder / CARD).read_bytes())

@@ -1,0 +1,187 @@
+"""`gtag models`: models of one's own come in whole and checked, and go without a trace."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from tagger.models import install, zoo
+from tagger.models.card import CARD, read_card
+
+BUNDLED = zoo.bundled_folder() / "cnn"
+
+
+def rewrite(folder: Path, **changes: object) -> None:
+    data = read_card(folder).data | changes
+    data = {key: value for key, value in data.items() if value is not None}
+    (folder / CARD).write_text(tomli_w.dumps(data), encoding="utf-8")
+
+
+@pytest.fixture
+def mine(tmp_path) -> Path:
+    """A model from somewhere, with more in its folder than its card names."""
+    folder = Path(shutil.copytree(BUNDLED, tmp_path / "from-somewhere"))
+    rewrite(folder, name="mine", version=3)
+    (folder / "run-me.sh").write_text("echo no")
+    (folder / "notes").symlink_to("/etc")
+    return folder
+
+
+@pytest.fixture
+def own(tmp_path) -> Path:
+    """Where the fixture `gtag` lets the user's own models live."""
+    return tmp_path / "data" / "gtag" / "models"
+
+
+def traces(own: Path) -> list[str]:
+    """Everything that an installation may have left."""
+    return sorted(str(p.relative_to(own.parent)) for p in own.parent.rglob("*"))
+
+
+def test_an_installed_model_is_known_by_its_name(gtag, mine, own, make_audio):
+    ran = gtag("models", "install", mine)
+    assert ran.status == 0 and "mine-3" in ran.out
+    # The card and what it names, nothing else.
+    assert traces(own) == [
+        "models",
+        "models/mine",
+        "models/mine/card.toml",
+        "models/mine/cnn.tflite",
+    ]
+    assert "mine" in gtag("models").out
+    scanned = gtag("scan", "--model", "mine", "--jobs", "1", "--json", make_audio(".wav"))
+    assert scanned.status == 0 and '"model": "mine-3"' in scanned.out
+    assert gtag("models", "verify", "mine").out == "ok: mine-3\n"
+    removed = gtag("models", "remove", "mine")
+    assert removed.status == 0
+    assert traces(own) == ["models"]
+    assert gtag("models", "verify", "mine").status == 2
+
+
+def test_a_name_that_is_taken_is_refused(gtag, mine, own):
+    assert gtag("models", "install", BUNDLED).status == 2
+    assert not own.exists()
+    assert gtag("models", "install", mine).status == 0
+    before = traces(own)
+    rewrite(mine, version=4)
+    ran = gtag("models", "install", mine)
+    assert ran.status == 2 and "gtag models remove mine" in ran.err
+    assert traces(own) == before and read_card(own / "mine").tag == "mine-3"
+
+
+def damaged(folder: Path) -> None:
+    content = bytearray((folder / "cnn.tflite").read_bytes())
+    content[1000] ^= 1
+    (folder / "cnn.tflite").write_bytes(content)
+
+
+def linked_outside(folder: Path) -> None:
+    (folder / "cnn.tflite").rename(folder.parent / "elsewhere.tflite")
+    (folder / "cnn.tflite").symlink_to(folder.parent / "elsewhere.tflite")
+
+
+def no_network(folder: Path) -> None:
+    (folder / "cnn.tflite").write_bytes(b"no network")
+    digest = hashlib.sha256(b"no network").hexdigest()
+    rewrite(folder, weights={"file": "cnn.tflite", "sha256": digest})
+
+
+def upwards(folder: Path) -> None:
+    rewrite(folder, weights=read_card(folder).data["weights"] | {"file": "../x/cnn.tflite"})
+
+
+def no_weights(folder: Path) -> None:
+    rewrite(folder, weights=None)
+
+
+def weights_of_another_shape(folder: Path) -> None:
+    rewrite(folder, labels=["A", "B"])
+
+
+def odd_weights(folder: Path) -> None:
+    rewrite(folder, weights="cnn.tflite")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        *(damaged, linked_outside, no_network, upwards, no_weights, weights_of_another_shape),
+        odd_weights,
+    ],
+)
+def test_what_cannot_be_trusted_is_not_installed(gtag, mine, own, spoil):
+    spoil(mine)
+    ran = gtag("models", "install", mine)
+    assert ran.status == 2
+    assert "Traceback" not in ran.err and "mistake in gtag" not in ran.err
+    assert not own.parent.exists() or traces(own) in ([], ["models"])
+
+
+def test_an_interrupted_installation_leaves_nothing(gtag, mine, own, monkeypatch):
+    def interrupted(card):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(install, "verify", interrupted)
+    assert gtag("models", "install", mine).status == 130
+    assert traces(own) == []
+
+
+def test_an_ensemble_comes_with_the_models_in_its_folder(gtag, mine, own, tmp_path):
+    ensemble = tmp_path / "both"
+    shutil.copytree(mine, ensemble / "mine", symlinks=True)
+    card = {
+        "name": "both",
+        "version": 1,
+        "kind": "ensemble",
+        "labels": list(read_card(mine).labels),
+        "members": [{"model": "mine-3", "weight": 1.0}, {"model": "cnn-1", "weight": 2.0}],
+    }
+    (ensemble / CARD).write_text(tomli_w.dumps(card))
+    assert gtag("models", "install", ensemble).status == 0
+    assert traces(own)[1:] == [
+        *("models/both", "models/both/card.toml", "models/both/mine"),
+        *("models/both/mine/card.toml", "models/both/mine/cnn.tflite"),
+    ]
+    assert gtag("models", "verify", "both").status == 0
+
+
+def test_verify_finds_the_damaged_one(gtag, mine, own):
+    assert gtag("models", "install", mine).status == 0
+    assert gtag("models", "verify").status == 0
+    damaged(own / "mine")
+    (own / "empty").mkdir()
+    ran = gtag("models", "verify")
+    assert ran.status == 1
+    lines = ran.out.splitlines()
+    assert "ok: cnn-1" in lines
+    bad = [line for line in lines if line.startswith("damaged: ")]
+    assert len(bad) == 2 and "card.toml" in bad[0] and "cnn.tflite" in bad[1]
+    assert gtag("models", "verify", "mine").status == gtag("models", "verify", "empty").status == 1
+    # Damaged ones can be removed, too.
+    assert gtag("models", "remove", "mine").status == 0
+    assert gtag("models", "remove", "empty").status == 0
+    assert gtag("models", "verify").status == 0
+
+
+@pytest.mark.parametrize("name", ["cnn", "../models", "..", ".", "", "nothing", "a/b", "\x1b[31m"])
+def test_only_ones_own_models_can_be_removed(gtag, mine, own, name):
+    assert gtag("models", "install", mine).status == 0
+    ran = gtag("models", "remove", name)
+    assert ran.status == 2 and "\x1b" not in ran.err
+    assert (own / "mine" / CARD).exists() and (BUNDLED / CARD).exists()
+
+
+def test_a_linked_model_is_unlinked_and_its_folder_stays(gtag, mine, own):
+    own.mkdir(parents=True)
+    (own / "mine").symlink_to(mine)
+    assert gtag("models", "remove", "mine").status == 0
+    assert not (own / "mine").is_symlink() and (mine / CARD).exists()
+
+
+def test_list_says_the_same_as_models_alone(gtag):
+    assert gtag("models", "list").out == gtag("models").out
+    assert gtag("models", "list", "--json").out == gtag("models", "--json").out
