@@ -199,8 +199,9 @@ class Id3v2(Block):
             padding = self._slot.room
         data = padded(padding)
         if shape is None and not (self._slot.room or self._tail or self._after or footer):
-            # At the end of a file, "GTAG" must not stand where others look for ID3v1's "TAG".
-            while b"TAG" in (data[-128:-125], data[-127:-124]):
+            # At the end of a file, "GTAG" must not stand where others look for ID3v1's "TAG"
+            # (mutagen also finds one that is a few bytes short).
+            while b"TAG" in data[-132:-120]:
                 padding += 2
                 data = padded(padding)
         header = bytes((self.version, self._revision, flags)) + _to_synchsafe(len(data))
