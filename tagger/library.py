@@ -16,6 +16,7 @@ import re
 import stat
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tagger.errors import ConfigurationError, GtagError, UnreadableError
@@ -109,6 +110,11 @@ class Library:
             else:
                 left -= 1
                 yield track
+
+    def replaced(self, path: str) -> None:
+        """Note that another file has taken a track's place, as a write does: it was met already."""
+        with suppress(OSError):
+            self._is_new(os.stat(path))
 
     def _files(self) -> Iterator[str]:
         """Every regular file that is not to be skipped."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tagger.cli.summary import Tally
     from tagger.decide import Existing
-    from tagger.library import Track
+    from tagger.library import Library, Track
     from tagger.scan import Outcome
     from tagger.tags.write import Change
 
@@ -132,7 +132,7 @@ def scan(
         write = None
         if write_tags and not dry_run:
             write = stack.enter_context(
-                _writer(journal, card.tag, preserve_mtime=preserve_mtime, in_place=in_place)
+                _writer(tracks, journal, card.tag, preserve_mtime=preserve_mtime, in_place=in_place)
             )
         interrupts = stack.enter_context(Interrupts())
         progress = stack.enter_context(Progress(shown=not quiet, count=library))
@@ -172,7 +172,12 @@ def scan(
 
 @contextmanager
 def _writer(
-    journal_file: str | None, model: str, *, preserve_mtime: bool, in_place: bool
+    library: Library,
+    journal_file: str | None,
+    model: str,
+    *,
+    preserve_mtime: bool,
+    in_place: bool,
 ) -> Iterator[Callable[[Track, Change], None]]:
     """A function that writes a change, with a journal for as long as the run goes on."""
     from tagger.cli.files import not_music
@@ -192,6 +197,7 @@ def _writer(
                 preserve_mtime=preserve_mtime,
                 in_place=in_place,
             )
+            library.replaced(track.path)
 
         yield write
 

@@ -134,6 +134,15 @@ def test_lists_of_files(gtag, music, tmp_path):
     assert sorted(found) == ["0.mp3", "2.m4a"]
 
 
+def test_a_file_that_was_just_written_is_not_met_again(gtag, music, tmp_path):
+    names = tmp_path / "names"
+    names.write_text("".join(f"{music / name}\n" for name in ("0.mp3", "1.flac", "2.m4a", "0.mp3")))
+    ran = gtag("scan", "--files-from", names, "--json", "--write-tags", *SURE_OF_ALL)
+    assert [Path(json.loads(line)["path"]).name for line in ran.out.splitlines()] == [
+        *("0.mp3", "1.flac", "2.m4a"),
+    ]
+
+
 def test_limit_and_exclude(gtag, music):
     found = gtag("scan", music, "--json", "--exclude", "*.mp3", "--limit", 1).out.splitlines()
     assert [Path(json.loads(line)["path"]).name for line in found] == ["1.flac"]
