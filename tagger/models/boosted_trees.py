@@ -6,7 +6,6 @@ where models are kept, how they were trained.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from tagger.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.models.card import Card
 from tagger.models.heard import Heard
 from tagger.models.prediction import Classifier, Scores, log_softmax
+from tagger.models.ubjson import check_trees
 
 # One process a core is how a collection is scanned; a second thread would only get in the way.
 THREADS = 1
@@ -46,19 +46,12 @@ class Trees:
         if unknown:
             raise ValueError(f"unknown feature {unknown[0]!r}")
         self._columns = np.array([position[name] for name in features], dtype=np.intp)
+        self.n_labels = check_trees(weights, len(features))
         self._booster: Any = xgboost.Booster({"nthread": THREADS})
-        if not weights.startswith(b"{"):  # of none at all, XGBoost dies instead of complaining
-            raise ValueError("they are no UBJSON")
         try:
             self._booster.load_model(bytearray(weights))
         except xgboost.core.XGBoostError as error:  # with a stack trace for a message
             raise ValueError("XGBoost cannot read them") from error
-        if self._booster.num_features() != len(features):
-            raise ValueError(f"{self._booster.num_features()} inputs for {len(features)} features")
-        learner = json.loads(self._booster.save_config())["learner"]
-        if learner["objective"]["name"] != "multi:softprob":
-            raise ValueError(f"the objective is {learner['objective']['name']}")
-        self.n_labels = int(learner["learner_model_param"]["num_class"])
 
     def __call__(self, statistics: np.ndarray) -> np.ndarray:
         """Log probabilities [shape=(n, n_labels)] from statistics [(n, len(LOG_MEL_FEATURES))]."""
@@ -82,7 +75,7 @@ class BoostedTrees(Classifier):
             raise ModelError("names no features", path=card.folder)
         try:
             self._trees = Trees(card.weights(), features)
-        except (ValueError, KeyError) as error:
+        except ValueError as error:
             raise ModelError(
                 f"the weights are no trees of ours: {error}", path=card.folder
             ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +14,11 @@ import tomli_w
 
 from tagger.errors import ModelError
 from tagger.log_mel_statistics import LOG_MEL_FEATURES
-from tagger.models import zoo
+from tagger.models import ubjson, zoo
+from tagger.models.boosted_trees import Trees
 from tagger.models.card import CARD, read_card
 from tagger.models.heard import Heard
+from tagger.models.ubjson import check_trees
 from tests.training.archives import write_archive
 from training.datasets import read_log_mel_archive
 from training.evaluate import evaluate_model
@@ -157,3 +160,43 @@ def test_weights_that_are_no_trees_are_refused(trained, tmp_path, content):
     rewrite(model, weights={"file": "trees.ubj", "sha256": digest})
     with pytest.raises(ModelError, match="are no trees of ours"):
         zoo.load(str(model))
+
+
+def test_damaged_trees_never_reach_xgboost(trained, tmp_path):
+    """A wrong index is a crash, or worse: XGBoost believes it."""
+    card = read_card(trained)
+    content, features = card.weights(), card.data["features"]
+    assert check_trees(content, len(features)) == 3
+    rng = np.random.default_rng(0)
+    for _ in range(150):
+        damaged = bytearray(content)
+        if rng.random() < 0.1:
+            del damaged[int(rng.integers(1, len(damaged))) :]
+        for _ in range(int(rng.integers(1, 4))):
+            damaged[int(rng.integers(len(damaged)))] = int(rng.integers(256))
+        with suppress(ValueError):  # where only a number changed, they are still trees
+            said = Trees(bytes(damaged), features)(np.zeros((1, len(LOG_MEL_FEATURES)), np.float32))
+            assert np.isfinite(said).all()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("left_children", 0),  # a way down without end
+        ("left_children", 10**6),
+        ("right_children", -7),
+        ("split_indices", 410),
+        ("split_indices", -1),
+        ("parents", 10**6),
+        ("split_type", 1),
+        ("split_conditions", np.nan),
+    ],
+)
+def test_trees_whose_parts_do_not_fit_are_refused(trained, monkeypatch, key, value):
+    document = ubjson.parse(read_card(trained).weights())
+    tree = document["learner"]["gradient_booster"]["model"]["trees"][0]
+    tree[key] = tree[key].copy()
+    tree[key][0] = value
+    monkeypatch.setattr(ubjson, "parse", lambda content: document)
+    with pytest.raises(ValueError):
+        check_trees(b"", 410)
