@@ -27,8 +27,8 @@ def by_name(vector: np.ndarray) -> dict[str, float]:
 def librosa_describe(y: np.ndarray, hop: int) -> dict[str, float]:
     """The same from librosa's own functions, with the padding of librosa 0.7 and 0.8."""
     import librosa
-    import librosa.beat
-    import librosa.onset
+    from librosa.beat import beat_track
+    from librosa.onset import onset_strength
 
     sr = SAMPLE_RATE
     magnitude = np.abs(librosa.stft(y, hop_length=hop, pad_mode="reflect"))
@@ -46,8 +46,8 @@ def librosa_describe(y: np.ndarray, hop: int) -> dict[str, float]:
     rows |= {f"spectral_contrast{k + 1}": row for k, row in enumerate(contrast)}
     mfcc = librosa.feature.mfcc(S=mel_db, n_mfcc=20)
     rows |= {f"mfcc{k + 1}": row for k, row in enumerate(mfcc)}
-    onsets = librosa.onset.onset_strength(S=mel_db, sr=sr, hop_length=hop, aggregate=np.median)
-    tempo, _ = librosa.beat.beat_track(onset_envelope=onsets, sr=sr, hop_length=hop)
+    onsets = onset_strength(S=mel_db, sr=sr, hop_length=hop, aggregate=np.median)
+    tempo, _ = beat_track(onset_envelope=onsets, sr=sr, hop_length=hop)
     means = {f"{name}_mean": float(row.mean()) for name, row in rows.items()}
     variances = {f"{name}_var": float(row.var()) for name, row in rows.items()}
     return means | variances | {"tempo": float(np.squeeze(tempo))}
