@@ -9,15 +9,26 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from tagger.errors import DataError
 from tagger.genres import canonical
 from tagger.spectrogram import N_MELS, TOP_DB, LogMel
+
+View = TypeVar("View")
+
+
+@dataclass(frozen=True)
+class Features:
+    """Descriptors of one track that a table brought along: names, and values [shape=(n,)]."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,10 @@ class Example:
         The set's own fault-filtered part and artist fold; empty where it has none.
     mel : np.ndarray [shape=(N_MELS, n_columns), dtype=uint8] or None
         Log-mel spectrogram, 0 for `TOP_DB` below the track's maximum, 255 for the maximum.
+    excerpt_columns : tuple of int
+        How many of the columns each excerpt has, one after the other; empty: it is one piece.
+    features : Features or None
+        From a table, where the set is one.
     """
 
     track: str
@@ -47,11 +62,27 @@ class Example:
     split: str = ""
     fold: str = ""
     mel: np.ndarray | None = field(default=None, repr=False, compare=False)
+    excerpt_columns: tuple[int, ...] = ()
+    features: Features | None = field(default=None, repr=False, compare=False)
+    _views: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def log_mel(self) -> LogMel:
         if self.mel is None:
-            raise DataError(f"track {self.track} of {self.source} has no spectrogram")
-        return LogMel(excerpts=(to_decibels(self.mel),), starts_s=(0.0,), ref_db=float("nan"))
+            raise DataError(
+                f"track {self.track} of {self.source} has no spectrogram",
+                hint="this recipe needs log-mel archives or folders of sound",
+            )
+        db = to_decibels(self.mel)
+        excerpts = np.split(db, np.cumsum(self.excerpt_columns)[:-1], axis=1)
+        starts_s = (0.0,) * len(excerpts)
+        return LogMel(excerpts=tuple(excerpts), starts_s=starts_s, ref_db=float("nan"))
+
+    def view(self, name: str, compute: Callable[[Example], View]) -> View:
+        """What a recipe makes of this track, computed when it first asks."""
+        if name not in self._views:
+            self._views[name] = compute(self)
+        kept: View = self._views[name]
+        return kept
 
 
 def to_decibels(mel: np.ndarray) -> np.ndarray:
@@ -69,9 +100,9 @@ def read_tracks(folder: Path) -> list[dict[str, str]]:
     """
     file = folder / "tracks.csv"
     try:
-        with file.open(newline="", encoding="utf-8") as lines:
+        with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
             rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, csv.Error) as error:
         raise DataError(
             f"cannot be read: {error}",
             path=file,
@@ -103,6 +134,7 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
             names = [str(name) for name in archive["names"]]
             mels = archive["idx"]
             n_frames = archive["n_frames"] if "n_frames" in archive.files else None
+            excerpts = archive["excerpt_columns"] if "excerpt_columns" in archive.files else None
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise DataError(f"is no log-mel archive: {error}", path=file) from error
     if mels.ndim != 3 or mels.shape[1] != N_MELS or mels.dtype != np.uint8:
@@ -128,11 +160,17 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
                 split=row.get("fault_filtered_split") or "",
                 fold=row.get("artist_fold") or "",
                 mel=mels[i, :, :width],
+                excerpt_columns=_excerpts(excerpts, i, width),
             )
         )
     if not examples:
         raise DataError("has no track with both a genre and a spectrogram", path=folder)
     return examples
+
+
+def _excerpts(columns: np.ndarray | None, i: int, width: int) -> tuple[int, ...]:
+    counts = () if columns is None else tuple(int(n) for n in columns[i] if n > 0)
+    return counts if sum(counts) == width else ()
 
 
 def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
@@ -148,11 +186,22 @@ def targets(examples: Sequence[Example], labels: Sequence[str]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SoundFile:
-    """A labelled file of sound: `track` is its path within the data folder."""
+    """A labelled file of sound.
+
+    Attributes
+    ----------
+    path : str
+    track : str
+        Its path within the data folder.
+    genre : str
+    artist : str or None
+        Who plays; None where unknown.
+    """
 
     path: str
     track: str
     genre: str
+    artist: str | None = None
 
 
 def read_genre_folders(folder: Path) -> list[SoundFile]:

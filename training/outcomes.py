@@ -27,6 +27,7 @@ from training.metrics import (
 )
 
 CALIBRATION_PROTOCOL = "artist"
+FALLBACK_PROTOCOL = "track-random"  # where nobody knows who plays
 PRECISION = 0.8  # of what is named by default, on tracks and artists never heard
 OUT_OF_FOLD = "out_of_fold.npz"  # in the folder of a model that was measured
 
@@ -113,7 +114,7 @@ def unpack(file: Path, labels: tuple[str, ...]) -> dict[str, Outcome]:
     }
 
 
-def calibration(outcome: Outcome, calibrated: Measured) -> dict[str, Any]:
+def calibration(outcome: Outcome, calibrated: Measured, protocol: str) -> dict[str, Any]:
     """The card's `calibration` and `decision`."""
     coverage = {}
     threshold, share, accuracy = accuracy_by_coverage(calibrated)
@@ -123,7 +124,7 @@ def calibration(outcome: Outcome, calibrated: Measured) -> dict[str, Any]:
     fitted = {
         "method": "temperature",
         "temperature": round(calibrate.fit_temperature(outcome.scores, outcome.truth), 4),
-        "fitted_on": f"out-of-fold predictions, protocol {CALIBRATION_PROTOCOL}",
+        "fitted_on": f"out-of-fold predictions, protocol {protocol}",
         "ece_before": round(
             expected_calibration_error(outcome.measured(np.exp(outcome.scores))), 4
         ),
@@ -155,16 +156,16 @@ def described(
     Parameters
     ----------
     outcomes : mapping
-        By protocol. `artist` calibrates and sets the default threshold.
+        By protocol. `artist`, or else `track-random`, calibrates and sets the default threshold.
     about : mapping, optional
         What each row of the figures also says.
     """
-    reference = outcomes.get(CALIBRATION_PROTOCOL)
+    reference = outcomes.get(CALIBRATION_PROTOCOL) or outcomes.get(FALLBACK_PROTOCOL)
     card: dict[str, Any] = {}
     rows = []
     for protocol, outcome in outcomes.items():
         calibrated = outcome.calibrated(reference)
         rows.append({"protocol": protocol, **(about or {}), **card_figures(calibrated)})
         if outcome is reference:
-            card |= calibration(outcome, calibrated)
+            card |= calibration(outcome, calibrated, protocol)
     return card | {"figures": rows}

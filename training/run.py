@@ -7,72 +7,87 @@ model then learns from all of them. Must not know: what a recipe does inside.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tagger.errors import DataError
+from tagger.errors import ConfigurationError, DataError
 from tagger.models.card import Card
 from training import recipes, splits
-from training.datasets import Example, labels_of, read_log_mel_archive, targets
+from training.datasets import Example, labels_of, targets
+from training.gather import Sources, gather
 from training.outcomes import OUT_OF_FOLD, Outcome, described, pack
 from training.publish import learned_from, write_model
 from training.recipes import Recipe, Settings
 
+UNKNOWN = -30.0  # log probability of a genre that a fit never met
+
 
 def train_model(
     recipe: str,
-    data: Sequence[Path],
+    data: Sequence[Path] | Sources,
     output: Path,
     *,
     protocols: Sequence[str] = (),
-    epochs: int | None = None,
-    seed: int = 0,
-    resume: bool = False,
-    progress: bool = False,
     name: str | None = None,
     version: int = 1,
+    say: Callable[[str], None] = lambda line: None,
+    **settings: Any,
 ) -> Card:
     """Train a recipe on labelled tracks and write the model's folder.
 
     Parameters
     ----------
     recipe : str
-    data : sequence of Path
-        Log-mel archives; the first one is the reference set, which is measured on.
+    data : Sources, or sequence of Path for its `data`
     output : Path
         The model's folder. Work in progress is kept beside it, in ``<output>.work``.
     protocols : sequence of str
-        Measure under these first. `artist` also calibrates and sets the default threshold.
-    epochs, seed, resume, progress
-        As in `Settings`.
+        Measure under these first. `artist`, or else `track-random`, also calibrates and sets the
+        default threshold.
     name, version : str, int
         What the model is called; by default as the recipe.
+    say : callable
+        Told, line by line, what a person should know: what was left out, what is doubtful.
+    **settings
+        As in `Settings`: epochs, seed, resume, progress, tune …
 
     Returns
     -------
     Card
+
+    Raises
+    ------
+    ConfigurationError, DataError
     """
-    fit = recipes.find(recipe)
-    examples = [example for folder in data for example in read_log_mel_archive(folder)]
-    if len(labels_of(examples)) < 2:
-        raise DataError("has fewer than two genres: nothing to tell apart", path=data[0])
     work = output.with_name(output.name + ".work")
-    settings = Settings(work, epochs, seed, resume, progress)
-    if not resume:
+    how = Settings(work, **settings)
+    fit = recipes.find(recipe, how)
+    if not recipes.RECIPES[recipe].published:
+        raise ConfigurationError(
+            f"the recipe {recipe} is for benchmarks only: scan could not run it safely",
+            hint=f"gtag evaluate --recipe {recipe} measures it",
+        )
+    if not how.resume:
         shutil.rmtree(work, ignore_errors=True)
+    sources = data if isinstance(data, Sources) else Sources(data)
+    examples = gather(sources, work, progress=how.progress, say=say)
+    if len(labels_of(examples)) < 2:
+        raise DataError("there are fewer than two genres: nothing to tell apart")
 
     card: dict[str, Any] = {"name": name or recipe, "version": version}
     card["labels"] = list(labels_of(examples))
-    outcomes = {protocol: measure(fit, examples, protocol, settings) for protocol in protocols}
+    outcomes = {protocol: measure(fit, examples, protocol, how) for protocol in protocols}
     card |= described(outcomes, _sets(examples))
-    fitted = fit(examples, replace(settings, work=work / "all", description=f"{recipe} on all"))
+    fitted = fit(examples, replace(how, work=work / "all", description=f"{recipe} on all"))
     own, weights = fitted.export()
+    built_on = own.pop("learned_from", [])
+    _warn_of_known_tracks(examples, built_on, say)
     card |= own
-    card["learned_from"] = learned_from(examples)
+    card["learned_from"] = learned_from(examples) + built_on
     extras = {OUT_OF_FOLD: pack(outcomes)} if outcomes else {}
     published = write_model(output, card, weights, extras)
     shutil.rmtree(work, ignore_errors=True)
@@ -83,7 +98,8 @@ def measure(fit: Recipe, examples: Sequence[Example], protocol: str, settings: S
     """Fit and ask under a protocol; what is done is kept in `settings.work` and not done again."""
     parts, tested, folds = [], [], []
     labels = labels_of(examples)
-    for split in splits.PROTOCOLS[protocol](examples):
+    examples = splits.units(protocol, examples)
+    for split in splits.PROTOCOLS[protocol](examples, settings.seed):
         test = [examples[i] for i in split.test]
         work = settings.work / split.name
         done = work / "scores.npz"
@@ -93,9 +109,7 @@ def measure(fit: Recipe, examples: Sequence[Example], protocol: str, settings: S
         else:
             own = replace(settings, work=work, description=split.name)
             fitted = fit([examples[i] for i in split.train], own)
-            if fitted.labels != labels:
-                raise DataError(f"not every genre is in the training part of {split.name}")
-            scores = fitted.log_probabilities(test)
+            scores = _in_order(fitted.log_probabilities(test), fitted.labels, labels)
             work.mkdir(parents=True, exist_ok=True)
             np.savez(done, scores=scores)
         parts.append(scores)
@@ -103,6 +117,27 @@ def measure(fit: Recipe, examples: Sequence[Example], protocol: str, settings: S
         folds += [split.name] * len(test)
     tracks = tuple(example.track for example in tested)
     return Outcome(labels, tracks, targets(tested, labels), np.concatenate(parts), folds)
+
+
+def _in_order(scores: np.ndarray, known: Sequence[str], labels: Sequence[str]) -> np.ndarray:
+    """Scores under all labels, where a fit may not have met some: those it could not have named."""
+    if tuple(known) == tuple(labels):
+        return scores
+    complete = np.full((len(scores), len(labels)), UNKNOWN)
+    complete[:, [labels.index(label) for label in known]] = scores
+    return complete
+
+
+def _warn_of_known_tracks(
+    examples: Sequence[Example], built_on: Sequence[dict[str, Any]], say: Callable[[str], None]
+) -> None:
+    known = {str(track) for entry in built_on for track in entry.get("tracks", [])}
+    n = sum(e.track in known or Path(e.track).stem in known for e in examples)
+    if n:
+        say(
+            f"WARNING: the model that this one is built on learned from {n} of these "
+            f"{len(examples)} tracks. The figures flatter it."
+        )
 
 
 def _sets(examples: Sequence[Example]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 from tagger.errors import ModelError
 
 CARD = "card.toml"
-KINDS = ("cnn", "boosted-trees", "head", "ensemble")
+KINDS = ("cnn", "boosted-trees", "random-forest", "linear", "dense", "head", "ensemble")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _HINT = "get the model anew from where it came from, or train it again"
@@ -68,6 +68,11 @@ class Card:
     def members(self) -> tuple[str, ...]:
         """Name and version of each model that an ensemble averages."""
         return tuple(entry["model"] for entry in self.data.get("members", ()))
+
+    @property
+    def backbone(self) -> str:
+        """Name and version of the network whose embedding a head looks at."""
+        return str(self.data["backbone"])
 
     def weights(self) -> bytes:
         """The weights, checked against the card.
@@ -150,6 +155,13 @@ def read_card(folder: Path) -> Card:
             for entry in members
         ),
         "an ensemble, and nothing else, has members, each with a model like cnn-1 and a weight",
+    )
+    backbone = data.get("backbone")
+    need(
+        backbone is None
+        if kind != "head"
+        else isinstance(backbone, str) and _NAME.fullmatch(backbone),
+        "a head, and nothing else, has a backbone like cnn-1",
     )
     temperature = data.get("calibration", {}).get("temperature", 1.0)
     threshold = data.get("decision", {}).get("threshold", 0.5)

@@ -89,6 +89,11 @@ class ChunkCnn(Classifier):
                 path=card.folder,
             )
 
+    @property
+    def n_dimensions(self) -> int:
+        """Of the embedding."""
+        return self._network.n_dimensions
+
     def hear(self, heard: Heard) -> NetworkOutput:
         """Logits and embedding of each chunk of a track."""
         return self._network(heard.chunks[0])

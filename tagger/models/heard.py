@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tagger.errors import DataError
+
 if TYPE_CHECKING:
     from tagger.audio import Sound
     from tagger.spectrogram import LogMel
@@ -23,16 +25,24 @@ class Heard:
     Parameters
     ----------
     log_mel : callable without arguments, returning LogMel
+    descriptors : callable without arguments, returning np.ndarray, optional
+        Without it, a model that asks for descriptors of the sound gets an error.
     """
 
-    def __init__(self, log_mel: Callable[[], LogMel]) -> None:
+    def __init__(
+        self,
+        log_mel: Callable[[], LogMel],
+        descriptors: Callable[[], np.ndarray] | None = None,
+    ) -> None:
         self._log_mel = log_mel
+        self._descriptors = descriptors
 
     @classmethod
     def from_sound(cls, sound: Sound) -> Heard:
+        from tagger.descriptors import describe
         from tagger.spectrogram import log_mel
 
-        return cls(lambda: log_mel(sound.excerpts))
+        return cls(lambda: log_mel(sound.excerpts), lambda: describe(sound.excerpts))
 
     @classmethod
     def from_log_mel(cls, log_mel: LogMel) -> Heard:
@@ -50,8 +60,21 @@ class Heard:
         return chunks(self.log_mel)
 
     @cached_property
+    def descriptors(self) -> np.ndarray:
+        """Descriptors of the sound [shape=(n_features,)], as named by `descriptors.FEATURES`.
+
+        Raises
+        ------
+        DataError
+            Where there is no sound: an archive keeps only the spectrogram.
+        """
+        if self._descriptors is None:
+            raise DataError("this model needs the sound itself, not only its spectrogram")
+        return self._descriptors()
+
+    @cached_property
     def log_mel_statistics(self) -> np.ndarray:
         """Descriptors of the log-mel spectrogram [shape=(n_features,)]."""
         from tagger.log_mel_statistics import describe_log_mel
 
-        return describe_log_mel(self.log_mel)
+        return describe_log_mel(self.log_mel.excerpts)

@@ -85,6 +85,18 @@ def load_card(card: Card) -> Classifier:
             from tagger.models.cnn import ChunkCnn
 
             return ChunkCnn(card)
+        case "boosted-trees":
+            from tagger.models.boosted_trees import BoostedTrees
+
+            return BoostedTrees(card)
+        case "linear":
+            from tagger.models.linear import Linear
+
+            return Linear(card)
+        case "head":
+            from tagger.models.head import Head
+
+            return Head(card, load_card(_member(card, card.backbone)))
         case "ensemble":
             from tagger.models.ensemble import Ensemble
 
@@ -93,12 +105,12 @@ def load_card(card: Card) -> Classifier:
 
 
 def _member(card: Card, tag: str) -> Card:
-    """The card of an ensemble's member: in the ensemble's folder, or in the zoo by name."""
+    """The card of a model that another one uses: in its folder, or in the zoo by name."""
     name, _, _ = tag.rpartition("-")
     inner = inside(card.folder, name)
     member = read_card(inner) if (inner / CARD).is_file() else find(name)
     if member.tag != tag:
         raise ModelError(f"needs {tag}, not {member.tag}", path=card.folder)
     if member.kind == card.kind:
-        raise ModelError(f"its member {tag} is an ensemble itself", path=card.folder)
+        raise ModelError(f"it uses {tag}, which is of the same kind", path=card.folder)
     return member

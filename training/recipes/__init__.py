@@ -1,6 +1,7 @@
 """Recipes: one module a system, each readable in one sitting.
 
-A recipe is a module with `fit(examples, settings)`, which returns a `Fitted`.
+A recipe is a function `fit(examples, settings)`, which returns a `Fitted`. What its options mean
+stands in `RECIPES`; an option that a recipe has no use for is refused before anything is heard.
 """
 
 from __future__ import annotations
@@ -16,9 +17,52 @@ import numpy as np
 from tagger.errors import ConfigurationError
 from training.datasets import Example
 
+
+@dataclass(frozen=True)
+class Entry:
+    """What there is to know of a recipe before it is imported.
+
+    Attributes
+    ----------
+    function : str
+        Module and function.
+    about : str
+        One line for people.
+    options : tuple of str
+        Which of epochs, augment, tune, select and weights it understands.
+    variants : tuple of str
+        The first one is the default.
+    published : bool
+        Whether scan can run what it makes; if not, it is for benchmarks only.
+    slow : bool
+        Takes long enough that nobody wants it measured unasked.
+    """
+
+    function: str
+    about: str
+    options: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    published: bool = True
+    slow: bool = False
+
+
 RECIPES = {
-    "cnn": "training.recipes.cnn",
-    "boosted-trees": "training.recipes.boosted_trees",
+    "cnn": Entry(
+        "training.recipes.cnn:fit",
+        "chunk-averaged CNN on log-mel spectrograms",
+        ("epochs",),
+        slow=True,
+    ),
+    "boosted-trees": Entry(
+        "training.recipes.boosted_trees:fit",
+        "XGBoost on statistics of the log-mel spectrogram",
+        ("tune", "select"),
+    ),
+    "head": Entry(
+        "training.recipes.head:fit",
+        "linear head on the bundled CNN's embedding; needs no TensorFlow",
+        variants=("all", "embedding"),
+    ),
 }
 
 
@@ -43,6 +87,12 @@ class Settings:
         How many sets of hyperparameters to try, where the recipe has some to tune.
     select : int
         How many features to keep, the most important ones; 0 for all.
+    augment : bool or None
+        None for the recipe's own choice.
+    variant : str
+        One of the recipe's; empty for its default.
+    weights : str
+        What a pretrained network starts from: ``imagenet``, ``none`` or a file.
     """
 
     work: Path
@@ -53,6 +103,9 @@ class Settings:
     description: str = ""
     tune: int = 0
     select: int = 0
+    augment: bool | None = None
+    variant: str = ""
+    weights: str = ""
 
 
 class Fitted(Protocol):
@@ -66,27 +119,56 @@ class Fitted(Protocol):
         ...
 
     def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        """The card's part that only the recipe knows, and the weights by file name."""
+        """The card's part that only the recipe knows, and the weights by file name.
+
+        A `learned_from` in it, of a model that this one builds on, is added to the examples'.
+        """
         ...
 
 
 Recipe = Callable[[Sequence[Example], Settings], Fitted]
 
 
-def find(name: str) -> Recipe:
+def find(name: str, settings: Settings | None = None) -> Recipe:
     """A recipe by name.
 
     Raises
     ------
     ConfigurationError
-        Where there is none, or what it needs is not installed.
+        Where there is none, it has no use for one of the settings, or what it needs is not
+        installed.
     """
     if name not in RECIPES:
         raise ConfigurationError(f"there is no recipe {name!r}", hint=f"one of {list(RECIPES)}")
+    if settings is not None:
+        _check(name, settings)
+    module, _, function = RECIPES[name].function.partition(":")
     try:
-        recipe: Recipe = import_module(RECIPES[name]).fit
+        recipe: Recipe = getattr(import_module(module), function)
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"the recipe {name} needs {error.name}", hint="pip install 'gtag-music[train]'"
         ) from error
     return recipe
+
+
+def _check(name: str, settings: Settings) -> None:
+    entry = RECIPES[name]
+    asked = {
+        "epochs": settings.epochs is not None,
+        "augment": settings.augment is not None,
+        "tune": settings.tune > 0,
+        "select": settings.select > 0,
+        "weights": bool(settings.weights),
+    }
+    for option, is_asked in asked.items():
+        if is_asked and option not in entry.options:
+            knows = ", ".join(f"--{o}" for o in entry.options) or "none of these options"
+            raise ConfigurationError(
+                f"the recipe {name} has no use for --{option}", hint=f"it knows {knows}"
+            )
+    if settings.variant and settings.variant not in entry.variants:
+        raise ConfigurationError(
+            f"the recipe {name} has no variant {settings.variant!r}",
+            hint=f"one of {', '.join(entry.variants)}" if entry.variants else "it has none",
+        )

@@ -1,0 +1,122 @@
+"""Runs a linear model (multinomial logistic regression) on descriptors.
+
+Weights are a `.npz` file with `coefficients` [n_labels, n_inputs] and `intercept` [n_labels], the
+scaling of the inputs worked in. Must not know: where models are kept, how they were trained.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+
+from tagger.errors import ModelError
+from tagger.models.card import Card
+from tagger.models.features import FeatureColumns
+from tagger.models.heard import Heard
+from tagger.models.prediction import Classifier, Scores, log_softmax
+
+_LARGEST = 1 << 28  # bytes: more is no linear model, but an attack on memory
+
+
+class LinearWeights:
+    """Coefficients and intercepts, loaded from memory.
+
+    Parameters
+    ----------
+    content : bytes
+        A `.npz` file. Nothing in it is unpickled.
+
+    Raises
+    ------
+    ValueError
+        Where it is no such file.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as packed:
+                if sum(entry.file_size for entry in packed.infolist()) > _LARGEST:
+                    raise ValueError("it is too large")
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                self.coefficients, self.intercept = arrays["coefficients"], arrays["intercept"]
+        except (zipfile.BadZipFile, KeyError, OSError, EOFError, NotImplementedError) as error:
+            raise ValueError(f"it is no .npz file of ours: {error}") from error
+        if (
+            self.coefficients.ndim != 2
+            or self.intercept.shape != self.coefficients.shape[:1]
+            or any(a.dtype != np.float64 for a in (self.coefficients, self.intercept))
+            or not all(np.isfinite(a).all() for a in (self.coefficients, self.intercept))
+        ):
+            raise ValueError("its arrays make no sense")
+
+    @property
+    def n_labels(self) -> int:
+        return int(self.coefficients.shape[0])
+
+    @property
+    def n_inputs(self) -> int:
+        return int(self.coefficients.shape[1])
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Log probabilities [shape=(..., n_labels)] from inputs [shape=(..., n_inputs)]."""
+        return log_softmax(rows.astype(np.float64) @ self.coefficients.T + self.intercept)
+
+
+def pack(coefficients: np.ndarray, intercept: np.ndarray) -> bytes:
+    """What `LinearWeights` takes."""
+    content = io.BytesIO()
+    np.savez(
+        content, coefficients=coefficients.astype(np.float64), intercept=intercept.astype(float)
+    )
+    return content.getvalue()
+
+
+def load_weights(card: Card, n_inputs: int) -> LinearWeights:
+    """A card's weights, which must fit its labels and so many inputs.
+
+    Raises
+    ------
+    ModelError
+    """
+    try:
+        weights = LinearWeights(card.weights())
+    except ValueError as error:
+        raise ModelError(f"the weights cannot be used: {error}", path=card.folder) from error
+    if (weights.n_labels, weights.n_inputs) != (len(card.labels), n_inputs):
+        raise ModelError(
+            f"the weights are for {weights.n_labels} labels and {weights.n_inputs} inputs, not "
+            f"for {len(card.labels)} and {n_inputs}",
+            path=card.folder,
+        )
+    return weights
+
+
+class Linear(Classifier):
+    """A linear model on the descriptors that its card names as `features`.
+
+    Raises
+    ------
+    ModelError
+        Where the weights are damaged or do not fit the card.
+    """
+
+    def __init__(self, card: Card) -> None:
+        self.card = card
+        self._columns, n_inputs = columns_of(card)
+        self._weights = load_weights(card, n_inputs)
+
+    def scores(self, heard: Heard) -> Scores:
+        return Scores(self._weights(self._columns(heard)))
+
+
+def columns_of(card: Card) -> tuple[FeatureColumns, int]:
+    """The descriptors that a card names as `features`, and how many they are."""
+    names = card.data.get("features")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ModelError("names no features", path=card.folder)
+    try:
+        return FeatureColumns(names), len(names)
+    except ValueError as error:
+        raise ModelError(f"is of another version of gtag: {error}", path=card.folder) from error

@@ -1,0 +1,124 @@
+"""Brings together what is learned from, whatever shape it comes in.
+
+A log-mel archive, a folder with a sub-folder of sound for each genre, a table of features, or a
+person's own library. Must not know: recipes, protocols.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tagger.errors import ConfigurationError
+from tagger.formats import identify
+from training.datasets import (
+    Example,
+    SoundFile,
+    is_log_mel_archive,
+    read_genre_folders,
+    read_log_mel_archive,
+)
+from training.own_library import MIN_TRACKS, artist_of, read_own_library
+from training.prepare import prepare
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where to learn from.
+
+    Attributes
+    ----------
+    data : sequence of Path
+        Log-mel archives, folders with a sub-folder for each genre, tables of features. The first
+        one is the reference set, which is measured on.
+    from_tags : Path or None
+        A library whose tags name the genres; then that is the reference set.
+    min_tracks : int
+        So many tracks a genre of that library must have.
+    cache : Path or None
+        Archive that keeps what was heard of sound; None: only until the training is done.
+    """
+
+    data: Sequence[Path] = ()
+    from_tags: Path | None = None
+    min_tracks: int = MIN_TRACKS
+    cache: Path | None = None
+
+    @property
+    def folders_of_sound(self) -> list[Path]:
+        own = [] if self.from_tags is None else [self.from_tags]
+        return own + [p for p in self.data if p.is_dir() and not is_log_mel_archive(p)]
+
+
+def gather(
+    sources: Sources,
+    work: Path,
+    *,
+    progress: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> list[Example]:
+    """All labelled tracks of all sources.
+
+    Parameters
+    ----------
+    sources : Sources
+    work : Path
+        Folder for what is heard, where there is no cache.
+    say : callable
+        Told what was left out, and why.
+
+    Raises
+    ------
+    ConfigurationError, DataError
+    """
+    if not sources.data and sources.from_tags is None:
+        raise ConfigurationError(
+            "there is nothing to learn from", hint="give --data or --from-tags"
+        )
+    if sources.cache and len(sources.folders_of_sound) > 1:
+        raise ConfigurationError("--cache keeps one folder of sound, and here are more")
+
+    def hear(files: list[SoundFile], folder: Path) -> list[Example]:
+        name = folder.resolve().name or "library"
+        return prepare(
+            files,
+            sources.cache or work / f"heard-{sources.folders_of_sound.index(folder)}",
+            source=name,
+            progress=progress,
+            left_out=lambda track, reason: say(f"left out: {track}: {reason}"),
+        )
+
+    examples: list[Example] = []
+    if sources.from_tags is not None:
+        library = read_own_library(
+            sources.from_tags, min_tracks=sources.min_tracks, progress=progress
+        )
+        for what, reason in library.left_out.items():
+            say(f"left out: {what}: {reason}")
+        if library.without_genre:
+            say(f"left out: {library.without_genre} tracks without a genre that a person wrote")
+        examples += hear(library.files, sources.from_tags)
+    for source in sources.data:
+        if source.is_file():
+            from training.feature_table import read_feature_table
+
+            examples += read_feature_table(source)
+        elif is_log_mel_archive(source):
+            examples += read_log_mel_archive(source)
+        else:
+            examples += hear(with_artists(read_genre_folders(source)), source)
+    return examples
+
+
+def with_artists(files: Sequence[SoundFile]) -> list[SoundFile]:
+    """Who plays, by the tags; else a folder within the genre's folder stands for an artist."""
+    return [replace(file, artist=_artist(file)) for file in files]
+
+
+def _artist(file: SoundFile) -> str | None:
+    format = identify(file.path)
+    artist = None if format is None else artist_of(file.path, format)
+    folder = os.path.dirname(file.track)  # noqa: PTH120 - the name may be bytes in disguise
+    return artist or (f"folder {folder}" if os.sep in folder else None)

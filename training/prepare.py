@@ -1,0 +1,262 @@
+"""From files of sound to a log-mel archive: in parallel, resumable, each file heard once.
+
+What is heard of a file is kept at once, as a part of its own; at the end the parts become an
+archive that `training.datasets` reads like any other. A file counts as known while its size and
+time of change stay. Must not know: recipes, where genres come from.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from tagger.audio import read_excerpts
+from tagger.errors import ConfigurationError, DataError, GtagError
+from tagger.spectrogram import N_MELS, TOP_DB, front_end, log_mel
+from tagger.workers import Lost, map_in_workers
+from training.datasets import Example, SoundFile, is_log_mel_archive, read_tracks
+
+DEADLINE_S = 60.0  # for one file
+PARTS = "parts"
+OURS = "heard_as"  # a column that only archives made here have
+
+
+@dataclass(frozen=True)
+class HeardFile:
+    """What is kept of a file.
+
+    Attributes
+    ----------
+    mel : np.ndarray [shape=(N_MELS, n_columns), dtype=uint8]
+        Excerpt after excerpt, as `Example.mel`.
+    excerpt_columns : tuple of int
+    """
+
+    mel: np.ndarray
+    excerpt_columns: tuple[int, ...]
+
+
+def prepare(
+    files: Sequence[SoundFile],
+    store: Path,
+    *,
+    source: str,
+    jobs: int | None = None,
+    progress: bool = False,
+    left_out: Callable[[str, str], None] = lambda track, reason: None,
+) -> list[Example]:
+    """Hear all files and keep what was heard.
+
+    Parameters
+    ----------
+    files : sequence of SoundFile
+    store : Path
+        Folder of the archive. What it holds of these files is not computed again; what it holds
+        of others is forgotten.
+    source : str
+        Name of the set.
+    jobs : int, optional
+        Worker processes; by default one a core.
+    left_out : callable
+        Told of each file that cannot be heard, and why.
+
+    Returns
+    -------
+    list of Example
+        In the order of `files`.
+
+    Raises
+    ------
+    ConfigurationError
+        Where `store` holds something else.
+    DataError
+        Where nothing can be heard of any file.
+    """
+    _check(store)
+    parts = store / PARTS
+    parts.mkdir(parents=True, exist_ok=True)
+    known = _known(store)
+    keys = {file.track: _key(file) for file in files}
+    missing = [
+        file
+        for file in files
+        if keys[file.track] not in known and not _part(parts, keys[file.track]).exists()
+    ]
+    bar = tqdm(
+        total=len(files),
+        initial=len(files) - len(missing),
+        desc="listening",
+        unit="track",
+        disable=None if progress else True,
+    )
+    with bar:
+        for file, result in map_in_workers(
+            hear, missing, jobs=jobs or _cores(), deadline_s=DEADLINE_S
+        ):
+            bar.update()
+            if isinstance(result, HeardFile):
+                _keep(_part(parts, keys[file.track]), result)
+            else:
+                left_out(file.track, _lost(result) if isinstance(result, Lost) else result)
+    heard: dict[str, HeardFile] = {}
+    for file in files:
+        key = keys[file.track]
+        part = _part(parts, key)
+        if key in known:
+            heard[file.track] = known[key]
+        elif part.exists():
+            heard[file.track] = _read_part(part)
+    if not heard:
+        raise DataError("nothing could be heard of any file of it", path=source)
+    files = [file for file in files if file.track in heard]
+    table = _table(files, keys)
+    if any(parts.iterdir()) or not _is_there(store / "tracks.csv", table):
+        _pack(store, files, heard, table)
+    shutil.rmtree(parts)
+    return [
+        Example(
+            track=file.track,
+            genre=file.genre,
+            source=source,
+            artist=f"{source}:{file.artist}" if file.artist else None,
+            mel=heard[file.track].mel,
+            excerpt_columns=heard[file.track].excerpt_columns,
+        )
+        for file in files
+    ]
+
+
+def hear(file: SoundFile) -> HeardFile | str:
+    """What is kept of a file, or why nothing is; runs in the workers."""
+    try:
+        mel = log_mel(read_excerpts(file.path).excerpts)
+    except GtagError as error:
+        return error.message
+    except Exception as error:  # a decoder's: it must not take the others along
+        return f"{type(error).__name__}: {error}"
+    db = np.concatenate(mel.excerpts, axis=1)
+    return HeardFile(
+        np.rint((db + TOP_DB) * (255 / TOP_DB)).astype(np.uint8),
+        tuple(excerpt.shape[1] for excerpt in mel.excerpts),
+    )
+
+
+def _cores() -> int:
+    from joblib import cpu_count
+
+    return int(cpu_count())
+
+
+def _lost(lost: Lost) -> str:
+    return "the decoder did not come back" if lost.late else "the decoder crashed on it"
+
+
+def _key(file: SoundFile) -> str:
+    try:
+        status = os.stat(file.path)  # noqa: PTH116 - the name may be bytes in disguise
+        state = [status.st_size, status.st_mtime_ns]
+    except OSError:
+        state = []  # hearing it will say what is wrong
+    text = json.dumps([file.track, state, front_end()])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _check(store: Path) -> None:
+    """Refuse a folder that is neither empty nor an archive made here."""
+    if not store.exists() or not any(store.iterdir()) or (store / PARTS).is_dir():
+        return
+    if not is_log_mel_archive(store) or OURS not in read_tracks(store)[0]:
+        raise ConfigurationError(
+            "is no archive that gtag train made",
+            path=store,
+            hint="choose a new folder for --cache",
+        )
+
+
+def _known(store: Path) -> dict[str, HeardFile]:
+    """What an archive made here holds, by the state of the file that was heard."""
+    if not is_log_mel_archive(store):
+        return {}
+    try:
+        with np.load(store / "logmel.npz", allow_pickle=False) as archive:
+            names, mels = archive["names"], archive["idx"]
+            excerpts = archive["excerpt_columns"]
+    except (OSError, ValueError, KeyError, EOFError):
+        return {}  # damaged: heard anew
+    position = {str(name): i for i, name in enumerate(names)}
+    known = {}
+    for row in read_tracks(store):
+        i = position.get(row["track"])
+        if i is not None and row.get(OURS):
+            columns = tuple(int(n) for n in excerpts[i] if n > 0)
+            known[row[OURS]] = HeardFile(mels[i, :, : sum(columns)], columns)
+    return known
+
+
+def _part(parts: Path, key: str) -> Path:
+    return parts / f"{key}.npz"
+
+
+def _keep(part: Path, heard: HeardFile) -> None:
+    content = io.BytesIO()
+    np.savez(content, mel=heard.mel, excerpt_columns=heard.excerpt_columns)
+    _write(part, content.getvalue())
+
+
+def _read_part(part: Path) -> HeardFile:
+    with np.load(part, allow_pickle=False) as kept:
+        return HeardFile(kept["mel"], tuple(int(n) for n in kept["excerpt_columns"]))
+
+
+def _table(files: Sequence[SoundFile], keys: dict[str, str]) -> bytes:
+    """The archive's `tracks.csv`."""
+    table = io.StringIO(newline="")
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["track", "genre", "artist_group", OURS])
+    writer.writerows([f.track, f.genre, f.artist or "", keys[f.track]] for f in files)
+    return table.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _is_there(file: Path, content: bytes) -> bool:
+    return file.is_file() and file.read_bytes() == content
+
+
+def _pack(
+    store: Path, files: Sequence[SoundFile], heard: dict[str, HeardFile], table: bytes
+) -> None:
+    """Write the archive."""
+    width = max(heard[file.track].mel.shape[1] for file in files)
+    mels = np.zeros((len(files), N_MELS, width), dtype=np.uint8)
+    most = max(len(heard[file.track].excerpt_columns) for file in files)
+    excerpts = np.zeros((len(files), most), dtype=np.uint16)
+    for i, file in enumerate(files):
+        mel, columns = heard[file.track].mel, heard[file.track].excerpt_columns
+        mels[i, :, : mel.shape[1]] = mel
+        excerpts[i, : len(columns)] = columns
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        names=np.array([file.track for file in files]),
+        idx=mels,
+        n_frames=excerpts.sum(axis=1, dtype=np.int64),
+        excerpt_columns=excerpts,
+    )
+    _write(store / "logmel.npz", content.getvalue())
+    _write(store / "tracks.csv", table)
+
+
+def _write(file: Path, content: bytes) -> None:
+    """Whole or not at all."""
+    fresh = file.with_name(file.name + ".fresh")
+    fresh.write_bytes(content)
+    fresh.replace(file)
