@@ -23,6 +23,7 @@ SAMPLE_RATE = 22050  # Hz
 _PREROLL_S = 0.25
 _RESAMPLER_S = 64 / SAMPLE_RATE
 _BLOCK = 1 << 15  # samples resampled at once: small enough for the cache and for any file
+_LEAST_BYTES_PER_S = 500  # half of what speech needs at its worst
 _MAX_DECODED_S = 120.0  # by one call
 _MAX_PACKETS = 1_000_000  # read by one call: 7 h of MP3
 _MAX_BAD_PACKETS = 500  # in one file
@@ -77,7 +78,7 @@ class Source:
     Attributes
     ----------
     claimed_s : float or None
-        Length by the header.
+        Length by the header, unless that is absurd.
     end_s : float or None
         Where the sound was found to end, once a `read` has come there.
     bad_packets : int
@@ -119,7 +120,8 @@ class Source:
             seconds = self._container.duration / av.time_base
         else:
             return None
-        return seconds if 0 < seconds < 1e7 else None
+        # A claim of fewer bytes a second than any music has is a lie.
+        return seconds if 0 < seconds * _LEAST_BYTES_PER_S < self._container.size else None
 
     def seek(self, seconds: float) -> bool:
         """Go to a little before; whether the container can."""
