@@ -103,7 +103,8 @@ def scan(
 def _listened(
     tracks: Iterator[Track], model: str, jobs: int | None, deadline_s: float
 ) -> Iterator[tuple[Track, Listened]]:
-    first = list(islice(tracks, 2))
+    workers = jobs or _cores()
+    first = list(islice(tracks, max(workers, 2)))
     tracks = chain(first, tracks)
     if jobs == 1 or len(first) < 2:
         for track in tracks:
@@ -111,8 +112,9 @@ def _listened(
                 listened = listen(model, track)
             yield track, listened
         return
+    workers = min(workers, len(first))
     for track, result in map_in_workers(
-        partial(listen, model), tracks, jobs=jobs or _cores(), deadline_s=deadline_s
+        partial(listen, model), tracks, jobs=workers, deadline_s=deadline_s
     ):
         yield track, _lost(track, result) if isinstance(result, Lost) else result
 
