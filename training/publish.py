@@ -30,7 +30,9 @@ def learned_from(examples: Iterable[Example]) -> list[dict[str, Any]]:
     """The card's list of sets, their terms and the tracks that were learned from."""
     tracks: dict[str, list[str]] = {}
     for example in examples:
-        tracks.setdefault(example.source, []).append(example.track)
+        # A file's name may hold bytes that no text can: in a card they stand as escapes.
+        name = example.track.encode("utf-8", "backslashreplace").decode()
+        tracks.setdefault(example.source, []).append(name)
     return [
         {"set": source, "terms": TERMS.get(source, "not stated"), "tracks": sorted(ids)}
         for source, ids in tracks.items()

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tagger.listen import native_messages_hidden
 from tagger.models import zoo
 from tagger.models.card import CARD
 from tagger.models.cnn import ChunkCnn
@@ -100,7 +99,6 @@ def _rows(examples: Iterable[Example], inputs: tuple[str, ...]) -> np.ndarray:
 
 @cache
 def _backbone() -> ChunkCnn:
-    with native_messages_hidden():
-        model = zoo.load(BACKBONE)
+    model = zoo.load(BACKBONE)
     assert isinstance(model, ChunkCnn), "the bundled CNN is one"
     return model

@@ -1,0 +1,157 @@
+"""A person's library as a data set: which genres, whose tracks, and a model without TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mediafile import MediaFile
+
+from tagger.errors import DataError
+from tagger.formats import identify
+from tagger.models import zoo
+from tagger.tags.artist import read_artist
+from tagger.tags.read import read_tags
+from tagger.tags.write import Change, write_change
+from training.own_library import merged_spellings, read_own_library
+
+ROOT = Path(__file__).resolve().parents[2]
+STYLES = {"Zydeco": "disco", "Käsepop": "metal"}  # by what is played in the pieces
+
+
+@pytest.fixture
+def tagged(make_audio):
+    def tag(name: str, genre: str | None, artist: str | None = None, **audio: object) -> Path:
+        piece = make_audio(Path(name).suffix, name=f"library/{name}", **audio)
+        media = MediaFile(piece)
+        media.genre, media.artist = genre, artist
+        media.save()
+        return Path(piece)
+
+    return tag
+
+
+def test_genres_and_artists_come_from_the_tags(tagged, tmp_path):
+    tagged("x/1.flac", "zydeco", "Somebody")
+    tagged("x/2.mp3", "Zydeco", "SOMEBODY ")
+    tagged("x/3.ogg", "Zydeco")
+    tagged("y/4.m4a", "hip hop", "Else")
+    tagged("y/5.opus", "Rap", "Else")
+    tagged("y/6.wma", "Polka", "Else")
+    tagged("y/7.wv", None, "Else")
+    (tmp_path / "library" / "8.mp3").write_bytes(b"no music")
+    library = read_own_library(tmp_path / "library", min_tracks=2)
+    assert [(f.track, f.genre, f.artist) for f in library.files] == [
+        ("x/1.flac", "Zydeco", "somebody"),
+        ("x/2.mp3", "Zydeco", "somebody"),
+        ("x/3.ogg", "Zydeco", "folder x"),
+        ("y/4.m4a", "Hip-Hop", "else"),
+        ("y/5.opus", "Hip-Hop", "else"),
+    ]
+    assert library.without_genre == 1
+    assert set(library.left_out) == {"8.mp3", "Polka"}
+    assert library.left_out["Polka"] == "only 1 of the 2 tracks that a genre needs"
+
+
+def test_what_gtag_wrote_is_not_learned_from(tagged, tmp_path):
+    for i, genre in enumerate(["Rock", "Rock", "Pop", "Pop"]):
+        piece = tagged(f"{i}.flac", None if genre == "Pop" else genre)
+        if genre == "Pop":
+            form = identify(piece)
+            assert form is not None
+            write_change(piece, form, Change(("Pop",), ("Pop",), 0.9, "cnn-1"))
+    with pytest.raises(DataError, match="fewer than two genres have 2 tracks"):
+        read_own_library(tmp_path / "library", min_tracks=2)
+
+
+def test_spellings_that_differ_in_case_are_one_genre():
+    names = ["Drum & bass", "Drum & Bass", "drum & bass", "Drum & Bass", "heavy metal", "Metal"]
+    merged = merged_spellings(names)
+    assert {merged[n] for n in names[:4]} == {"Drum & Bass"}
+    assert merged["heavy metal"] == merged["Metal"] == "Metal"
+    assert merged_spellings(["b", "B"]) == {"b": "B", "B": "B"}  # whatever comes first
+
+
+@pytest.mark.parametrize(
+    "suffix", [".mp3", ".flac", ".ogg", ".opus", ".m4a", ".wma", ".wv", ".aiff"]
+)
+def test_the_artist_in_every_kind_of_tag(make_audio, suffix):
+    piece = make_audio(suffix)
+    form = identify(piece)
+    assert form is not None
+    assert read_artist(piece, form) is None
+    media = MediaFile(piece)
+    media.artist = "Sigur Rós"
+    media.save()
+    assert read_artist(piece, form) == "Sigur Rós"
+
+
+def test_a_damaged_tag_names_no_artist(make_audio):
+    piece = make_audio(".flac")
+    form = identify(piece)
+    assert form is not None
+    piece.write_bytes(piece.read_bytes()[:50])
+    assert read_artist(piece, form) is None
+
+
+def test_own_genres_without_tensorflow_from_tags_to_tags(tagged, make_audio, tmp_path):
+    """The whole way: a library's tags, a model, and new files that get those names."""
+    for genre, style in STYLES.items():
+        for i in range(6):
+            tagged(f"{genre}/{i}.flac", genre, f"{genre} {i // 2}", style=style, seed=i)
+    broken = tagged("Zydeco/broken.wav", "Zydeco", "Nobody")
+    form = identify(broken)
+    assert form is not None and read_tags(broken, form).genres == ("Zydeco",)
+    content = broken.read_bytes()  # the tag stands behind the sound: that is made noise of no kind
+    data = content.index(b"data")
+    broken.write_bytes(content[:data] + b"junk" + content[data + 4 :])
+    odd = os.fsdecode(os.fsencode(tmp_path / "library") + b"/Zydeco/-\xff\x1b[2J.flac")
+    tagged("Zydeco/7.flac", "Zydeco", "Zydeco 3", style="disco", seed=7).rename(odd)
+    said = train_without_tensorflow(tmp_path, "--min-tracks", "6")
+    assert "\x1b" not in said
+    assert "left out: Zydeco/broken.wav: " in said
+    assert "artist: " in said and "95 % interval" in said and "of 13 tracks" in said
+
+    model = zoo.find(str(tmp_path / "data" / "gtag" / "models" / "my-genres"))
+    assert model.kind == "head" and model.labels == ("Käsepop", "Zydeco")
+    assert [row["protocol"] for row in model.figures] == ["artist"]
+    assert model.temperature > 0
+    assert set(model.learned_from) > {"library"} and len(model.learned_from["library"]) == 13
+
+    new = make_audio(".mp3", style="metal", seed=99, name="new.mp3")
+    gtag(tmp_path, "scan", "--write-tags", "--min-confidence", "0", "--model", "my-genres", new)
+    form = identify(new)
+    assert form is not None
+    tags = read_tags(new, form)
+    assert tags.genres == ("Käsepop",) and tags.gtag_model == "my-genres-1"
+
+
+def train_without_tensorflow(tmp_path: Path, *options: str) -> str:
+    return gtag(tmp_path, "train", "--from-tags", tmp_path / "library", *options)
+
+
+def gtag(tmp_path: Path, *arguments: str | Path) -> str:
+    """Run gtag where nothing of the extra [train] can be imported that librosa does not bring."""
+    code = """
+import sys
+for name in ("tensorflow", "keras", "optuna"):
+    sys.modules[name] = None
+from tagger.cli import main
+main()
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=os.environ
+        | {
+            "PYTHONPATH": str(ROOT),
+            "XDG_DATA_HOME": str(tmp_path / "data"),
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout + ran.stderr
