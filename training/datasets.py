@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import csv
 import os
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -21,6 +23,9 @@ from tagger.genres import canonical
 from tagger.spectrogram import N_MELS, TOP_DB, LogMel
 
 View = TypeVar("View")
+
+# What numpy raises of damaged .npz files.
+NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
             mels = archive["idx"]
             n_frames = archive["n_frames"] if "n_frames" in archive.files else None
             excerpts = archive["excerpt_columns"] if "excerpt_columns" in archive.files else None
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except NPZ_ERRORS as error:
         raise DataError(f"is no log-mel archive: {error}", path=file) from error
     if mels.ndim != 3 or mels.shape[1] != N_MELS or mels.dtype != np.uint8:
         raise DataError(

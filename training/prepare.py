@@ -24,7 +24,7 @@ from tagger.audio import read_excerpts
 from tagger.errors import ConfigurationError, DataError, GtagError
 from tagger.spectrogram import N_MELS, TOP_DB, front_end, log_mel
 from tagger.workers import Lost, map_in_workers
-from training.datasets import Example, SoundFile, is_log_mel_archive, read_tracks
+from training.datasets import NPZ_ERRORS, Example, SoundFile, is_log_mel_archive, read_tracks
 
 DEADLINE_S = 60.0  # for one file
 PARTS = "parts"
@@ -191,7 +191,7 @@ def _known(store: Path) -> dict[str, HeardFile]:
         with np.load(store / "logmel.npz", allow_pickle=False) as archive:
             names, mels = archive["names"], archive["idx"]
             excerpts = archive["excerpt_columns"]
-    except (OSError, ValueError, KeyError, EOFError):
+    except NPZ_ERRORS:
         return {}  # damaged: heard anew
     position = {str(name): i for i, name in enumerate(names)}
     known = {}

@@ -111,7 +111,9 @@ def measure(fit: Recipe, examples: Sequence[Example], protocol: str, settings: S
             fitted = fit([examples[i] for i in split.train], own)
             scores = _in_order(fitted.log_probabilities(test), fitted.labels, labels)
             work.mkdir(parents=True, exist_ok=True)
-            np.savez(done, scores=scores)
+            fresh = work / "fresh.npz"
+            np.savez(fresh, scores=scores)
+            fresh.replace(done)
         parts.append(scores)
         tested += test
         folds += [split.name] * len(test)

@@ -1,14 +1,23 @@
-"""Protocols keep artists apart."""
+"""Protocols keep apart what they say they keep apart."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from tagger.errors import DataError
 from training.datasets import Example
-from training.splits import artist, fault_filtered
+from training.splits import (
+    SEGMENT_COLUMNS,
+    artist,
+    fault_filtered,
+    segment_random,
+    set_aside,
+    track_random,
+    units,
+)
 
 example = st.builds(
     Example,
@@ -19,26 +28,98 @@ example = st.builds(
     split=st.sampled_from(["train", "valid", ""]),
     fold=st.sampled_from(["1", "2", "3", ""]),
 )
+played = st.builds(
+    Example,
+    track=st.uuids().map(str),
+    genre=st.sampled_from(["Blues", "Jazz"]),
+    source=st.just("reference"),
+    artist=st.sampled_from([None, *"abcdefg"]),
+)
 other = st.builds(
     Example, track=st.uuids().map(str), genre=st.just("Jazz"), source=st.just("other")
 )
 
 
+def both_sides(splits, examples, key):
+    """Whatever stands on both sides of a split, by `key`."""
+    return [
+        {key(examples[i]) for i in s.train if examples[i].source == "reference"}
+        & {key(examples[i]) for i in s.test}
+        for s in splits
+    ]
+
+
 @given(st.lists(example, min_size=1), st.lists(other))
-def test_every_folded_track_is_measured_once_and_never_learned_from_then(reference, others):
+def test_own_folds_are_measured_once_and_never_learned_from_then(reference, others):
     examples = reference + others
     if len({e.fold for e in reference if e.fold}) < 2:
         with pytest.raises(DataError):
             artist(examples)
         return
+    genres_by_fold = {f: {e.genre for e in examples if e.fold not in ("", f)} for f in "123"}
+    measurable = [
+        i
+        for i, e in enumerate(examples)
+        if e.fold and e.genre in genres_by_fold[e.fold] | {o.genre for o in others}
+    ]
+    if not measurable:
+        with pytest.raises(DataError):
+            artist(examples)
+        return
     splits = artist(examples)
-    measured = sorted(i for s in splits for i in s.test)
-    assert measured == [i for i, e in enumerate(examples) if e.fold]
+    assert sorted(i for s in splits for i in s.test) == measurable
     for split in splits:
         tested = {examples[i].fold for i in split.test}
         learned = {examples[i].fold for i in split.train if examples[i].source == "reference"}
         assert len(tested) == 1 and not tested & learned and "" not in learned
         assert set(range(len(reference), len(examples))) <= set(split.train)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(played, min_size=1, max_size=30), st.lists(other, max_size=5), st.integers(0, 3))
+def test_drawn_folds_keep_artists_apart(reference, others, seed):
+    examples = reference + others
+    try:
+        splits = artist(examples, seed)
+    except DataError:  # too few artists, or each plays a genre of their own
+        reject()
+    assert splits == artist(examples, seed)
+    assert not any(both_sides(splits, examples, lambda e: e.artist))
+    tested = [i for s in splits for i in s.test]
+    assert len(tested) == len(set(tested))
+    assert all(examples[i].artist for i in tested)
+    for split in splits:
+        assert {examples[i].genre for i in split.test} <= {examples[i].genre for i in split.train}
+
+
+def test_drawn_folds_measure_every_genre_that_several_artists_play():
+    examples = [
+        Example(f"{genre}{i}", genre, "reference", artist=f"{genre} {i // 4}")
+        for genre in ("Blues", "Jazz", "Polka")
+        for i in range(24)
+    ]
+    splits = artist(examples)
+    assert len(splits) == 3
+    assert sorted(i for s in splits for i in s.test) == list(range(72))
+
+
+def test_a_genre_of_a_single_artist_is_learned_but_not_measured():
+    examples = [
+        Example(
+            f"{genre}{i}", genre, "reference", artist="one" if genre == "Polka" else f"{i // 2}"
+        )
+        for genre in ("Blues", "Jazz", "Polka")
+        for i in range(12)
+    ]
+    splits = artist(examples)
+    assert "Polka" not in {examples[i].genre for s in splits for i in s.test}
+    assert any(examples[i].genre == "Polka" for s in splits for i in s.train)
+
+
+def test_without_artists_there_is_no_artist_protocol():
+    examples = [Example(str(i), "Jazz", "reference") for i in range(9)]
+    with pytest.raises(DataError, match="who plays"):
+        artist(examples)
 
 
 @given(st.lists(example, min_size=1), st.lists(other))
@@ -52,3 +133,48 @@ def test_the_fault_filtered_protocol_measures_on_valid_alone(reference, others):
     [split] = fault_filtered(examples)
     assert list(split.test) == test
     assert not set(split.test) & set(split.train)
+
+
+@pytest.fixture
+def clips() -> list[Example]:
+    mel = np.zeros((128, 647), dtype=np.uint8)
+    reference = [
+        Example(f"{g}{i}", g, "reference", artist=f"{g} {i // 2}", mel=mel)
+        for g in ("Blues", "Jazz")
+        for i in range(12)
+    ]
+    return [*reference, Example("x", "Jazz", "other", mel=mel)]
+
+
+def test_random_tracks_mix_artists_and_keep_tracks_apart(clips):
+    splits = track_random(clips)
+    assert sorted(i for s in splits for i in s.test) == list(range(24))
+    assert not any(both_sides(splits, clips, lambda e: e.track))
+    assert any(both_sides(splits, clips, lambda e: e.artist))
+    assert all(24 in s.train for s in splits)
+
+
+def test_random_segments_mix_tracks(clips):
+    segments = units("segment-random", clips)
+    assert len(segments) == 250 and len({s.track for s in segments}) == 250
+    assert {s.mel.shape for s in segments if s.mel is not None} == {(128, SEGMENT_COLUMNS)}
+    assert units("artist", clips) == clips
+    [split] = segment_random(segments)
+    assert len(split.test) == 48 and len(split.train) == 202
+    assert not set(split.test) & set(split.train)
+    [mixed] = both_sides([split], segments, lambda e: e.track.partition(" at ")[0])
+    assert len(mixed) > 20
+    assert segment_random(segments, 1) != [split]
+
+
+def test_a_table_has_no_segments():
+    with pytest.raises(DataError, match="a table of features has none"):
+        units("segment-random", [Example("a", "Jazz", "table")])
+
+
+def test_what_is_set_aside_to_choose_by_is_of_other_artists(clips):
+    for learn, aside in set_aside(clips, seed=0):
+        assert sorted([*learn, *aside]) == list(range(25))
+        artists = [{clips[i].artist for i in part} for part in (learn, aside)]
+        assert not artists[0] & artists[1]
+        assert 24 in learn

@@ -1,0 +1,180 @@
+"""From sound to an archive: what is kept, what is heard again, what is left out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mediafile import MediaFile
+
+from tagger.audio import read_excerpts
+from tagger.errors import ConfigurationError, DataError
+from tagger.spectrogram import TOP_DB, log_mel
+from tests.training.archives import write_archive
+from training import prepare as preparation
+from training.datasets import SoundFile, read_genre_folders, read_log_mel_archive
+from training.gather import Sources, gather, with_artists
+from training.prepare import HeardFile, prepare
+
+
+@pytest.fixture
+def pieces(make_audio, tmp_path):
+    for i, (genre, style) in enumerate({"jazz": "jazz", "metal": "metal"}.items()):
+        for k in range(2):
+            make_audio(".wav", name=f"set/{genre}/{genre}.0000{k}.wav", style=style, seed=i + k)
+    return tmp_path / "set"
+
+
+def in_this_process(monkeypatch, function=preparation.hear):
+    """Workers take a second to start; what they do is the same here. Returns who was heard."""
+    heard = []
+
+    def map_here(_, items, *, jobs, deadline_s):
+        for item in items:
+            heard.append(item.track)
+            yield item, function(item)
+
+    monkeypatch.setattr(preparation, "map_in_workers", map_here)
+    return heard
+
+
+def test_a_folder_with_a_broken_file_becomes_an_archive(pieces, tmp_path):
+    """In real workers, as for a user."""
+    (pieces / "jazz" / "jazz.00054.wav").write_bytes(b"RIFF\x00\x00\x00\x00WAVEnot sound")
+    (pieces / "metal" / "empty.wav").write_bytes(b"")
+    lines: list[str] = []
+    examples = gather(Sources([pieces], cache=tmp_path / "kept"), tmp_path, say=lines.append)
+    assert [e.track for e in examples] == [
+        *("jazz/jazz.00000.wav", "jazz/jazz.00001.wav"),
+        *("metal/metal.00000.wav", "metal/metal.00001.wav"),
+    ]
+    assert {e.genre for e in examples} == {"Jazz", "Metal"}
+    assert sorted(line.split(": ")[1] for line in lines) == [
+        "jazz/jazz.00054.wav",
+        "metal/empty.wav",
+    ]
+    again = read_log_mel_archive(tmp_path / "kept")
+    for before, after in zip(examples, again, strict=True):
+        assert (before.track, before.genre) == (after.track, after.genre)
+        np.testing.assert_array_equal(before.mel, after.mel)
+
+
+def test_what_is_kept_is_what_is_heard(make_audio, monkeypatch, tmp_path):
+    piece = make_audio(".flac", duration_s=40.0)
+    in_this_process(monkeypatch)
+    [example] = prepare([SoundFile(str(piece), "a", "Polka")], tmp_path / "kept", source="s")
+    exact = log_mel(read_excerpts(piece).excerpts)
+    kept = example.log_mel()
+    assert len(kept.excerpts) == 3
+    for coarse, fine in zip(kept.excerpts, exact.excerpts, strict=True):
+        np.testing.assert_allclose(coarse, fine, atol=TOP_DB / 255 / 2 + 1e-3)
+    [again] = read_log_mel_archive(tmp_path / "kept")
+    assert again.excerpt_columns == example.excerpt_columns
+
+
+def test_only_new_and_changed_files_are_heard_again(pieces, monkeypatch, make_audio, tmp_path):
+    heard = in_this_process(monkeypatch)
+    store = tmp_path / "kept"
+    prepare(read_genre_folders(pieces), store, source="set")
+    assert len(heard) == 4
+    heard.clear()
+    before = (store / "logmel.npz").stat().st_mtime_ns
+    prepare(read_genre_folders(pieces), store, source="set")
+    assert heard == [] and (store / "logmel.npz").stat().st_mtime_ns == before
+    make_audio(".wav", name="set/jazz/new.wav", seed=9)
+    os.utime(pieces / "metal" / "metal.00001.wav", (1, 1))
+    examples = prepare(read_genre_folders(pieces), store, source="set")
+    assert heard == ["jazz/new.wav", "metal/metal.00001.wav"] and len(examples) == 5
+    (pieces / "jazz" / "new.wav").unlink()
+    assert len(prepare(read_genre_folders(pieces), store, source="set")) == 4
+    assert len(read_log_mel_archive(store)) == 4
+
+
+def test_an_interrupted_preparation_goes_on(pieces, monkeypatch, tmp_path):
+    files, store = read_genre_folders(pieces), tmp_path / "kept"
+
+    def stop_at_the_third(file):
+        if file is files[2]:
+            raise KeyboardInterrupt
+        return preparation.hear(file)
+
+    in_this_process(monkeypatch, stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(files, store, source="set")
+    heard = in_this_process(monkeypatch)
+    assert len(prepare(files, store, source="set")) == 4
+    assert heard == [file.track for file in files[2:]]
+    assert sorted(p.name for p in store.iterdir()) == ["logmel.npz", "tracks.csv"]
+
+
+def test_a_damaged_cache_is_made_anew(pieces, monkeypatch, tmp_path):
+    heard = in_this_process(monkeypatch)
+    store = tmp_path / "kept"
+    prepare(read_genre_folders(pieces), store, source="set")
+    (store / "logmel.npz").write_bytes(b"PK\x03\x04")
+    assert len(prepare(read_genre_folders(pieces), store, source="set")) == 4
+    assert len(heard) == 8
+    assert len(read_log_mel_archive(store)) == 4
+
+
+def test_a_folder_of_something_else_is_not_made_a_cache(pieces, tmp_path):
+    precious = write_archive(tmp_path / "precious")
+    before = (precious / "logmel.npz").read_bytes()
+    for folder in (precious, pieces):
+        with pytest.raises(ConfigurationError, match="is no archive that gtag train made"):
+            prepare(read_genre_folders(pieces), folder, source="set")
+    assert (precious / "logmel.npz").read_bytes() == before
+    assert {p.name for p in pieces.iterdir()} == {"jazz", "metal"}
+
+
+def test_nothing_heard_at_all_is_an_error(tmp_path, monkeypatch):
+    in_this_process(monkeypatch)
+    (tmp_path / "a.wav").write_bytes(b"noise")
+    with pytest.raises(DataError, match="nothing could be heard"):
+        prepare([SoundFile(str(tmp_path / "a.wav"), "a", "Polka")], tmp_path / "k", source="s")
+
+
+def test_names_that_are_no_text_are_kept(make_audio, monkeypatch, tmp_path):
+    in_this_process(monkeypatch)
+    name = os.fsdecode(b"caf\xe9 \x1b.wav")
+    make_audio(".wav", name=f"set/jazz/{name}")
+    files = read_genre_folders(tmp_path / "set")
+    prepare(files, tmp_path / "kept", source="set")
+    assert [e.track for e in read_log_mel_archive(tmp_path / "kept")] == [f"jazz/{name}"]
+
+
+def test_a_file_that_kills_its_worker_is_left_out(monkeypatch, pieces, tmp_path):
+    from tagger.workers import Lost
+
+    def crash(file):
+        if file.track.startswith("jazz/jazz.00000"):
+            return Lost(1.0, 60.0)
+        return HeardFile(np.zeros((128, 90), np.uint8), (90,))
+
+    in_this_process(monkeypatch, crash)
+    told: dict[str, str] = {}
+    examples = prepare(
+        read_genre_folders(pieces), tmp_path / "k", source="s", left_out=told.__setitem__
+    )
+    assert len(examples) == 3 and told == {"jazz/jazz.00000.wav": "the decoder crashed on it"}
+
+
+def test_artists_of_genre_folders_by_tag_or_folder(make_audio, tmp_path):
+    media = MediaFile(make_audio(".mp3", name="set/jazz/a.mp3"))
+    media.artist = "Duke"
+    media.save()
+    make_audio(".mp3", name="set/jazz/Album/b.mp3")
+    make_audio(".mp3", name="set/jazz/c.mp3")
+    artists = {f.track: f.artist for f in with_artists(read_genre_folders(tmp_path / "set"))}
+    assert artists == {
+        "jazz/Album/b.mp3": "folder jazz/Album",
+        "jazz/a.mp3": "duke",
+        "jazz/c.mp3": None,
+    }
+
+
+def test_there_must_be_something_to_learn_from(tmp_path):
+    with pytest.raises(ConfigurationError, match="nothing to learn from"):
+        gather(Sources(), Path(tmp_path))
