@@ -91,6 +91,9 @@ _OGG_VIDEO = (b"\x80theora", b"\x01video", b"BBCD\x00", b"OVP80", b"\x80kate")
 # pictures are cover art or an audio book's chapters.
 _MP4_AUDIO_BRANDS = {b"M4A ", b"M4B ", b"M4P "}
 
+# Fragmented recordings of many hours have tens of thousands.
+_MOST_BOXES = 1_000_000
+
 # How far to look for the first MPEG frame behind junk, and how many in a row are no accident.
 _MPEG_SEARCH = 64 * 1024
 _MPEG_IN_A_ROW = 4
@@ -174,7 +177,9 @@ def iso_boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int
     Ends quietly at the first box that does not fit: a truncated last `mdat` is clipped, for
     anything smaller the caller notices that what it looks for is missing.
     """
-    while start + 8 <= end:
+    for _ in range(_MOST_BOXES):
+        if start + 8 > end:
+            return
         file.seek(start)
         head = file.read(16)
         if len(head) < 8:

@@ -17,6 +17,7 @@ from tagger.tags.blocks import (
     Entry,
     from_text,
     read_exactly,
+    refuse_beyond_reason,
     replace_range,
     role_of,
     split_joint,
@@ -44,7 +45,8 @@ class Apev2(Block):
         if data.startswith(_MAGIC):
             self._header, data = data[:32], data[32:]
         data, position = data[:-32], 0
-        while position < len(data):
+        refuse_beyond_reason(count)
+        while position < len(data) and len(self.entries) < count:
             key_end = data.find(b"\0", position + 8)
             if key_end < 0:
                 raise BrokenTagError("its APE tag is damaged")
@@ -54,7 +56,7 @@ class Apev2(Block):
                 raise BrokenTagError("its APE tag is damaged")
             self.entries.append(self._entry(data[position:end], key_end - position))
             position = end
-        if len(self.entries) != count:
+        if len(self.entries) != count or position != len(data):
             raise BrokenTagError("its APE tag is damaged: it does not hold what it counts")
 
     def _entry(self, raw: bytes, key_end: int) -> Entry:

@@ -19,6 +19,7 @@ from tagger.tags.blocks import (
     Entry,
     read_exactly,
     read_ranges,
+    refuse_beyond_reason,
     replace_range,
 )
 
@@ -152,8 +153,9 @@ class AsfAttributes(Block):
 
 
 def _objects(data: bytes) -> list[_Object]:
-    objects, position = [], 0
+    objects, position = list[_Object](), 0
     while position < len(data):
+        refuse_beyond_reason(len(objects))
         if position + 24 > len(data):
             raise BrokenTagError("its header is damaged")
         size = struct.unpack("<Q", data[position + 16 : position + 24])[0]

@@ -24,6 +24,9 @@ JOINT = "; "
 
 _COPY_BYTES = 1 << 20
 
+# No true tag or header has more parts: one that does is made to fill the memory.
+_MOST_PARTS = 100_000
+
 
 class BrokenTagError(Exception):
     """A tag cannot be taken apart: the message says why, callers say for which file."""
@@ -146,6 +149,12 @@ def to_text(data: bytes) -> str:
 def from_text(text: str) -> bytes:
     """What `to_text` was given."""
     return base64.b64decode(text, validate=True)
+
+
+def refuse_beyond_reason(parts: int) -> None:
+    """Raise BrokenTagError where a tag or header falls into more parts than any true one."""
+    if parts > _MOST_PARTS:
+        raise BrokenTagError("it has more parts than any true file")
 
 
 def read_exactly(file: BinaryIO, start: int, size: int) -> bytes:

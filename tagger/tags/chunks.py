@@ -19,6 +19,7 @@ from tagger.tags.blocks import (
     Entry,
     read_exactly,
     read_ranges,
+    refuse_beyond_reason,
     replace_range,
     split_joint,
 )
@@ -58,6 +59,7 @@ class Chunks:
             kind, size = struct.unpack("4s4s", file.read(8))
             chunk = Chunk(kind, position, int(self._number.unpack(size)[0]))
             self.chunks.append(chunk)
+            refuse_beyond_reason(len(self.chunks))
             # The last even byte is often forgotten.
             if chunk.end > min(self.end, self._length) + 1:
                 self.sound = False
@@ -68,10 +70,14 @@ class Chunks:
         """Chunks of a kind, which counts in either case."""
         return [c for c in self.chunks if c.kind.upper() == kind]
 
-    def put(self, file: BinaryIO, chunk: Chunk | None, data: bytes, kind: bytes) -> None:
-        """Replace a chunk's data, add a chunk at the end, or (without data) take one away."""
+    def check(self) -> None:
+        """Raise where the file's lengths are not true: what is written might go astray."""
         if not self.sound:
             raise CannotKeepError("its chunks are not as long as they claim")
+
+    def put(self, file: BinaryIO, chunk: Chunk | None, data: bytes, kind: bytes) -> None:
+        """Replace a chunk's data, add a chunk at the end, or (without data) take one away."""
+        self.check()
         new = b""
         if data:
             letters = kind if chunk is None else chunk.kind
@@ -109,6 +115,9 @@ class ChunkSlot:
     def __init__(self, chunks: Chunks, chunk: Chunk | None) -> None:
         self._chunks, self._chunk = chunks, chunk
 
+    def check(self) -> None:
+        self._chunks.check()
+
     def put(self, file: BinaryIO, data: bytes) -> None:
         kind = b"id3 " if self._chunks.is_wav else b"ID3 "
         self._chunks.put(file, self._chunk, data, kind)
@@ -125,9 +134,12 @@ class DsfSlot(RangeSlot):
         start = pointer if pointer and self._sound else self._length
         super().__init__(start, self._length - start, room=0)
 
-    def put(self, file: BinaryIO, data: bytes) -> None:
+    def check(self) -> None:
         if not self._sound:
             raise CannotKeepError("its header points to a tag behind its end")
+
+    def put(self, file: BinaryIO, data: bytes) -> None:
+        self.check()
         super().put(file, data)
         claimed = self._claimed + len(data) - self.size
         file.seek(12)
@@ -162,6 +174,9 @@ class Info(Block):
 
     def foreign(self) -> list[bytes]:
         return [*super().foreign(), self._rest]
+
+    def prepare(self) -> None:
+        self._chunks.check()
 
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
         if role != GENRE:

@@ -24,6 +24,7 @@ from tagger.tags.blocks import (
     Entry,
     from_text,
     read_exactly,
+    refuse_beyond_reason,
     replace_range,
     split_joint,
     to_text,
@@ -40,6 +41,9 @@ class Slot(Protocol):
 
     room: int  # free bytes to leave in a tag that grows
 
+    def check(self) -> None:
+        """Raise CannotKeepError where nothing can be put."""
+
     def put(self, file: BinaryIO, data: bytes) -> None:
         """Write `data` in the place of what is there; nothing takes the tag away."""
 
@@ -49,6 +53,9 @@ class RangeSlot:
 
     def __init__(self, start: int, size: int, room: int = _ROOM) -> None:
         self.start, self.size, self.room = start, size, room
+
+    def check(self) -> None:
+        pass
 
     def put(self, file: BinaryIO, data: bytes) -> None:
         replace_range(file, self.start, self.size, data)
@@ -135,6 +142,7 @@ class Id3v2(Block):
         return [*super().foreign(), self._tail, self._after]
 
     def prepare(self) -> None:
+        self._slot.check()
         if self.version == 2:
             converted = self._as_23()
             self.version, self._revision, self._flags = 3, 0, 0
@@ -236,7 +244,7 @@ def _walk(body: bytes, version: int, *, plain: bool) -> tuple[list[bytes], int]:
     """The whole frames at the start of `body`, and where they end."""
     head = 6 if version == 2 else 10
     pattern = _FRAME_ID_22 if version == 2 else _FRAME_ID
-    frames, position = [], 0
+    frames, position = list[bytes](), 0
     while position + head <= len(body) and pattern.match(body, position):
         if version == 2:
             size: int | None = int.from_bytes(body[position + 3 : position + 6])
@@ -246,6 +254,7 @@ def _walk(body: bytes, version: int, *, plain: bool) -> tuple[list[bytes], int]:
             size = _synchsafe(body[position + 4 : position + 8])
         if size is None or position + head + size > len(body):
             break
+        refuse_beyond_reason(len(frames))
         frames.append(body[position : position + head + size])
         position += head + size
     return frames, position

@@ -21,6 +21,7 @@ from tagger.tags.blocks import (
     Entry,
     read_exactly,
     read_ranges,
+    refuse_beyond_reason,
     replace_range,
     role_of,
 )
@@ -220,6 +221,7 @@ def _parse(data: bytes, parent: bytes) -> list[_Box]:
         if kind in _TAKEN_APART.get(parent, ()) and body[:own] == bytes(own):
             box.data, box.children = body[:own], _parse(body[own:], kind)
         boxes.append(box)
+        refuse_beyond_reason(len(boxes))
         position += size
     return boxes
 

@@ -45,9 +45,18 @@ class TagState:
 
     @property
     def persons(self) -> tuple[str, ...]:
-        """Every genre, wherever it stands, that a person wrote: all but what gtag noted."""
-        everywhere = (*self.genres, *(genre for _, genres in self.hidden for genre in genres))
-        return distinct(genre for genre in everywhere if genre not in self.gtag_genre)
+        """Every genre, wherever it stands, that a person wrote: all but what gtag noted.
+
+        Hidden ones may differ from it in case: ID3v1 has one spelling for each of its numbers.
+        """
+        noted = {genre.casefold() for genre in self.gtag_genre}
+        hidden = (genre for _, genres in self.hidden for genre in genres)
+        return distinct(
+            (
+                *(genre for genre in self.genres if genre not in self.gtag_genre),
+                *(genre for genre in hidden if genre.casefold() not in noted),
+            )
+        )
 
 
 def read_tags(path: str | PathLike[str], format: Format) -> TagState:

@@ -20,7 +20,6 @@ from tagger.tags.blocks import (
     from_text,
     to_text,
 )
-from tagger.tags.containers import open_container
 from tagger.tags.read import open_or_explain
 
 
@@ -60,8 +59,7 @@ def restore(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> N
 def same_fields(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> bool:
     """Whether every genre and GTAG field of a file is, to the byte, as in a snapshot."""
     with open(path, "rb") as file:
-        blocks = open_container(file, format).blocks
-        now = [_of_block(b) for b in blocks]
+        now = [_of_block(b) for b in open_or_explain(file, format, path).blocks]
     return [_comparable(b) for b in now] == [_comparable(b) for b in old["blocks"]]
 
 

@@ -17,6 +17,7 @@ from tagger.tags.blocks import (
     CannotKeepError,
     Entry,
     read_exactly,
+    refuse_beyond_reason,
     replace_range,
     role_of,
 )
@@ -40,6 +41,7 @@ class Comments(Block):
             raise BrokenTagError("its Vorbis comment is damaged")
         count = struct.unpack("<I", data[position : position + 4])[0]
         position += 4
+        refuse_beyond_reason(count)
         for _ in range(count):
             raw, position = self._sized(data, position)
             key, _, value = raw.partition(b"=")
@@ -90,9 +92,12 @@ class FlacComments(Comments):
         """All metadata blocks but comment and padding."""
         return [bytes((k,)) + b for k, b in self._blocks if k not in (_PADDING, _COMMENT)]
 
-    def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
+    def prepare(self) -> None:
         if not self._only:
             raise CannotKeepError("it has more than one Vorbis comment, where FLAC allows one")
+
+    def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
+        self.prepare()
         comment = self.rendered()
         if len(comment) >= 1 << 24:
             raise CannotKeepError("its Vorbis comment would grow beyond what FLAC allows")

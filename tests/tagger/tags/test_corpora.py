@@ -1,4 +1,4 @@
-"""The test files of two tag libraries, many broken on purpose: written as planned, or left alone."""
+"""The test files of two tag libraries, many broken on purpose: written whole or left alone."""
 
 from __future__ import annotations
 

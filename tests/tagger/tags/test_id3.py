@@ -441,3 +441,17 @@ def test_unknown_versions_are_unreadable(make_audio):
     path = mp3_with(make_audio, tag(1, frame("TIT2", b"\x00T", 3)))
     with pytest.raises(UnreadableError, match="unknown version"):
         read_tags(path, MP3)
+
+
+def test_a_tag_made_to_fill_the_memory_is_unreadable(make_audio):
+    path = mp3_with(make_audio, tag(3, frame("TIT2", b"", 3) * 100_002))
+    with pytest.raises(UnreadableError, match="more parts"):
+        read_tags(path, MP3)
+
+
+def test_id3v1_has_one_spelling_for_each_number(make_audio):
+    path = mp3_with(make_audio, b"", ID3V1 + b"\x11")
+    write(path, Change(("hip-hop",), ("hip-hop",), 0.5, "own-1"))
+    state = read_tags(path, MP3)
+    assert state.hidden == (("ID3v1", ("Hip-Hop",)),)
+    assert state.persons == ()

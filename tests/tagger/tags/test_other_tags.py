@@ -17,7 +17,7 @@ from mutagen.wave import WAVE
 from tagger.errors import RefusedError, UnreadableError
 from tagger.formats import AIFF, ASF, DSF, TTA, WAV, WAVPACK
 from tagger.tags.read import read_tags
-from tagger.tags.write import Change, apply_change
+from tagger.tags.write import Change, apply_change, check_change
 from tests.tagger.tags.helpers import TWO, form, packets, write, write_and_restore
 
 # --- APE ---
@@ -307,6 +307,8 @@ def test_a_wav_whose_lengths_are_not_true_is_refused(tmp_path, damage):
     path.write_bytes(damage(riff(FMT, SOUND)))
     before = path.read_bytes()
     assert read_tags(path, WAV).genres == ()
+    with pytest.raises(RefusedError, match="not as long as they claim"):
+        check_change(path, WAV)  # a dry run says so as well
     with pytest.raises(RefusedError, match="not as long as they claim"):
         write(path)
     assert path.read_bytes() == before
