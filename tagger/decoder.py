@@ -55,7 +55,7 @@ _OPTIONS = {
 }
 _CODEC_OPTIONS = {"codec_whitelist": _CODEC_WHITELIST, "max_samples": str(_MAX_FRAME)}
 # What PyAV raises for broken files besides its own errors, which are OSErrors and ValueErrors.
-DECODER_ERRORS = (av.FFmpegError, OSError, ValueError, OverflowError, MemoryError)
+DECODER_ERRORS = (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError)
 
 Samples = NDArray[np.float32]
 
@@ -92,7 +92,7 @@ class Source:
         )
         try:
             self._stream = self._container.streams.best("audio")
-            if self._stream is None:
+            if self._stream is None or not self._stream.time_base:
                 raise UnreadableError("has no sound in it", path=path)
             self._codec = self._stream.codec_context
             self._codec.thread_count = 1
@@ -193,11 +193,14 @@ class Source:
 
     def _good_packets(self) -> Iterator[Any]:
         """Packets up to the end, or up to where the container is beyond reading."""
-        try:
-            for packet in self._packets:  # noqa: UP028 - `yield from` would close it with us
-                yield packet
-        except DECODER_ERRORS:
-            self.bad_packets += 1
+        while self.bad_packets <= _MAX_BAD_PACKETS:
+            try:
+                for packet in self._packets:  # noqa: UP028 - `yield from` would close it with us
+                    yield packet
+                return
+            except DECODER_ERRORS:  # some demuxers go on behind a damaged place
+                self.bad_packets += 1
+                self._packets = self._container.demux(self._stream)
 
 
 class _Mono:
@@ -210,13 +213,11 @@ class _Mono:
         self.started = False
         self.count = 0  # samples that came out so far
         self._out: list[Samples] = []
-        self._kind: tuple[str, int, int] | None = (
-            None  # format, channels, rate of the frames at hand
-        )
+        self._kind: tuple[str, str, int] | None = None  # format, layout, rate of the frames
 
     def add(self, frame: Any, skip: int = 0) -> None:
         """Append a frame, without its first `skip` samples."""
-        kind = (frame.format.name, frame.layout.nb_channels, frame.sample_rate)
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         if kind != self._kind:  # some streams change in the middle
             self.finish()
             self._kind = kind
