@@ -5,7 +5,6 @@ It must not know tags, decisions or reports, and writes nothing.
 
 from __future__ import annotations
 
-import contextlib
 import traceback
 from dataclasses import dataclass
 from functools import cache
@@ -73,7 +72,11 @@ def classifier(model: str) -> Classifier:
 
 
 def _unrecognised(path: str) -> UnreadableError:
-    with contextlib.suppress(OSError):
+    try:
         if Path(path).stat().st_size == 0:
             return UnreadableError("empty file", path=path)
+        with open(path, "rb"):
+            pass
+    except OSError as error:  # a broken link, no permission
+        return UnreadableError(error.strerror or str(error), path=path)
     return UnreadableError("holds no sound format that gtag knows", path=path)
