@@ -62,6 +62,8 @@ class Evaluation:
         What the model saw, where that are features with names.
     learning : Learning
         How the model learned.
+    warning, remark : str
+        What is to be said loudly, or at least, before the figures.
     """
 
     measured: Measured
@@ -73,6 +75,8 @@ class Evaluation:
     unreadable: tuple[str, ...] = ()
     features: Table | None = None
     learning: Learning = field(default_factory=Learning)
+    warning: str = ""
+    remark: str = ""
 
     def metrics(self) -> dict[str, Any]:
         """What `metrics.json` says."""
@@ -153,9 +157,10 @@ def evaluate_model(model: Classifier, folder: Path, *, progress: bool = False) -
             features.append(heard.log_mel_statistics[list(columns.values())])
     if not rows:
         raise DataError("holds no track that this model could be measured on", path=folder)
+    known = seen(model.card, tracks)
     return Evaluation(
         Measured(labels, np.array(truth), np.stack(rows), tuple(tracks)),
-        seen(model.card, tracks),
+        known,
         model.card.tag,
         folder.resolve().name,
         model.card.threshold,
@@ -163,6 +168,19 @@ def evaluate_model(model: Classifier, folder: Path, *, progress: bool = False) -
         tuple(unreadable),
         Table(tuple(columns), np.stack(features)) if columns else None,
         read_learning(model.card),
+        warning=warning(model.card.tag, len(known), len(tracks)),
+        remark="The model's card names none of these tracks among those that it learned from. "
+        "Other recordings by the same artists would flatter the figures all the same.",
+    )
+
+
+def warning(model: str, known: int, n: int) -> str:
+    """What is to be said where a model is shown tracks that it learned from; else nothing."""
+    if not known:
+        return ""
+    return (
+        f"SEEN IN TRAINING: {model} learned from {known} of these {n} tracks. The figures say how "
+        "well it remembers, not how well it hears."
     )
 
 

@@ -44,6 +44,10 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     told = evaluation.metrics()
     pictures = _pictures(evaluation, told)
     page = Page(f"{told['model']} on {evaluation.data}")
+    if evaluation.warning:
+        page.paragraph(evaluation.warning, "warning")
+    elif evaluation.remark:
+        page.paragraph(evaluation.remark, "note")
     _summary(page, told)
     page.heading("Each genre against all others")
     _genres(page, told["per_genre"])
@@ -102,18 +106,6 @@ def _alt(name: str) -> str:
 
 
 def _summary(page: Page, told: Mapping[str, Any]) -> None:
-    if told["seen_in_training"]:
-        page.paragraph(
-            f"SEEN IN TRAINING: the model learned from {told['seen_in_training']} of these "
-            f"{told['n']} tracks. The figures say how well it remembers, not how well it hears.",
-            "warning",
-        )
-    else:
-        page.paragraph(
-            "The model's card names none of these tracks among those that it learned from. Other "
-            "recordings by the same artists would flatter the figures all the same.",
-            "note",
-        )
     silent = told["accuracy_of_named"] is None
     page.tiles(
         [

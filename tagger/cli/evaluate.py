@@ -1,24 +1,46 @@
-"""`gtag evaluate`: measures a finished model on labelled music."""
+"""`gtag evaluate`: measures models, or a recipe under several protocols, on labelled music."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tagger.errors import ExitStatus
 
+if TYPE_CHECKING:
+    from training.evaluate import Evaluation
+    from training.side_by_side import Measurement
+
+PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all")
+
 
 @click.command()
 @click.option(
-    "--model", required=True, metavar="NAME|DIR", help="A model of the zoo, or its folder."
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME|DIR",
+    help="A model of the zoo, or its folder; repeat to compare.",
+)
+@click.option("--recipe", metavar="NAME", help="Train and measure this recipe instead.")
+@click.option(
+    "--protocol",
+    "protocols",
+    multiple=True,
+    type=click.Choice(PROTOCOLS),
+    help="What is kept apart while a recipe is measured; repeatable. Default: all.",
 )
 @click.option(
     "--data",
     required=True,
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
     metavar="DIR",
-    help="Log-mel archive (tracks.csv and logmel.npz), or a folder per genre of sound files.",
+    help="Log-mel archive (tracks.csv and logmel.npz), or a folder per genre of sound files. "
+    "For a recipe repeatable: the first is measured on.",
 )
 @click.option(
     "--report",
@@ -27,28 +49,135 @@ from tagger.errors import ExitStatus
     metavar="DIR",
     help="Folder for report.html, its pictures and metrics.json.",
 )
-def evaluate(*, model: str, data: Path, report: Path) -> ExitStatus:
-    """Measure a model on labelled music. Nothing is trained."""
+@click.option("--variant", default="", metavar="NAME", help="Which variant of the recipe.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's own choice.")
+@click.option(
+    "--select",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="K",
+    help="The recipe looks at the K most important features only.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of every random choice.")
+@click.option("--resume", is_flag=True, help="Go on where an interrupted measurement stopped.")
+def evaluate(
+    *,
+    models: tuple[str, ...],
+    recipe: str | None,
+    protocols: tuple[str, ...],
+    data: tuple[Path, ...],
+    report: Path,
+    variant: str,
+    epochs: int | None,
+    select: int | None,
+    seed: int,
+    resume: bool,
+) -> ExitStatus:
+    """Measure finished models on labelled music, or a recipe under several protocols.
+
+    With --model nothing is trained. With --recipe the recipe is trained anew under each
+    protocol, and the report says what the gap between them means.
+    """
+    if bool(models) == bool(recipe):
+        raise click.UsageError("give either --model or --recipe")
+    if recipe is not None:
+        settings = {
+            "variant": variant,
+            "epochs": epochs,
+            "select": select or 0,
+            "seed": seed,
+            "resume": resume,
+        }
+        return _evaluate_recipe(recipe, protocols or ("all",), data, report, settings)
+    if protocols or variant or epochs or select or resume:
+        raise click.UsageError("--model is measured as it is: the other options are for --recipe")
+    if len(data) > 1:
+        raise click.UsageError("--model is measured on one --data")
+    return _evaluate_models(models, data[0], report)
+
+
+def _evaluate_models(models: Sequence[str], data: Path, report: Path) -> ExitStatus:
     from tagger.models import zoo
     from tagger.screen import printable
     from training.evaluate import evaluate_model
     from training.report import PAGE, write_report
+    from training.side_by_side import compare_models, write_comparison
 
-    evaluation = evaluate_model(zoo.load(model), data, progress=True)
-    write_report(evaluation, report)
+    loaded = [zoo.load(model) for model in models]
+    evaluations = [evaluate_model(model, data, progress=True) for model in loaded]
+    for evaluation in evaluations:
+        _print_evaluation(evaluation)
+    if len(evaluations) == 1:
+        write_report(evaluations[0], report)
+    else:
+        rows = compare_models(evaluations)
+        for row, evaluation in zip(rows, evaluations, strict=True):
+            write_report(evaluation, report / row.name)
+        write_comparison(report, f"Models on {evaluations[0].data}", rows)
+        _print_table(rows)
+    click.echo(f"report in {printable(str(report / PAGE))}")
+    unreadable = any(evaluation.unreadable for evaluation in evaluations)
+    return ExitStatus.PROBLEMS if unreadable else ExitStatus.OK
+
+
+def _print_evaluation(evaluation: Evaluation) -> None:
+    from tagger.screen import printable
+
     metrics = evaluation.metrics()
-    if evaluation.seen_in_training:
-        click.echo(
-            f"WARNING: the model learned from {metrics['seen_in_training']} of these "
-            f"{metrics['n']} tracks. The figures say how well it remembers, not how well it hears.",
-            err=True,
-        )
+    if evaluation.warning:
+        click.echo(f"WARNING: {evaluation.warning}", err=True)
     for track, reason in evaluation.left_out.items():
         click.echo(f"left out: {printable(track)}: {printable(reason)}", err=True)
     click.echo(
-        f"accuracy {metrics['accuracy']:.1%} of {metrics['n']} tracks, 95 % interval "
-        f"{metrics['accuracy_low']:.1%} to {metrics['accuracy_high']:.1%}\n"
-        f"macro F1 {metrics['macro_f1']:.3f}, calibration error (ECE) {metrics['ece']:.3f}\n"
-        f"report in {printable(str(report / PAGE))}"
+        f"{metrics['model']}: accuracy {metrics['accuracy']:.1%} of {metrics['n']} tracks, "
+        f"95 % interval {metrics['accuracy_low']:.1%} to {metrics['accuracy_high']:.1%}\n"
+        f"macro F1 {metrics['macro_f1']:.3f}, calibration error (ECE) {metrics['ece']:.3f}"
     )
-    return ExitStatus.PROBLEMS if evaluation.unreadable else ExitStatus.OK
+
+
+def _evaluate_recipe(
+    recipe: str,
+    protocols: Sequence[str],
+    data: Sequence[Path],
+    report: Path,
+    settings: Mapping[str, Any],
+) -> ExitStatus:
+    from tagger.screen import printable
+    from training.report import PAGE
+    from training.side_by_side import evaluate_recipe
+
+    def say(line: str) -> None:
+        click.echo(printable(line), err=True)
+
+    rows, sentence = evaluate_recipe(recipe, protocols, data, report, say=say, **settings)
+    for note in dict.fromkeys(row.note for row in rows if row.note and row.figures):
+        click.echo(f"WARNING: {printable(note)}", err=True)
+    _print_table(rows)
+    click.echo(f"\n{sentence}\nreport in {printable(str(report / PAGE))}")
+    return ExitStatus.OK
+
+
+def _print_table(rows: Sequence[Measurement]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from tagger.cli.console import console
+    from tagger.screen import printable
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("Measured", overflow="fold")
+    table.add_column("Under", no_wrap=True)
+    for name in ("Tracks", "Accuracy", "95 % interval", "ECE"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        f = row.figures
+        if f:
+            interval = f"{100 * f['accuracy_low']:.1f}–{100 * f['accuracy_high']:.1f} %"
+            told = [str(f["n"]), f"{100 * f['accuracy']:.1f} %", interval, f"{f['ece']:.3f}"]
+        else:
+            told = ["", "none", "", ""]
+        table.add_row(*(Text(printable(cell)) for cell in (row.name, row.protocol, *told)))
+    console().print(table)
+    for row in rows:
+        if not row.figures:
+            click.echo(f"{row.protocol}: {printable(row.note)}")

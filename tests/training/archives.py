@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,21 @@ GENRES = ("blues", "jazz", "rock")
 
 
 def write_archive(
-    folder: Path, *, tracks_per_genre: int = 8, columns: int = 200, seed: int = 0
+    folder: Path,
+    *,
+    tracks_per_genre: int = 8,
+    columns: int = 200,
+    seed: int = 0,
+    genres: Sequence[str] = GENRES,
 ) -> Path:
     """Each genre is noise with a hill at its own height of the mel axis."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True)
     names, mels, rows = [], [], []
     bands = np.arange(128)[:, None]
-    for g, genre in enumerate(GENRES):
+    for height, genre in zip(np.linspace(30, 100, len(genres)), genres, strict=True):
         for i in range(tracks_per_genre):
-            hill = 120 * np.exp(-(((bands - 30 - 35 * g) / 12.0) ** 2))
+            hill = 120 * np.exp(-(((bands - height) / 12.0) ** 2))
             mel = 100 + hill + rng.normal(0, 12, (128, columns))
             names.append(f"{genre}.{i:05d}")
             mels.append(np.clip(mel, 0, 255).astype(np.uint8))

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 
 from tagger.models.card import Card
 from training import plots
-from training.evaluate import Evaluation, Table, worst_mistakes
+from training.evaluate import Evaluation, Table, warning, worst_mistakes
 from training.learning import Learning, history_table, read_learning
 from training.metrics import Measured
 from training.page import Page
@@ -133,7 +133,7 @@ def test_the_named_share_is_what_stands_above_the_threshold(tmp_path):
 
 
 def test_tracks_seen_in_training_are_told_before_anything_else(tmp_path):
-    evaluation = replace(make_evaluation(), seen_in_training=("track 1", "track 2"))
+    evaluation = replace(make_evaluation(), warning=warning("trees-1", 2, 60))
     write_report(evaluation, tmp_path / "report")
     page = strictly_parsed((tmp_path / "report" / PAGE).read_text(encoding="utf-8"))
     text = [word for word in page.words if word.strip()]

@@ -1,0 +1,144 @@
+"""`gtag evaluate`: finished models, ensembles, and recipes under several protocols."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from tagger.cli.evaluate import PROTOCOLS
+from tagger.genres import CANONICAL
+from tagger.models import zoo
+from tagger.models.card import CARD, read_card
+from tests.training.archives import write_archive
+from training import splits
+from training.recipes import boosted_trees
+from training.run import train_model
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory) -> Path:
+    """Ten genres, under ids that no model learned from."""
+    return write_archive(
+        tmp_path_factory.mktemp("sets") / "hills",
+        tracks_per_genre=6,
+        genres=CANONICAL,
+        columns=130,
+    )
+
+
+@pytest.fixture(scope="module")
+def trees(archive, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "trees"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boosted_trees, "ROUNDS", 6)
+        patch.setattr(boosted_trees, "WINDOWS", 1)
+        patch.setattr(boosted_trees, "PERMUTATIONS", 1)
+        train_model("boosted-trees", [archive], folder, name="hill-trees")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def both(trees, tmp_path_factory) -> Path:
+    """The bundled CNN and the trees, averaged."""
+    folder = tmp_path_factory.mktemp("models") / "both"
+    shutil.copytree(trees, folder / "hill-trees")
+    card = {
+        "name": "both",
+        "version": 1,
+        "kind": "ensemble",
+        "labels": list(read_card(trees).labels),
+        "members": [
+            {"model": "hill-trees-1", "weight": 3.0},
+            {"model": zoo.find("cnn").tag, "weight": 1.0},
+        ],
+    }
+    (folder / CARD).write_text(tomli_w.dumps(card))
+    return folder
+
+
+def test_the_trees_are_measured_and_said_to_have_seen_it_all(gtag, archive, trees, tmp_path):
+    ran = gtag("evaluate", "--model", trees, "--data", archive, "--report", tmp_path / "report")
+    assert ran.status == 0
+    told = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert told["n"] == told["seen_in_training"] == 60 and told["accuracy"] > 0.8
+    assert f"accuracy {told['accuracy']:.1%} of 60 tracks" in ran.out
+    assert "SEEN IN TRAINING: hill-trees-1 learned from 60 of these 60 tracks" in ran.err
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    # What only trees have: what their features are worth, and how they go together.
+    assert {"report.html", "importance.png", "correlation.png"} <= names
+
+
+def test_cnn_trees_and_ensemble_side_by_side(gtag, archive, trees, both, tmp_path):
+    report = tmp_path / "report"
+    ran = gtag(
+        *("evaluate", "--model", "cnn", "--model", trees, "--model", both),
+        *("--data", archive, "--report", report),
+    )
+    assert ran.status == 0
+    assert max(map(len, ran.out.splitlines()[-6:-1])) <= 80
+    rows = json.loads((report / "metrics.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == [zoo.find("cnn").tag, "hill-trees-1", "both-1"]
+    for row in rows:
+        own = json.loads((report / row["name"] / "metrics.json").read_text())
+        assert own["accuracy"] == pytest.approx(row["figures"]["accuracy"], abs=1e-4)
+    assert (report / "comparison.png").exists() and (report / "both-1" / "report.html").exists()
+
+
+def test_a_folder_of_sound_with_a_broken_and_a_silent_file(gtag, make_audio, tmp_path):
+    make_audio(".flac", name="data/jazz/a.flac")
+    make_audio(".flac", name="data/polka/b.flac")
+    (tmp_path / "data" / "jazz" / "<b>broken.wav").write_bytes(b"RIFF\x00\x00\x00\x00WAVEfmt ")
+    ran = gtag(
+        "evaluate", "--model", "cnn", "--data", tmp_path / "data", "--report", tmp_path / "r"
+    )
+    assert ran.status == 1  # finished, but a file was unreadable
+    told = json.loads((tmp_path / "r" / "metrics.json").read_text())
+    assert told["n"] == 1
+    assert sorted(told["left_out"]) == ["jazz/<b>broken.wav", "polka/b.flac"]
+    assert "left out: jazz/<b>broken.wav" in ran.err
+    page = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
+    assert "<b>broken" not in page and "&lt;b&gt;broken.wav" in page
+
+
+def test_a_recipe_under_protocols(gtag, tmp_path):
+    archive = write_archive(tmp_path / "hills", columns=130, tracks_per_genre=6)
+    ran = gtag(
+        *("evaluate", "--recipe", "head", "--variant", "embedding"),
+        *("--protocol", "track-random", "--protocol", "artist"),
+        *("--data", archive, "--report", tmp_path / "report"),
+    )
+    assert ran.status == 0
+    assert max(map(len, ran.out.splitlines()[:3])) <= 80
+    told = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert [row["protocol"] for row in told["rows"]] == ["track-random", "artist"]
+    assert told["meaning"] in ran.out
+    assert (tmp_path / "report" / "artist" / "report.html").exists()
+    # Ids of GTZAN's, which the network below the head had learned from.
+    assert "no honest figure" in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--model", "cnn", "--recipe", "head"),
+        ("--model", "cnn", "--protocol", "artist"),
+        ("--model", "cnn", "--epochs", "3"),
+        ("--model", "cnn", "--data", "."),
+        ("--recipe", "nonsense"),
+        ("--recipe", "head", "--epochs", "3"),
+        ("--recipe", "head", "--variant", "nonsense"),
+    ],
+)
+def test_what_does_not_go_together_is_wrong_usage(gtag, tmp_path, arguments):
+    ran = gtag("evaluate", *arguments, "--data", tmp_path, "--report", tmp_path / "report")
+    assert ran.status == 2 and "Traceback" not in ran.err
+    assert not (tmp_path / "report").exists()
+
+
+def test_the_protocols_are_those_that_there_are():
+    assert (*splits.PROTOCOLS, "all") == PROTOCOLS

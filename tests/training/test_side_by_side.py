@@ -1,0 +1,118 @@
+"""Recipes under several protocols, models side by side: figures, and what they mean."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from tagger.errors import DataError
+from tests.training.archives import write_archive
+from training.datasets import read_log_mel_archive
+from training.metrics import wilson
+from training.recipes import Settings, head
+from training.side_by_side import (
+    ALL,
+    Measurement,
+    as_evaluation,
+    calibrated,
+    evaluate_recipe,
+    meaning,
+    measure_protocols,
+)
+from training.splits import PROTOCOLS
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return write_archive(tmp_path_factory.mktemp("sets") / "hills")
+
+
+def row(protocol: str, hits: int, n: int = 200) -> Measurement:
+    low, high = wilson(hits, n)
+    figures = {"n": n, "accuracy": hits / n, "accuracy_low": low, "accuracy_high": high}
+    return Measurement("x", protocol, figures)
+
+
+def test_a_gap_is_memory_where_it_is_beyond_chance():
+    rows = [row("segment-random", 180), row("track-random", 150), row("artist", 120)]
+    said = meaning(rows)
+    assert "30 points of the 90% under segment-random are memory" in said
+    assert "60% under artist" in said and said.count(".") == 1
+    said = meaning([*rows[1:2], row("fault-filtered", 120)])
+    assert "15 points" in said and "of the very artists" in said
+
+
+def test_a_gap_within_chance_is_not_made_much_of():
+    assert "no more than chance" in meaning([row("track-random", 130), row("artist", 120)])
+    assert "no more than chance" in meaning([row("track-random", 100), row("artist", 120)])
+
+
+def test_one_kind_of_protocol_says_nothing_about_memory():
+    for rows in ([row("artist", 1)], [row("segment-random", 1)], [Measurement("x", "artist")]):
+        assert "says nothing" in meaning(rows)
+
+
+def test_a_recipe_is_measured_under_every_protocol(archive, tmp_path):
+    rows, sentence = evaluate_recipe("head", [ALL], [archive], tmp_path / "report", progress=False)
+    assert [r.protocol for r in rows] == list(PROTOCOLS)
+    by_protocol = {r.protocol: r.figures for r in rows}
+    assert by_protocol["artist"]["n"] == by_protocol["track-random"]["n"] == 24
+    assert by_protocol["fault-filtered"]["n"] == 6
+    assert by_protocol["segment-random"]["n"] == round(0.2 * 24 * (200 // 64))
+    assert all(r.figures["accuracy"] > 0.5 and r.seconds > 0 for r in rows)
+    told = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert told["meaning"] == sentence and len(told["rows"]) == 4
+    for protocol in PROTOCOLS:
+        own = json.loads((tmp_path / "report" / protocol / "metrics.json").read_text())
+        assert own["accuracy"] == pytest.approx(by_protocol[protocol]["accuracy"], abs=1e-4)
+    assert (tmp_path / "report" / "comparison.png").stat().st_size > 5000
+    assert sentence in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "report.work").exists()
+
+
+def test_what_the_data_does_not_allow_for_is_a_note_or_an_error(archive, tmp_path):
+    poor = tmp_path / "poor"
+    poor.mkdir()
+    (poor / "logmel.npz").symlink_to(archive / "logmel.npz")
+    with (
+        (archive / "tracks.csv").open(newline="") as lines,
+        (poor / "tracks.csv").open("w", newline="") as stripped,
+    ):
+        writer = csv.DictWriter(stripped, ["track", "genre"], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(csv.DictReader(lines))
+    examples = read_log_mel_archive(poor)
+    settings = Settings(tmp_path / "work")
+    rows, outcomes = measure_protocols("head", examples, [ALL], settings)
+    notes = {r.protocol: r.note for r in rows}
+    assert "fault_filtered_split" in notes["fault-filtered"]
+    assert "fault_filtered_split" not in notes["track-random"]
+    assert set(outcomes) == {"segment-random", "track-random"}
+    with pytest.raises(DataError, match="fault_filtered_split"):
+        measure_protocols("head", examples, ["fault-filtered"], settings)
+
+
+def test_what_was_measured_is_not_measured_again(archive, tmp_path, monkeypatch):
+    examples = read_log_mel_archive(archive)
+    settings = Settings(tmp_path / "work", resume=True)
+    first, _ = measure_protocols("head", examples, ["fault-filtered"], settings)
+    monkeypatch.setattr(head, "fit", None)  # would fail if it were called
+    again, _ = measure_protocols("head", examples, ["fault-filtered"], settings)
+    assert again[0].figures == first[0].figures
+
+
+def test_a_head_whose_backbone_knew_the_tracks_says_so(tmp_path):
+    from tagger.models import zoo
+
+    genres = ("blues", "jazz")
+    archive = write_archive(tmp_path / "set", tracks_per_genre=6, genres=genres)
+    examples = read_log_mel_archive(archive)
+    settings = Settings(tmp_path / "work")
+    rows, outcomes = measure_protocols("head", examples, ["track-random"], settings)
+    n = sum(e.track in zoo.find("cnn").learned_from["gtzan"] for e in examples)
+    assert n > 0
+    assert f"learned from {n} of these 12 tracks" in rows[0].note
+    told = as_evaluation(rows[0], "set", calibrated(outcomes, "track-random"))
+    assert told.warning == rows[0].note
