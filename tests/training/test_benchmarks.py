@@ -1,0 +1,117 @@
+"""The benchmarks: measured cell by cell, gone on with, and written down as they are."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from tests.training.archives import write_archive
+from training import benchmarks
+from training.benchmarks import PICTURE, RESULTS, ROWS, Row, read_results, run
+from training.datasets import read_log_mel_archive
+from training.recipes import RECIPES, head
+from training.splits import PROTOCOLS
+
+HEAD = Row("head", {"variant": "embedding"}, "1 % | <b>")
+IMPOSSIBLE = Row("head", {"variant": "of bronze"})
+TINY = (HEAD, IMPOSSIBLE)
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sets") / "hills"
+    return read_log_mel_archive(write_archive(folder, tracks_per_genre=6, columns=130))
+
+
+@pytest.fixture(scope="module")
+def made(examples, tmp_path_factory):
+    output = tmp_path_factory.mktemp("docs")
+    lines: list[str] = []
+    run(examples, output, rows=TINY, say=lines.append)
+    return output, lines
+
+
+def cells(document: str, name: str) -> list[str]:
+    row = re.search(rf"^\| {re.escape(name)} \|(.*)\|$", document, re.M)
+    assert row is not None
+    return [cell.strip() for cell in row[1].split("|")]
+
+
+def test_the_document_has_what_was_measured(made):
+    output, _ = made
+    document = (output / "benchmarks.md").read_text(encoding="utf-8")
+    results = read_results(output)
+    told = cells(document, "head embedding")
+    for protocol, cell in zip(PROTOCOLS, told, strict=False):
+        figures = results[f"head embedding | {protocol}"].figures
+        assert cell.startswith(f"{100 * figures['accuracy']:.1f} (")
+    assert all(f"`{protocol}`" in document for protocol in PROTOCOLS)
+    assert benchmarks.COMMAND in document
+    assert PICTURE in document and (output / PICTURE).read_bytes().startswith(b"\x89PNG")
+    # The network below the head knew tracks of these names: nothing is concluded from its figures.
+    assert "no honest figure" in document and told[4] == ""
+    assert not (output / benchmarks.WORK).exists()
+
+
+def test_what_cannot_be_measured_says_why(made):
+    output, lines = made
+    document = (output / "benchmarks.md").read_text(encoding="utf-8")
+    assert cells(document, "head of bronze")[:4] == ["–"] * 4
+    assert "Not measured: the recipe head has no variant 'of bronze'" in document
+    assert len(lines) == 8 and any("no variant" in line for line in lines)
+
+
+def test_only_what_is_missing_is_measured(made, examples, monkeypatch):
+    output, _ = made
+    kept = json.loads((output / RESULTS).read_text())
+    document = (output / "benchmarks.md").read_text(encoding="utf-8")
+    fitted = []
+    original = head.fit
+
+    def counted(*arguments):
+        fitted.append(1)
+        return original(*arguments)
+
+    monkeypatch.setattr(head, "fit", counted)
+    run(examples, output, rows=TINY)
+    assert not fitted
+    assert (output / "benchmarks.md").read_text(encoding="utf-8") == document
+
+    del kept["head embedding | fault-filtered"]
+    (output / RESULTS).write_text(json.dumps(kept))
+    run(examples, output, rows=TINY, recipes=["cnn"])  # not asked for
+    assert not fitted
+    unfinished = (output / "benchmarks.md").read_text(encoding="utf-8")
+    assert cells(unfinished, "head embedding")[3] == "not run yet"
+    run(examples, output, rows=TINY, protocols=["fault-filtered"])
+    assert len(fitted) == 1
+
+    def same(text: str) -> str:
+        return re.sub(r"[\d.]+ minutes", "", text)
+
+    assert same((output / "benchmarks.md").read_text(encoding="utf-8")) == same(document)
+
+
+def test_memory_is_leakiest_less_strictest():
+    def measured(accuracy: float, note: str = "") -> benchmarks.Measurement:
+        return benchmarks.Measurement("x", "p", {"accuracy": accuracy}, note=note)
+
+    both = {"track-random": measured(0.8), "fault-filtered": measured(0.5)}
+    assert benchmarks._gap(both) == pytest.approx(30)
+    assert benchmarks._gap(both | {"artist": measured(0.6)}) == pytest.approx(20)
+    assert benchmarks._gap({"artist": measured(0.6)}) is None
+    assert benchmarks._gap(both | {"track-random": measured(0.8, "knew them")}) is None
+
+
+def test_every_recipe_has_a_row_with_settings_that_it_knows():
+    assert {row.recipe for row in ROWS} == set(RECIPES)
+    assert len({row.name for row in ROWS}) == len(ROWS)
+    for row in ROWS:
+        entry = RECIPES[row.recipe]
+        for option, value in row.settings.items():
+            assert value in entry.variants if option == "variant" else option in entry.options
+    for variants in (e.variants for e in RECIPES.values()):
+        shown = {row.settings.get("variant") for row in ROWS}
+        assert set(variants) <= shown
