@@ -1,4 +1,4 @@
-"""Augmentation of log-mel crops: what may change without changing the genre.
+"""Augmentation of log-mel spectrograms: what may change without changing the genre.
 
 Must not know: networks, data sets.
 """
@@ -16,15 +16,17 @@ MEL_SHIFT = 2  # bands either way: about a semitone to a third
 FREQUENCY_MASKS, FREQUENCY_MASK_BANDS = 2, 16
 TIME_MASKS, TIME_MASK_COLUMNS = 2, 16
 MIXUP_ALPHA = 0.3
+STRETCH = 0.08  # faster or slower by up to so much
 
 
-def augment(crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def augment(crops: np.ndarray, rng: np.random.Generator, *, masks: bool = True) -> np.ndarray:
     """Offset, tilt, noise, shift along mel, and masks, each drawn anew for every crop.
 
     Parameters
     ----------
     crops : np.ndarray [shape=(n, n_mels, n_columns)] decibels; changed in place
     rng : np.random.Generator
+    masks : bool
 
     Returns
     -------
@@ -41,6 +43,8 @@ def augment(crops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for crop in crops:
         shift = int(rng.integers(-MEL_SHIFT, MEL_SHIFT + 1))
         crop[:] = crop[np.clip(bands - shift, 0, n_mels - 1)]
+        if not masks:
+            continue
         level = crop.mean()
         for _ in range(FREQUENCY_MASKS):
             width = int(rng.integers(0, FREQUENCY_MASK_BANDS + 1))
@@ -70,3 +74,25 @@ def mixup(
     crop_weight = weight[:, None, None]
     mixed = crop_weight * crops + (1 - crop_weight) * crops[other]
     return mixed, weight[:, None] * targets + (1 - weight[:, None]) * targets[other]
+
+
+def altered(db: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Another rendering of the same music: played faster or slower, and as `augment` does.
+
+    Parameters
+    ----------
+    db : np.ndarray [shape=(n_mels, n_columns)] decibels
+
+    Returns
+    -------
+    np.ndarray [shape=(n_mels, more or fewer columns), dtype=float32]
+    """
+    rate = 1 + rng.uniform(-STRETCH, STRETCH)
+    last = db.shape[1] - 1
+    at = np.linspace(0, last, max(2, round(db.shape[1] / rate)))
+    before = np.minimum(at.astype(int), max(0, last - 1))
+    share = (at - before).astype(np.float32)
+    after = np.minimum(before + 1, last)
+    stretched = (1 - share) * db[:, before] + share * db[:, after]
+    # Masks would be no other rendering, but a hole in the statistics.
+    return augment(stretched[None].astype(np.float32), rng, masks=False)[0]

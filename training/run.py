@@ -18,6 +18,7 @@ from tagger.errors import ConfigurationError, DataError
 from tagger.models.card import Card
 from training import recipes, splits
 from training.datasets import Example, labels_of, targets
+from training.feature_table import scannable
 from training.gather import Sources, gather
 from training.outcomes import OUT_OF_FOLD, Outcome, described, pack
 from training.publish import learned_from, write_model
@@ -74,7 +75,7 @@ def train_model(
     if not how.resume:
         shutil.rmtree(work, ignore_errors=True)
     sources = data if isinstance(data, Sources) else Sources(data)
-    examples = gather(sources, work, progress=how.progress, say=say)
+    examples = scannable(gather(sources, work, progress=how.progress, say=say), say)
     if len(labels_of(examples)) < 2:
         raise DataError("there are fewer than two genres: nothing to tell apart")
 

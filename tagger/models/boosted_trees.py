@@ -14,6 +14,7 @@ import numpy as np
 from tagger.errors import ModelError
 from tagger.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.models.card import Card
+from tagger.models.features import FeatureColumns
 from tagger.models.heard import Heard
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.ubjson import check_trees
@@ -30,7 +31,7 @@ class Trees:
     weights : bytes
         A `.ubj` file: one tree a label and round, objective `multi:softprob`.
     features : sequence of str
-        Names from `LOG_MEL_FEATURES`, one an input.
+        Names from `LOG_MEL_FEATURES` and `descriptors.FEATURES`, one an input.
 
     Raises
     ------
@@ -41,11 +42,8 @@ class Trees:
     def __init__(self, weights: bytes, features: Sequence[str]) -> None:
         import xgboost
 
-        position = {name: i for i, name in enumerate(LOG_MEL_FEATURES)}
-        unknown = [name for name in features if name not in position]
-        if unknown:
-            raise ValueError(f"unknown feature {unknown[0]!r}")
-        self._columns = np.array([position[name] for name in features], dtype=np.intp)
+        self._chosen = FeatureColumns(features)
+        self._features = tuple(features)
         self.n_labels = check_trees(weights, len(features))
         self._booster: Any = xgboost.Booster({"nthread": THREADS})
         try:
@@ -55,8 +53,15 @@ class Trees:
 
     def __call__(self, statistics: np.ndarray) -> np.ndarray:
         """Log probabilities [shape=(n, n_labels)] from statistics [(n, len(LOG_MEL_FEATURES))]."""
-        inputs = statistics[:, self._columns]
+        return self.ask(statistics[:, [LOG_MEL_FEATURES.index(name) for name in self._features]])
+
+    def ask(self, inputs: np.ndarray) -> np.ndarray:
+        """The same from this model's features alone, in their order [shape=(n, n_features)]."""
         return log_softmax(self._booster.inplace_predict(inputs, predict_type="margin"))
+
+    def hear(self, heard: Heard) -> np.ndarray:
+        """Log probabilities of one track [shape=(n_labels,)]."""
+        return self.ask(self._chosen(heard)[None])[0]
 
 
 class BoostedTrees(Classifier):
@@ -86,4 +91,4 @@ class BoostedTrees(Classifier):
             )
 
     def scores(self, heard: Heard) -> Scores:
-        return Scores(self._trees(heard.log_mel_statistics[None])[0])
+        return Scores(self._trees.hear(heard))

@@ -25,7 +25,7 @@ def check_trees(content: bytes, n_features: int) -> int:
     Parameters
     ----------
     content : bytes
-        A `.ubj` file: one tree a class and round, objective `multi:softprob`.
+        A `.ubj` file: a tree, or a forest of them, a class and round; objective `multi:softprob`.
     n_features : int
         How many features the trees may look at.
 
@@ -156,13 +156,16 @@ def _check(learner: dict[str, Any], n_features: int) -> int:
 
     model = booster["model"]
     trees, parameters = model["trees"], model["gbtree_model_param"]
-    need(parameters["num_parallel_tree"] == "1", "forests of trees")
+    together = int(parameters["num_parallel_tree"])  # trees a class and round: 1, or a forest
+    need(1 <= together <= 10_000, f"forests of {together} trees")
     need(int(parameters["num_trees"]) == len(trees), "another number of trees")
     need(not any(len(v) for v in model.get("cats", {}).values()), "categories")
     classes = numbers(model["tree_info"], len(trees))
-    rounds = numbers(model["iteration_indptr"], len(trees) // n_classes + 1)
-    need((classes == np.arange(len(trees)) % n_classes).all(), "trees in another order")
-    need((rounds == n_classes * np.arange(len(rounds))).all(), "rounds of other sizes")
+    a_round = n_classes * together
+    rounds = numbers(model["iteration_indptr"], len(trees) // a_round + 1)
+    in_order = np.arange(len(trees)) // together % n_classes
+    need((classes == in_order).all(), "trees in another order")
+    need((rounds == a_round * np.arange(len(rounds))).all(), "rounds of other sizes")
     need(rounds[-1] == len(trees), "trees outside of rounds")
     for number, tree in enumerate(trees):
         parameters = tree["tree_param"]

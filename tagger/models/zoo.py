@@ -85,7 +85,7 @@ def load_card(card: Card) -> Classifier:
             from tagger.models.cnn import ChunkCnn
 
             return ChunkCnn(card)
-        case "boosted-trees":
+        case "boosted-trees" | "random-forest":
             from tagger.models.boosted_trees import BoostedTrees
 
             return BoostedTrees(card)
@@ -93,6 +93,10 @@ def load_card(card: Card) -> Classifier:
             from tagger.models.linear import Linear
 
             return Linear(card)
+        case "dense":
+            from tagger.models.dense import Dense
+
+            return Dense(card)
         case "head":
             from tagger.models.head import Head
 

@@ -50,7 +50,7 @@ RECIPES = {
     "cnn": Entry(
         "training.recipes.cnn:fit",
         "chunk-averaged CNN on log-mel spectrograms",
-        ("epochs",),
+        ("epochs", "augment"),
         slow=True,
     ),
     "boosted-trees": Entry(
@@ -62,6 +62,43 @@ RECIPES = {
         "training.recipes.head:fit",
         "linear head on the bundled CNN's embedding; needs no TensorFlow",
         variants=("all", "embedding"),
+    ),
+    "logistic": Entry(
+        "training.recipes.classical:fit_logistic",
+        "multinomial logistic regression on descriptors",
+        ("augment", "select"),
+        ("all", "mfcc"),
+    ),
+    "svm": Entry(
+        "training.recipes.classical:fit_svm",
+        "support vector machine with a radial kernel on descriptors; for benchmarks only",
+        ("augment", "select", "tune"),
+        ("all", "mfcc"),
+        published=False,
+    ),
+    "random-forest": Entry(
+        "training.recipes.classical:fit_random_forest",
+        "random forest on descriptors",
+        ("augment", "select", "tune"),
+        ("all", "mfcc"),
+    ),
+    "dense": Entry(
+        "training.recipes.dense:fit",
+        "dense network on descriptors",
+        ("augment", "select", "tune", "epochs"),
+        ("shallow", "deep"),
+    ),
+    "feature-cnn": Entry(
+        "training.recipes.feature_cnn:fit",
+        "one-dimensional CNN along descriptors",
+        ("augment", "select", "tune", "epochs"),
+    ),
+    "transfer": Entry(
+        "training.recipes.transfer:fit",
+        "network for photographs on pictures of log-mel spectrograms: frozen, then fine-tuned",
+        ("augment", "epochs", "weights"),
+        ("MobileNetV2", "EfficientNetB0", "InceptionV3", "ResNet50", "VGG16", "VGG19"),
+        slow=True,
     ),
 }
 
@@ -142,13 +179,16 @@ def find(name: str, settings: Settings | None = None) -> Recipe:
         raise ConfigurationError(f"there is no recipe {name!r}", hint=f"one of {list(RECIPES)}")
     if settings is not None:
         _check(name, settings)
-    module, _, function = RECIPES[name].function.partition(":")
+    name_of_module, _, function = RECIPES[name].function.partition(":")
     try:
-        recipe: Recipe = getattr(import_module(module), function)
+        module = import_module(name_of_module)
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"the recipe {name} needs {error.name}", hint="pip install 'gtag-music[train]'"
         ) from error
+    if settings is not None and hasattr(module, "check"):
+        module.check(settings)  # before anything is heard: what it needs may not be there
+    recipe: Recipe = getattr(module, function)
     return recipe
 
 

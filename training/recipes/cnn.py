@@ -128,9 +128,13 @@ def sampling_weights(examples: Sequence[Example]) -> np.ndarray:
 
 
 def batches(
-    examples: Sequence[Example], labels: Sequence[str], seed: int, first_epoch: int
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    seed: int,
+    first_epoch: int,
+    augmented: bool = True,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Augmented crops and their soft targets, without end.
+    """Crops, augmented unless told otherwise, and their soft targets, without end.
 
     Each batch is drawn from its own number, so that a resumed training sees what an
     uninterrupted one would have seen.
@@ -142,7 +146,7 @@ def batches(
         drawn = rng.choice(len(examples), BATCH, p=weights)
         crops = to_decibels(np.stack([_crop(examples[i].mel, rng) for i in drawn]))
         one_hot = np.eye(len(labels), dtype=np.float32)[index[drawn]]
-        yield mixup(augment(crops, rng), one_hot, rng)
+        yield mixup(augment(crops, rng), one_hot, rng) if augmented else (crops, one_hot)
 
 
 def _crop(mel: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
@@ -204,7 +208,7 @@ def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, list[di
         disable=None if settings.progress else True,
     ) as bar:
         model.fit(
-            batches(examples, labels, settings.seed, first),
+            batches(examples, labels, settings.seed, first, settings.augment is not False),
             initial_epoch=first,
             epochs=epochs,
             steps_per_epoch=STEPS,
@@ -245,11 +249,17 @@ def convert(model: Any, *, quantise: bool) -> bytes:
     quantise : bool
         Weights as int8, activations in float ("dynamic range").
     """
+    logits, embedding = model.outputs
+    outputs = {"logits": logits, "embedding": embedding}
+    return converted(model.inputs, outputs, quantise=quantise)
+
+
+def converted(inputs: Any, outputs: dict[str, Any], *, quantise: bool) -> bytes:
+    """A part of a Keras model for LiteRT, with a signature of these inputs and named outputs."""
     import keras
     import tensorflow as tf
 
-    logits, embedding = model.outputs
-    named = keras.Model(model.inputs, {"logits": logits, "embedding": embedding})
+    named = keras.Model(inputs, outputs)
     # Not from_saved_model: with Keras 3 that leaves the variables behind, and outputs are NaN.
     converter = tf.lite.TFLiteConverter.from_keras_model(named)
     if quantise:

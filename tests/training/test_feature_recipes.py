@@ -1,0 +1,239 @@
+"""Recipes on descriptors: each learns, ships in a safe form, and is the same twice."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+from tagger.descriptors import FEATURES
+from tagger.errors import ConfigurationError, DataError
+from tagger.models import zoo
+from tagger.models.heard import Heard
+from tests.training.archives import write_archive
+from training import feature_table, recipes
+from training.datasets import read_log_mel_archive, targets
+from training.feature_table import (
+    feature_names,
+    learning_table,
+    read_feature_table,
+    scannable,
+)
+from training.recipes import Settings, classical, dense, feature_cnn
+from training.run import measure, train_model
+
+PUBLISHED = ["logistic", "random-forest", "dense", "feature-cnn"]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return write_archive(tmp_path_factory.mktemp("sets") / "hills")
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr(classical, "FOREST_TREES", 20)
+    monkeypatch.setattr(feature_table, "FOREST_TREES", 30)
+    monkeypatch.setattr(dense, "EPOCHS", 20)
+    monkeypatch.setattr(dense, "BATCH", 6)
+    monkeypatch.setitem(dense.LAYERS, "shallow", (16,))
+    monkeypatch.setitem(dense.LAYERS, "deep", (32, 16))
+    monkeypatch.setattr(feature_cnn, "CHANNELS", (4,))
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A CSV in the layout of features_30s.csv, with a tracks.csv beside it."""
+    rng = np.random.default_rng(0)
+    names = ["chroma_stft_mean", "harmony_mean", "tempo", "mfcc1_mean", "mfcc1_var"]
+    with (
+        (tmp_path / "features.csv").open("w", newline="") as features,
+        (tmp_path / "tracks.csv").open("w", newline="") as tracks,
+    ):
+        rows, about = csv.writer(features), csv.writer(tracks)
+        rows.writerow(["filename", "length", *names, "label"])
+        about.writerow(["track", "genre", "artist_group", "artist_fold", "fault_filtered_split"])
+        for g, genre in enumerate(["hiphop", "jazz"]):
+            for i in range(12):
+                values = rng.normal(3 * g, 1, len(names)) * [1, 1e-5, 100, 50, 1e4]
+                rows.writerow([f"{genre}.{i:05d}.wav", 661794, *values, genre])
+                about.writerow([f"{genre}.{i:05d}", genre, i // 2, 1 + i // 2 % 3, "train"])
+    return tmp_path / "features.csv"
+
+
+@pytest.mark.parametrize("recipe", PUBLISHED)
+def test_a_recipe_makes_a_model_that_says_what_was_measured(archive, tmp_path, recipe):
+    output = tmp_path / recipe
+    options = {"variant": "deep"} if recipe == "dense" else {}
+    card = train_model(recipe, [archive], output, protocols=["fault-filtered"], **options)
+    assert card.figures[0]["accuracy"] > 0.6
+    model = zoo.load(str(output))
+    examples = read_log_mel_archive(archive)
+    fitted = recipes.find(recipe)(examples, Settings(tmp_path / "again", **options))
+    said = np.array([model.scores(Heard.from_log_mel(e.log_mel())).track for e in examples])
+    # The same seed and the same data: the published model is the one that is fitted here.
+    np.testing.assert_allclose(said, fitted.log_probabilities(examples), atol=1e-4)
+    _, weights = fitted.export()
+    for name, content in weights.items():
+        if name.endswith(".tflite"):
+            continue  # holds names that TensorFlow counts up; what it computes is compared above
+        assert (output / name).read_bytes() == content
+
+
+def test_svm_learns_but_is_not_published(archive, tmp_path):
+    examples = read_log_mel_archive(archive)
+    outcome = measure(classical.fit_svm, examples, "artist", Settings(tmp_path / "w"))
+    assert outcome.calibrated().right.mean() > 0.7
+    with pytest.raises(ConfigurationError, match="for benchmarks only"):
+        train_model("svm", [archive], tmp_path / "svm")
+    assert not (tmp_path / "svm").exists()
+
+
+@pytest.mark.parametrize("protocol", ["segment-random", "track-random", "fault-filtered"])
+def test_every_protocol_measures(archive, tmp_path, protocol):
+    examples = read_log_mel_archive(archive)
+    outcome = measure(classical.fit_logistic, examples, protocol, Settings(tmp_path / "w"))
+    assert outcome.calibrated().right.mean() > 0.6
+    assert (
+        len(outcome.tracks)
+        == {
+            "segment-random": round(0.2 * 3 * 24),
+            "track-random": 24,
+            "fault-filtered": 6,
+        }[protocol]
+    )
+
+
+def test_what_was_measured_is_not_measured_again(archive, tmp_path, monkeypatch):
+    examples = read_log_mel_archive(archive)
+    settings = Settings(tmp_path / "w", resume=True)
+    calls = []
+
+    def fit(part, settings):
+        calls.append(settings.description)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return classical.fit_logistic(part, settings)
+
+    with pytest.raises(KeyboardInterrupt):
+        measure(fit, examples, "artist", settings)
+    resumed = measure(fit, examples, "artist", settings)
+    assert calls == ["artist-1", "artist-2", "artist-2"]
+    whole = measure(classical.fit_logistic, examples, "artist", Settings(tmp_path / "other"))
+    np.testing.assert_array_equal(resumed.scores, whole.scores)
+
+
+SLOW_TO_TUNE = [pytest.param(r, marks=pytest.mark.slow) for r in ("random-forest", "dense")]
+
+
+@pytest.mark.parametrize("recipe", ["svm", *SLOW_TO_TUNE])
+def test_tuning_begins_with_the_recipes_own_choice_and_is_the_same_twice(archive, tmp_path, recipe):
+    examples = read_log_mel_archive(archive)
+    epochs = 2 if recipe == "dense" else None
+    fit = recipes.find(recipe)
+
+    def said(trials: int) -> np.ndarray:
+        settings = Settings(tmp_path, tune=trials, epochs=epochs, seed=5)
+        return fit(examples, settings).log_probabilities(examples)
+
+    np.testing.assert_array_equal(said(0), said(1))
+    np.testing.assert_array_equal(said(3), said(3))
+
+
+def test_a_choice_of_features(archive, tmp_path):
+    examples = read_log_mel_archive(archive)
+    chosen = classical.fit_logistic(examples, Settings(tmp_path, select=7))
+    assert len(chosen.features) == 7
+    assert list(chosen.features) == [n for n in feature_names(examples) if n in chosen.features]
+    mfcc = classical.fit_logistic(examples, Settings(tmp_path, variant="mfcc"))
+    assert mfcc.features and all("mfcc" in name for name in mfcc.features)
+
+
+def test_altered_copies_stay_with_their_artist(archive):
+    examples = read_log_mel_archive(archive)
+    labels = ("Blues", "Jazz", "Rock")
+    plain = learning_table(examples, labels, seed=0)
+    more = learning_table(examples, labels, seed=0, augment=True)
+    copies = feature_table.COPIES
+    assert len(more.rows) == len(plain.rows) * (1 + copies) == len(more.examples)
+    np.testing.assert_array_equal(more.rows[: len(plain.rows)], plain.rows)
+    np.testing.assert_array_equal(more.target, targets(more.examples, labels))
+    assert more.examples[len(plain.rows)] is examples[0]
+    assert not np.allclose(more.rows[len(plain.rows)], plain.rows[0], atol=1e-3)
+    again = learning_table(examples, labels, seed=0, augment=True)
+    np.testing.assert_array_equal(more.rows, again.rows)
+
+
+def test_a_table_brings_features_artists_and_splits(table):
+    examples = read_feature_table(table)
+    assert len(examples) == 24
+    assert examples[0].track == "hiphop.00000" and examples[0].genre == "Hip-Hop"
+    assert examples[3].artist == f"{table.parent.name}:1" and examples[3].fold == "2"
+    assert examples[0].split == "train"
+    assert feature_names(examples)[1] == "harmony_mean"
+
+
+@pytest.mark.parametrize("recipe", ["logistic", "random-forest"])
+def test_a_model_from_a_table_runs_on_sound(table, tmp_path, recipe):
+    lines: list[str] = []
+    card = train_model(recipe, [table], tmp_path / "m", protocols=["artist"], say=lines.append)
+    assert card.figures[0]["accuracy"] > 0.8
+    assert card.data["features"] == ["chroma_stft_mean", "tempo", "mfcc1_mean", "mfcc1_var"]
+    assert lines == ["left out: features that a scan does not compute: harmony_mean"]
+    described = np.zeros(len(FEATURES), dtype=np.float32)
+    heard = Heard(lambda: pytest.fail("no need of the spectrogram"), lambda: described)
+    prediction = zoo.load(str(tmp_path / "m")).predict(heard)
+    assert prediction.labels == ("Hip-Hop", "Jazz") and prediction.genre == "Hip-Hop"
+
+
+def test_what_no_scan_computes_is_learned_from_in_benchmarks_only(table):
+    examples = read_feature_table(table)
+    assert "harmony_mean" in learning_table(examples, ("Hip-Hop", "Jazz"), seed=0).names
+    kept = scannable(examples, lambda line: None)
+    assert "harmony_mean" not in learning_table(kept, ("Hip-Hop", "Jazz"), seed=0).names
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "has no rows"),
+        ("a,b\n1,2\n", "has no rows with the columns filename and label"),
+        ("filename,x,label\na.wav,much,jazz\n", "line 2 .* no number"),
+        ("filename,x,label\na.wav,1,jazz\nb.wav,nan,jazz\n", "line 3 .* no finite number"),
+        ("filename,x,label\na.wav,1,jazz,7\n", "has no rows with the columns"),
+    ],
+)
+def test_a_table_that_makes_no_sense_is_named(tmp_path, content, reason):
+    file = tmp_path / "features.csv"
+    file.write_text(content)
+    with pytest.raises(DataError, match=reason) as caught:
+        read_feature_table(file)
+    assert caught.value.path == str(file)
+
+
+def test_tables_have_no_spectrograms(table, tmp_path):
+    examples = read_feature_table(table)
+    for options in ({"augment": True}, {}):
+        with pytest.raises(DataError, match=r"has none|has no spectrogram"):
+            if options:
+                classical.fit_logistic(examples, Settings(tmp_path, **options))
+            else:
+                recipes.find("head")(examples, Settings(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options", "reason"),
+    [
+        ("nonsense", {}, "there is no recipe"),
+        ("head", {"tune": 3}, "has no use for --tune"),
+        ("logistic", {"epochs": 3}, "has no use for --epochs"),
+        ("cnn", {"select": 3}, "has no use for --select"),
+        ("dense", {"variant": "huge"}, "has no variant 'huge'"),
+        ("cnn", {"variant": "huge"}, "has no variant 'huge'"),
+        ("dense", {"weights": "none"}, "has no use for --weights"),
+    ],
+)
+def test_options_that_a_recipe_does_not_know_are_refused_at_once(tmp_path, recipe, options, reason):
+    with pytest.raises(ConfigurationError, match=reason):
+        train_model(recipe, [tmp_path / "not even there"], tmp_path / "m", **options)

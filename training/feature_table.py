@@ -1,0 +1,206 @@
+"""Descriptors of labelled tracks as a table: from a CSV file, or from log-mel spectrograms.
+
+The CSV's layout is that of the field's `features_30s.csv`: `filename`, `label`, and a column a
+feature. A `tracks.csv` beside it adds artists and splits. Must not know: recipes, models.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tagger.descriptors import FEATURES
+from tagger.errors import DataError
+from tagger.genres import canonical
+from tagger.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
+from training.augment import altered
+from training.datasets import Example, Features, read_tracks, targets, to_decibels
+
+NOT_FEATURES = {"filename", "length", "label"}
+COPIES = 4  # altered ones of each track, where there are any
+FOREST_TREES = 500
+
+
+def read_feature_table(file: Path) -> list[Example]:
+    """The rows of a table of features, in their order.
+
+    Raises
+    ------
+    DataError
+        Where it has another layout, or a value that is no number.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, csv.Error) as error:
+        raise DataError(f"cannot be read: {error}", path=file) from error
+    columns = rows[0].keys() if rows else set()
+    if not rows or not {"filename", "label"} <= columns or None in columns:
+        raise DataError(
+            "has no rows with the columns filename and label",
+            path=file,
+            hint="a table of features looks like features_30s.csv",
+        )
+    names = tuple(name for name in columns if name not in NOT_FEATURES)
+    known = {}
+    if (file.parent / "tracks.csv").is_file():
+        known = {row["track"]: row for row in read_tracks(file.parent)}
+    source = file.resolve().parent.name
+    return [
+        _example(row, names, known, source, where=f"line {number}", file=file)
+        for number, row in enumerate(rows, 2)
+    ]
+
+
+def _example(
+    row: dict[str, str],
+    names: tuple[str, ...],
+    known: dict[str, dict[str, str]],
+    source: str,
+    *,
+    where: str,
+    file: Path,
+) -> Example:
+    try:
+        values = np.array([float(row[name]) for name in names], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{where} holds something that is no number: {error}", path=file) from error
+    if not np.isfinite(values).all():
+        raise DataError(f"{where} holds something that is no finite number", path=file)
+    track = row["filename"].removesuffix(".wav")
+    # Tables of segments call the third of a track `blues.00000.2.wav`.
+    about = known.get(track) or known.get(track.rpartition(".")[0]) or {}
+    artist = about.get("artist_group")
+    return Example(
+        track=track,
+        genre=canonical(row["label"]) or row["label"],
+        source=source,
+        artist=f"{source}:{artist}" if artist else None,
+        split=about.get("fault_filtered_split") or "",
+        fold=about.get("artist_fold") or "",
+        features=Features(names, values),
+    )
+
+
+def scannable(examples: Sequence[Example], say: Callable[[str], None]) -> list[Example]:
+    """The same examples without features that no scan could compute."""
+    computable = {*FEATURES, *LOG_MEL_FEATURES}
+    dropped: dict[str, None] = {}
+    kept = []
+    for example in examples:
+        if example.features is not None:
+            names = example.features.names
+            columns = [i for i, name in enumerate(names) if name in computable]
+            dropped |= dict.fromkeys(name for name in names if name not in computable)
+            values = example.features.values[columns]
+            fewer = Features(tuple(names[i] for i in columns), values)
+            example = replace(example, features=fewer)
+        kept.append(example)
+    if dropped:
+        say(f"left out: features that a scan does not compute: {', '.join(dropped)}")
+    return kept
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows to learn from.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the columns.
+    rows : np.ndarray [shape=(n, n_names), dtype=float64]
+    target : np.ndarray [shape=(n,), dtype=int]
+    examples : tuple of Example
+        Whose row it is; one with altered copies stands here more than once.
+    """
+
+    names: tuple[str, ...]
+    rows: np.ndarray
+    target: np.ndarray
+    examples: tuple[Example, ...]
+
+
+def feature_rows(examples: Sequence[Example], names: Sequence[str] | None = None) -> np.ndarray:
+    """The named features of examples, or all [shape=(n_examples, n_names), dtype=float64]."""
+    available = feature_names(examples)
+    rows = []
+    for example in examples:
+        if example.features is None:
+            rows.append(example.view("log-mel statistics", _statistics))
+        elif example.features.names == available:
+            rows.append(example.features.values)
+        else:
+            raise DataError(f"track {example.track} of {example.source} has other features")
+    chosen = [available.index(name) for name in names or available]
+    return np.stack(rows).astype(np.float64)[:, chosen]
+
+
+def feature_names(examples: Sequence[Example]) -> tuple[str, ...]:
+    """The features that examples have: their table's, or statistics of their spectrograms."""
+    kinds = {e.features.names if e.features else LOG_MEL_FEATURES for e in examples}
+    if len(kinds) > 1:
+        raise DataError("tables of different features cannot be learned from together")
+    return next(iter(kinds))
+
+
+def learning_table(
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    *,
+    seed: int,
+    only: Callable[[str], bool] = lambda name: True,
+    select: int = 0,
+    augment: bool = False,
+) -> Table:
+    """What a recipe on descriptors learns from.
+
+    Parameters
+    ----------
+    only : callable
+        Says of a feature whether it is wanted.
+    select : int
+        Keep so many of them, those that a random forest relies on most; 0 for all.
+    augment : bool
+        Add `COPIES` altered copies of each track: they need its spectrogram.
+    """
+    names = tuple(name for name in feature_names(examples) if only(name))
+    if not names:
+        raise DataError("there is none of the features that this variant looks at")
+    rows = feature_rows(examples, names)
+    everyone = list(examples)
+    if augment:
+        columns = [feature_names(examples).index(name) for name in names]
+        copies = [_altered_statistics(example, seed)[:, columns] for example in examples]
+        rows = np.concatenate([rows, *copies])
+        everyone += [example for example in examples for _ in range(COPIES)]
+    target = targets(everyone, labels)
+    if 0 < select < len(names):
+        best = _most_important(rows, target, select, seed)
+        names, rows = tuple(names[i] for i in best), rows[:, best]
+    return Table(names, rows, target, tuple(everyone))
+
+
+def _statistics(example: Example) -> np.ndarray:
+    return describe_log_mel(example.log_mel().excerpts)
+
+
+def _altered_statistics(example: Example, seed: int) -> np.ndarray:
+    if example.mel is None:
+        raise DataError("--augment alters spectrograms, and a table of features has none")
+    rng = np.random.default_rng([seed, *example.track.encode("utf-8", "surrogateescape")])
+    db = to_decibels(example.mel)
+    return np.stack([describe_log_mel([altered(db, rng)]) for _ in range(COPIES)])
+
+
+def _most_important(rows: np.ndarray, target: np.ndarray, k: int, seed: int) -> np.ndarray:
+    """Columns of the k features that a random forest relies on most, in their order."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(FOREST_TREES, max_features="sqrt", random_state=seed)
+    forest.fit(rows, target)
+    return np.sort(np.argsort(-forest.feature_importances_, kind="stable")[:k])

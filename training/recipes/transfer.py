@@ -1,0 +1,239 @@
+"""Transfer: a network that learned from photographs looks at pictures of log-mel spectrograms.
+
+First only a new last layer learns, the network frozen; then all of it, gently. The scaling from
+decibels to what the network expects is part of the model, which therefore takes the same chunks
+as gtag's own CNN, and runs as one. Must not know: protocols, cards, where models are kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from tagger.errors import ConfigurationError
+from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
+from training.datasets import Example, labels_of
+from training.recipes import Settings
+from training.recipes import cnn as chunk_cnn
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+SIZE = 128  # pixels either way
+DROPOUT = 0.3
+FROZEN_SHARE = 0.4  # of the epochs
+EPOCHS = 10
+LEARNING_RATE, FINE_LEARNING_RATE = 1e-3, 2e-5
+DOWNLOAD_TIMEOUT_S = 10.0  # without an answer
+_FOLDER = "https://storage.googleapis.com/tensorflow/keras-applications/"
+_KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+# Means of the photographs that the older networks learned from; grey pictures have no BGR or RGB.
+_MEANS = {"scale": 1.0, "offset": [-103.939, -116.779, -123.68]}
+_PLUS_MINUS_1 = {"scale": 1 / 127.5, "offset": -1.0}
+_AS_IT_IS: dict[str, Any] = {"scale": 1.0, "offset": 0.0}
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """One of `keras.applications`: where its weights are, and what pixels it expects."""
+
+    url: str
+    pixels: dict[str, Any]
+
+    @property
+    def file(self) -> str:
+        return self.url.rpartition("/")[2]
+
+
+BACKBONES = {
+    "MobileNetV2": Backbone(
+        f"{_FOLDER}mobilenet_v2/"
+        f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{SIZE}_no_top.h5",
+        _PLUS_MINUS_1,
+    ),
+    "EfficientNetB0": Backbone(
+        "https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5", _AS_IT_IS
+    ),
+    "InceptionV3": Backbone(f"{_FOLDER}inception_v3/inception_v3{_KERNELS}", _PLUS_MINUS_1),
+    "ResNet50": Backbone(f"{_FOLDER}resnet/resnet50{_KERNELS}", _MEANS),
+    "VGG16": Backbone(f"{_FOLDER}vgg16/vgg16{_KERNELS}", _MEANS),
+    "VGG19": Backbone(f"{_FOLDER}vgg19/vgg19{_KERNELS}", _MEANS),
+}
+DEFAULT = "MobileNetV2"
+
+
+def fit(examples: Sequence[Example], settings: Settings) -> chunk_cnn.FittedCnn:
+    """Learn from random crops, as gtag's own CNN does: `STEPS` batches of `BATCH` an epoch.
+
+    The state after each epoch is kept in `settings.work` until training is done.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        With spectrograms.
+    settings : Settings
+        `variant` is one of `BACKBONES`; `weights` is ``imagenet`` (default), ``none`` (all of it
+        learns from the start) or a file.
+    """
+    import keras
+
+    keras.utils.set_random_seed(settings.seed)
+    labels = labels_of(examples)
+    epochs = settings.epochs or EPOCHS
+    frozen_epochs = 0 if settings.weights == "none" else max(1, round(FROZEN_SHARE * epochs))
+    checkpoint = settings.work / "checkpoint"
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    state, history_file = checkpoint / "state.keras", checkpoint / "history.json"
+    history: list[dict[str, float]] = []
+    if settings.resume and state.exists() and history_file.exists():
+        history = json.loads(history_file.read_text())
+        model = keras.models.load_model(state)
+    else:
+        weights = weights_file(settings)
+        model = build(len(labels), settings.variant or DEFAULT, weights)
+        _compile(model, frozen=frozen_epochs > 0, fresh=weights is None)
+    bar = tqdm(
+        total=epochs,
+        initial=len(history),
+        desc=settings.description,
+        unit="epoch",
+        disable=None if settings.progress else True,
+    )
+    with bar:
+        for epoch in range(len(history), epochs):
+            if epoch == frozen_epochs and frozen_epochs > 0:
+                _compile(model, frozen=False, fresh=False)
+            crops = chunk_cnn.batches(
+                examples, labels, settings.seed, epoch, settings.augment is not False
+            )
+            told = model.fit(crops, epochs=1, steps_per_epoch=chunk_cnn.STEPS, verbose=0)
+            history.append({name: float(values[0]) for name, values in told.history.items()})
+            fresh = checkpoint / "fresh.keras"
+            model.save(fresh)
+            fresh.replace(state)
+            history_file.write_text(json.dumps(history))
+            bar.update()
+    shutil.rmtree(checkpoint)
+    return chunk_cnn.FittedCnn(labels, chunk_cnn.convert(model, quantise=True), history)
+
+
+def build(n_labels: int, variant: str, weights: Path | None) -> Any:
+    """The network with a new last layer; from chunks to logits and embedding.
+
+    Parameters
+    ----------
+    weights : Path or None
+        Of the backbone; None: random ones.
+    """
+    from keras import Input, Model, applications, layers
+
+    backbone = getattr(applications, variant)(
+        include_top=False, weights=None, input_shape=(SIZE, SIZE, 3), pooling="avg"
+    )
+    if weights is not None:
+        try:
+            backbone.load_weights(weights)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(
+                f"are no weights of {variant}: {str(error).splitlines()[0]}", path=weights
+            ) from error
+    x = inputs = Input((N_MELS, CHUNK_COLUMNS), name="chunks")
+    x = layers.Reshape((N_MELS, CHUNK_COLUMNS, 1))(x)
+    x = layers.Rescaling(scale=255 / TOP_DB, offset=255.0)(x)
+    x = layers.Resizing(SIZE, SIZE)(x)
+    x = layers.Concatenate()([x, x, x])
+    x = layers.Rescaling(**BACKBONES[variant].pixels)(x)
+    # What a pretrained network knows of means and variances stays as it is, also when fine-tuned.
+    x = backbone(x) if weights is None else backbone(x, training=False)
+    embedding = layers.Identity(name="embedding")(x)
+    x = layers.Dropout(DROPOUT)(embedding)
+    logits = layers.Dense(n_labels, name="logits")(x)
+    return Model(inputs, [logits, embedding])
+
+
+def _compile(model: Any, *, frozen: bool, fresh: bool) -> None:
+    """Make the model learn, with its backbone or without."""
+    import keras
+
+    backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    backbone.trainable = not frozen
+    rate = LEARNING_RATE if frozen or fresh else FINE_LEARNING_RATE
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate, clipnorm=1.0),
+        loss=[keras.losses.CategoricalCrossentropy(from_logits=True), None],
+    )
+
+
+def check(settings: Settings) -> None:
+    """See that the weights are at hand, before anything else is done.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    weights_file(settings)
+
+
+def weights_file(settings: Settings) -> Path | None:
+    """The file of weights to start from, fetched if need be; None for random weights.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it is not there and cannot be fetched: names the file to bring.
+    """
+    if settings.weights == "none":
+        return None
+    backbone = BACKBONES[settings.variant or DEFAULT]
+    if settings.weights not in ("", "imagenet"):
+        file = Path(settings.weights)
+        if not file.is_file():
+            raise ConfigurationError("there is no such file of weights", path=file)
+        return file
+    kept = keras_folder() / backbone.file
+    return kept if kept.is_file() else _fetched(backbone, kept)
+
+
+def keras_folder() -> Path:
+    """Where Keras keeps weights that it fetched."""
+    home = os.environ.get("KERAS_HOME") or str(Path.home() / ".keras")
+    return Path(home) / "models"
+
+
+def _fetched(backbone: Backbone, kept: Path) -> Path:
+    import keras
+
+    try:
+        with _patience(DOWNLOAD_TIMEOUT_S), contextlib.redirect_stdout(sys.stderr):
+            return Path(
+                keras.utils.get_file(
+                    backbone.file, backbone.url, cache_dir=kept.parents[1], cache_subdir="models"
+                )
+            )
+    except Exception as error:  # Keras raises a plain one
+        raise ConfigurationError(
+            f"the weights {backbone.file} are not here and cannot be fetched",
+            hint=f"bring {backbone.url}, put it into {kept.parent} or name it with "
+            "--weights FILE; --weights none starts from random weights",
+        ) from error
+
+
+@contextlib.contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """How long a connection may be silent: without this, for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
