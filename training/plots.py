@@ -43,7 +43,7 @@ STYLE = {
 }
 NAME_LENGTH = 22
 GENRES_WITH_NUMBERS = 20  # more, and a confusion matrix has no room for them
-GENRES_WITH_CURVES = 30
+GENRES_WITH_CURVES = 20
 FEATURES_DRAWN = 25
 
 P = ParamSpec("P")
