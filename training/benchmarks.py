@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from tagger.errors import GtagError
+from tagger.errors import DataError, GtagError
 from training.datasets import Example
 from training.gather import Sources, gather
 from training.recipes import RECIPES, Settings
@@ -138,13 +138,23 @@ def run(
     """
     output.mkdir(parents=True, exist_ok=True)
     known = read_results(output)
+    # Weights that cannot be had, an extra that is not installed: asked once, and the row says so.
+    impossible: dict[str, GtagError] = {}
     for row in rows:
         for protocol in protocols:
             key = f"{row.name} | {protocol}"
             done = key in known and known[key].figures
             if row.recipe not in recipes or (done and not again):
                 continue
-            known[key] = _measure(row, examples, protocol, output / WORK, progress)
+            try:
+                if row.name in impossible:
+                    raise impossible[row.name]
+                known[key] = _measure(row, examples, protocol, output / WORK, progress)
+            except GtagError as error:
+                # Without hint and path, which tell of this machine.
+                known[key] = Measurement(row.name, protocol, note=error.message)
+                if not isinstance(error, DataError):  # that one is the protocol's affair
+                    impossible[row.name] = error
             said = known[key].figures
             say(f"{key}: {said['accuracy']:.1%}" if said else f"{key}: {known[key].note}")
             _write(output / RESULTS, {k: asdict(m) for k, m in known.items()})
@@ -165,11 +175,7 @@ def _measure(
 ) -> Measurement:
     own = work / row.name.replace(" ", "-")
     settings = Settings(own, resume=True, progress=progress, **row.settings)
-    try:
-        measured, _ = measure_protocols(row.recipe, examples, [protocol], settings)
-    except GtagError as error:
-        # Weights that cannot be had, an extra that is not installed: the row says so.
-        return Measurement(row.name, protocol, note=str(error))
+    measured, _ = measure_protocols(row.recipe, examples, [protocol], settings)
     shutil.rmtree(own / protocol, ignore_errors=True)
     return replace(measured[0], name=row.name)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -45,6 +45,9 @@ class Outcome:
         Log probabilities, not calibrated.
     folds : list of str
         For each track, the split that it was measured in.
+    history : list of dict
+        Of the first split, where its training went by epochs: loss and accuracy on what was
+        learned from, and on what was measured.
     """
 
     labels: tuple[str, ...]
@@ -52,6 +55,7 @@ class Outcome:
     truth: np.ndarray
     scores: np.ndarray
     folds: list[str]
+    history: list[dict[str, float]] = field(default_factory=list)
 
     def measured(self, probabilities: np.ndarray) -> Measured:
         return Measured(self.labels, self.truth, probabilities, self.tracks)

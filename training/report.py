@@ -14,6 +14,7 @@ import numpy as np
 
 from training import plots
 from training.evaluate import Evaluation, Table
+from training.learning import Learning
 from training.page import Page
 
 METRICS, PAGE = "metrics.json", "report.html"
@@ -78,13 +79,28 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     page.heading("How sure, and how rightly so")
     for name in ("reliability.png", "coverage.png", "precision_recall.png"):
         page.picture(pictures[name], _alt(name), READING[name])
-    learning = [n for n in ("training.png", "importance.png", "correlation.png") if n in pictures]
-    if learning:
-        page.heading("How it learned, and from what")
-    for name in learning:
-        page.picture(pictures[name], _alt(name), READING[name])
+    show_learning(page, pictures)
     _lists(page, told)
     write_files(folder, told, pictures, page)
+
+
+def learning_pictures(learning: Learning) -> dict[str, bytes]:
+    """Pictures of how a model learned, as far as its folder tells."""
+    pictures = {}
+    if learning.history:
+        pictures["training.png"] = plots.training_curves(learning.history)
+    if learning.importance:
+        pictures["importance.png"] = plots.importance(learning.importance)
+    return pictures
+
+
+def show_learning(page: Page, pictures: Mapping[str, bytes]) -> None:
+    """Put those of the pictures that tell how a model learned on a page."""
+    drawn = [n for n in ("training.png", "importance.png", "correlation.png") if n in pictures]
+    if drawn:
+        page.heading("How it learned, and from what")
+    for name in drawn:
+        page.picture(pictures[name], _alt(name), READING[name])
 
 
 def write_files(
@@ -172,10 +188,7 @@ def _pictures(evaluation: Evaluation, told: Mapping[str, Any]) -> dict[str, byte
         "reliability.png": plots.reliability_diagram(measured, told["ece"]),
         "coverage.png": plots.coverage(measured, evaluation.threshold),
     }
-    if learning.history:
-        pictures["training.png"] = plots.training_curves(learning.history)
-    if learning.importance:
-        pictures["importance.png"] = plots.importance(learning.importance)
+    pictures |= learning_pictures(learning)
     if evaluation.features is not None:
         names, values = _most_important(evaluation.features, learning.importance)
         if len(names) > 1:

@@ -6,6 +6,7 @@ model then learns from all of them. Must not know: what a recipe does inside.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from training import recipes, splits
 from training.datasets import Example, labels_of, targets
 from training.feature_table import scannable
 from training.gather import Sources, gather
+from training.learning import HISTORY, history_table
 from training.outcomes import OUT_OF_FOLD, Outcome, described, pack
 from training.publish import learned_from, write_model
 from training.recipes import Recipe, Settings
@@ -90,6 +92,10 @@ def train_model(
     card |= own
     card["learned_from"] = learned_from(examples) + built_on
     extras = {OUT_OF_FOLD: pack(outcomes)} if outcomes else {}
+    # The measured trainings' curves say more than the last one's, which has nothing set aside.
+    histories = [*(o.history for o in outcomes.values()), getattr(fitted, "history", [])]
+    if any(histories):
+        extras[HISTORY] = history_table(next(filter(None, histories)))
     published = write_model(output, card, weights, extras)
     shutil.rmtree(work, ignore_errors=True)
     return published
@@ -98,6 +104,7 @@ def train_model(
 def measure(fit: Recipe, examples: Sequence[Example], protocol: str, settings: Settings) -> Outcome:
     """Fit and ask under a protocol; what is done is kept in `settings.work` and not done again."""
     parts, tested, folds = [], [], []
+    histories: list[list[dict[str, float]]] = []
     labels = labels_of(examples)
     examples = splits.units(protocol, examples)
     for split in splits.PROTOCOLS[protocol](examples, settings.seed):
@@ -107,19 +114,23 @@ def measure(fit: Recipe, examples: Sequence[Example], protocol: str, settings: S
         if settings.resume and done.exists():
             with np.load(done, allow_pickle=False) as kept:
                 scores = kept["scores"]
+                history = json.loads(str(kept["history"])) if "history" in kept.files else []
         else:
-            own = replace(settings, work=work, description=split.name)
+            own = replace(settings, work=work, description=split.name, watch=test)
             fitted = fit([examples[i] for i in split.train], own)
             scores = _in_order(fitted.log_probabilities(test), fitted.labels, labels)
             work.mkdir(parents=True, exist_ok=True)
             fresh = work / "fresh.npz"
-            np.savez(fresh, scores=scores)
+            history = list(getattr(fitted, "history", ()))
+            np.savez(fresh, scores=scores, history=np.array(json.dumps(history)))
             fresh.replace(done)
         parts.append(scores)
+        histories.append(history)
         tested += test
         folds += [split.name] * len(test)
     tracks = tuple(example.track for example in tested)
-    return Outcome(labels, tracks, targets(tested, labels), np.concatenate(parts), folds)
+    truth = targets(tested, labels)
+    return Outcome(labels, tracks, truth, np.concatenate(parts), folds, histories[0])
 
 
 def _in_order(scores: np.ndarray, known: Sequence[str], labels: Sequence[str]) -> np.ndarray:

@@ -22,6 +22,7 @@ from training import plots, recipes
 from training.datasets import Example
 from training.evaluate import Evaluation, seen
 from training.gather import Sources, gather
+from training.learning import Learning
 from training.metrics import Measured, threshold_for_precision
 from training.outcomes import PRECISION, Outcome, card_figures
 from training.page import Page
@@ -148,7 +149,9 @@ def evaluate_recipe(
     for row in rows:
         if row.figures:
             measured = calibrated(outcomes, row.protocol)
-            write_report(as_evaluation(row, source, measured), report / row.protocol)
+            learning = Learning(outcomes[row.protocol].history)
+            evaluation = replace(as_evaluation(row, source, measured), learning=learning)
+            write_report(evaluation, report / row.protocol)
     shutil.rmtree(work, ignore_errors=True)
     return rows, sentence
 

@@ -53,10 +53,23 @@ PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all"
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's own choice.")
 @click.option(
     "--select",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=0),
+    default=0,
+    help="Use only the K best features.",
+)
+@click.option(
+    "--tune", type=click.IntRange(min=0), default=0, help="Try so many sets of hyperparameters."
+)
+@click.option(
+    "--augment/--no-augment",
     default=None,
-    metavar="K",
-    help="The recipe looks at the K most important features only.",
+    help="Learn from altered copies too, or don't; default: the recipe's own choice.",
+)
+@click.option(
+    "--weights",
+    default="",
+    metavar="imagenet|none|FILE",
+    help="What a pretrained network starts from.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of every random choice.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted measurement stopped.")
@@ -69,7 +82,10 @@ def evaluate(
     report: Path,
     variant: str,
     epochs: int | None,
-    select: int | None,
+    select: int,
+    tune: int,
+    augment: bool | None,
+    weights: str,
     seed: int,
     resume: bool,
 ) -> ExitStatus:
@@ -84,12 +100,15 @@ def evaluate(
         settings = {
             "variant": variant,
             "epochs": epochs,
-            "select": select or 0,
+            "select": select,
+            "tune": tune,
+            "augment": augment,
+            "weights": weights,
             "seed": seed,
             "resume": resume,
         }
         return _evaluate_recipe(recipe, protocols or ("all",), data, report, settings)
-    if protocols or variant or epochs or select or resume:
+    if protocols or variant or epochs or select or tune or weights or resume:
         raise click.UsageError("--model is measured as it is: the other options are for --recipe")
     if len(data) > 1:
         raise click.UsageError("--model is measured on one --data")

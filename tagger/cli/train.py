@@ -116,7 +116,9 @@ def train(
     """
     from tagger.models import zoo
     from tagger.screen import printable
+    from training.after_training import report_training
     from training.gather import Sources
+    from training.report import PAGE
     from training.run import train_model
 
     recipe = recipe or ("head" if from_tags else "cnn")
@@ -148,6 +150,7 @@ def train(
         variant=variant,
         weights=weights,
     )
+    report = report_training(card)
     click.echo(f"genres: {printable(', '.join(card.labels))}")
     for row in card.figures:
         click.echo(
@@ -156,6 +159,8 @@ def train(
         )
     where = name if by_name else str(output)
     click.echo(f"{card.tag} is in {printable(str(output))}")
+    if report:
+        click.echo(f"report in {printable(str(report / PAGE))}")
     click.echo(f"gtag scan --model {printable(where)} PATH")
     return ExitStatus.OK
 

@@ -15,6 +15,7 @@ from tagger.spectrogram import chunks
 from tests.training.archives import GENRES, write_archive
 from training.datasets import read_log_mel_archive
 from training.evaluate import evaluate_model
+from training.learning import read_learning
 from training.recipes import Settings, cnn
 from training.report import write_report
 from training.run import train_model
@@ -40,13 +41,17 @@ def small(request):
 @pytest.fixture(scope="module")
 def trained(archive, small, tmp_path_factory):
     output = tmp_path_factory.mktemp("models") / "hills-cnn"
-    card = train_model("cnn", [archive], output, protocols=["artist"], epochs=4, name="hills")
+    card = train_model("cnn", [archive], output, protocols=["artist"], epochs=8, name="hills")
     return output, card
 
 
 def test_a_trained_model_is_a_zoo_folder(trained):
     output, card = trained
-    assert sorted(p.name for p in output.iterdir()) == ["card.toml", "cnn.tflite"]
+    files = {"card.toml", "cnn.tflite", "history.csv", "out_of_fold.npz"}
+    assert {p.name for p in output.iterdir()} == files
+    # Epoch by epoch: the loss on crops, and how the artists set aside fared.
+    history = read_learning(card).history
+    assert len(history) == 8 and history[-1].keys() == {"loss", "val_loss", "val_accuracy"}
     assert not output.with_name(output.name + ".work").exists()
     assert card.labels == ("Blues", "Jazz", "Rock") and card.tag == "hills-1"
     assert [row["protocol"] for row in card.figures] == ["artist"]

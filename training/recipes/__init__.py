@@ -130,6 +130,9 @@ class Settings:
         One of the recipe's; empty for its default.
     weights : str
         What a pretrained network starts from: ``imagenet``, ``none`` or a file.
+    watch : sequence of Example
+        Loss and accuracy on these are kept epoch by epoch, for people to look at. Nothing is
+        learned from them or chosen by them.
     """
 
     work: Path
@@ -143,6 +146,7 @@ class Settings:
     augment: bool | None = None
     variant: str = ""
     weights: str = ""
+    watch: Sequence[Example] = ()
 
 
 class Fitted(Protocol):

@@ -22,6 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tagger.models.cnn import LiteNetwork, mean_log_probabilities
+from tagger.models.prediction import log_softmax
 from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
 from training.augment import augment, mixup
 from training.datasets import Example, labels_of, targets, to_decibels
@@ -39,6 +40,7 @@ BATCH = 64
 STEPS = 100  # batches an epoch: 6,400 crops
 EPOCHS = 40
 QUANTISE = True  # three times as fast as float32, as accurate: see docs/models.md
+WATCHED = 256  # examples at most, epoch by epoch: for looking at, and soon done
 FIRST_SET_SHARE = 0.6  # of each batch; the other sets share the rest by the root of their size
 
 
@@ -52,7 +54,7 @@ class FittedCnn:
     weights : bytes
         `.tflite`, int8 weights where `QUANTISE` says so.
     history : list of dict
-        Loss on crops, epoch by epoch.
+        Loss on crops, and loss and accuracy on the middle of what is watched, epoch by epoch.
     """
 
     labels: tuple[str, ...]
@@ -190,8 +192,12 @@ def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, list[di
     else:
         model = _compiled(build(len(labels), _compute_type()), epochs)
 
+    watched = [example for example in settings.watch if example.genre in labels]
+    watched = watched[:: len(watched) // WATCHED + 1]
+
     def after_epoch(epoch: int, logs: dict[str, float]) -> None:
-        history.append({name: float(value) for name, value in logs.items()})
+        told = {name: float(value) for name, value in logs.items()}
+        history.append(told | (_watch(model, watched, labels) if watched else {}))
         history_file.write_text(json.dumps(history))
         fresh = checkpoints / "fresh.keras"
         model.save(fresh)
@@ -219,6 +225,18 @@ def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, list[di
     exact.set_weights(model.get_weights())
     shutil.rmtree(checkpoints)
     return exact, history
+
+
+def _watch(model: Any, examples: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
+    """Loss and accuracy on the middle chunk of each example."""
+    middles = [chunks(e.log_mel())[0] for e in examples]
+    logits = model(np.stack([c[len(c) // 2] for c in middles]), training=False)[0]
+    told = log_softmax(np.asarray(logits))
+    truth = targets(examples, labels)
+    return {
+        "val_loss": -float(told[np.arange(len(truth)), truth].mean()),
+        "val_accuracy": float((told.argmax(axis=1) == truth).mean()),
+    }
 
 
 def _compiled(model: Any, epochs: int) -> Any:

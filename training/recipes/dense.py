@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from tagger.models.dense import FeatureNetwork
 from tagger.models.prediction import log_softmax
-from training.datasets import Example, labels_of
+from training.datasets import Example, labels_of, targets
 from training.feature_table import Table, feature_rows, learning_table
 from training.recipes import Settings
 from training.tuning import tune
@@ -41,7 +41,7 @@ class FittedNetwork:
     weights : bytes
         `.tflite`
     history : list of dict
-        Loss and accuracy on what is learned from, epoch by epoch.
+        Loss and accuracy on what is learned from, and on what is watched, epoch by epoch.
     training : dict
         For the card.
     """
@@ -98,6 +98,12 @@ def fit_network(examples: Sequence[Example], settings: Settings, build: Build) -
         augment=bool(settings.augment),
     )
     quiet = Settings(settings.work, settings.epochs, settings.seed)
+    watched = [example for example in settings.watch if example.genre in labels]
+    watch = (
+        (feature_rows(watched, table.names).astype(np.float32), targets(watched, labels))
+        if watched
+        else None
+    )
 
     def ask(parameters: Mapping[str, Any], learn: np.ndarray, aside: np.ndarray) -> np.ndarray:
         part = Table(table.names, table.rows[learn], table.target[learn], ())
@@ -114,13 +120,18 @@ def fit_network(examples: Sequence[Example], settings: Settings, build: Build) -
         },
         ask=ask,
     )
-    model, history = _trained(table, len(labels), settings, build, parameters)
+    model, history = _trained(table, len(labels), settings, build, parameters, watch)
     training = {"epochs": len(history), "batch": BATCH, "parameters": parameters}
     return FittedNetwork(labels, table.names, _convert(model), history, training)
 
 
 def _trained(
-    table: Table, n_labels: int, settings: Settings, build: Build, parameters: Mapping[str, Any]
+    table: Table,
+    n_labels: int,
+    settings: Settings,
+    build: Build,
+    parameters: Mapping[str, Any],
+    watch: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[Any, list[dict[str, float]]]:
     """The Keras model and its history."""
     import keras
@@ -149,6 +160,7 @@ def _trained(
             table.target,
             batch_size=BATCH,
             epochs=epochs,
+            validation_data=watch,
             verbose=0,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: bar.update())],
         )
