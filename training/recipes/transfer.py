@@ -116,7 +116,9 @@ def fit(examples: Sequence[Example], settings: Settings) -> chunk_cnn.FittedCnn:
             crops = chunk_cnn.batches(
                 examples, labels, settings.seed, epoch, settings.augment is not False
             )
-            told = model.fit(crops, epochs=1, steps_per_epoch=chunk_cnn.STEPS, verbose=0)
+            told = model.fit(
+                crops, epochs=1, steps_per_epoch=chunk_cnn.STEPS, shuffle=False, verbose=0
+            )
             history.append({name: float(values[0]) for name, values in told.history.items()})
             fresh = checkpoint / "fresh.keras"
             model.save(fresh)

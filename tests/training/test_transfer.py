@@ -1,0 +1,184 @@
+"""Transfer: each backbone takes chunks, learns frozen and then whole, and runs as a CNN."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import numpy as np
+import pytest
+
+from tagger.errors import ConfigurationError
+from tagger.models import zoo
+from tagger.models.heard import Heard
+from tests.training.archives import write_archive
+from training.datasets import read_log_mel_archive
+from training.recipes import Settings, cnn, find, transfer
+from training.run import train_model
+
+OTHERS = [v for v in transfer.BACKBONES if v != transfer.DEFAULT]
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sets") / "hills"
+    return write_archive(folder, tracks_per_genre=3, columns=90)
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch, tmp_path):
+    monkeypatch.setattr(cnn, "STEPS", 1)
+    monkeypatch.setattr(cnn, "BATCH", 4)
+    monkeypatch.setattr(transfer, "SIZE", 75)  # the least that InceptionV3 takes
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+
+
+def a_step(archive, tmp_path, variant: str) -> None:
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)  # for one step, tracing takes twenty times as long
+    try:
+        card = train_model(
+            "transfer", [archive], tmp_path / "m", variant=variant, weights="none", epochs=1
+        )
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert card.kind == "cnn"
+    heard = Heard.from_log_mel(read_log_mel_archive(archive)[0].log_mel())
+    prediction = zoo.load(str(tmp_path / "m")).predict(heard)
+    assert prediction.probabilities.sum() == pytest.approx(1)
+    assert prediction.chunk_probabilities is not None
+
+
+def test_a_step_of_mobilenet(archive, tmp_path):
+    a_step(archive, tmp_path, "MobileNetV2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", OTHERS)
+def test_a_step_of_every_other_backbone(archive, tmp_path, variant):
+    a_step(archive, tmp_path, variant)
+
+
+@pytest.mark.slow
+def test_pretrained_weights_stay_while_frozen_and_move_when_fine_tuned(archive, tmp_path):
+    import keras
+
+    pretrained = keras.applications.MobileNetV2(
+        include_top=False, weights=None, input_shape=(75, 75, 3), pooling="avg"
+    )
+    file = tmp_path / "brought.weights.h5"
+    pretrained.save_weights(file)
+    model = transfer.build(3, "MobileNetV2", file)
+    backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    before = [np.array(w) for w in backbone.get_weights()]
+    for x, y in zip(before, pretrained.get_weights(), strict=True):
+        np.testing.assert_array_equal(x, y)
+    examples = read_log_mel_archive(archive)
+    crops = cnn.batches(examples, ("Blues", "Jazz", "Rock"), 0, 0)
+    for frozen in (True, False):
+        transfer._compile(model, frozen=frozen, fresh=False)
+        model.fit(crops, epochs=1, steps_per_epoch=1, verbose=0)
+        now = backbone.get_weights()
+        assert all(np.array_equal(x, y) for x, y in zip(before, now, strict=True)) == frozen
+
+
+@pytest.mark.slow
+def test_an_interrupted_training_goes_on(archive, tmp_path):
+    examples = read_log_mel_archive(archive)
+    settings = Settings(tmp_path / "w", epochs=3, weights="none", resume=True)
+    original, begun = cnn.batches, []
+
+    def interrupted(*args):
+        begun.append(args[3])
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return original(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cnn, "batches", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            transfer.fit(examples, settings)
+        fitted = transfer.fit(examples, settings)
+    assert begun == [0, 1, 2, 2] and len(fitted.history) == 3
+
+
+def test_weights_that_cannot_be_had_are_named_before_anything_is_done(monkeypatch, tmp_path):
+    """A real attempt, at an address where nobody answers."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}/vgg16_notop.h5"
+        away = transfer.Backbone(url, transfer.BACKBONES["VGG16"].pixels)
+        monkeypatch.setitem(transfer.BACKBONES, "VGG16", away)
+        with pytest.raises(ConfigurationError, match=r"vgg16_notop\.h5 are not here") as caught:
+            train_model("transfer", [tmp_path / "not there"], tmp_path / "m", variant="VGG16")
+    assert caught.value.hint and url in caught.value.hint
+    assert str(tmp_path / "keras" / "models") in caught.value.hint
+    assert "--weights FILE" in caught.value.hint
+
+
+def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(transfer, "DOWNLOAD_TIMEOUT_S", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        accepted = []
+        listener = threading.Thread(target=lambda: accepted.append(server.accept()), daemon=True)
+        listener.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/silent.h5"
+        monkeypatch.setitem(transfer.BACKBONES, "VGG16", transfer.Backbone(url, {}))
+        with pytest.raises(ConfigurationError, match="cannot be fetched"):
+            transfer.weights_file(Settings(variant="VGG16", work=transfer.keras_folder()))
+        listener.join()
+        accepted[0][0].close()
+    assert socket.getdefaulttimeout() is None
+
+
+def test_weights_that_lie_in_keras_folder_are_taken(tmp_path):
+    name = transfer.BACKBONES["VGG19"].file
+    assert name == "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    kept = tmp_path / "keras" / "models" / name
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"")
+    assert transfer.weights_file(Settings(tmp_path, variant="VGG19")) == kept
+
+
+def test_a_file_that_holds_no_weights_is_named(tmp_path):
+    file = tmp_path / "brought.h5"
+    with pytest.raises(ConfigurationError, match="no such file"):
+        find("transfer", Settings(tmp_path, weights=str(file)))
+    file.write_bytes(b"no weights")
+    with pytest.raises(ConfigurationError, match="are no weights of MobileNetV2"):
+        transfer.build(3, "MobileNetV2", file)
+
+
+def test_addresses_are_those_of_keras():
+    """As Keras itself would ask for them."""
+    from keras.src.applications import (
+        efficientnet,
+        inception_v3,
+        mobilenet_v2,
+        resnet,
+        vgg16,
+        vgg19,
+    )
+
+    with pytest.MonkeyPatch.context() as patch:
+        asked: list[str] = []
+
+        def get_file(name, url, **_):
+            asked.append(url)
+            raise LookupError
+
+        for module, variant in (
+            (vgg16, "VGG16"),
+            (vgg19, "VGG19"),
+            (resnet, "ResNet50"),
+            (efficientnet, "EfficientNetB0"),
+            (inception_v3, "InceptionV3"),
+            (mobilenet_v2, "MobileNetV2"),
+        ):
+            patch.setattr(module.file_utils, "get_file", get_file)
+            with pytest.raises(LookupError):
+                getattr(module, variant)(
+                    include_top=False, weights="imagenet", input_shape=(128, 128, 3)
+                )
+            assert asked[-1] == transfer.BACKBONES[variant].url
