@@ -61,7 +61,7 @@ RECIPES = {
     "head": Entry(
         "training.recipes.head:fit",
         "linear head on the bundled CNN's embedding; needs no TensorFlow",
-        variants=("all", "embedding"),
+        variants=("embedding", "all"),
     ),
     "logistic": Entry(
         "training.recipes.classical:fit_logistic",

