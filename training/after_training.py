@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tagger.models.card import Card
 from training.learning import Learning, read_learning
+from training.metrics import figures
 from training.outcomes import CALIBRATION_PROTOCOL, OUT_OF_FOLD, unpack
 from training.page import Page
 from training.report import learning_pictures, show_learning, write_files, write_report
@@ -46,14 +47,15 @@ def report_training(card: Card, folder: Path | None = None) -> Path | None:
         if (card.folder / OUT_OF_FOLD).is_file()
         else {}
     )
-    rows = [Measurement(card.tag, p, _figures(card, p)) for p in outcomes]
+    measured = {protocol: calibrated(outcomes, protocol) for protocol in outcomes}
+    rows = [Measurement(card.tag, p, figures(measured[p])) for p in outcomes]
     if not rows:
         return _learning_alone(card, learning, folder)
     first = next((r for r in rows if r.protocol == CALIBRATION_PROTOCOL), rows[0])
-    data = str(first.figures.get("measured_on", "its own data"))
+    data = next((str(row["measured_on"]) for row in card.figures if "measured_on" in row), "")
     for row in rows:
         evaluation = replace(
-            as_evaluation(row, data, calibrated(outcomes, row.protocol)),
+            as_evaluation(row, data, measured[row.protocol]),
             threshold=card.threshold,
             # How it learned is told once, beside the figures that count most.
             learning=learning if row is first else Learning(),
@@ -62,10 +64,6 @@ def report_training(card: Card, folder: Path | None = None) -> Path | None:
     if len(rows) > 1:
         write_comparison(folder, f"{card.tag}, as it was trained", rows, meaning(rows))
     return folder
-
-
-def _figures(card: Card, protocol: str) -> dict[str, object]:
-    return next((row for row in card.figures if row.get("protocol") == protocol), {})
 
 
 def _learning_alone(card: Card, learning: Learning, folder: Path) -> Path | None:

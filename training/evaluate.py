@@ -16,9 +16,11 @@ from tqdm import tqdm
 
 from tagger.errors import DataError, GtagError, NothingToHearError
 from tagger.log_mel_statistics import LOG_MEL_FEATURES
+from tagger.models import zoo
 from tagger.models.card import Card
 from tagger.models.heard import Heard
 from tagger.models.prediction import Classifier
+from tagger.native_messages import native_messages_hidden
 from training.datasets import (
     SoundFile,
     is_log_mel_archive,
@@ -143,8 +145,9 @@ def evaluate_model(model: Classifier, folder: Path, *, progress: bool = False) -
             left_out[item.track] = f"the model does not know the genre {item.genre}"
             continue
         try:
-            heard = item.heard()
-            probabilities = model.predict(heard).probabilities
+            with native_messages_hidden():
+                heard = item.heard()
+                probabilities = model.predict(heard).probabilities
         except GtagError as error:
             left_out[item.track] = error.message
             if not isinstance(error, NothingToHearError):
@@ -217,10 +220,15 @@ def _tracks(folder: Path) -> Iterator[_Track]:
 
 
 def seen(card: Card, tracks: list[str]) -> tuple[str, ...]:
-    """Those of the tracks that the model had learned from, by their ids.
+    """Those of the tracks that the model, or one that it uses, had learned from, by their ids.
 
     The id of a sound file is its path in the data folder; its bare name counts as well, since
     the sets' own ids are such names.
     """
-    learned = {track for tracks_of_set in card.learned_from.values() for track in tracks_of_set}
+    learned = {
+        track
+        for model in (card, *zoo.used_by(card))
+        for tracks_of_set in model.learned_from.values()
+        for track in tracks_of_set
+    }
     return tuple(t for t in tracks if t in learned or Path(t).stem in learned)

@@ -22,12 +22,14 @@ h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; }
   font-weight: 600; border-radius: .3rem; }
 .note { color: #555; }
 .tiles { display: flex; flex-wrap: wrap; gap: .8rem; }
-.tile { border: 1px solid #ccc; border-radius: .3rem; padding: .6rem 1rem; min-width: 9rem; }
+.tile { border: 1px solid #ccc; border-radius: .3rem; padding: .6rem .9rem; min-width: 8rem; }
 .tile b { display: block; font-size: 1.5rem; }
 .tile span { color: #555; font-size: .9rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { border-bottom: 1px solid #ddd; padding: .25rem .7rem; text-align: right; }
+th, td { border-bottom: 1px solid #ddd; padding: .25rem .7rem; text-align: right;
+  white-space: nowrap; }
+td:first-child, td.text { white-space: normal; min-width: 6rem; }
 th { vertical-align: bottom; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 figure { margin: 1rem 0 2rem; }

@@ -259,6 +259,7 @@ def importance(figure: Any, rows: Sequence[tuple[str, float, float]]) -> None:
     left.set_xlabel("share of all gain")
     left.set_yticks(y, [_short(row[0]) for row in rows])
     left.invert_yaxis()
+    right.locator_params(axis="x", nbins=5)
     right.barh(y, [row[2] for row in rows], color=ORANGE)
     right.axvline(0, color=BLACK, linewidth=0.8)
     right.set_xlabel("rise of the log loss when shuffled (permutation)")

@@ -131,7 +131,7 @@ def _summary(page: Page, told: Mapping[str, Any]) -> None:
                 f"95 % interval {told['accuracy_low']:.1%} to {told['accuracy_high']:.1%}",
             ),
             ("tracks", f"{told['n']:,}", f"{len(told['left_out'])} left out"),
-            ("macro F1", f"{told['macro_f1']:.3f}", "mean over the genres that occur"),
+            ("macro F1", f"{told['macro_f1']:.3f}", "mean over genres"),
             ("calibration error", f"{told['ece']:.3f}", "ECE, 15 bins"),
             (
                 f"named from {told['threshold']:.2f} on",

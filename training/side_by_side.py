@@ -23,8 +23,8 @@ from training.datasets import Example
 from training.evaluate import Evaluation, seen
 from training.gather import Sources, gather
 from training.learning import Learning
-from training.metrics import Measured, threshold_for_precision
-from training.outcomes import PRECISION, Outcome, card_figures
+from training.metrics import Measured, figures, threshold_for_precision
+from training.outcomes import PRECISION, Outcome
 from training.page import Page
 from training.recipes import Settings
 from training.report import METRICS, PAGE, write_report
@@ -49,7 +49,7 @@ class Measurement:
     name, protocol : str
         What was measured, and how.
     figures : dict
-        As in a card; empty where nothing could be measured.
+        Of `metrics.figures`; empty where nothing could be measured.
     seconds : float
         Training and asking together.
     note : str
@@ -110,7 +110,7 @@ def measure_protocols(
     rows = [
         Measurement(name, p, note=notes[p])
         if p in notes
-        else Measurement(name, p, card_figures(calibrated(outcomes, p)), seconds[p], doubt)
+        else Measurement(name, p, figures(calibrated(outcomes, p)), seconds[p], doubt)
         for p in chosen
     ]
     return rows, outcomes
@@ -163,10 +163,10 @@ def compare_models(evaluations: Sequence[Evaluation]) -> list[Measurement]:
         taken = [row.name for row in rows]
         numbers = (f"{evaluation.model}-copy{i}" for i in range(2, len(evaluations) + 1))
         name = next(n for n in (evaluation.model, *numbers) if n not in taken)
-        known = len(evaluation.seen_in_training)
-        note = f"learned from {known} of these tracks: no honest figure" if known else ""
-        figures = card_figures(evaluation.measured)
-        rows.append(Measurement(name, evaluation.data, figures, note=note))
+        row = Measurement(
+            name, evaluation.data, figures(evaluation.measured), note=evaluation.warning
+        )
+        rows.append(row)
     return rows
 
 
@@ -240,7 +240,7 @@ def write_comparison(
     if sentence:
         page.paragraph(sentence)
     page.table(
-        ("what", "protocol", "tracks", "accuracy", "95 % interval", "macro F1", "ECE", "note"),
+        ("measured", "under", "tracks", "accuracy", "95 % interval", "macro F1", "ECE", ""),
         [_cells(row) for row in rows],
         texts=(1, 7),
     )
@@ -279,5 +279,5 @@ def _cells(row: Measurement) -> tuple[str, ...]:
         f"{f['accuracy_low']:.1%} – {f['accuracy_high']:.1%}",
         f"{f['macro_f1']:.3f}",
         f"{f['ece']:.3f}",
-        row.note,
+        "",  # what is doubtful stands above the table, and louder
     )

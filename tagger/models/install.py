@@ -16,6 +16,7 @@ from tagger.errors import ConfigurationError, ModelError
 from tagger.models import zoo
 from tagger.models.card import CARD, Card, inside, read_card
 from tagger.models.heard import Heard
+from tagger.native_messages import native_messages_hidden
 
 
 def install(folder: Path) -> Card:
@@ -105,7 +106,8 @@ def verify(card: Card) -> None:
     sound = Sound((Excerpt(noise, 0.0, 0, 0),), 1.0)
     model = zoo.load_card(card)
     try:
-        answer = model.predict(Heard.from_sound(sound)).probabilities
+        with native_messages_hidden():
+            answer = model.predict(Heard.from_sound(sound)).probabilities
     except (ValueError, RuntimeError, KeyError) as error:
         raise ModelError(f"cannot answer: {error}", path=card.folder) from error
     if (

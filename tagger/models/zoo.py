@@ -108,6 +108,13 @@ def load_card(card: Card) -> Classifier:
     raise ModelError(f"this gtag cannot run models of the kind {card.kind}", path=card.folder)
 
 
+def used_by(card: Card) -> list[Card]:
+    """The cards of the models that a model uses, and of those that they use."""
+    tags = (card.backbone,) if card.kind == "head" else card.members
+    used = [_member(card, tag) for tag in tags]
+    return used + [deeper for inner in used for deeper in used_by(inner)]
+
+
 def _member(card: Card, tag: str) -> Card:
     """The card of a model that another one uses: in its folder, or in the zoo by name."""
     name, _, _ = tag.rpartition("-")

@@ -82,6 +82,8 @@ def test_cnn_trees_and_ensemble_side_by_side(gtag, archive, trees, both, tmp_pat
     assert max(map(len, ran.out.splitlines()[-6:-1])) <= 80
     rows = json.loads((report / "metrics.json").read_text())["rows"]
     assert [row["name"] for row in rows] == [zoo.find("cnn").tag, "hill-trees-1", "both-1"]
+    # The ensemble's own card names no tracks, but one of its members' does.
+    assert "SEEN IN TRAINING: both-1 learned from 60 of these 60 tracks" in ran.err
     for row in rows:
         own = json.loads((report / row["name"] / "metrics.json").read_text())
         assert own["accuracy"] == pytest.approx(row["figures"]["accuracy"], abs=1e-4)
