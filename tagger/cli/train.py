@@ -132,24 +132,28 @@ def train(
         output = zoo.user_folder() / name
     if from_tags and not protocols:
         protocols = ("artist",)
-    card = train_model(
-        recipe,
-        Sources(data, from_tags, min_tracks, cache),
-        output,
-        protocols=protocols,
-        name=name,
-        version=version or (_next_version(output) if from_tags else 1),
-        say=lambda line: click.echo(printable(line), err=True),
-        epochs=epochs,
-        seed=seed,
-        resume=resume,
-        progress=True,
-        tune=tune,
-        select=select,
-        augment=augment,
-        variant=variant,
-        weights=weights,
-    )
+    try:
+        card = train_model(
+            recipe,
+            Sources(data, from_tags, min_tracks, cache),
+            output,
+            protocols=protocols,
+            name=name,
+            version=version or (_next_version(output) if from_tags else 1),
+            say=lambda line: click.echo(printable(line), err=True),
+            epochs=epochs,
+            seed=seed,
+            resume=resume,
+            progress=True,
+            tune=tune,
+            select=select,
+            augment=augment,
+            variant=variant,
+            weights=weights,
+        )
+    except KeyboardInterrupt:
+        click.echo("\nTo go on, run the same command with --resume.", err=True)
+        raise
     report = report_training(card)
     click.echo(f"genres: {printable(', '.join(card.labels))}")
     for row in card.figures:

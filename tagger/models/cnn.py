@@ -16,6 +16,7 @@ from tagger.models.card import Card
 from tagger.models.heard import Heard
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.native_messages import native_messages_hidden
+from tagger.spectrogram import CHUNK_COLUMNS, N_MELS
 
 # One process a core is how a collection is scanned; a second thread would only get in the way.
 THREADS = 1
@@ -54,7 +55,10 @@ class LiteNetwork:
 
         with native_messages_hidden():
             self._interpreter = Interpreter(model_content=weights, num_threads=THREADS)
-        self._run: Any = self._interpreter.get_signature_runner()
+            self._run: Any = self._interpreter.get_signature_runner()
+            # Whatever LiteRT has to say, it says with the first chunk; and what cannot run at all
+            # shows here.
+            self._run(chunks=np.zeros((1, N_MELS, CHUNK_COLUMNS), dtype=np.float32))
         outputs = self._run.get_output_details()
         self.n_labels = int(outputs["logits"]["shape"][-1])
         self.n_dimensions = int(outputs["embedding"]["shape"][-1])

@@ -41,7 +41,9 @@ class FeatureNetwork:
         with native_messages_hidden():
             interpreter = Interpreter(model_content=weights, num_threads=THREADS)
             self._run: Any = interpreter.get_signature_runner()
-        self.n_inputs = int(self._run.get_input_details()["features"]["shape"][-1])
+            self.n_inputs = int(self._run.get_input_details()["features"]["shape"][-1])
+            # Whatever LiteRT has to say, it says with the first row.
+            self._run(features=np.zeros((1, self.n_inputs), dtype=np.float32))
         self.n_labels = int(self._run.get_output_details()["logits"]["shape"][-1])
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
