@@ -186,8 +186,13 @@ def known_beforehand(recipe: str, examples: Sequence[Example]) -> str:
 
 
 def calibrated(outcomes: Mapping[str, Outcome], protocol: str) -> Measured:
-    """An outcome with calibrated probabilities; a single fold is calibrated on the artist folds."""
-    return outcomes[protocol].calibrated(outcomes.get("artist") if protocol != "artist" else None)
+    """An outcome with calibrated probabilities.
+
+    Fold by fold, or, for the single fold of `fault-filtered`, on the artist folds. Segments have a
+    calibration of their own, and a single fold has nothing to find it by: they stay as they are.
+    """
+    elsewhere = outcomes.get("artist") if protocol == "fault-filtered" else None
+    return outcomes[protocol].calibrated(elsewhere)
 
 
 def as_evaluation(row: Measurement, data: str, measured: Measured) -> Evaluation:
