@@ -1,4 +1,4 @@
-"""Pictures of how good a model is, and of how it learned: each one PNG, as bytes.
+"""Pictures of how good a model is: each one PNG, as bytes.
 
 Whoever draws needs no screen. Names of genres and features may be other people's text: nothing
 in them is taken as markup. Must not know: models, files, HTML.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
@@ -44,12 +44,11 @@ STYLE = {
 NAME_LENGTH = 22
 GENRES_WITH_NUMBERS = 20  # more, and a confusion matrix has no room for them
 GENRES_WITH_CURVES = 20
-FEATURES_DRAWN = 25
 
 P = ParamSpec("P")
 
 
-def _picture(draw: Callable[Concatenate[Any, P], None]) -> Callable[P, bytes]:
+def as_png(draw: Callable[Concatenate[Any, P], None]) -> Callable[P, bytes]:
     """Turn a function that draws into a figure into one that returns a PNG."""
 
     @wraps(draw)
@@ -71,12 +70,13 @@ def _picture(draw: Callable[Concatenate[Any, P], None]) -> Callable[P, bytes]:
     return drawn
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
+    """A name that fits beside an axis and does nothing to the picture."""
     name = printable(name)
     return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
 
 
-@_picture
+@as_png
 def confusion(figure: Any, measured: Measured) -> None:
     """Heat map of what was taken for what; each row sums to 1."""
     matrix = confusion_matrix(measured)
@@ -86,7 +86,7 @@ def confusion(figure: Any, measured: Measured) -> None:
     figure.set_size_inches(side + 1, side)
     ax = figure.subplots()
     image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [_short(label) for label in measured.labels]
+    names = [short(label) for label in measured.labels]
     ax.set_xticks(range(n), names, rotation=45, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(n), names)
     ax.set_xlabel("what the model says")
@@ -100,7 +100,7 @@ def confusion(figure: Any, measured: Measured) -> None:
     figure.colorbar(image, ax=ax, label="share of the genre's tracks", shrink=0.8)
 
 
-@_picture
+@as_png
 def genres(figure: Any, measured: Measured) -> None:
     """Precision, recall and F1 of each genre with their 95 % intervals."""
     rows = {label: row for label, row in per_genre(measured).items() if row["n"]}
@@ -127,13 +127,13 @@ def genres(figure: Any, measured: Measured) -> None:
         ax.set_xlim(-0.02, 1.02)
         ax.set_title(title)
         ax.grid(axis="x", alpha=0.3)
-        ax.set_yticks(y, [f"{_short(label)} ({row['n']})" for label, row in rows.items()])
+        ax.set_yticks(y, [f"{short(label)} ({row['n']})" for label, row in rows.items()])
     figure.axes[0].invert_yaxis()
     figure.axes[0].set_ylabel("genre (tracks)")
     figure.supxlabel("share", size="medium")
 
 
-@_picture
+@as_png
 def precision_recall_curves(figure: Any, measured: Measured) -> None:
     """One panel a genre, the others behind it in grey."""
     counts = np.bincount(measured.truth, minlength=len(measured.labels))
@@ -152,7 +152,7 @@ def precision_recall_curves(figure: Any, measured: Measured) -> None:
             precision, recall = curves[other]
             style = {"color": BLUE, "lw": 2, "zorder": 3} if other == i else {"color": "#dddddd"}
             ax.plot(recall, precision, **style)
-        name, area = _short(measured.labels[i]), average_precision(measured, i)
+        name, area = short(measured.labels[i]), average_precision(measured, i)
         ax.set_title(f"{name}\nn {counts[i]}, AP {area:.2f}", size="small")
         ax.set_xlim(0, 1.02)
         ax.set_ylim(0, 1.05)
@@ -160,7 +160,7 @@ def precision_recall_curves(figure: Any, measured: Measured) -> None:
     figure.supylabel("precision", size="medium")
 
 
-@_picture
+@as_png
 def reliability_diagram(figure: Any, measured: Measured, ece: float) -> None:
     """Accuracy over confidence with 95 % intervals, above how often each confidence occurs."""
     figure.set_size_inches(6, 6.2)
@@ -191,7 +191,7 @@ def reliability_diagram(figure: Any, measured: Measured, ece: float) -> None:
     bottom.set_xlabel("confidence")
 
 
-@_picture
+@as_png
 def coverage(figure: Any, measured: Measured, threshold: float | None) -> None:
     """Accuracy of the surest share of the tracks, and where the model's threshold stands."""
     confidence, share, accuracy = accuracy_by_coverage(measured)
@@ -219,78 +219,6 @@ def coverage(figure: Any, measured: Measured, threshold: float | None) -> None:
     ax.grid(alpha=0.3)
 
 
-@_picture
-def training_curves(figure: Any, history: Sequence[Mapping[str, float]]) -> None:
-    """Loss and accuracy epoch by epoch: on what is learned from, and on what is set aside."""
-    names = {name for epoch in history for name in epoch}
-    panels = [kind for kind in ("loss", "accuracy") if {kind, f"val_{kind}"} & names]
-    figure.set_size_inches(5.2 * len(panels), 4)
-    figure.suptitle("Training")
-    epochs = np.arange(1, len(history) + 1)
-    for ax, kind in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        lines = ((kind, "training", BLUE, "-"), (f"val_{kind}", "validation", ORANGE, "--"))
-        for name, label, colour, dashes in lines:
-            if name in names:
-                values = [epoch.get(name, np.nan) for epoch in history]
-                marker = "o" if len(history) < 3 else ""
-                ax.plot(epochs, values, dashes, marker=marker, color=colour, label=label)
-        ax.set_xlabel("epoch")
-        ax.set_ylabel(kind)
-        ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.legend()
-        ax.grid(alpha=0.3)
-
-
-@_picture
-def importance(figure: Any, rows: Sequence[tuple[str, float, float]]) -> None:
-    """What the trees rely on.
-
-    Parameters
-    ----------
-    rows : sequence of (str, float, float)
-        Feature, share of all gain, rise of the log loss when it is shuffled.
-    """
-    rows = sorted(rows, key=lambda row: -row[1])[:FEATURES_DRAWN]
-    y = np.arange(len(rows))
-    figure.set_size_inches(10, max(3.0, 0.26 * len(rows) + 1.3))
-    left, right = figure.subplots(1, 2, sharey=True)
-    figure.suptitle(f"The {len(rows)} features with the most gain")
-    left.barh(y, [row[1] for row in rows], color=BLUE)
-    left.set_xlabel("share of all gain")
-    left.set_yticks(y, [_short(row[0]) for row in rows])
-    left.invert_yaxis()
-    right.locator_params(axis="x", nbins=5)
-    right.barh(y, [row[2] for row in rows], color=ORANGE)
-    right.axvline(0, color=BLACK, linewidth=0.8)
-    right.set_xlabel("rise of the log loss when shuffled (permutation)")
-
-
-@_picture
-def correlation(figure: Any, names: Sequence[str], values: np.ndarray) -> None:
-    """Heat map of the features' correlations, those that go together side by side.
-
-    Parameters
-    ----------
-    names : sequence of str
-    values : np.ndarray [shape=(n_tracks, n_features)]
-        At least two tracks; none of the features constant.
-    """
-    from scipy.cluster.hierarchy import leaves_list, linkage
-
-    matrix = np.corrcoef(values, rowvar=False).reshape(len(names), len(names))
-    if len(names) > 2:
-        order = leaves_list(linkage(matrix, method="average"))
-        matrix, names = matrix[np.ix_(order, order)], [names[i] for i in order]
-    side = float(np.clip(0.3 * len(names) + 2.5, 5, 12))
-    figure.set_size_inches(side + 1, side)
-    ax = figure.subplots()
-    image = ax.imshow(matrix, cmap="PuOr", vmin=-1, vmax=1)
-    ax.set_xticks(range(len(names)), [_short(name) for name in names], rotation=90, size=8)
-    ax.set_yticks(range(len(names)), [_short(name) for name in names], size=8)
-    ax.set_title(f"Correlation of features over {len(values):,} tracks")
-    figure.colorbar(image, ax=ax, label="Pearson's r", shrink=0.8)
-
-
 @dataclass(frozen=True)
 class Bar:
     """One figure of a comparison: `name` says what was measured, `series` how."""
@@ -302,7 +230,7 @@ class Bar:
     accuracy_high: float
 
 
-@_picture
+@as_png
 def comparison(figure: Any, bars: Sequence[Bar], title: str) -> None:
     """Accuracy of several models, or of recipes under several protocols, with 95 % intervals."""
     names = list(dict.fromkeys(bar.name for bar in bars))
@@ -325,12 +253,12 @@ def comparison(figure: Any, bars: Sequence[Bar], title: str) -> None:
             fmt=MARKERS[s % len(MARKERS)],
             color=COLOURS[s % len(COLOURS)],
             capsize=2,
-            label=_short(kind),
+            label=short(kind),
         )
     for boundary in range(len(names) - 1):
         ax.axhline(boundary + 0.5, color="#eeeeee", linewidth=1, zorder=0)
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_yticks(range(len(names)), [_short(name) for name in names])
+    ax.set_yticks(range(len(names)), [short(name) for name in names])
     ax.set_xlim(0, 1)
     ax.set_xlabel("accuracy, with 95 % interval")
     ax.set_title(printable(title))

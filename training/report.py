@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from training import plots
+from training import learning_plots, plots
 from training.evaluate import Evaluation, Table
 from training.learning import Learning
 from training.page import Page
@@ -88,9 +88,9 @@ def learning_pictures(learning: Learning) -> dict[str, bytes]:
     """Pictures of how a model learned, as far as its folder tells."""
     pictures = {}
     if learning.history:
-        pictures["training.png"] = plots.training_curves(learning.history)
+        pictures["training.png"] = learning_plots.training_curves(learning.history)
     if learning.importance:
-        pictures["importance.png"] = plots.importance(learning.importance)
+        pictures["importance.png"] = learning_plots.importance(learning.importance)
     return pictures
 
 
@@ -192,7 +192,7 @@ def _pictures(evaluation: Evaluation, told: Mapping[str, Any]) -> dict[str, byte
     if evaluation.features is not None:
         names, values = _most_important(evaluation.features, learning.importance)
         if len(names) > 1:
-            pictures["correlation.png"] = plots.correlation(names, values)
+            pictures["correlation.png"] = learning_plots.correlation(names, values)
     return pictures
 
 

@@ -1,0 +1,87 @@
+"""Pictures of how a model learned, and of what it looks at: each one PNG, as bytes.
+
+Must not know: models, files, HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from training.plots import BLACK, BLUE, ORANGE, as_png, short
+
+FEATURES_DRAWN = 25
+
+
+@as_png
+def training_curves(figure: Any, history: Sequence[Mapping[str, float]]) -> None:
+    """Loss and accuracy epoch by epoch: on what is learned from, and on what is set aside."""
+    names = {name for epoch in history for name in epoch}
+    panels = [kind for kind in ("loss", "accuracy") if {kind, f"val_{kind}"} & names]
+    figure.set_size_inches(5.2 * len(panels), 4)
+    figure.suptitle("Training")
+    epochs = np.arange(1, len(history) + 1)
+    for ax, kind in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        lines = ((kind, "training", BLUE, "-"), (f"val_{kind}", "validation", ORANGE, "--"))
+        for name, label, colour, dashes in lines:
+            if name in names:
+                values = [epoch.get(name, np.nan) for epoch in history]
+                marker = "o" if len(history) < 3 else ""
+                ax.plot(epochs, values, dashes, marker=marker, color=colour, label=label)
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(kind)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend()
+        ax.grid(alpha=0.3)
+
+
+@as_png
+def importance(figure: Any, rows: Sequence[tuple[str, float, float]]) -> None:
+    """What the trees rely on.
+
+    Parameters
+    ----------
+    rows : sequence of (str, float, float)
+        Feature, share of all gain, rise of the log loss when it is shuffled.
+    """
+    rows = sorted(rows, key=lambda row: -row[1])[:FEATURES_DRAWN]
+    y = np.arange(len(rows))
+    figure.set_size_inches(10, max(3.0, 0.26 * len(rows) + 1.3))
+    left, right = figure.subplots(1, 2, sharey=True)
+    figure.suptitle(f"The {len(rows)} features with the most gain")
+    left.barh(y, [row[1] for row in rows], color=BLUE)
+    left.set_xlabel("share of all gain")
+    left.set_yticks(y, [short(row[0]) for row in rows])
+    left.invert_yaxis()
+    right.locator_params(axis="x", nbins=5)
+    right.barh(y, [row[2] for row in rows], color=ORANGE)
+    right.axvline(0, color=BLACK, linewidth=0.8)
+    right.set_xlabel("rise of the log loss when shuffled (permutation)")
+
+
+@as_png
+def correlation(figure: Any, names: Sequence[str], values: np.ndarray) -> None:
+    """Heat map of the features' correlations, those that go together side by side.
+
+    Parameters
+    ----------
+    names : sequence of str
+    values : np.ndarray [shape=(n_tracks, n_features)]
+        At least two tracks; none of the features constant.
+    """
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    matrix = np.corrcoef(values, rowvar=False).reshape(len(names), len(names))
+    if len(names) > 2:
+        order = leaves_list(linkage(matrix, method="average"))
+        matrix, names = matrix[np.ix_(order, order)], [names[i] for i in order]
+    side = float(np.clip(0.3 * len(names) + 2.5, 5, 12))
+    figure.set_size_inches(side + 1, side)
+    ax = figure.subplots()
+    image = ax.imshow(matrix, cmap="PuOr", vmin=-1, vmax=1)
+    ax.set_xticks(range(len(names)), [short(name) for name in names], rotation=90, size=8)
+    ax.set_yticks(range(len(names)), [short(name) for name in names], size=8)
+    ax.set_title(f"Correlation of features over {len(values):,} tracks")
+    figure.colorbar(image, ax=ax, label="Pearson's r", shrink=0.8)
