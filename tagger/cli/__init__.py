@@ -18,7 +18,7 @@ from tagger.errors import ExitStatus, GtagError
 # Each name is a module of this package that holds a command of the same name.
 COMMANDS = ("scan", "show", "undo", "demo", "models", "train", "evaluate")
 
-_OF_THE_EXTRA_TRAIN = {"keras", "matplotlib", "optuna", "sklearn", "tensorflow", "tomli_w"}
+_OF_THE_EXTRA_TRAIN = {"keras", "matplotlib", "optuna", "tensorflow"}
 
 
 class _LazyGroup(click.Group):

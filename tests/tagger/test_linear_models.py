@@ -71,13 +71,13 @@ def test_what_needs_sound_says_so_where_there_is_none(heard):
 
 
 def test_a_head_looks_at_its_backbone(tmp_path, heard):
-    size = zoo.load("cnn").hear(heard).embedding.shape[1]  # type: ignore[attr-defined]
+    size = zoo.load("cnn").hear(heard).embedding.shape[1]
     folder = head(tmp_path / "m", ["embedding-mean", "embedding-std"], 2 * size)
     model = zoo.load(str(folder))
     prediction = model.predict(heard)
     assert prediction.labels == ("Polka", "Zydeco") and prediction.model == "own-1"
     assert prediction.probabilities.sum() == pytest.approx(1)
-    embedding = zoo.load("cnn").hear(heard).embedding  # type: ignore[attr-defined]
+    embedding = zoo.load("cnn").hear(heard).embedding
     row = np.concatenate([embedding.mean(axis=0), embedding.std(axis=0)])
     with np.load(folder / "head.npz") as arrays:
         logits = arrays["coefficients"] @ row
@@ -85,7 +85,7 @@ def test_a_head_looks_at_its_backbone(tmp_path, heard):
 
 
 def test_a_head_prefers_the_backbone_that_it_brought_along(tmp_path, heard):
-    size = zoo.load("cnn").hear(heard).embedding.shape[1]  # type: ignore[attr-defined]
+    size = zoo.load("cnn").hear(heard).embedding.shape[1]
     folder = head(tmp_path / "m", ["embedding-mean"], size, backbone="other-7")
     with pytest.raises(ModelError, match="no model 'other'"):
         zoo.load(str(folder))

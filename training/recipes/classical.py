@@ -116,6 +116,7 @@ def fit_random_forest(examples: Sequence[Example], settings: Settings) -> Fitted
         "lambda": 1e-3,
         "subsample": 0.63,
         "tree_method": "hist",
+        "max_bin": 64,
         "seed": settings.seed,
     }
 
