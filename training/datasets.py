@@ -2,7 +2,8 @@
 
 A log-mel archive is a folder with `tracks.csv` (one row a track: `track`, `genre`, perhaps
 `artist_group`, `fault_filtered_split`, `artist_fold`) and `logmel.npz` (`names`, `idx` uint8
-[track, band, column], `n_frames`). Must not know: models, protocols.
+[track, band, column], perhaps `n_frames`, and `excerpt_columns` where a track's excerpts stand one
+after the other). Must not know: models, protocols.
 """
 
 from __future__ import annotations
