@@ -95,6 +95,8 @@ class Source:
             if self._stream is None or not self._stream.time_base:
                 raise UnreadableError("has no sound in it", path=path)
             self._codec = self._stream.codec_context
+            if self._codec is None:
+                raise UnreadableError("its sound is coded in an unknown way", path=path)
             self._codec.thread_count = 1
             self._codec.options = _CODEC_OPTIONS
         except BaseException:
