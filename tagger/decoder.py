@@ -27,6 +27,9 @@ _LEAST_BYTES_PER_S = 500  # half of what speech needs at its worst
 _MAX_DECODED_S = 120.0  # by one call
 _MAX_PACKETS = 1_000_000  # read by one call: 7 h of MP3
 _MAX_BAD_PACKETS = 500  # in one file
+# Hz; up to DSD1024, as ffmpeg hands it out. Above, the filter would fill the memory (1.6 GB at
+# 268 MHz), below, what one block becomes.
+_RATES = range(1000, 6_000_000)
 _MAX_FRAME = 1 << 22  # samples: no codec needs as many
 _LOUDEST = 1e5  # float files may exceed full scale, some by the factor 32,768
 
@@ -220,6 +223,8 @@ class _Mono:
     def add(self, frame: Any, skip: int = 0) -> None:
         """Append a frame, without its first `skip` samples."""
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if frame.sample_rate not in _RATES:
+            raise ValueError(f"claims {frame.sample_rate} samples a second")
         if kind != self._kind:  # some streams change in the middle
             self.finish()
             self._kind = kind
