@@ -185,11 +185,14 @@ class Source:
 
     def _frames(self, from_s: float) -> Iterator[Any]:
         """Frames that hold `from_s` and later ones, and a few before them."""
+        longest = _MAX_FRAME / max(1, self._codec.sample_rate) / self._time_base
         earliest = (from_s - _PREROLL_S) / self._time_base + self._origin
         for _, packet in zip(range(_MAX_PACKETS), self._good_packets(), strict=False):
             if packet.pts is not None and packet.pts + (packet.duration or 0) < earliest:
                 continue
             try:
+                if (packet.duration or 0) > longest:  # it would be decoded in one go
+                    raise ValueError("a packet as long as a track")
                 yield from packet.decode()
             except DECODER_ERRORS:
                 self.bad_packets += 1
@@ -235,8 +238,8 @@ class _Mono:
         self._fifo.write(frame)
         if skip:
             self._fifo.read(skip)
-        if self._fifo.samples >= _BLOCK:
-            self._resample(self._fifo.read())
+        while self._fifo.samples >= _BLOCK:
+            self._resample(self._fifo.read(_BLOCK))
 
     def finish(self) -> None:
         """Take what the block and the resampler still hold."""

@@ -313,6 +313,18 @@ def test_the_corpora_of_odd_files(shared_data):
             assert error.message
 
 
+@pytest.mark.shared_data
+def test_a_packet_as_long_as_a_track_is_not_decoded(shared_data, tmp_path):
+    content = (shared_data / "corpora" / "mutagen" / "mac-399.ape").read_bytes()
+    (tmp_path / "a.ape").write_bytes(content)
+    with pytest.raises(NothingToHearError, match="silent"):
+        read_excerpts(tmp_path / "a.ape")
+    # Blocks in each of its three frames: 67 million, which would be decoded in one go.
+    (tmp_path / "a.ape").write_bytes(patched(content, 56, struct.pack("<I", 0x0401_2000)))
+    with pytest.raises(NothingToHearError, match="only 0"):
+        read_excerpts(tmp_path / "a.ape")
+
+
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_spoilt_corpora(shared_data, tmp_path):
