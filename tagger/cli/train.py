@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tagger.errors import ConfigurationError, ExitStatus
+
+if TYPE_CHECKING:
+    from tagger.models.card import Card
 
 _OWN_NAME = "my-genres"
 
@@ -58,6 +62,13 @@ _OWN_NAME = "my-genres"
     help="Measure under this protocol first; repeat for more. artist also calibrates, and is "
     "the default with --from-tags.",
 )
+@click.option(
+    "--member",
+    "members",
+    multiple=True,
+    metavar="NAME",
+    help="With --recipe ensemble: a measured model to average; repeat for more.",
+)
 @click.option("--variant", default="", metavar="NAME", help="Which variant of the recipe.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's own choice.")
 @click.option(
@@ -97,6 +108,7 @@ def train(
     cache: Path | None,
     output: Path | None,
     protocols: tuple[str, ...],
+    members: tuple[str, ...],
     variant: str,
     epochs: int | None,
     augment: bool | None,
@@ -116,9 +128,7 @@ def train(
     """
     from tagger.models import zoo
     from tagger.screen import printable
-    from training.after_training import report_training
     from training.gather import Sources
-    from training.report import PAGE
     from training.run import train_model
 
     recipe = recipe or ("head" if from_tags else "cnn")
@@ -132,6 +142,13 @@ def train(
         output = zoo.user_folder() / name
     if from_tags and not protocols:
         protocols = ("artist",)
+    if (recipe == "ensemble") != bool(members):
+        raise ConfigurationError("--recipe ensemble and --member go together")
+    if members:
+        from training.ensemble import train_ensemble
+
+        _say_done(train_ensemble(members, output, name=name, version=version or 1), str(output))
+        return ExitStatus.OK
     try:
         card = train_model(
             recipe,
@@ -154,6 +171,15 @@ def train(
     except KeyboardInterrupt:
         click.echo("\nTo go on, run the same command with --resume.", err=True)
         raise
+    _say_done(card, name if by_name else str(output))
+    return ExitStatus.OK
+
+
+def _say_done(card: Card, where: str) -> None:
+    from tagger.screen import printable
+    from training.after_training import report_training
+    from training.report import PAGE
+
     report = report_training(card)
     click.echo(f"genres: {printable(', '.join(card.labels))}")
     for row in card.figures:
@@ -161,12 +187,10 @@ def train(
             f"{row['protocol']}: {row['accuracy']:.1%} of {row['n']} tracks right, 95 % interval"
             f" {row['accuracy_low']:.1%} to {row['accuracy_high']:.1%}"
         )
-    where = name if by_name else str(output)
-    click.echo(f"{card.tag} is in {printable(str(output))}")
+    click.echo(f"{card.tag} is in {printable(str(card.folder))}")
     if report:
         click.echo(f"report in {printable(str(report / PAGE))}")
     click.echo(f"gtag scan --model {printable(where)} PATH")
-    return ExitStatus.OK
 
 
 def _next_version(folder: Path) -> int:
