@@ -177,10 +177,10 @@ def _refuse_unwritable(target: Path, in_place: bool) -> bool:
         raise RefusedError("not a regular file", path=target)
     # The system allows root everything, so what the mode says counts as well.
     if not status.st_mode & 0o222 or not os.access(target, os.W_OK):
-        raise RefusedError("the file is read-only", path=target)
+        raise RefusedError("the file is read-only", path=target, hint="make it writable first")
     folder = target.parent
     if not folder.stat().st_mode & 0o222 or not os.access(folder, os.W_OK | os.X_OK):
-        raise RefusedError("its folder is read-only", path=target)
+        raise RefusedError("its folder is read-only", path=target, hint="make it writable first")
     if status.st_nlink > 1 and not in_place:
         raise RefusedError(
             f"the file has {status.st_nlink} names (hard links), which a new file would part",
