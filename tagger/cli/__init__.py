@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -65,6 +66,7 @@ def main() -> NoReturn:
     except GtagError as error:
         _fail(f"gtag: {printable(str(error))}", error.exit_status)
     except (click.Abort, KeyboardInterrupt):
+        _end_undisturbed()
         _fail("gtag: interrupted", ExitStatus.INTERRUPTED)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _OF_THE_EXTRA_TRAIN:
@@ -84,7 +86,13 @@ def main() -> NoReturn:
             "Please report it, with what GTAG_TRACEBACK=1 in the environment makes it say.",
             ExitStatus.PROBLEMS,
         )
+    _end_undisturbed()
     sys.exit(int(status or ExitStatus.OK))
+
+
+def _end_undisturbed() -> None:
+    """All is done: one more Ctrl-C while the interpreter winds up must not change the status."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _fail(message: str, status: ExitStatus) -> NoReturn:
