@@ -261,7 +261,8 @@ def test_a_file_that_must_not_be_written_any_more_is_refused(journal, album):
     scan(journal, album)
     album[0].chmod(0o444)
     outcome = list(undo_run(journal))
-    assert (outcome[0].status, outcome[0].message) == (UndoStatus.REFUSED, "the file is read-only")
+    assert outcome[0].status is UndoStatus.REFUSED
+    assert outcome[0].message.startswith("the file is read-only")
     album[0].chmod(0o644)
     assert undo(journal) == [(str(album[0]), "restored")]
 
