@@ -45,7 +45,7 @@ class Policy:
     Attributes
     ----------
     min_confidence : float
-        Below this probability a file is left alone.
+        Below this probability a file is left alone, and above 0 also what sounds like no music.
     existing : {"keep", "replace", "append"}
         What happens to a genre that a person wrote.
     """
@@ -79,12 +79,14 @@ def decide(prediction: Prediction | None, tags: TagState, policy: Policy) -> Dec
     genre, persons = prediction.genre, tags.persons
     if persons and policy.existing == "keep":
         return Decision(Status.KEPT, f"a person wrote {_listed(persons)}")
+    guesses = (
+        f"{genre} {prediction.confidence:.2f} or {prediction.runner_up} "
+        f"{prediction.runner_up_confidence:.2f}"
+    )
+    if prediction.doubt and policy.min_confidence > 0:
+        return Decision(Status.UNSURE, f"{prediction.doubt}; if it is: {guesses}")
     if prediction.confidence < policy.min_confidence:
-        return Decision(
-            Status.UNSURE,
-            f"{genre} {prediction.confidence:.2f} or {prediction.runner_up} "
-            f"{prediction.runner_up_confidence:.2f}; {policy.min_confidence:.2f} is asked for",
-        )
+        return Decision(Status.UNSURE, f"{guesses}; {policy.min_confidence:.2f} is asked for")
     if policy.existing == "append" and _key(genre) in map(_key, persons):
         return Decision(Status.KEPT, f"a person wrote {genre} already")
 

@@ -72,27 +72,28 @@ def describe_log_mel(excerpts: Sequence[np.ndarray]) -> np.ndarray:
     from scipy.fft import dct
 
     db = np.concatenate(excerpts, axis=1).astype(np.float32)
-    slopes = np.concatenate([_slopes(e) for e in excerpts], axis=1)
+    rising = np.concatenate([slopes(e) for e in excerpts], axis=1)
     mfcc = dct(db, axis=0, norm="ortho")[:N_MFCC]
-    mfcc_slopes = dct(slopes, axis=0, norm="ortho")[:N_MFCC]
+    mfcc_slopes = dct(rising, axis=0, norm="ortho")[:N_MFCC]
     shape = _shape(db)
-    onsets = _onsets(slopes)
+    onsets = _onsets(rising)
     parts = [
         [mfcc.mean(axis=1), mfcc.std(axis=1), mfcc_slopes.std(axis=1)],
-        [_bands(db, N_BANDS).mean(axis=1), _bands(slopes, N_BANDS).std(axis=1)],
+        [bands(db, N_BANDS).mean(axis=1), bands(rising, N_BANDS).std(axis=1)],
         [shape.mean(axis=1), shape.std(axis=1)],
         [onsets.mean(axis=1), onsets.std(axis=1), _skewness(onsets)],
         [_modulations(excerpts)],
-        [_correlations(_bands(db, N_WIDE))],
+        [_correlations(bands(db, N_WIDE))],
     ]
     return np.concatenate([np.column_stack(p).ravel() for p in parts]).astype(np.float32)
 
 
-def _bands(db: np.ndarray, n: int) -> np.ndarray:
+def bands(db: np.ndarray, n: int) -> np.ndarray:
+    """Mel bands taken together, side by side [shape=(n, n_columns)]."""
     return db.reshape(n, len(db) // n, -1).mean(axis=1)
 
 
-def _slopes(db: np.ndarray) -> np.ndarray:
+def slopes(db: np.ndarray) -> np.ndarray:
     """Decibels per column, by a straight line through nine columns."""
     from scipy.ndimage import correlate1d
 
@@ -127,9 +128,9 @@ def _shape(db: np.ndarray) -> np.ndarray:
     return np.vstack([centroid, bandwidth, rolloff, flatness, loudness, contrast])
 
 
-def _onsets(slopes: np.ndarray) -> np.ndarray:
+def _onsets(rising: np.ndarray) -> np.ndarray:
     """How strongly each column rises, in ranges of mel bands [shape=(4, n_columns)]."""
-    rises = np.maximum(slopes, 0)
+    rises = np.maximum(rising, 0)
     return np.stack([rises[low:high].mean(axis=0) for low, high in ONSET_RANGES.values()])
 
 
@@ -148,10 +149,10 @@ def _modulations(excerpts: Sequence[np.ndarray]) -> np.ndarray:
     taper = np.hanning(WINDOW).astype(np.float32)
     spectra = []
     for db in excerpts:
-        bands = _bands(db, N_WIDE)
-        if bands.shape[1] < WINDOW:
-            bands = np.pad(bands, ((0, 0), (0, WINDOW - bands.shape[1])), mode="wrap")
-        windows = np.lib.stride_tricks.sliding_window_view(bands, WINDOW, axis=1)
+        wide = bands(db, N_WIDE)
+        if wide.shape[1] < WINDOW:
+            wide = np.pad(wide, ((0, 0), (0, WINDOW - wide.shape[1])), mode="wrap")
+        windows = np.lib.stride_tricks.sliding_window_view(wide, WINDOW, axis=1)
         windows = windows[:, ::WINDOW_STEP]
         windows = (windows - windows.mean(axis=2, keepdims=True)) * taper
         spectra.append(np.abs(rfft(windows, axis=2)))
@@ -160,8 +161,8 @@ def _modulations(excerpts: Sequence[np.ndarray]) -> np.ndarray:
     return np.log1p(np.column_stack(rates)).ravel()
 
 
-def _correlations(bands: np.ndarray) -> np.ndarray:
+def _correlations(wide: np.ndarray) -> np.ndarray:
     """Correlation over time of each pair of wide bands; 0 where one stands still."""
-    centred = bands - bands.mean(axis=1, keepdims=True)
+    centred = wide - wide.mean(axis=1, keepdims=True)
     centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-3)
-    return (centred @ centred.T)[np.triu_indices(len(bands), 1)]
+    return (centred @ centred.T)[np.triu_indices(len(wide), 1)]

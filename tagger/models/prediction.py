@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from tagger import no_music
+
 if TYPE_CHECKING:
     from tagger.models.card import Card
     from tagger.models.heard import Heard
@@ -31,6 +33,8 @@ class Prediction:
         The same chunk by chunk, where the model looks at chunks.
     chunk_starts_s : np.ndarray [shape=(n_chunks,)] or None
         Where each chunk starts in the track, in seconds.
+    doubt : str
+        What speaks against music at all, in words; a model must choose a genre all the same.
     """
 
     labels: tuple[str, ...]
@@ -38,6 +42,7 @@ class Prediction:
     model: str
     chunk_probabilities: np.ndarray | None = None
     chunk_starts_s: np.ndarray | None = None
+    doubt: str = ""
 
     def ranked(self) -> list[tuple[str, float]]:
         """Genres and probabilities, the best first."""
@@ -101,6 +106,7 @@ class Classifier(Protocol):
             model=self.card.tag,
             chunk_probabilities=None if scores.chunks is None else np.exp(scores.chunks),
             chunk_starts_s=heard.chunks[1] if by_chunk else None,
+            doubt=no_music.doubt(heard.log_mel),
         )
 
 

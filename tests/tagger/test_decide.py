@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -124,3 +126,12 @@ def test_silence_is_never_written(existing, tags):
     decision = decide(None, tags, Policy(0.0, existing))
     assert decision.status is Status.UNSURE
     assert decision.change is None
+
+
+def test_what_sounds_like_no_music_is_left_alone_unless_every_guess_is_wanted():
+    doubted = replace(heard("Metal", 0.97), doubt="a steady sound, not music")
+    decision = decided(tagged(), prediction=doubted)
+    assert decision.status is Status.UNSURE
+    assert decision.reason == "a steady sound, not music; if it is: Metal 0.97 or Polka 0.03"
+    assert decided(tagged("Jazz"), prediction=doubted).status is Status.KEPT
+    assert decided(tagged(), min_confidence=0, prediction=doubted).status is Status.WOULD_WRITE

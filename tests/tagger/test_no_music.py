@@ -1,0 +1,83 @@
+"""What is no music: steady sounds and speech; and that no music is taken for it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.signal import butter, sosfilt
+
+from tagger import demo, no_music
+from tagger.audio import SAMPLE_RATE, Excerpt
+from tagger.spectrogram import LogMel, log_mel
+from training.datasets import to_decibels
+
+SECONDS = 20
+TIME = np.arange(SECONDS * SAMPLE_RATE) / SAMPLE_RATE
+
+
+def heard(y: np.ndarray) -> LogMel:
+    return log_mel([Excerpt(y.astype(np.float32), start_s=0.0, edge_before=0, edge_after=0)])
+
+
+def noise(exponent: float = 0.0) -> np.ndarray:
+    """Noise whose power falls with so many powers of frequency."""
+    spectrum = np.fft.rfft(np.random.default_rng(0).standard_normal(len(TIME)))
+    f = np.arange(1, len(spectrum) + 1)
+    y = np.fft.irfft(spectrum * f ** (-exponent / 2), len(TIME))
+    return y / np.abs(y).max() / 2
+
+
+def voice(*, regular: bool = False) -> np.ndarray:
+    """Four syllables a second: bursts of a buzz through formants that change with each."""
+    rng = np.random.default_rng(1)
+    y = np.zeros(len(TIME))
+    start = 0
+    while start < len(y) - SAMPLE_RATE:
+        length = int(SAMPLE_RATE * (0.25 if regular else rng.uniform(0.1, 0.4)))
+        buzz = np.sign(np.sin(2 * np.pi * rng.uniform(90, 150) * TIME[:length]) - 0.9)
+        for low, high in ((300, 800), (900, 2300)):
+            centre = rng.uniform(low, high)
+            band = butter(2, [centre * 0.9, centre * 1.1], "band", fs=SAMPLE_RATE, output="sos")
+            y[start : start + length] += sosfilt(band, buzz) * np.hanning(length) ** 3
+        start += length
+    return y / np.abs(y).max() / 2
+
+
+STEADY = {
+    "white noise": noise(),
+    "pink noise": noise(1),
+    "brown noise": noise(2),
+    "a tone": 0.3 * np.sin(2 * np.pi * 440 * TIME),
+    "hum": sum(0.2 / k * np.sin(2 * np.pi * 50 * k * TIME) for k in range(1, 20)) + noise() / 50,
+}
+
+
+@pytest.mark.parametrize("name", STEADY)
+def test_steady_sounds(name):
+    assert no_music.doubt(heard(STEADY[name])) == "a steady sound, not music"
+
+
+def test_a_voice():
+    assert no_music.doubt(heard(voice())) == "more like speech than music"
+    # With a beat it may be music.
+    assert no_music.doubt(heard(voice(regular=True))) == ""
+
+
+def test_a_single_second_can_be_asked_about():
+    assert "steady" in no_music.doubt(heard(noise()[:SAMPLE_RATE]))
+
+
+def test_the_demos_music_is_music():
+    for style in demo.STYLES:
+        y = demo.compose(style, duration_s=SECONDS)[:: demo.RATE // SAMPLE_RATE]
+        assert no_music.doubt(heard(y)) == "", style
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("name", ["gtzan", "panda", "emotify"])
+def test_no_music_of_the_archives_is_doubted(shared_data, name):
+    with np.load(shared_data / name / "logmel.npz") as archive:
+        columns = archive["n_frames"]
+        for track, mel, n in zip(archive["names"], archive["idx"], columns, strict=True):
+            db = to_decibels(mel[:, :n])
+            assert no_music.doubt(LogMel((db,), (0.0,), float("nan"))) == "", track
