@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tomli_w
 
-from tagger.errors import ModelError
+from tagger.errors import DataError, ModelError
 from tagger.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.models import ubjson, zoo
 from tagger.models.boosted_trees import Trees
@@ -20,7 +20,8 @@ from tagger.models.card import CARD, read_card
 from tagger.models.heard import Heard
 from tagger.models.ubjson import check_trees
 from tests.training.archives import write_archive
-from training.datasets import read_log_mel_archive
+from training import splits
+from training.datasets import labels_of, read_log_mel_archive
 from training.evaluate import evaluate_model
 from training.publish import write_model
 from training.recipes import Settings, boosted_trees
@@ -93,7 +94,7 @@ def test_same_seed_same_trees(examples, tmp_path):
 def test_artists_set_aside_are_not_learned_from(examples):
     table = boosted_trees._table(examples, ("Blues", "Jazz", "Rock"), Settings(work=None))
     artist = np.repeat([e.artist for e in examples], 2)
-    assert len(table.folds) == boosted_trees.FOLDS
+    assert len(table.folds) == splits.FOLDS
     for learn, aside in table.folds:
         assert not set(artist[learn]) & set(artist[aside])
         assert (aside % 2 == 0).all()  # whole tracks, not windows
@@ -200,3 +201,10 @@ def test_trees_whose_parts_do_not_fit_are_refused(trained, monkeypatch, key, val
     monkeypatch.setattr(ubjson, "parse", lambda content: document)
     with pytest.raises(ValueError):
         check_trees(b"", 410)
+
+
+def test_two_artists_are_enough_and_one_is_too_few_to_set_aside(examples, tmp_path):
+    two = [replace(e, artist=str(i % 2)) for i, e in enumerate(examples)]
+    assert boosted_trees.fit(two, Settings(tmp_path)).labels == labels_of(examples)
+    with pytest.raises(DataError, match="too little to set anything aside"):
+        boosted_trees.fit([replace(e, artist="one") for e in examples], Settings(tmp_path))

@@ -22,11 +22,11 @@ from tagger.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
 from tagger.models.boosted_trees import Trees
 from training.datasets import Example, labels_of, targets, to_decibels
 from training.recipes import Settings
+from training.splits import set_aside
 
 WINDOWS = 4  # rows from random windows, beside the one of the whole track
 WINDOW_COLUMNS = 215, 430  # 10 to 20 s
 OTHER_SETS_WEIGHT = 0.6  # of a track of another set, against one of the first
-FOLDS = 3  # over the first set's artists, for early stopping and tuning
 ROUNDS, PATIENCE = 600, 30
 PERMUTATIONS = 5
 FOREST_TREES = 500
@@ -164,8 +164,8 @@ def _table(examples: Sequence[Example], labels: Sequence[str], settings: Setting
         target=np.repeat(targets(examples, labels), each),
         weight=np.repeat(np.where(own, 1.0, OTHER_SETS_WEIGHT), each) / each,
         folds=[
-            (np.flatnonzero(np.repeat(~aside, each)), np.flatnonzero(aside) * each)
-            for aside in _set_aside(examples, own, settings.seed)
+            ((learn[:, None] * each + np.arange(each)).ravel(), aside * each)
+            for learn, aside in set_aside(examples, settings.seed)
         ],
     )
 
@@ -180,23 +180,6 @@ def _rows(example: Example, rng: np.random.Generator) -> np.ndarray:
         first = int(rng.integers(0, db.shape[1] - width + 1))
         pieces.append(db[:, first : first + width])
     return np.stack([describe_log_mel([piece]) for piece in pieces])
-
-
-def _set_aside(examples: Sequence[Example], own: np.ndarray, seed: int) -> list[np.ndarray]:
-    """Masks over the examples: for each fold, the first set's artists that are set aside."""
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    inside = np.flatnonzero(own)
-    reference = [examples[int(i)] for i in inside]
-    artists = [example.artist or example.track for example in reference]
-    genres = [example.genre for example in reference]
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    masks = []
-    for _, aside in folds.split(inside, genres, artists):
-        mask = np.zeros(len(examples), dtype=bool)
-        mask[inside[aside]] = True
-        masks.append(mask)
-    return masks
 
 
 def _cross_validated(table: Table, parameters: dict[str, Any]) -> tuple[int, float]:
