@@ -72,13 +72,23 @@ class Example:
     features: Features | None = field(default=None, repr=False, compare=False)
     _views: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def log_mel(self) -> LogMel:
+    def spectrogram(self) -> np.ndarray:
+        """`mel`, for those who cannot do without.
+
+        Raises
+        ------
+        DataError
+            Where there is none.
+        """
         if self.mel is None:
             raise DataError(
                 f"track {self.track} of {self.source} has no spectrogram",
-                hint="this recipe needs log-mel archives or folders of sound",
+                hint="this needs log-mel archives or folders of sound, no table of features",
             )
-        db = to_decibels(self.mel)
+        return self.mel
+
+    def log_mel(self) -> LogMel:
+        db = to_decibels(self.spectrogram())
         excerpts = np.split(db, np.cumsum(self.excerpt_columns)[:-1], axis=1)
         starts_s = (0.0,) * len(excerpts)
         return LogMel(excerpts=tuple(excerpts), starts_s=starts_s, ref_db=float("nan"))

@@ -190,10 +190,8 @@ def _statistics(example: Example) -> np.ndarray:
 
 
 def _altered_statistics(example: Example, seed: int) -> np.ndarray:
-    if example.mel is None:
-        raise DataError("--augment alters spectrograms, and a table of features has none")
     rng = np.random.default_rng([seed, *example.track.encode("utf-8", "surrogateescape")])
-    db = to_decibels(example.mel)
+    db = to_decibels(example.spectrogram())
     return np.stack([describe_log_mel([altered(db, rng)]) for _ in range(COPIES)])
 
 

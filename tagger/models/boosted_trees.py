@@ -1,4 +1,4 @@
-"""Runs boosted trees with XGBoost on statistics of the log-mel spectrogram.
+"""Runs boosted trees with XGBoost on descriptors.
 
 Weights are a `.ubj` file; the card's `features` name the inputs in their order. Must not know:
 where models are kept, how they were trained.
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from tagger.errors import ModelError
-from tagger.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.models.card import Card
 from tagger.models.features import FeatureColumns
 from tagger.models.heard import Heard
@@ -43,7 +42,6 @@ class Trees:
         import xgboost
 
         self._chosen = FeatureColumns(features)
-        self._features = tuple(features)
         self.n_labels = check_trees(weights, len(features))
         self._booster: Any = xgboost.Booster({"nthread": THREADS})
         try:
@@ -51,12 +49,8 @@ class Trees:
         except xgboost.core.XGBoostError as error:  # with a stack trace for a message
             raise ValueError("XGBoost cannot read them") from error
 
-    def __call__(self, statistics: np.ndarray) -> np.ndarray:
-        """Log probabilities [shape=(n, n_labels)] from statistics [(n, len(LOG_MEL_FEATURES))]."""
-        return self.ask(statistics[:, [LOG_MEL_FEATURES.index(name) for name in self._features]])
-
     def ask(self, inputs: np.ndarray) -> np.ndarray:
-        """The same from this model's features alone, in their order [shape=(n, n_features)]."""
+        """Log probabilities [shape=(n, n_labels)] from descriptors [shape=(n, n_features)]."""
         return log_softmax(self._booster.inplace_predict(inputs, predict_type="margin"))
 
     def hear(self, heard: Heard) -> np.ndarray:

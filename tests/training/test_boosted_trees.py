@@ -176,7 +176,7 @@ def test_damaged_trees_never_reach_xgboost(trained, tmp_path):
         for _ in range(int(rng.integers(1, 4))):
             damaged[int(rng.integers(len(damaged)))] = int(rng.integers(256))
         with suppress(ValueError):  # where only a number changed, they are still trees
-            said = Trees(bytes(damaged), features)(np.zeros((1, len(LOG_MEL_FEATURES)), np.float32))
+            said = Trees(bytes(damaged), features).ask(np.zeros((1, len(features)), np.float32))
             assert np.isfinite(said).all()
 
 
@@ -201,6 +201,11 @@ def test_trees_whose_parts_do_not_fit_are_refused(trained, monkeypatch, key, val
     monkeypatch.setattr(ubjson, "parse", lambda content: document)
     with pytest.raises(ValueError):
         check_trees(b"", 410)
+
+
+def test_a_name_that_is_no_text_is_learned_from(examples, tmp_path):
+    odd = [replace(examples[0], track="a\udcff"), *examples[1:]]
+    assert boosted_trees.fit(odd, Settings(tmp_path)).labels == labels_of(examples)
 
 
 def test_two_artists_are_enough_and_one_is_too_few_to_set_aside(examples, tmp_path):

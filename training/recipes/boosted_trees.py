@@ -1,6 +1,6 @@
-"""Boosted trees (XGBoost) on statistics of the log-mel spectrogram.
+"""Boosted trees (XGBoost) on descriptors: statistics of the log-mel spectrogram, or a table's.
 
-Each track gives one row from the whole of it and some from random windows: the same music,
+A spectrogram gives one row from the whole of it and some from random windows: the same music,
 described from less of it, keeps trees from learning single tracks by heart. How many rounds is
 found by early stopping on artists set aside; then everything is learned from. Must not know:
 protocols, cards, where models are kept.
@@ -18,9 +18,10 @@ import numpy as np
 import xgboost
 from tqdm import tqdm
 
-from tagger.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
-from tagger.models.boosted_trees import Trees
+from tagger.log_mel_statistics import describe_log_mel
+from tagger.models.prediction import log_softmax
 from training.datasets import Example, labels_of, targets, to_decibels
+from training.feature_table import feature_names, feature_rows
 from training.recipes import Settings
 from training.splits import set_aside
 
@@ -71,8 +72,9 @@ class FittedTrees:
     importance: dict[str, tuple[float, float]] = field(repr=False)
 
     def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
-        trees = Trees(self.weights, self.features)
-        return trees(np.stack([describe_log_mel(e.log_mel().excerpts) for e in examples]))
+        booster = xgboost.Booster(model_file=bytearray(self.weights))
+        rows = feature_rows(examples, self.features)
+        return log_softmax(booster.inplace_predict(rows, predict_type="margin"))
 
     def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         card = {
@@ -90,12 +92,12 @@ class FittedTrees:
 
 @dataclass(frozen=True)
 class Table:
-    """What is learned from: `1 + WINDOWS` rows a track, the whole track's first.
+    """What is learned from: as many rows for each track, the whole track's first.
 
     Attributes
     ----------
-    rows : np.ndarray [shape=(n_examples * (1 + WINDOWS), n_features)]
-    target, weight : np.ndarray [shape=(n_examples * (1 + WINDOWS),)]
+    rows : np.ndarray [shape=(n_rows, n_features)]
+    target, weight : np.ndarray [shape=(n_rows,)]
     folds : list of (np.ndarray, np.ndarray)
         Rows to learn from, and rows of other artists, whole tracks of the first set, to stop by.
     """
@@ -115,18 +117,20 @@ def fit(examples: Sequence[Example], settings: Settings) -> FittedTrees:
     Parameters
     ----------
     examples : sequence of Example
-        With spectrograms. The first one's set is the reference set: artists are set aside from it.
+        With spectrograms or features. The first one's set is the reference set: artists are set
+        aside from it.
     settings : Settings
         `tune` is the number of Optuna trials, each measured on other artists than it learned
         from; `select` keeps so many features, the most important ones to a random forest.
     """
     labels = labels_of(examples)
     table = _table(examples, labels, settings)
-    columns = np.arange(len(LOG_MEL_FEATURES))
+    names = feature_names(examples)
+    columns = np.arange(len(names))
     if 0 < settings.select < len(columns):
         columns = _select(table, settings.select, settings.seed)
         table = Table(table.rows[:, columns], table.target, table.weight, table.folds)
-    features = tuple(LOG_MEL_FEATURES[i] for i in columns)
+    features = tuple(names[i] for i in columns)
 
     parameters = PARAMETERS
     base = FIXED | {"num_class": len(labels), "seed": settings.seed}
@@ -156,9 +160,9 @@ def _table(examples: Sequence[Example], labels: Sequence[str], settings: Setting
         disable=None if settings.progress else True,
     )
     # Each track has its own random numbers: its windows do not hang on which others are there.
-    rows = [_rows(e, np.random.default_rng([settings.seed, *e.track.encode()])) for e in bar]
+    rows = [_rows(e, _random(e, settings.seed)) for e in bar]
     own = np.array([e.source == examples[0].source for e in examples])
-    each = 1 + WINDOWS
+    each = len(rows[0])
     return Table(
         rows=np.concatenate(rows),
         target=np.repeat(targets(examples, labels), each),
@@ -170,10 +174,18 @@ def _table(examples: Sequence[Example], labels: Sequence[str], settings: Setting
     )
 
 
+def _random(example: Example, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, *example.track.encode("utf-8", "surrogateescape")])
+
+
 def _rows(example: Example, rng: np.random.Generator) -> np.ndarray:
-    """Statistics of the whole track and of its windows [shape=(1 + WINDOWS, n_features)]."""
-    assert example.mel is not None
-    db = to_decibels(example.mel)
+    """Statistics of the whole track and of its windows [shape=(1 + WINDOWS, n_features)].
+
+    A track of a table of features has one row.
+    """
+    if example.features is not None:
+        return example.features.values[None]
+    db = to_decibels(example.spectrogram())
     pieces = [db]
     for _ in range(WINDOWS):
         width = min(db.shape[1], int(rng.integers(*WINDOW_COLUMNS, endpoint=True)))

@@ -146,13 +146,12 @@ def batches(
     for number in itertools.count(first_epoch * STEPS):
         rng = np.random.default_rng([seed, number])
         drawn = rng.choice(len(examples), BATCH, p=weights)
-        crops = to_decibels(np.stack([_crop(examples[i].mel, rng) for i in drawn]))
+        crops = to_decibels(np.stack([_crop(examples[i].spectrogram(), rng) for i in drawn]))
         one_hot = np.eye(len(labels), dtype=np.float32)[index[drawn]]
         yield mixup(augment(crops, rng), one_hot, rng) if augmented else (crops, one_hot)
 
 
-def _crop(mel: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
-    assert mel is not None
+def _crop(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     missing = CHUNK_COLUMNS - mel.shape[1]
     if missing > 0:
         mel = np.pad(mel, ((0, 0), (0, missing)), mode="wrap")
@@ -218,6 +217,7 @@ def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, list[di
             initial_epoch=first,
             epochs=epochs,
             steps_per_epoch=STEPS,
+            shuffle=False,
             verbose=0,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=after_epoch)],
         )
