@@ -34,7 +34,8 @@ _PATH = click.Path()
     "--min-confidence",
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="Leave alone what is less sure. Default: the model's own threshold.",
+    help="Leave alone what is less sure, and what sounds like no music unless P is 0. Default: "
+    "the model's own threshold.",
 )
 @click.option(
     "--existing",
