@@ -1,6 +1,7 @@
 """Measures a finished model on a folder of labelled music. No training.
 
-The folder is a log-mel archive, or has a sub-folder of sound files for each genre.
+The folder is a log-mel archive, or has a sub-folder of sound files for each genre; a table of
+features will do for a model that looks at nothing else.
 Must not know: how the model was trained, beyond what its card says.
 """
 
@@ -15,9 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from tagger.errors import DataError, GtagError, NothingToHearError
-from tagger.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.models import zoo
 from tagger.models.card import Card
+from tagger.models.features import FeatureColumns
 from tagger.models.heard import Heard
 from tagger.models.prediction import Classifier
 from tagger.native_messages import native_messages_hidden
@@ -27,6 +28,7 @@ from training.datasets import (
     read_genre_folders,
     read_log_mel_archive,
 )
+from training.feature_table import feature_names, heard_in_table, read_feature_table
 from training.learning import Learning, read_learning
 from training.metrics import (
     Measured,
@@ -128,26 +130,30 @@ def worst_mistakes(measured: Measured, n: int = WORST) -> list[dict[str, Any]]:
     ]
 
 
-def evaluate_model(model: Classifier, folder: Path, *, progress: bool = False) -> Evaluation:
-    """Ask a model about every labelled track of a folder.
+def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> Evaluation:
+    """Ask a model about every labelled track of a folder, or of a table of features.
 
     Raises
     ------
     DataError
-        Where the folder is no data set, or none of it can be measured.
+        Where the folder is no data set, lacks what the model looks at, or none of it can be
+        measured.
     """
     labels = model.card.labels
-    columns = _named_statistics(model.card)
+    if data.is_file():
+        _refuse_missing(model.card, data)
+    named = tuple(model.card.data.get("features", ()))
+    columns = FeatureColumns(named) if named else None
     truth, rows, tracks, features, unreadable = [], [], [], [], []
     left_out: dict[str, str] = {}
-    for item in tqdm(_tracks(folder), unit="track", disable=None if progress else True):
+    for item in tqdm(_tracks(data), unit="track", disable=None if progress else True):
         if item.genre not in labels:
             left_out[item.track] = f"the model does not know the genre {item.genre}"
             continue
         try:
             with native_messages_hidden():
                 heard = item.heard()
-                probabilities = model.predict(heard).probabilities
+                probabilities = model.calibrated(model.scores(heard))
         except GtagError as error:
             left_out[item.track] = error.message
             if not isinstance(error, NothingToHearError):
@@ -157,19 +163,19 @@ def evaluate_model(model: Classifier, folder: Path, *, progress: bool = False) -
         rows.append(probabilities)
         tracks.append(item.track)
         if columns:
-            features.append(heard.log_mel_statistics[list(columns.values())])
+            features.append(columns(heard))
     if not rows:
-        raise DataError("holds no track that this model could be measured on", path=folder)
+        raise DataError("holds no track that this model could be measured on", path=data)
     known = seen(model.card, tracks)
     return Evaluation(
         Measured(labels, np.array(truth), np.stack(rows), tuple(tracks)),
         known,
         model.card.tag,
-        folder.resolve().name,
+        data.resolve().name,
         model.card.threshold,
         left_out,
         tuple(unreadable),
-        Table(tuple(columns), np.stack(features)) if columns else None,
+        Table(named, np.stack(features)) if columns else None,
         read_learning(model.card),
         warning=warning(model.card.tag, len(known), len(tracks)),
         remark="The model's card names none of these tracks among those that it learned from. "
@@ -187,11 +193,13 @@ def warning(model: str, known: int, n: int) -> str:
     )
 
 
-def _named_statistics(card: Card) -> dict[str, int]:
-    """The log-mel statistics that a model learned from, and where they stand; mostly none."""
-    position = {name: i for i, name in enumerate(LOG_MEL_FEATURES)}
-    names = card.data.get("features", ())
-    return {name: position[name] for name in names if name in position}
+def _refuse_missing(card: Card, table: Path) -> None:
+    """Refuse a model that looks at more than a table has."""
+    available = feature_names(read_feature_table(table))
+    missing = [name for name in card.data.get("features", ()) if name not in available]
+    if missing or "features" not in card.data:
+        what = f"lacks {missing[0]}, which" if missing else "has no spectrograms, which"
+        raise DataError(f"{what} {card.tag} looks at", path=table)
 
 
 @dataclass(frozen=True)
@@ -210,12 +218,15 @@ class _Track:
         return Heard.from_sound(read_excerpts(self.sound.path))
 
 
-def _tracks(folder: Path) -> Iterator[_Track]:
-    if is_log_mel_archive(folder):
-        for example in read_log_mel_archive(folder):
+def _tracks(data: Path) -> Iterator[_Track]:
+    if data.is_file():
+        for example in read_feature_table(data):
+            yield _Track(example.track, example.genre, None, heard_in_table(example))
+    elif is_log_mel_archive(data):
+        for example in read_log_mel_archive(data):
             yield _Track(example.track, example.genre, None, Heard.from_log_mel(example.log_mel()))
     else:
-        for file in read_genre_folders(folder):
+        for file in read_genre_folders(data):
             yield _Track(file.track, file.genre, file, None)
 
 

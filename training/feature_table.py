@@ -17,6 +17,7 @@ from tagger.descriptors import FEATURES
 from tagger.errors import DataError
 from tagger.genres import canonical
 from tagger.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
+from tagger.models.heard import Heard
 from training.augment import altered
 from training.datasets import Example, Features, read_tracks, targets, to_decibels
 
@@ -84,6 +85,17 @@ def _example(
         fold=about.get("artist_fold") or "",
         features=Features(names, values),
     )
+
+
+def heard_in_table(example: Example) -> Heard:
+    """What a row of a table knows of its track, in the form that models take."""
+    assert example.features is not None
+    known = dict(zip(example.features.names, example.features.values, strict=True))
+
+    def named(names: Sequence[str]) -> np.ndarray:
+        return np.array([known.get(name, np.nan) for name in names], dtype=np.float32)
+
+    return Heard(example.log_mel, lambda: named(FEATURES), lambda: named(LOG_MEL_FEATURES))
 
 
 def scannable(examples: Sequence[Example], say: Callable[[str], None]) -> list[Example]:

@@ -38,9 +38,9 @@ PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all"
     required=True,
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
-    metavar="DIR",
-    help="Log-mel archive (tracks.csv and logmel.npz), or a folder per genre of sound files. "
-    "For a recipe repeatable: the first is measured on.",
+    metavar="DIR|FILE",
+    help="Log-mel archive (tracks.csv and logmel.npz), a folder per genre of sound files, or a "
+    "table of features (CSV). For a recipe repeatable: the first is measured on.",
 )
 @click.option(
     "--report",

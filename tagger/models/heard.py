@@ -27,15 +27,19 @@ class Heard:
     log_mel : callable without arguments, returning LogMel
     descriptors : callable without arguments, returning np.ndarray, optional
         Without it, a model that asks for descriptors of the sound gets an error.
+    log_mel_statistics : callable without arguments, returning np.ndarray, optional
+        Where they are known without the spectrogram.
     """
 
     def __init__(
         self,
         log_mel: Callable[[], LogMel],
         descriptors: Callable[[], np.ndarray] | None = None,
+        log_mel_statistics: Callable[[], np.ndarray] | None = None,
     ) -> None:
         self._log_mel = log_mel
         self._descriptors = descriptors
+        self._log_mel_statistics = log_mel_statistics
 
     @classmethod
     def from_sound(cls, sound: Sound) -> Heard:
@@ -75,6 +79,8 @@ class Heard:
     @cached_property
     def log_mel_statistics(self) -> np.ndarray:
         """Descriptors of the log-mel spectrogram [shape=(n_features,)]."""
+        if self._log_mel_statistics is not None:
+            return self._log_mel_statistics()
         from tagger.log_mel_statistics import describe_log_mel
 
         return describe_log_mel(self.log_mel.excerpts)

@@ -90,6 +90,10 @@ class Classifier(Protocol):
         """What the model says of a track, not yet calibrated."""
         ...
 
+    def calibrated(self, scores: Scores) -> np.ndarray:
+        """Probabilities that mean what they say [shape=(n_labels,)]."""
+        return np.exp(log_softmax(scores.track / self.card.temperature))
+
     def predict(self, heard: Heard) -> Prediction:
         """Say what genre a track has, with a confidence that means what it says.
 
@@ -102,7 +106,7 @@ class Classifier(Protocol):
         by_chunk = scores.chunks is not None
         return Prediction(
             labels=self.card.labels,
-            probabilities=np.exp(log_softmax(scores.track / self.card.temperature)),
+            probabilities=self.calibrated(scores),
             model=self.card.tag,
             chunk_probabilities=None if scores.chunks is None else np.exp(scores.chunks),
             chunk_starts_s=heard.chunks[1] if by_chunk else None,

@@ -14,6 +14,7 @@ from tagger.models.heard import Heard
 from tests.training.archives import write_archive
 from training import feature_table, recipes
 from training.datasets import read_log_mel_archive, targets
+from training.evaluate import evaluate_model
 from training.feature_table import (
     feature_names,
     learning_table,
@@ -185,6 +186,19 @@ def test_a_model_from_a_table_runs_on_sound(table, tmp_path, recipe):
     heard = Heard(lambda: pytest.fail("no need of the spectrogram"), lambda: described)
     scores = zoo.load(str(tmp_path / "m")).scores(heard)
     assert card.labels == ("Hip-Hop", "Jazz") and scores.track.argmax() == 0
+
+
+def test_a_model_is_measured_on_a_table_that_has_what_it_looks_at(table, tmp_path):
+    train_model("boosted-trees", [table], tmp_path / "trees")
+    train_model("logistic", [write_archive(tmp_path / "hills")], tmp_path / "of-spectrograms")
+    evaluation = evaluate_model(zoo.load(str(tmp_path / "trees")), table)
+    assert evaluation.measured.right.mean() > 0.9
+    assert len(evaluation.seen_in_training) == 24
+    assert evaluation.features.names == ("chroma_stft_mean", "tempo", "mfcc1_mean", "mfcc1_var")
+    with pytest.raises(DataError, match=r"lacks mel_.* looks at"):
+        evaluate_model(zoo.load(str(tmp_path / "of-spectrograms")), table)
+    with pytest.raises(DataError, match="has no spectrograms, which cnn-1 looks at"):
+        evaluate_model(zoo.load("cnn"), table)
 
 
 def test_what_no_scan_computes_is_learned_from_in_benchmarks_only(table):
