@@ -55,7 +55,7 @@ RECIPES = {
     ),
     "boosted-trees": Entry(
         "training.recipes.boosted_trees:fit",
-        "XGBoost on statistics of the log-mel spectrogram",
+        "XGBoost on descriptors",
         ("tune", "select"),
     ),
     "head": Entry(
