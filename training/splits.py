@@ -38,12 +38,17 @@ class Split:
 
 
 def fault_filtered(examples: Sequence[Example], seed: int = 0) -> list[Split]:
-    """Learn from the set's fault-filtered `train` part, measure on its `valid` part.
+    """Learn from the first set's fault-filtered `train` part, measure on its `valid` part.
 
-    Sets without such parts are learned from whole.
+    Of other sets, the `train` part is learned from where there is one, else the whole.
     """
-    test = tuple(i for i, e in enumerate(examples) if e.split == "valid")
-    train = tuple(i for i, e in enumerate(examples) if e.split != "valid")
+    first = examples[0].source
+    divided = {e.source for e in examples if e.split}
+    test = tuple(i for i, e in enumerate(examples) if e.split == "valid" and e.source == first)
+    # What a divided set keeps out of its `train` part (faulty, repeated, examined) stays out.
+    train = tuple(
+        i for i, e in enumerate(examples) if e.split == "train" or e.source not in divided
+    )
     if not test or len(train) == 0:
         raise DataError(
             "the protocol fault-filtered needs a set whose tracks.csv has fault_filtered_split"
@@ -54,18 +59,17 @@ def fault_filtered(examples: Sequence[Example], seed: int = 0) -> list[Split]:
 def artist(examples: Sequence[Example], seed: int = 0) -> list[Split]:
     """Nothing of an artist on both sides: measure on each fold, learn from the others.
 
-    The set's own artist folds, where it has some; else folds are drawn over the first set's
-    artists. Tracks of that set without a fold (unknown artist) are on neither side; a genre that
-    only one fold has is learned from, but cannot be measured.
+    The first set's own artist folds, where it has some; else folds are drawn over its artists.
+    Tracks of that set without a fold (unknown artist) are on neither side; a genre that only one
+    fold has is learned from, but cannot be measured.
     """
     folds = _own_folds(examples) or _drawn_artist_folds(examples, seed)
-    folded = {examples[i].source for i in folds}
     splits = []
     for fold in sorted(set(folds.values())):
         train = tuple(
             i
             for i, e in enumerate(examples)
-            if folds.get(i, fold) != fold or e.source not in folded
+            if folds.get(i, fold) != fold or e.source != examples[0].source
         )
         known = {examples[i].genre for i in train}
         test = tuple(i for i in folds if folds[i] == fold and examples[i].genre in known)
@@ -77,7 +81,8 @@ def artist(examples: Sequence[Example], seed: int = 0) -> list[Split]:
 
 
 def _own_folds(examples: Sequence[Example]) -> dict[int, str]:
-    folds = {i: e.fold for i, e in enumerate(examples) if e.fold}
+    first = examples[0].source
+    folds = {i: e.fold for i, e in enumerate(examples) if e.fold and e.source == first}
     return folds if len(set(folds.values())) > 1 else {}
 
 

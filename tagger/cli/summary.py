@@ -27,7 +27,7 @@ _MEANING = {
     Status.WOULD_WRITE: "would be written with --write-tags",
     Status.UNCHANGED: "gtag wrote the same before",
     Status.KEPT: "a person's genre stands",
-    Status.UNSURE: "left alone: not sure enough, or silent",
+    Status.UNSURE: "left alone: not sure enough, or no music",
     Status.UNREADABLE: "could not be read",
     Status.REFUSED: "left alone for its own good",
     Status.FAILED: "could not be written; as it was before",

@@ -57,6 +57,19 @@ def test_steady_sounds(name):
     assert no_music.doubt(heard(STEADY[name])) == "a steady sound, not music"
 
 
+@pytest.mark.parametrize("name", STEADY)
+def test_steady_sounds_that_begin_late_or_are_faded(name):
+    """Regression: half a second of silence made noise lively."""
+    silence = np.zeros(SAMPLE_RATE // 2)
+    faded = STEADY[name] * np.clip(np.linspace(0, 15, len(TIME)), 0, 1)
+    for y in (np.r_[silence, STEADY[name]], np.r_[STEADY[name], silence, silence], faded):
+        assert no_music.doubt(heard(y)) == "a steady sound, not music"
+
+
+def test_a_click_and_nothing_else_can_be_asked_about():
+    assert no_music.doubt(LogMel((np.full((128, 30), -80.0),), (0.0,), 0.0)) != ""
+
+
 def test_a_voice():
     assert no_music.doubt(heard(voice())) == "more like speech than music"
     # With a beat it may be music.

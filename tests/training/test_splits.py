@@ -126,13 +126,14 @@ def test_without_artists_there_is_no_artist_protocol():
 def test_the_fault_filtered_protocol_measures_on_valid_alone(reference, others):
     examples = reference + others
     test = [i for i, e in enumerate(examples) if e.split == "valid"]
-    if not test or len(test) == len(examples):
+    learnable = [i for i, e in enumerate(examples) if e.split == "train" or e.source == "other"]
+    if not test or not learnable:
         with pytest.raises(DataError):
             fault_filtered(examples)
         return
     [split] = fault_filtered(examples)
     assert list(split.test) == test
-    assert not set(split.test) & set(split.train)
+    assert list(split.train) == learnable
 
 
 @pytest.fixture
@@ -144,6 +145,29 @@ def clips() -> list[Example]:
         for i in range(12)
     ]
     return [*reference, Example("x", "Jazz", "other", mel=mel)]
+
+
+def test_what_a_set_keeps_out_of_its_train_part_is_not_learned_from():
+    """Regression: rows of a set's test part, and faulty ones, were learned from."""
+    reference = [Example(p or "faulty", "Jazz", "reference", split=p) for p in ("train", "valid")]
+    kept_out = [Example(p or "faulty", "Jazz", "reference", split=p) for p in ("test", "")]
+    [split] = fault_filtered([*reference, *kept_out])
+    assert (split.train, split.test) == ((0,), (1,))
+
+
+def test_a_later_sets_own_parts_are_never_measured():
+    """Regression: folds of the second set were measured, and the card named the first."""
+    first = [Example(f"f{i}", "Jazz", "first", artist=f"a{i}") for i in range(6)]
+    second = [
+        Example(f"s{i}", "Jazz", "second", artist=f"b{i}", split=part, fold=str(1 + i % 3))
+        for i, part in enumerate(["train", "valid", "train", "train"])
+    ]
+    examples = [*first, *second]
+    for split in artist(examples):
+        assert {examples[i].source for i in split.test} == {"first"}
+        assert {6, 7, 8, 9} <= set(split.train)
+    with pytest.raises(DataError, match="fault_filtered_split"):
+        fault_filtered(examples)
 
 
 def test_random_tracks_mix_artists_and_keep_tracks_apart(clips):
