@@ -51,7 +51,7 @@ def liveliness(log_mel: LogMel) -> float:
 
     smooth = []
     for db in log_mel.excerpts:
-        # The first and last columns may reach beyond the sound: a tone that begins is a click there.
+        # The first and last columns may reach beyond the sound, and a tone's beginning is a click.
         inner = db[:, 1:-1] if db.shape[1] > 2 else db
         heard = inner[:, inner.max(axis=0) > QUIET_DB]
         if heard.shape[1] > 0:

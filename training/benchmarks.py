@@ -153,8 +153,9 @@ def run(
                     raise impossible[row.name]
                 known[key] = _measure(row, examples, protocol, output / WORK, progress)
             except GtagError as error:
-                # Without hint and path, which tell of this machine.
-                known[key] = Measurement(row.name, protocol, note=error.message)
+                if not done:  # else what was measured before stands
+                    # Without hint and path, which tell of this machine.
+                    known[key] = Measurement(row.name, protocol, note=error.message)
                 if not isinstance(error, DataError):  # that one is the protocol's affair
                     impossible[row.name] = error
             said = known[key].figures

@@ -3,7 +3,7 @@
     python -m training.bundled --data GTZAN --data PANDA --data EMOTIFY
 
 About an hour and a half on two cores; interrupted, the same command goes on with --resume. The
-models that stand there are replaced at the very end, all at once. Must not know: what a recipe
+models that stand there are replaced at the very end. Must not know: what a recipe
 does inside.
 """
 
@@ -61,7 +61,9 @@ def make(data: Sequence[Path], work: Path, *, resume: bool = False) -> Iterator[
                 progress=True,
             )
         yield read_card(folder)
-    yield train_ensemble([str(work / name) for name in RECIPES], work / ENSEMBLE)
+    yield train_ensemble(
+        [str(work / name) for name in RECIPES], work / ENSEMBLE, name=ENSEMBLE, with_members=False
+    )
 
 
 def told(card: Card, before: Card | None) -> Iterator[str]:
@@ -100,8 +102,10 @@ def main(data: tuple[Path, ...], models: Path | None, pictures: Path | None, res
         assert report is not None  # all of them are measured
         for name in PICTURES:
             shutil.copyfile(report / MEASURED[0] / name, pictures / f"{card.name}-{name}")
+    # Copied, not moved: what is interrupted here goes on without another training.
+    for card in cards:
         shutil.rmtree(models / card.name, ignore_errors=True)
-        shutil.move(card.folder, models / card.name)
+        shutil.copytree(card.folder, models / card.name)
     shutil.rmtree(work)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tagger.errors import DataError
 from tagger.models import zoo
-from tagger.models.card import Card
+from tagger.models.card import CARD, Card
 from training.calibrate import apply_temperature, fit_temperature
 from training.outcomes import CALIBRATION_PROTOCOL, OUT_OF_FOLD, Outcome, described, pack, unpack
 from training.publish import write_model
@@ -23,16 +23,23 @@ STEPS = 20  # weights are tried in steps of one twentieth
 
 
 def train_ensemble(
-    members: Sequence[str], output: Path, *, name: str = "ensemble", version: int = 1
+    members: Sequence[str],
+    output: Path,
+    *,
+    name: str = "ensemble",
+    version: int = 1,
+    with_members: bool = True,
 ) -> Card:
     """Write the folder of an ensemble.
 
     Parameters
     ----------
     members : sequence of str
-        Models of the zoo, by name, that were measured under the same protocols.
+        Models that were measured under the same protocols, by name or folder.
     output : Path
     name, version : str, int
+    with_members : bool
+        Put members that do not come with gtag into the ensemble's folder.
 
     Raises
     ------
@@ -40,6 +47,8 @@ def train_ensemble(
         Where the members do not fit together or were not measured.
     """
     cards = [zoo.find(member) for member in members]
+    if len({card.tag for card in cards}) < len(cards):
+        raise DataError("two members have the same name and version; train with --name")
     if len({card.labels for card in cards}) > 1 or len(cards) < 2:
         raise DataError("an ensemble needs two or more models with the same labels")
     measured = [unpack(card.folder / OUT_OF_FOLD, card.labels) for card in cards]
@@ -71,7 +80,26 @@ def train_ensemble(
         **described(joint, {"weights": "chosen on other tracks than those measured"}),
         "learned_from": list(learned.values()),
     }
-    return write_model(output, data, {}, {OUT_OF_FOLD: pack(joint)})
+    extras = {OUT_OF_FOLD: pack(joint)}
+    if with_members:
+        for card in cards:
+            extras |= _copied(card)
+    return write_model(output, data, {}, extras)
+
+
+def _copied(card: Card) -> dict[str, bytes]:
+    """The files of a model and of those that it uses, below a folder of its name; none if bundled.
+
+    A name alone would be looked up in the zoo, where another model may have it.
+    """
+    if card.folder.parent == zoo.bundled_folder():
+        return {}
+    files = {CARD: (card.folder / CARD).read_bytes()}
+    if "weights" in card.data:
+        files[card.data["weights"]["file"]] = card.weights()
+    for used in zoo.used_by(card):
+        files |= _copied(used)
+    return {f"{card.name}/{file}": content for file, content in files.items()}
 
 
 def best_weights(outcomes: Sequence[Outcome], inside: np.ndarray) -> np.ndarray:

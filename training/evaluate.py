@@ -7,6 +7,7 @@ Must not know: how the model was trained, beyond what its card says.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,7 +29,7 @@ from training.datasets import (
     read_genre_folders,
     read_log_mel_archive,
 )
-from training.feature_table import feature_names, heard_in_table, read_feature_table
+from training.feature_table import TABLE, heard_in_table, read_feature_table
 from training.learning import Learning, read_learning
 from training.metrics import (
     Measured,
@@ -140,10 +141,6 @@ def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> 
         measured.
     """
     labels = model.card.labels
-    if data.is_file():
-        _refuse_missing(model.card, data)
-    named = tuple(model.card.data.get("features", ()))
-    columns = FeatureColumns(named) if named else None
     truth, rows, tracks, features, unreadable = [], [], [], [], []
     left_out: dict[str, str] = {}
     for item in tqdm(_tracks(data), unit="track", disable=None if progress else True):
@@ -153,6 +150,7 @@ def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> 
         try:
             with native_messages_hidden():
                 heard = item.heard()
+                looked_at = _looked_at(model, heard)
                 probabilities = model.calibrated(model.scores(heard))
         except GtagError as error:
             left_out[item.track] = error.message
@@ -162,10 +160,11 @@ def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> 
         truth.append(labels.index(item.genre))
         rows.append(probabilities)
         tracks.append(item.track)
-        if columns:
-            features.append(columns(heard))
+        if looked_at is not None:
+            features.append(looked_at)
     if not rows:
-        raise DataError("holds no track that this model could be measured on", path=data)
+        reason = Counter(left_out.values()).most_common(1)[0][0] if left_out else "it is empty"
+        raise DataError(f"{model.card.tag} cannot be measured on it: {reason}", path=data)
     known = seen(model.card, tracks)
     return Evaluation(
         Measured(labels, np.array(truth), np.stack(rows), tuple(tracks)),
@@ -175,7 +174,7 @@ def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> 
         model.card.threshold,
         left_out,
         tuple(unreadable),
-        Table(named, np.stack(features)) if columns else None,
+        Table(tuple(model.card.data["features"]), np.stack(features)) if features else None,
         read_learning(model.card),
         warning=warning(model.card.tag, len(known), len(tracks)),
         remark="The model's card names none of these tracks among those that it learned from. "
@@ -193,13 +192,22 @@ def warning(model: str, known: int, n: int) -> str:
     )
 
 
-def _refuse_missing(card: Card, table: Path) -> None:
-    """Refuse a model that looks at more than a table has."""
-    available = feature_names(read_feature_table(table))
-    missing = [name for name in card.data.get("features", ()) if name not in available]
-    if missing or "features" not in card.data:
-        what = f"lacks {missing[0]}, which" if missing else "has no spectrograms, which"
-        raise DataError(f"{what} {card.tag} looks at", path=table)
+def _looked_at(model: Classifier, heard: Heard) -> np.ndarray | None:
+    """The features that a model looks at, where they have names.
+
+    Raises
+    ------
+    DataError
+        Where a table lacks one of them.
+    """
+    names = model.card.data.get("features")
+    if not names:
+        return None
+    values = FeatureColumns(names)(heard)
+    missing = [name for name, value in zip(names, values, strict=True) if np.isnan(value)]
+    if missing:
+        raise DataError(f"the table lacks {missing[0]}, which {model.card.tag} looks at")
+    return values
 
 
 @dataclass(frozen=True)
@@ -220,11 +228,19 @@ class _Track:
 
 def _tracks(data: Path) -> Iterator[_Track]:
     if data.is_file():
-        for example in read_feature_table(data):
-            yield _Track(example.track, example.genre, None, heard_in_table(example))
+        for row in read_feature_table(data):
+            yield _Track(row.track, row.genre, None, heard_in_table(row))
     elif is_log_mel_archive(data):
+        table = read_feature_table(data / TABLE) if (data / TABLE).is_file() else []
+        rows = {row.track: row for row in table}
         for example in read_log_mel_archive(data):
-            yield _Track(example.track, example.genre, None, Heard.from_log_mel(example.log_mel()))
+            row_of_it = rows.get(example.track)
+            heard = (
+                heard_in_table(row_of_it, example)
+                if row_of_it
+                else Heard.from_log_mel(example.log_mel())
+            )
+            yield _Track(example.track, example.genre, None, heard)
     else:
         for file in read_genre_folders(data):
             yield _Track(file.track, file.genre, file, None)

@@ -21,6 +21,7 @@ from tagger.models.heard import Heard
 from training.augment import altered
 from training.datasets import Example, Features, read_tracks, targets, to_decibels
 
+TABLE = "features_30s.csv"  # what a table is called beside an archive of the same tracks
 NOT_FEATURES = {"filename", "length", "label"}
 COPIES = 4  # altered ones of each track, where there are any
 FOREST_TREES = 500
@@ -35,7 +36,7 @@ def read_feature_table(file: Path) -> list[Example]:
         Where it has another layout, or a value that is no number.
     """
     try:
-        with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
+        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
             rows = list(csv.DictReader(lines))
     except (OSError, csv.Error) as error:
         raise DataError(f"cannot be read: {error}", path=file) from error
@@ -72,6 +73,8 @@ def _example(
         raise DataError(f"{where} holds something that is no number: {error}", path=file) from error
     if not np.isfinite(values).all():
         raise DataError(f"{where} holds something that is no finite number", path=file)
+    if not row["filename"] or not row["label"]:
+        raise DataError(f"{where} has no {'label' if row['filename'] else 'filename'}", path=file)
     track = row["filename"].removesuffix(".wav")
     # Tables of segments call the third of a track `blues.00000.2.wav`.
     about = known.get(track) or known.get(track.rpartition(".")[0]) or {}
@@ -87,15 +90,25 @@ def _example(
     )
 
 
-def heard_in_table(example: Example) -> Heard:
-    """What a row of a table knows of its track, in the form that models take."""
-    assert example.features is not None
-    known = dict(zip(example.features.names, example.features.values, strict=True))
+def heard_in_table(row: Example, archived: Example | None = None) -> Heard:
+    """What a row of a table knows of its track, in the form that models take.
+
+    Parameters
+    ----------
+    row : Example
+        With features; those that it lacks are NaN.
+    archived : Example, optional
+        The same track with its spectrogram, where there is an archive, too.
+    """
+    assert row.features is not None
+    known = dict(zip(row.features.names, row.features.values, strict=True))
 
     def named(names: Sequence[str]) -> np.ndarray:
         return np.array([known.get(name, np.nan) for name in names], dtype=np.float32)
 
-    return Heard(example.log_mel, lambda: named(FEATURES), lambda: named(LOG_MEL_FEATURES))
+    if archived is not None:
+        return Heard(archived.log_mel, lambda: named(FEATURES))
+    return Heard(row.log_mel, lambda: named(FEATURES), lambda: named(LOG_MEL_FEATURES))
 
 
 def scannable(examples: Sequence[Example], say: Callable[[str], None]) -> list[Example]:
@@ -157,7 +170,10 @@ def feature_names(examples: Sequence[Example]) -> tuple[str, ...]:
     kinds = {e.features.names if e.features else LOG_MEL_FEATURES for e in examples}
     if len(kinds) > 1:
         raise DataError("tables of different features cannot be learned from together")
-    return next(iter(kinds))
+    names = next(iter(kinds))
+    if not names:
+        raise DataError("the table has no feature to learn from")
+    return names
 
 
 def learning_table(

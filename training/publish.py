@@ -72,8 +72,9 @@ def write_model(
     try:
         fresh.chmod(0o755)
         for name, content in {**weights, **(extras or {})}.items():
-            (fresh / name).parent.mkdir(exist_ok=True)  # a model may bring along what it uses
-            (fresh / name).write_bytes(content)
+            file = fresh / name  # in a folder of its own, where a model brings along what it uses
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
         data = dict(card)
         for name in list(weights)[:1]:
             digest = hashlib.sha256(weights[name]).hexdigest()

@@ -35,6 +35,7 @@ def train_model(
     output: Path,
     *,
     protocols: Sequence[str] = (),
+    otherwise: str = "",
     name: str | None = None,
     version: int = 1,
     say: Callable[[str], None] = lambda line: None,
@@ -51,6 +52,8 @@ def train_model(
     protocols : sequence of str
         Measure under these first. `artist`, or else `track-random`, also calibrates and sets the
         default threshold.
+    otherwise : str
+        Measure under this one in place of any that the data does not allow for.
     name, version : str, int
         What the model is called; by default as the recipe.
     say : callable
@@ -83,7 +86,15 @@ def train_model(
 
     card: dict[str, Any] = {"name": name or recipe, "version": version}
     card["labels"] = list(labels_of(examples))
-    outcomes = {protocol: measure(fit, examples, protocol, how) for protocol in protocols}
+    outcomes = {}
+    for protocol in protocols:
+        try:
+            outcomes[protocol] = measure(fit, examples, protocol, how)
+        except DataError as error:
+            if not otherwise:
+                raise
+            say(f"{error.message}: measured under {otherwise} instead, which flatters")
+            outcomes[otherwise] = measure(fit, examples, otherwise, how)
     card |= described(outcomes, _sets(examples))
     fitted = fit(examples, replace(how, work=work / "all", description=f"{recipe} on all"))
     own, weights = fitted.export()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,10 +46,9 @@ PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all"
 )
 @click.option(
     "--report",
-    required=True,
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder for report.html, its pictures and metrics.json.",
+    help="Folder for report.html, its pictures and metrics.json; default: none is kept.",
 )
 @click.option("--variant", default="", metavar="NAME", help="Which variant of the recipe.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's own choice.")
@@ -79,7 +80,7 @@ def evaluate(
     recipe: str | None,
     protocols: tuple[str, ...],
     data: tuple[Path, ...],
-    report: Path,
+    report: Path | None,
     variant: str,
     epochs: int | None,
     select: int,
@@ -96,6 +97,8 @@ def evaluate(
     """
     if bool(models) == bool(recipe):
         raise click.UsageError("give either --model or --recipe")
+    if resume and report is None:
+        raise click.UsageError("--resume goes on beside the --report of the interrupted call")
     if recipe is not None:
         settings = {
             "variant": variant,
@@ -107,19 +110,36 @@ def evaluate(
             "seed": seed,
             "resume": resume,
         }
-        return _evaluate_recipe(recipe, protocols or ("all",), data, report, settings)
-    if protocols or variant or epochs or select or tune or weights or resume:
+        with _kept(report) as folder:
+            return _evaluate_recipe(recipe, protocols or ("all",), data, folder, settings)
+    given = (protocols, variant, epochs, select, tune, weights, seed, resume, augment is not None)
+    if any(given):
         raise click.UsageError("--model is measured as it is: the other options are for --recipe")
     if len(data) > 1:
         raise click.UsageError("--model is measured on one --data")
-    return _evaluate_models(models, data[0], report)
+    with _kept(report) as folder:
+        return _evaluate_models(models, data[0], folder)
+
+
+@contextmanager
+def _kept(report: Path | None) -> Iterator[Path]:
+    """The report's folder; without one, a place for it that is gone afterwards."""
+    from tagger.screen import printable
+    from training.report import PAGE
+
+    if report is not None:
+        report = report.resolve()
+        yield report
+        click.echo(f"report in {printable(str(report / PAGE))}")
+        return
+    with TemporaryDirectory(prefix="gtag-") as folder:
+        yield Path(folder) / "report"
 
 
 def _evaluate_models(models: Sequence[str], data: Path, report: Path) -> ExitStatus:
     from tagger.models import zoo
-    from tagger.screen import printable
     from training.evaluate import evaluate_model
-    from training.report import PAGE, write_report
+    from training.report import write_report
     from training.side_by_side import compare_models, write_comparison
 
     loaded = [zoo.load(model) for model in models]
@@ -134,7 +154,6 @@ def _evaluate_models(models: Sequence[str], data: Path, report: Path) -> ExitSta
             write_report(evaluation, report / row.name)
         write_comparison(report, f"Models on {evaluations[0].data}", rows)
         _print_table(rows)
-    click.echo(f"report in {printable(str(report / PAGE))}")
     unreadable = any(evaluation.unreadable for evaluation in evaluations)
     return ExitStatus.PROBLEMS if unreadable else ExitStatus.OK
 
@@ -162,7 +181,6 @@ def _evaluate_recipe(
     settings: Mapping[str, Any],
 ) -> ExitStatus:
     from tagger.screen import printable
-    from training.report import PAGE
     from training.side_by_side import evaluate_recipe
 
     def say(line: str) -> None:
@@ -172,7 +190,7 @@ def _evaluate_recipe(
     for note in dict.fromkeys(row.note for row in rows if row.note and row.figures):
         click.echo(f"WARNING: {printable(note)}", err=True)
     _print_table(rows)
-    click.echo(f"\n{sentence}\nreport in {printable(str(report / PAGE))}")
+    click.echo(f"\n{sentence}")
     return ExitStatus.OK
 
 

@@ -34,7 +34,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     from tagger.cli.console import console
     from tagger.cli.files import not_music
     from tagger.decide import Policy, decide
-    from tagger.errors import NothingToHearError
+    from tagger.errors import GtagError, NothingToHearError
     from tagger.formats import identify
     from tagger.listen import classifier
     from tagger.models import zoo
@@ -42,6 +42,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     from tagger.native_messages import native_messages_hidden
     from tagger.screen import printable
     from tagger.tags.read import read_tags
+    from tagger.tags.write import check_change
 
     if plot:
         not_music(plot, "--plot")
@@ -59,6 +60,12 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
             silence = error
     tags = read_tags(file, format)
     decision = decide(prediction, tags, Policy(asked.card.threshold))
+    refusal = None
+    if decision.change is not None:
+        try:
+            check_change(file, format)
+        except GtagError as error:
+            refusal = error
 
     screen = console()
     length = f", {_clock(sound.duration_s)}" if sound and sound.duration_s else ""
@@ -68,8 +75,12 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
         _print_genres(screen, prediction)
         _print_timeline(screen, prediction)
     _print_tags(screen, tags)
-    reason = silence.message if silence else decision.reason
-    screen.print(f"\nA scan {_doing(decision)}: {printable(reason)}", soft_wrap=True)
+    if refusal:
+        hint = f" ({refusal.hint})" if refusal.hint else ""
+        doing, reason = "would not write it", refusal.message + hint
+    else:
+        doing, reason = _doing(decision), silence.message if silence else decision.reason
+    screen.print(f"\nA scan {doing}: {printable(reason)}", soft_wrap=True)
     if plot and sound and prediction:
         from tagger.plot import plot_track
 
@@ -99,6 +110,7 @@ def _print_timeline(screen: Console, prediction: Prediction) -> None:
     from tagger.screen import printable
 
     if prediction.chunk_probabilities is None or prediction.chunk_starts_s is None:
+        screen.print("\nThis model hears a track as a whole, not from second to second.")
         return
     width = max(map(len, prediction.labels))
     screen.print("\nFrom second to second", style="bold")

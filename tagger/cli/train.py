@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tagger.models.card import Card
 
 _OWN_NAME = "my-genres"
+# Where nobody chose: what says most of a person's own library, and what any library allows for.
+_OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
 
 
 @click.command()
@@ -91,7 +93,7 @@ _OWN_NAME = "my-genres"
 @click.option("--seed", default=0, show_default=True, help="Of every random choice.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted training stopped.")
 @click.option(
-    "--name", metavar="NAME", help="What the model is called; default: the recipe, or my-genres."
+    "--name", metavar="NAME", help="What the model is called; default: as its folder, or my-genres."
 )
 @click.option(
     "--model-version",
@@ -127,24 +129,31 @@ def train(
     --resume.
     """
     from tagger.models import zoo
+    from tagger.models.card import is_name
+    from tagger.models.install import is_bundled
     from tagger.screen import printable
     from training.gather import Sources
     from training.run import train_model
 
     recipe = recipe or ("head" if from_tags else "cnn")
-    name = name or (_OWN_NAME if from_tags else recipe)
-    by_name = output is None
-    if output is None:
-        if from_tags is None:
-            raise ConfigurationError("where shall the model go?", hint="give --output DIR")
-        if (zoo.bundled_folder() / name).exists():
-            raise ConfigurationError(f"{name} is a model of gtag's own", hint="choose another name")
-        output = zoo.user_folder() / name
-    if from_tags and not protocols:
-        protocols = ("artist",)
+    if output is None and from_tags is None:
+        raise ConfigurationError("where shall the model go?", hint="give --output DIR")
+    by_name, chosen = output is None, name
+    name = chosen or (output.resolve().name if output else _OWN_NAME)
+    if not is_name(name):
+        raise ConfigurationError(f"no model can be called {name!r}", hint="--name my-model")
+    if is_bundled(name) and (by_name or not chosen):
+        raise ConfigurationError(f"{name} is a model of gtag's own", hint="choose another --name")
+    output = (output or zoo.user_folder() / name).resolve()
     if (recipe == "ensemble") != bool(members):
         raise ConfigurationError("--recipe ensemble and --member go together")
     if members:
+        given = (data, from_tags, cache, protocols, variant, epochs, tune, select, weights, resume)
+        if any(given) or augment is not None:
+            raise ConfigurationError(
+                "an ensemble is made of its members alone",
+                hint="only --output, --name and --model-version go with --member",
+            )
         from training.ensemble import train_ensemble
 
         _say_done(train_ensemble(members, output, name=name, version=version or 1), str(output))
@@ -154,7 +163,8 @@ def train(
             recipe,
             Sources(data, from_tags, min_tracks, cache),
             output,
-            protocols=protocols,
+            protocols=protocols or ([_OWN_PROTOCOL] if from_tags else []),
+            otherwise="" if protocols else _OTHERWISE,
             name=name,
             version=version or (_next_version(output) if from_tags else 1),
             say=lambda line: click.echo(printable(line), err=True),

@@ -95,6 +95,11 @@ class Card:
         return content
 
 
+def is_name(text: str) -> bool:
+    """Whether a model can be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
 def inside(folder: Path, name: str) -> Path:
     """A card's path, which must lie inside the model's folder."""
     root = folder.resolve()
@@ -133,7 +138,7 @@ def read_card(folder: Path) -> Card:
             raise ModelError(f"is no valid card: {what}", path=file, hint=_HINT)
 
     name, version, kind = data.get("name"), data.get("version"), data.get("kind")
-    need(isinstance(name, str) and _NAME.fullmatch(name), "name must be like my-model")
+    need(isinstance(name, str) and is_name(name), "name must be like my-model")
     need(type(version) is int and version >= 1, "version must be a whole number from 1")
     need(kind in KINDS, f"kind must be one of {', '.join(KINDS)}")
     labels = data.get("labels")

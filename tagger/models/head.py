@@ -75,4 +75,7 @@ class Head(Classifier):
         self._weights = load_weights(card, n_inputs(backbone, inputs))
 
     def scores(self, heard: Heard) -> Scores:
+        if self._inputs == ["embedding-mean"]:
+            embedding = self._backbone.hear(heard).embedding
+            return Scores(self._weights(embedding.mean(axis=0)), self._weights(embedding))
         return Scores(self._weights(look(self._backbone, self._inputs, heard)))

@@ -98,3 +98,16 @@ def test_an_ensemble_of_another_version_of_its_member_is_refused(members, tmp_pa
     (card.folder / CARD).write_text(text)
     with pytest.raises(ModelError, match="needs one-4, not one-3"):
         zoo.load("both")
+
+
+def test_members_that_do_not_come_with_gtag_come_along(members, tmp_path):
+    """Regression: a member called cnn, in a folder of its own, was run as gtag's own cnn."""
+    mine = tmp_path / "elsewhere"
+    (tmp_path / "zoo" / "two").rename(mine)
+    card = (mine / CARD).read_text().replace('name = "two"', 'name = "cnn"')
+    (mine / CARD).write_text(card)
+    train_ensemble(["one", str(mine)], tmp_path / "out")
+    used = zoo.used_by(zoo.find(str(tmp_path / "out")))
+    assert [card.folder for card in used] == [tmp_path / "out" / "one", tmp_path / "out" / "cnn"]
+    with pytest.raises(DataError, match="the same name and version"):
+        train_ensemble([str(mine), str(mine)], tmp_path / "out")

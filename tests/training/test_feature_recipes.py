@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -190,15 +191,22 @@ def test_a_model_from_a_table_runs_on_sound(table, tmp_path, recipe):
 
 def test_a_model_is_measured_on_a_table_that_has_what_it_looks_at(table, tmp_path):
     train_model("boosted-trees", [table], tmp_path / "trees")
-    train_model("logistic", [write_archive(tmp_path / "hills")], tmp_path / "of-spectrograms")
+    hills = write_archive(tmp_path / "hills", genres=("hiphop", "jazz"))
+    train_model("logistic", [hills], tmp_path / "of-spectrograms")
     evaluation = evaluate_model(zoo.load(str(tmp_path / "trees")), table)
     assert evaluation.measured.right.mean() > 0.9
     assert len(evaluation.seen_in_training) == 24
     assert evaluation.features.names == ("chroma_stft_mean", "tempo", "mfcc1_mean", "mfcc1_var")
-    with pytest.raises(DataError, match=r"lacks mel_.* looks at"):
+    with pytest.raises(DataError, match=r"the table lacks mel_.* looks at"):
         evaluate_model(zoo.load(str(tmp_path / "of-spectrograms")), table)
-    with pytest.raises(DataError, match="has no spectrograms, which cnn-1 looks at"):
+    with pytest.raises(DataError, match=r"cnn-1 cannot be measured on it: .* has no spectrogram"):
         evaluate_model(zoo.load("cnn"), table)
+    # Beside an archive of the same tracks the table is found, and both kinds can be measured.
+    with pytest.raises(DataError, match="needs the sound itself"):
+        evaluate_model(zoo.load(str(tmp_path / "trees")), hills)
+    (hills / feature_table.TABLE).write_bytes(table.read_bytes())
+    assert len(evaluate_model(zoo.load(str(tmp_path / "trees")), hills).measured.tracks) == 16
+    assert len(evaluate_model(zoo.load("cnn"), hills).measured.tracks) == 16
 
 
 def test_what_no_scan_computes_is_learned_from_in_benchmarks_only(table):
@@ -216,6 +224,8 @@ def test_what_no_scan_computes_is_learned_from_in_benchmarks_only(table):
         ("filename,x,label\na.wav,much,jazz\n", "line 2 .* no number"),
         ("filename,x,label\na.wav,1,jazz\nb.wav,nan,jazz\n", "line 3 .* no finite number"),
         ("filename,x,label\na.wav,1,jazz,7\n", "has no rows with the columns"),
+        ("filename,x,label\na.wav,1\n", "line 2 has no label"),
+        ("filename,x,label\na.wav,1,jazz\n,1,jazz\n", "line 3 has no filename"),
     ],
 )
 def test_a_table_that_makes_no_sense_is_named(tmp_path, content, reason):
@@ -224,6 +234,38 @@ def test_a_table_that_makes_no_sense_is_named(tmp_path, content, reason):
     with pytest.raises(DataError, match=reason) as caught:
         read_feature_table(file)
     assert caught.value.path == str(file)
+
+
+def test_a_table_saved_by_a_spreadsheet_begins_with_a_mark(tmp_path):
+    file = tmp_path / "features.csv"
+    file.write_text("\ufefffilename,x,label\na.wav,1,jazz\n", encoding="utf-8")
+    assert read_feature_table(file)[0].track == "a"
+
+
+@pytest.mark.parametrize("recipe", ["logistic", "boosted-trees"])
+def test_a_table_without_features_is_refused(tmp_path, recipe):
+    file = tmp_path / "features.csv"
+    file.write_text("filename,label\na.wav,jazz\nb.wav,rock\n")
+    with pytest.raises(DataError, match="no feature to learn from"):
+        train_model(recipe, [file], tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options", "package"),
+    [
+        ("cnn", {}, "keras"),
+        ("dense", {}, "keras"),
+        ("feature-cnn", {}, "keras"),
+        ("transfer", {"weights": "none"}, "keras"),
+        ("svm", {"tune": 3}, "optuna"),
+    ],
+)
+def test_a_package_that_is_not_there_is_noticed_before_anything_is_heard(
+    tmp_path, monkeypatch, recipe, options, package
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigurationError, match=f"the recipe {recipe} needs {package}"):
+        recipes.find(recipe, Settings(tmp_path, **options))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +35,8 @@ class Entry:
         The first one is the default.
     published : bool
         Whether scan can run what it makes; if not, it is for benchmarks only.
+    needs : tuple of str
+        Packages of the extra that it cannot do without.
     slow : bool
         Takes long enough that nobody wants it measured unasked.
     """
@@ -43,14 +46,18 @@ class Entry:
     options: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     published: bool = True
+    needs: tuple[str, ...] = ()
     slow: bool = False
 
+
+_NETWORK = ("keras", "tensorflow")
 
 RECIPES = {
     "cnn": Entry(
         "training.recipes.cnn:fit",
         "chunk-averaged CNN on log-mel spectrograms",
         ("epochs", "augment"),
+        needs=_NETWORK,
         slow=True,
     ),
     "boosted-trees": Entry(
@@ -87,17 +94,20 @@ RECIPES = {
         "dense network on descriptors",
         ("augment", "select", "tune", "epochs"),
         ("shallow", "deep"),
+        needs=_NETWORK,
     ),
     "feature-cnn": Entry(
         "training.recipes.feature_cnn:fit",
         "one-dimensional CNN along descriptors",
         ("augment", "select", "tune", "epochs"),
+        needs=_NETWORK,
     ),
     "transfer": Entry(
         "training.recipes.transfer:fit",
         "network for photographs on pictures of log-mel spectrograms: frozen, then fine-tuned",
         ("augment", "epochs", "weights"),
         ("MobileNetV2", "EfficientNetB0", "InceptionV3", "ResNet50", "VGG16", "VGG19"),
+        needs=_NETWORK,
         slow=True,
     ),
 }
@@ -183,13 +193,14 @@ def find(name: str, settings: Settings | None = None) -> Recipe:
         raise ConfigurationError(f"there is no recipe {name!r}", hint=f"one of {list(RECIPES)}")
     if settings is not None:
         _check(name, settings)
+    needs = RECIPES[name].needs + (("optuna",) if settings is not None and settings.tune else ())
+    for package in needs:
+        if find_spec(package) is None:
+            raise ConfigurationError(
+                f"the recipe {name} needs {package}", hint="pip install 'gtag-music[train]'"
+            )
     name_of_module, _, function = RECIPES[name].function.partition(":")
-    try:
-        module = import_module(name_of_module)
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"the recipe {name} needs {error.name}", hint="pip install 'gtag-music[train]'"
-        ) from error
+    module = import_module(name_of_module)
     if settings is not None and hasattr(module, "check"):
         module.check(settings)  # before anything is heard: what it needs may not be there
     recipe: Recipe = getattr(module, function)

@@ -124,8 +124,8 @@ def fit(examples: Sequence[Example], settings: Settings) -> FittedTrees:
         from; `select` keeps so many features, the most important ones to a random forest.
     """
     labels = labels_of(examples)
-    table = _table(examples, labels, settings)
     names = feature_names(examples)
+    table = _table(examples, labels, settings)
     columns = np.arange(len(names))
     if 0 < settings.select < len(columns):
         columns = _select(table, settings.select, settings.seed)
@@ -142,7 +142,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> FittedTrees:
         "rounds": rounds,
         "parameters": parameters,
         "optuna_trials": settings.tune,
-        "windows_a_track": WINDOWS,
+        "windows_a_track": len(table.rows) // len(examples) - 1,
         "other_sets_weight": OTHER_SETS_WEIGHT,
         "log_loss_on_artists_set_aside": round(loss, 4),
     }

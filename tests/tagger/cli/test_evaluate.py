@@ -72,6 +72,19 @@ def test_the_trees_are_measured_and_said_to_have_seen_it_all(gtag, archive, tree
     assert {"report.html", "importance.png", "correlation.png"} <= names
 
 
+def test_without_a_report_the_figures_are_printed(gtag, archive, trees, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ran = gtag("evaluate", "--model", trees, "--data", archive)
+    assert "accuracy" in ran.out and "report in" not in ran.out
+    ran = gtag("evaluate", "--recipe", "logistic", "--protocol", "artist", "--data", archive)
+    assert ran.status == 0 and "logistic" in ran.out
+    assert not list(tmp_path.iterdir())
+    ran = gtag("evaluate", "--recipe", "logistic", "--data", archive, "--resume")
+    assert ran.status == 2 and "--resume goes on beside the --report" in ran.err
+    ran = gtag("evaluate", "--model", trees, "--data", archive, "--no-augment")
+    assert ran.status == 2 and "the other options are for --recipe" in ran.err
+
+
 def test_cnn_trees_and_ensemble_side_by_side(gtag, archive, trees, both, tmp_path):
     report = tmp_path / "report"
     ran = gtag(

@@ -52,6 +52,17 @@ def test_show_tells_what_it_hears_and_what_a_scan_would_do(gtag, make_audio):
     assert piece.read_bytes() == before
 
 
+def test_show_says_that_a_scan_would_refuse(gtag, make_audio):
+    piece = make_audio(".flac", duration_s=40.0, style="metal")
+    assert "A scan would write" in gtag("show", piece).out
+    piece.chmod(0o444)
+    assert "A scan would not write it: the file is read-only" in gtag("show", piece).out
+
+
+def test_show_says_where_a_model_hears_no_single_seconds(gtag, make_audio):
+    assert "hears a track as a whole" in gtag("show", make_audio(".flac"), "--model", "trees").out
+
+
 def test_show_draws(gtag, make_audio, tmp_path):
     piece, picture = make_audio(".flac", duration_s=5.0), tmp_path / "picture.png"
     assert gtag("show", piece, "--plot", picture).status == 0

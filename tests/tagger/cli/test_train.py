@@ -55,6 +55,29 @@ def test_a_model_that_is_trained_again_has_the_next_version(gtag, make_audio, tm
     assert zoo.load("my-genres").card.tag == "my-genres-2"
 
 
+def test_a_library_with_one_artist_a_genre_is_measured_as_far_as_it_can_be(
+    gtag, make_audio, tmp_path
+):
+    """Regression: after listening to all of it there was an error, and no model."""
+    from mediafile import MediaFile
+
+    for style in STYLES:
+        for i in range(3):
+            piece = make_audio(".wav", name=f"library/{style}{i}.wav", style=style, seed=i)
+            media = MediaFile(piece)
+            media.genre, media.artist = f"my {style}", style
+            media.save()
+    ran = gtag("train", "--from-tags", tmp_path / "library", "--min-tracks", "3")
+    assert ran.status == 0 and "track-random: " in ran.out
+    assert "measured under track-random instead" in ran.err
+    shown = gtag("show", piece, "--model", "my-genres").out
+    assert "From second to second" in shown
+    asked = gtag(
+        "train", "--from-tags", tmp_path / "library", "--min-tracks", "3", "--protocol", "artist"
+    )
+    assert asked.status == 2 and "more than one artist" in asked.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -66,6 +89,12 @@ def test_a_model_that_is_trained_again_has_the_next_version(gtag, make_audio, tm
         (["--data", ".", "--output", "m", "--recipe", "polka"], "there is no recipe 'polka'"),
         (["--data", ".", "--output", "m", "--recipe", "head", "--tune", "3"], "no use for --tune"),
         (["--data", "nowhere", "--output", "m"], "does not exist"),
+        (["--data", ".", "--output", "cnn"], "is a model of gtag's own"),
+        (["--data", ".", "--output", "My model"], "no model can be called 'My model'"),
+        (
+            ["--output", "m", "--recipe", "ensemble", "--member", "cnn", "--tune", "3"],
+            "an ensemble is made of its members alone",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said(gtag, tmp_path, monkeypatch, arguments, reason):
