@@ -12,13 +12,12 @@ from pathlib import Path
 from tagger.models.card import Card
 from training.learning import Learning, read_learning
 from training.metrics import figures
-from training.outcomes import CALIBRATION_PROTOCOL, OUT_OF_FOLD, unpack
+from training.outcomes import CALIBRATION_PROTOCOL, OUT_OF_FOLD, calibrated, unpack
 from training.page import Page
 from training.report import learning_pictures, show_learning, write_files, write_report
 from training.side_by_side import (
     Measurement,
     as_evaluation,
-    calibrated,
     meaning,
     write_comparison,
 )

@@ -17,7 +17,7 @@ from tagger.models import zoo
 from tagger.models.card import CARD, Card
 from training.calibrate import apply_temperature, fit_temperature
 from training.outcomes import CALIBRATION_PROTOCOL, OUT_OF_FOLD, Outcome, described, pack, unpack
-from training.publish import write_model
+from training.publish import with_cost, write_model
 
 STEPS = 20  # weights are tried in steps of one twentieth
 
@@ -84,7 +84,9 @@ def train_ensemble(
     if with_members:
         for card in cards:
             extras |= _copied(card)
-    return write_model(output, data, {}, extras)
+    written = write_model(output, data, {}, extras)
+    costs = [card.data.get("cost", {}).get("milliseconds_a_track") for card in cards]
+    return written if None in costs else with_cost(written, sum(costs))
 
 
 def _copied(card: Card) -> dict[str, bytes]:

@@ -23,6 +23,7 @@ from training.metrics import (
     coverage_at_precision,
     expected_calibration_error,
     figures,
+    reliability,
     threshold_for_precision,
 )
 
@@ -75,6 +76,16 @@ class Outcome:
         return self.measured(calibrate.apply_temperature(self.scores, temperature))
 
 
+def calibrated(outcomes: Mapping[str, Outcome], protocol: str) -> Measured:
+    """An outcome with calibrated probabilities.
+
+    Fold by fold, or, for the single fold of `fault-filtered`, on the artist folds. Segments have a
+    calibration of their own, and a single fold has nothing to find it by: they stay as they are.
+    """
+    elsewhere = outcomes.get(CALIBRATION_PROTOCOL) if protocol == "fault-filtered" else None
+    return outcomes[protocol].calibrated(elsewhere)
+
+
 def pack(outcomes: Mapping[str, Outcome]) -> bytes:
     """Outcomes by protocol as the content of an `.npz` file, for ensembles to be made from."""
     arrays: dict[str, Any] = {}
@@ -118,10 +129,10 @@ def unpack(file: Path, labels: tuple[str, ...]) -> dict[str, Outcome]:
     }
 
 
-def calibration(outcome: Outcome, calibrated: Measured, protocol: str) -> dict[str, Any]:
+def calibration(outcome: Outcome, measured: Measured, protocol: str) -> dict[str, Any]:
     """The card's `calibration` and `decision`."""
     coverage = {}
-    threshold, share, accuracy = accuracy_by_coverage(calibrated)
+    threshold, share, accuracy = accuracy_by_coverage(measured)
     for percent in range(10, 101, 10):
         i = int(np.ceil(percent / 100 * len(share))) - 1
         coverage[str(percent)] = [round(float(threshold[i]), 4), round(float(accuracy[i]), 4)]
@@ -132,12 +143,16 @@ def calibration(outcome: Outcome, calibrated: Measured, protocol: str) -> dict[s
         "ece_before": round(
             expected_calibration_error(outcome.measured(np.exp(outcome.scores))), 4
         ),
-        "ece_after": round(expected_calibration_error(calibrated), 4),
+        "ece_after": round(expected_calibration_error(measured), 4),
+        # The reliability diagram: mean confidence, share that is right, number of tracks.
+        "reliability": [
+            [round(b.confidence, 4), round(b.accuracy, 4), b.n] for b in reliability(measured)
+        ],
         # Coverage in per cent: lowest confidence among the covered, their accuracy.
         "threshold_and_accuracy_by_coverage": coverage,
     }
     decision = {
-        "threshold": round(threshold_for_precision(calibrated, PRECISION), 4),
+        "threshold": round(threshold_for_precision(measured, PRECISION), 4),
         "why": f"where out-of-fold precision reaches {PRECISION:.0%}",
     }
     return {"calibration": fitted, "decision": decision}
@@ -168,8 +183,8 @@ def described(
     card: dict[str, Any] = {}
     rows = []
     for protocol, outcome in outcomes.items():
-        calibrated = outcome.calibrated(reference)
-        rows.append({"protocol": protocol, **(about or {}), **card_figures(calibrated)})
+        measured = calibrated(outcomes, protocol)
+        rows.append({"protocol": protocol, **(about or {}), **card_figures(measured)})
         if outcome is reference:
-            card |= calibration(outcome, calibrated, protocol)
+            card |= calibration(outcome, measured, protocol)
     return card | {"figures": rows}

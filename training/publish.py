@@ -39,6 +39,15 @@ def learned_from(examples: Iterable[Example]) -> list[dict[str, Any]]:
     ]
 
 
+def with_cost(card: Card, milliseconds: float) -> Card:
+    """Add to a card what it costs to ask the model about a track whose spectrogram is there."""
+    data = {**card.data, "cost": {"milliseconds_a_track": round(milliseconds, 1), "threads": 1}}
+    fresh = card.folder / f".{CARD}"
+    fresh.write_text(tomli_w.dumps(data), encoding="utf-8")
+    fresh.replace(card.folder / CARD)
+    return read_card(card.folder)
+
+
 def write_model(
     folder: Path,
     card: Mapping[str, Any],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,16 +17,19 @@ from typing import Any
 import numpy as np
 
 from tagger.errors import ConfigurationError, DataError
+from tagger.models import zoo
 from tagger.models.card import Card
+from tagger.models.heard import Heard
 from training import recipes, splits
 from training.datasets import Example, labels_of, targets
 from training.feature_table import scannable
 from training.gather import Sources, gather
 from training.learning import HISTORY, history_table
 from training.outcomes import OUT_OF_FOLD, Outcome, described, pack
-from training.publish import learned_from, write_model
+from training.publish import learned_from, with_cost, write_model
 from training.recipes import Recipe, Settings
 
+TIMED = 20  # tracks
 UNKNOWN = -30.0  # log probability of a genre that a fit never met
 
 
@@ -108,8 +112,25 @@ def train_model(
     if any(histories):
         extras[HISTORY] = history_table(next(filter(None, histories)))
     published = write_model(output, card, weights, extras)
+    cost = _milliseconds(published, examples)
+    if cost is not None:
+        published = with_cost(published, cost)
     shutil.rmtree(work, ignore_errors=True)
     return published
+
+
+def _milliseconds(card: Card, examples: Sequence[Example]) -> float | None:
+    """Median time to ask a model about a track; None where there are no spectrograms."""
+    if examples[0].mel is None:
+        return None
+    model = zoo.load_card(card)
+    times = []
+    for example in [examples[0], *examples[:TIMED]]:  # the first one also loads libraries
+        heard = Heard.from_log_mel(example.log_mel())
+        started = time.perf_counter()
+        model.scores(heard)
+        times.append(1000 * (time.perf_counter() - started))
+    return float(np.median(times[1:]))
 
 
 def measure(fit: Recipe, examples: Sequence[Example], protocol: str, settings: Settings) -> Outcome:

@@ -24,7 +24,7 @@ from training.evaluate import Evaluation, seen
 from training.gather import Sources, gather
 from training.learning import Learning
 from training.metrics import Measured, figures, threshold_for_precision
-from training.outcomes import PRECISION, Outcome
+from training.outcomes import PRECISION, Outcome, calibrated
 from training.page import Page
 from training.recipes import Settings
 from training.report import METRICS, PAGE, write_report
@@ -183,16 +183,6 @@ def known_beforehand(recipe: str, examples: Sequence[Example]) -> str:
     n = len(seen(card, [example.track for example in examples]))
     known = f"{card.tag} had learned from {n} of these {len(examples)} tracks before: no honest "
     return known + "figure" if n else ""
-
-
-def calibrated(outcomes: Mapping[str, Outcome], protocol: str) -> Measured:
-    """An outcome with calibrated probabilities.
-
-    Fold by fold, or, for the single fold of `fault-filtered`, on the artist folds. Segments have a
-    calibration of their own, and a single fold has nothing to find it by: they stay as they are.
-    """
-    elsewhere = outcomes.get("artist") if protocol == "fault-filtered" else None
-    return outcomes[protocol].calibrated(elsewhere)
 
 
 def as_evaluation(row: Measurement, data: str, measured: Measured) -> Evaluation:
