@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from training.datasets import (
     read_log_mel_archive,
 )
 from training.feature_table import TABLE, heard_in_table, read_feature_table
-from training.learning import Learning, read_learning
+from training.learning import Learning, correlation, read_learning
 from training.metrics import (
     Measured,
     accuracy_by_coverage,
@@ -63,8 +63,6 @@ class Evaluation:
         Tracks that could not be measured, and why.
     unreadable : tuple of str
         Those of them that are damaged: not silent, and not of another genre.
-    features : Table or None
-        What the model saw, where that are features with names.
     learning : Learning
         How the model learned.
     warning, remark : str
@@ -78,7 +76,6 @@ class Evaluation:
     threshold: float
     left_out: dict[str, str] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
-    features: Table | None = None
     learning: Learning = field(default_factory=Learning)
     warning: str = ""
     remark: str = ""
@@ -105,14 +102,6 @@ class Evaluation:
             "seen_tracks": list(self.seen_in_training),
             "left_out": self.left_out,
         }
-
-
-@dataclass(frozen=True)
-class Table:
-    """Features of all measured tracks: names, and values [shape=(n_tracks, n_features)]."""
-
-    names: tuple[str, ...]
-    values: np.ndarray
 
 
 def worst_mistakes(measured: Measured, n: int = WORST) -> list[dict[str, Any]]:
@@ -166,6 +155,10 @@ def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> 
         reason = Counter(left_out.values()).most_common(1)[0][0] if left_out else "it is empty"
         raise DataError(f"{model.card.tag} cannot be measured on it: {reason}", path=data)
     known = seen(model.card, tracks)
+    learning = read_learning(model.card)
+    if features:
+        told = correlation(model.card.data["features"], np.stack(features), learning.importance)
+        learning = replace(learning, correlation=told)
     return Evaluation(
         Measured(labels, np.array(truth), np.stack(rows), tuple(tracks)),
         known,
@@ -174,8 +167,7 @@ def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> 
         model.card.threshold,
         left_out,
         tuple(unreadable),
-        Table(tuple(model.card.data["features"]), np.stack(features)) if features else None,
-        read_learning(model.card),
+        learning,
         warning=warning(model.card.tag, len(known), len(tracks)),
         remark="The model's card names none of these tracks among those that it learned from. "
         "Other recordings by the same artists would flatter the figures all the same.",

@@ -1,8 +1,8 @@
 """How a model learned, as far as its folder tells: loss epoch by epoch, what features were worth.
 
-Two tables beside the card that scanning does not need, `history.csv` and `importance.csv`. A
-folder may come from a stranger: what is damaged or leads outside is done without. Must not know:
-recipes, pictures.
+Tables beside the card that scanning does not need: `history.csv`, `importance.csv` and
+`correlation.csv`. A folder may come from a stranger: what is damaged or leads outside is done
+without. Must not know: recipes, pictures.
 """
 
 from __future__ import annotations
@@ -12,10 +12,28 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from tagger.errors import ModelError
 from tagger.models.card import Card, inside
 
-HISTORY, IMPORTANCE = "history.csv", "importance.csv"
+HISTORY, IMPORTANCE, CORRELATION = "history.csv", "importance.csv", "correlation.csv"
+CORRELATED = 30  # features at most
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Which features go together.
+
+    Attributes
+    ----------
+    names : tuple of str
+    matrix : np.ndarray [shape=(n_names, n_names)]
+        Pearson's r over the tracks.
+    """
+
+    names: tuple[str, ...]
+    matrix: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -28,10 +46,12 @@ class Learning:
         `loss`, `accuracy`, `val_loss`, `val_accuracy`, as far as known, epoch by epoch.
     importance : sequence of (str, float, float)
         Feature, share of all gain, rise of the log loss when it is shuffled.
+    correlation : Correlation or None
     """
 
     history: Sequence[Mapping[str, float]] = ()
     importance: Sequence[tuple[str, float, float]] = ()
+    correlation: Correlation | None = None
 
 
 def read_learning(card: Card) -> Learning:
@@ -50,7 +70,7 @@ def read_learning(card: Card) -> Learning:
         ]
     except (ValueError, TypeError, KeyError):
         importance = []
-    return Learning(history, importance)
+    return Learning(history, importance, _read_correlation(card))
 
 
 def history_table(history: Sequence[Mapping[str, float]]) -> bytes:
@@ -62,6 +82,50 @@ def history_table(history: Sequence[Mapping[str, float]]) -> bytes:
     for number, epoch in enumerate(history, 1):
         writer.writerow({"epoch": number} | {k: f"{v:.5f}" for k, v in epoch.items()})
     return text.getvalue().encode()
+
+
+def correlation(
+    names: Sequence[str],
+    values: np.ndarray,
+    importance: Sequence[tuple[str, float, float]] = (),
+) -> Correlation | None:
+    """How features go together, of many the most important ones; None where there are not two.
+
+    Parameters
+    ----------
+    names : sequence of str
+    values : np.ndarray [shape=(n_tracks, n_names)]
+        Those that are the same for all tracks are left out.
+    importance : as `Learning.importance`
+    """
+    gain = {name: gain for name, gain, _ in importance}
+    varied = [int(i) for i in np.flatnonzero(np.ptp(values, axis=0) > 0)]
+    chosen = sorted(varied, key=lambda i: -gain.get(names[i], 0.0))[:CORRELATED]
+    if len(chosen) < 2:
+        return None
+    matrix = np.corrcoef(values[:, chosen], rowvar=False)
+    return Correlation(tuple(names[i] for i in chosen), matrix)
+
+
+def correlation_table(told: Correlation) -> bytes:
+    """The content of `correlation.csv`."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["feature", *told.names])
+    for name, row in zip(told.names, told.matrix, strict=True):
+        writer.writerow([name, *(f"{r:.3f}" for r in row)])
+    return text.getvalue().encode()
+
+
+def _read_correlation(card: Card) -> Correlation | None:
+    rows = _rows(card, CORRELATION)
+    names = tuple(row.get("feature", "") for row in rows)
+    try:
+        matrix = np.array([[float(row[name]) for name in names] for row in rows])
+    except (ValueError, TypeError, KeyError):
+        return None
+    usable = len(names) > 1 and np.isfinite(matrix).all()
+    return Correlation(names, matrix) if usable else None
 
 
 def _rows(card: Card, name: str) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from training.learning import Correlation
 from training.plots import BLACK, BLUE, ORANGE, as_png, short
 
 FEATURES_DRAWN = 25
@@ -62,18 +63,11 @@ def importance(figure: Any, rows: Sequence[tuple[str, float, float]]) -> None:
 
 
 @as_png
-def correlation(figure: Any, names: Sequence[str], values: np.ndarray) -> None:
-    """Heat map of the features' correlations, those that go together side by side.
-
-    Parameters
-    ----------
-    names : sequence of str
-    values : np.ndarray [shape=(n_tracks, n_features)]
-        At least two tracks; none of the features constant.
-    """
+def correlation(figure: Any, told: Correlation) -> None:
+    """Heat map of the features' correlations, those that go together side by side."""
     from scipy.cluster.hierarchy import leaves_list, linkage
 
-    matrix = np.corrcoef(values, rowvar=False).reshape(len(names), len(names))
+    matrix, names = told.matrix, list(told.names)
     if len(names) > 2:
         order = leaves_list(linkage(matrix, method="average"))
         matrix, names = matrix[np.ix_(order, order)], [names[i] for i in order]
@@ -83,5 +77,5 @@ def correlation(figure: Any, names: Sequence[str], values: np.ndarray) -> None:
     image = ax.imshow(matrix, cmap="PuOr", vmin=-1, vmax=1)
     ax.set_xticks(range(len(names)), [short(name) for name in names], rotation=90, size=8)
     ax.set_yticks(range(len(names)), [short(name) for name in names], size=8)
-    ax.set_title(f"Correlation of features over {len(values):,} tracks")
+    ax.set_title("Correlation of features over the tracks")
     figure.colorbar(image, ax=ax, label="Pearson's r", shrink=0.8)

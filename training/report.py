@@ -6,20 +6,17 @@ Must not know: how a model computes, where tracks come from, how pictures are dr
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from training import learning_plots, plots
-from training.evaluate import Evaluation, Table
+from training.evaluate import Evaluation
 from training.learning import Learning
 from training.page import Page
 
 METRICS, PAGE = "metrics.json", "report.html"
 LISTED = 200  # tracks on the page; metrics.json has all
-FEATURES = 30  # in the correlation heat map
 
 READING = {
     "genres.png": "A genre with few tracks has a wide interval: do not read much into its point.",
@@ -91,6 +88,8 @@ def learning_pictures(learning: Learning) -> dict[str, bytes]:
         pictures["training.png"] = learning_plots.training_curves(learning.history)
     if learning.importance:
         pictures["importance.png"] = learning_plots.importance(learning.importance)
+    if learning.correlation:
+        pictures["correlation.png"] = learning_plots.correlation(learning.correlation)
     return pictures
 
 
@@ -189,19 +188,4 @@ def _pictures(evaluation: Evaluation, told: Mapping[str, Any]) -> dict[str, byte
         "coverage.png": plots.coverage(measured, evaluation.threshold),
     }
     pictures |= learning_pictures(learning)
-    if evaluation.features is not None:
-        names, values = _most_important(evaluation.features, learning.importance)
-        if len(names) > 1:
-            pictures["correlation.png"] = learning_plots.correlation(names, values)
     return pictures
-
-
-def _most_important(
-    features: Table, weights: Sequence[tuple[str, float, float]]
-) -> tuple[list[str], np.ndarray]:
-    """Columns for the heat map: the most important features that differ between tracks."""
-    names, values = features.names, features.values
-    gain = {name: gain for name, gain, _ in weights}
-    varied = np.flatnonzero(np.ptp(values, axis=0) > 0)
-    chosen = sorted(varied, key=lambda i: -gain.get(names[i], 0.0))[:FEATURES]
-    return [names[i] for i in chosen], values[:, chosen]

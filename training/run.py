@@ -22,9 +22,15 @@ from tagger.models.card import Card
 from tagger.models.heard import Heard
 from training import recipes, splits
 from training.datasets import Example, labels_of, targets
-from training.feature_table import scannable
+from training.feature_table import feature_rows, scannable
 from training.gather import Sources, gather
-from training.learning import HISTORY, history_table
+from training.learning import (
+    CORRELATION,
+    HISTORY,
+    correlation,
+    correlation_table,
+    history_table,
+)
 from training.outcomes import OUT_OF_FOLD, Outcome, described, pack
 from training.publish import learned_from, with_cost, write_model
 from training.recipes import Recipe, Settings
@@ -111,6 +117,10 @@ def train_model(
     histories = [*(o.history for o in outcomes.values()), getattr(fitted, "history", [])]
     if any(histories):
         extras[HISTORY] = history_table(next(filter(None, histories)))
+    if own.get("features"):
+        together = correlation(own["features"], feature_rows(examples, own["features"]))
+        if together:
+            extras[CORRELATION] = correlation_table(together)
     published = write_model(output, card, weights, extras)
     cost = _milliseconds(published, examples)
     if cost is not None:

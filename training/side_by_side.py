@@ -21,8 +21,9 @@ from tagger.models import zoo
 from training import plots, recipes
 from training.datasets import Example
 from training.evaluate import Evaluation, seen
+from training.feature_table import feature_names, feature_rows
 from training.gather import Sources, gather
-from training.learning import Learning
+from training.learning import Learning, correlation
 from training.metrics import Measured, figures, threshold_for_precision
 from training.outcomes import PRECISION, Outcome, calibrated
 from training.page import Page
@@ -143,13 +144,16 @@ def evaluate_recipe(
         shutil.rmtree(work, ignore_errors=True)
     examples = gather(Sources(data), work, progress=how.progress, say=say)
     rows, outcomes = measure_protocols(recipe, examples, protocols, how)
+    together = None
+    if recipes.RECIPES[recipe].on_descriptors:
+        together = correlation(feature_names(examples), feature_rows(examples))
     sentence = meaning(rows)
     name, source = rows[0].name, examples[0].source
     write_comparison(report, f"{name} on {source}", rows, sentence)
     for row in rows:
         if row.figures:
             measured = calibrated(outcomes, row.protocol)
-            learning = Learning(outcomes[row.protocol].history)
+            learning = Learning(outcomes[row.protocol].history, correlation=together)
             evaluation = replace(as_evaluation(row, source, measured), learning=learning)
             write_report(evaluation, report / row.protocol)
     shutil.rmtree(work, ignore_errors=True)

@@ -77,6 +77,8 @@ def test_a_recipe_makes_a_model_that_says_what_was_measured(archive, tmp_path, r
     # The same seed and the same data: the published model is the one that is fitted here.
     np.testing.assert_allclose(said, fitted.log_probabilities(examples), atol=1e-4)
     _, weights = fitted.export()
+    # Its report has what the data set's features have to do with each other.
+    assert (output / "correlation.csv").is_file()
     for name, content in weights.items():
         if name.endswith(".tflite"):
             continue  # holds names that TensorFlow counts up; what it computes is compared above
@@ -196,7 +198,8 @@ def test_a_model_is_measured_on_a_table_that_has_what_it_looks_at(table, tmp_pat
     evaluation = evaluate_model(zoo.load(str(tmp_path / "trees")), table)
     assert evaluation.measured.right.mean() > 0.9
     assert len(evaluation.seen_in_training) == 24
-    assert evaluation.features.names == ("chroma_stft_mean", "tempo", "mfcc1_mean", "mfcc1_var")
+    together = set(evaluation.learning.correlation.names)
+    assert together == {"chroma_stft_mean", "tempo", "mfcc1_mean", "mfcc1_var"}
     with pytest.raises(DataError, match=r"the table lacks mel_.* looks at"):
         evaluate_model(zoo.load(str(tmp_path / "of-spectrograms")), table)
     with pytest.raises(DataError, match=r"cnn-1 cannot be measured on it: .* has no spectrogram"):

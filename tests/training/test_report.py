@@ -14,8 +14,14 @@ from matplotlib.image import imread
 
 from tagger.models.card import Card
 from training import plots
-from training.evaluate import Evaluation, Table, warning, worst_mistakes
-from training.learning import Learning, history_table, read_learning
+from training.evaluate import Evaluation, warning, worst_mistakes
+from training.learning import (
+    Learning,
+    correlation,
+    correlation_table,
+    history_table,
+    read_learning,
+)
 from training.metrics import Measured
 from training.page import Page
 from training.report import METRICS, PAGE, write_report
@@ -164,7 +170,9 @@ def test_hostile_names_do_nothing(tmp_path):
         HOSTILE[1],
         0.5,
         left_out=dict.fromkeys(HOSTILE, HOSTILE[1]),
-        features=Table(HOSTILE, np.random.default_rng(0).standard_normal((n, n))),
+        learning=Learning(
+            correlation=correlation(HOSTILE, np.random.default_rng(0).standard_normal((n, n)))
+        ),
     )
     write_report(evaluation, tmp_path / "report")
     page = strictly_parsed((tmp_path / "report" / PAGE).read_text(encoding="utf-8"))
@@ -196,9 +204,12 @@ def test_history_importance_and_correlation_where_there_are_some(tmp_path):
     learning = read_learning(make_card(tmp_path))
     assert learning.history == history
     assert learning.importance[4] == ("f4", 0.4, 0.04)
-    table = Table(tuple(f"f{i}" for i in range(5)), values)
-    evaluation = make_evaluation(features=table, learning=learning)
-    write_report(evaluation, tmp_path / "report")
+    together = correlation([f"f{i}" for i in range(5)], values, learning.importance)
+    assert together.names == ("f4", "f3", "f1", "f0")
+    (tmp_path / "correlation.csv").write_bytes(correlation_table(together))
+    learning = read_learning(make_card(tmp_path))
+    np.testing.assert_allclose(learning.correlation.matrix, together.matrix, atol=1e-3)
+    write_report(make_evaluation(learning=learning), tmp_path / "report")
     names = {p.stem for p in (tmp_path / "report").glob("*.png")}
     assert {"training", "importance", "correlation"} <= names
     page = strictly_parsed((tmp_path / "report" / PAGE).read_text(encoding="utf-8"))
@@ -212,7 +223,7 @@ def test_history_importance_and_correlation_where_there_are_some(tmp_path):
     "content", [b"", b"\xff\xfe", b"feature,gain\na,b\n", b"epoch,loss\n1,high\n", b"a\n\x00\n"]
 )
 def test_a_damaged_table_in_a_models_folder_is_done_without(tmp_path, content):
-    for name in ("history.csv", "importance.csv"):
+    for name in ("history.csv", "importance.csv", "correlation.csv"):
         (tmp_path / name).write_bytes(content)
     assert read_learning(make_card(tmp_path)) == Learning([], [])
 

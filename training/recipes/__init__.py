@@ -35,6 +35,8 @@ class Entry:
         The first one is the default.
     published : bool
         Whether scan can run what it makes; if not, it is for benchmarks only.
+    on_descriptors : bool
+        Whether it looks at named features, rather than at spectrograms or an embedding.
     needs : tuple of str
         Packages of the extra that it cannot do without.
     slow : bool
@@ -46,6 +48,7 @@ class Entry:
     options: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     published: bool = True
+    on_descriptors: bool = False
     needs: tuple[str, ...] = ()
     slow: bool = False
 
@@ -64,6 +67,7 @@ RECIPES = {
         "training.recipes.boosted_trees:fit",
         "XGBoost on descriptors",
         ("tune", "select"),
+        on_descriptors=True,
     ),
     "head": Entry(
         "training.recipes.head:fit",
@@ -75,6 +79,7 @@ RECIPES = {
         "multinomial logistic regression on descriptors",
         ("augment", "select"),
         ("all", "mfcc"),
+        on_descriptors=True,
     ),
     "svm": Entry(
         "training.recipes.classical:fit_svm",
@@ -82,12 +87,14 @@ RECIPES = {
         ("augment", "select", "tune"),
         ("all", "mfcc"),
         published=False,
+        on_descriptors=True,
     ),
     "random-forest": Entry(
         "training.recipes.classical:fit_random_forest",
         "random forest on descriptors",
         ("augment", "select", "tune"),
         ("all", "mfcc"),
+        on_descriptors=True,
     ),
     "dense": Entry(
         "training.recipes.dense:fit",
@@ -95,12 +102,14 @@ RECIPES = {
         ("augment", "select", "tune", "epochs"),
         ("shallow", "deep"),
         needs=_NETWORK,
+        on_descriptors=True,
     ),
     "feature-cnn": Entry(
         "training.recipes.feature_cnn:fit",
         "one-dimensional CNN along descriptors",
         ("augment", "select", "tune", "epochs"),
         needs=_NETWORK,
+        on_descriptors=True,
     ),
     "transfer": Entry(
         "training.recipes.transfer:fit",
