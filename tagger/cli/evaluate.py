@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -50,30 +51,7 @@ PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all"
     metavar="DIR",
     help="Folder for report.html, its pictures and metrics.json; default: none is kept.",
 )
-@click.option("--variant", default="", metavar="NAME", help="Which variant of the recipe.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's own choice.")
-@click.option(
-    "--select",
-    type=click.IntRange(min=0),
-    default=0,
-    help="Use only the K best features.",
-)
-@click.option(
-    "--tune", type=click.IntRange(min=0), default=0, help="Try so many sets of hyperparameters."
-)
-@click.option(
-    "--augment/--no-augment",
-    default=None,
-    help="Learn from altered copies too, or don't; default: the recipe's own choice.",
-)
-@click.option(
-    "--weights",
-    default="",
-    metavar="imagenet|none|FILE",
-    help="What a pretrained network starts from.",
-)
-@click.option("--seed", default=0, show_default=True, help="Of every random choice.")
-@click.option("--resume", is_flag=True, help="Go on where an interrupted measurement stopped.")
+@recipe_options
 def evaluate(
     *,
     models: tuple[str, ...],
@@ -81,14 +59,7 @@ def evaluate(
     protocols: tuple[str, ...],
     data: tuple[Path, ...],
     report: Path | None,
-    variant: str,
-    epochs: int | None,
-    select: int,
-    tune: int,
-    augment: bool | None,
-    weights: str,
-    seed: int,
-    resume: bool,
+    **settings: Any,
 ) -> ExitStatus:
     """Measure finished models on labelled music, or a recipe under several protocols.
 
@@ -97,23 +68,12 @@ def evaluate(
     """
     if bool(models) == bool(recipe):
         raise click.UsageError("give either --model or --recipe")
-    if resume and report is None:
+    if settings["resume"] and report is None:
         raise click.UsageError("--resume goes on beside the --report of the interrupted call")
     if recipe is not None:
-        settings = {
-            "variant": variant,
-            "epochs": epochs,
-            "select": select,
-            "tune": tune,
-            "augment": augment,
-            "weights": weights,
-            "seed": seed,
-            "resume": resume,
-        }
         with _kept(report) as folder:
             return _evaluate_recipe(recipe, protocols or ("all",), data, folder, settings)
-    given = (protocols, variant, epochs, select, tune, weights, seed, resume, augment is not None)
-    if any(given):
+    if protocols or any_given(settings):
         raise click.UsageError("--model is measured as it is: the other options are for --recipe")
     if len(data) > 1:
         raise click.UsageError("--model is measured on one --data")

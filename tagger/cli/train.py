@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.errors import ConfigurationError, ExitStatus
 
 if TYPE_CHECKING:
@@ -71,27 +72,7 @@ _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
     metavar="NAME",
     help="With --recipe ensemble: a measured model to average; repeat for more.",
 )
-@click.option("--variant", default="", metavar="NAME", help="Which variant of the recipe.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Instead of the recipe's own choice.")
-@click.option(
-    "--augment/--no-augment",
-    default=None,
-    help="Learn from altered copies too, or don't; default: the recipe's own choice.",
-)
-@click.option(
-    "--tune", type=click.IntRange(min=0), default=0, help="Try so many sets of hyperparameters."
-)
-@click.option(
-    "--select", type=click.IntRange(min=0), default=0, help="Use only the K best features."
-)
-@click.option(
-    "--weights",
-    default="",
-    metavar="imagenet|none|FILE",
-    help="What a pretrained network starts from.",
-)
-@click.option("--seed", default=0, show_default=True, help="Of every random choice.")
-@click.option("--resume", is_flag=True, help="Go on where an interrupted training stopped.")
+@recipe_options
 @click.option(
     "--name", metavar="NAME", help="What the model is called; default: as its folder, or my-genres."
 )
@@ -111,16 +92,9 @@ def train(
     output: Path | None,
     protocols: tuple[str, ...],
     members: tuple[str, ...],
-    variant: str,
-    epochs: int | None,
-    augment: bool | None,
-    tune: int,
-    select: int,
-    weights: str,
-    seed: int,
-    resume: bool,
     name: str | None,
     version: int | None,
+    **settings: Any,
 ) -> ExitStatus:
     """Train a model, measure it, and write it as a folder that scan can use.
 
@@ -148,8 +122,7 @@ def train(
     if (recipe == "ensemble") != bool(members):
         raise ConfigurationError("--recipe ensemble and --member go together")
     if members:
-        given = (data, from_tags, cache, protocols, variant, epochs, tune, select, weights, resume)
-        if any(given) or augment is not None:
+        if any((data, from_tags, cache, protocols)) or any_given(settings):
             raise ConfigurationError(
                 "an ensemble is made of its members alone",
                 hint="only --output, --name and --model-version go with --member",
@@ -168,15 +141,8 @@ def train(
             name=name,
             version=version or (_next_version(output) if from_tags else 1),
             say=lambda line: click.echo(printable(line), err=True),
-            epochs=epochs,
-            seed=seed,
-            resume=resume,
             progress=True,
-            tune=tune,
-            select=select,
-            augment=augment,
-            variant=variant,
-            weights=weights,
+            **settings,
         )
     except KeyboardInterrupt:
         click.echo("\nTo go on, run the same command with --resume.", err=True)

@@ -1,0 +1,46 @@
+"""How a recipe is to be trained: the options that `gtag train` and `gtag evaluate` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+_OPTIONS = (
+    click.option("--variant", default="", metavar="NAME", help="Which variant of the recipe."),
+    click.option(
+        "--epochs", type=click.IntRange(min=1), help="Instead of the recipe's own choice."
+    ),
+    click.option(
+        "--augment/--no-augment",
+        default=None,
+        help="Learn from altered copies too, or don't; default: the recipe's own choice.",
+    ),
+    click.option(
+        "--tune", type=click.IntRange(min=0), default=0, help="Try so many sets of hyperparameters."
+    ),
+    click.option(
+        "--select", type=click.IntRange(min=0), default=0, help="Use only the K best features."
+    ),
+    click.option(
+        "--weights",
+        default="",
+        metavar="imagenet|none|FILE",
+        help="What a pretrained network starts from.",
+    ),
+    click.option("--seed", default=0, show_default=True, help="Of every random choice."),
+    click.option("--resume", is_flag=True, help="Go on where an interrupted call stopped."),
+)
+
+
+def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add these options to a command, which takes them as its further keyword arguments."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def any_given(settings: Mapping[str, Any]) -> bool:
+    """Whether one of them differs from its default."""
+    return any(value or (value is False and name == "augment") for name, value in settings.items())
