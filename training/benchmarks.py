@@ -195,7 +195,12 @@ def write_document(
     }
     text = "\n".join(_document(rows, found))
     _write(output / DOCUMENT, text)
-    drawn = [m for cells in found.values() for m in cells.values() if m.figures]
+    drawn = [
+        replace(m, name=f"{m.name} (knew them)") if m.note else m
+        for cells in found.values()
+        for m in cells.values()
+        if m.figures
+    ]
     if drawn:
         (output / PICTURE).write_bytes(picture(drawn, "Every recipe under every protocol"))
 
