@@ -32,8 +32,8 @@ READING = {
     "by heart.",
     "importance.png": "Gain counts what a feature was worth while learning; permutation, how much "
     "worse the model does on artists set aside when the feature's values are shuffled.",
-    "correlation.png": "Features that say nearly the same stand side by side. Only the most "
-    "important ones are drawn.",
+    "correlation.png": "Features that say nearly the same stand side by side. Of many, only the "
+    "most important ones are drawn, or the first where nobody knows which those are.",
 }
 
 

@@ -118,7 +118,9 @@ def train_model(
     if any(histories):
         extras[HISTORY] = history_table(next(filter(None, histories)))
     if own.get("features"):
-        together = correlation(own["features"], feature_rows(examples, own["features"]))
+        importance = [(name, *worth) for name, worth in getattr(fitted, "importance", {}).items()]
+        rows = feature_rows(examples, own["features"])
+        together = correlation(own["features"], rows, importance)
         if together:
             extras[CORRELATION] = correlation_table(together)
     published = write_model(output, card, weights, extras)
