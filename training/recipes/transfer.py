@@ -32,6 +32,7 @@ SIZE = 128  # pixels either way
 DROPOUT = 0.3
 FROZEN_SHARE = 0.4  # of the epochs
 EPOCHS = 10
+MOMENTUM = 0.9  # of batch statistics, from nothing: Keras' 0.999 needs more steps than are taken
 LEARNING_RATE, FINE_LEARNING_RATE = 1e-3, 2e-5
 DOWNLOAD_TIMEOUT_S = 10.0  # without an answer
 _FOLDER = "https://storage.googleapis.com/tensorflow/keras-applications/"
@@ -142,7 +143,11 @@ def build(n_labels: int, variant: str, weights: Path | None) -> Any:
     backbone = getattr(applications, variant)(
         include_top=False, weights=None, input_shape=(SIZE, SIZE, 3), pooling="avg"
     )
-    if weights is not None:
+    if weights is None:
+        for layer in backbone.layers:
+            if isinstance(layer, layers.BatchNormalization):
+                layer.momentum = MOMENTUM
+    else:
         try:
             backbone.load_weights(weights)
         except (OSError, ValueError) as error:
