@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from tagger.models.card import Card
+from tagger.models.card import OUT_OF_FOLD, Card
 from training.learning import Learning, read_learning
 from training.metrics import figures
-from training.outcomes import CALIBRATION_PROTOCOL, OUT_OF_FOLD, calibrated, unpack
+from training.outcomes import CALIBRATION_PROTOCOL, calibrated, unpack
 from training.page import Page
 from training.report import learning_pictures, show_learning, write_files, write_report
 from training.side_by_side import (

@@ -14,9 +14,9 @@ import numpy as np
 
 from tagger.errors import DataError
 from tagger.models import zoo
-from tagger.models.card import CARD, Card
+from tagger.models.card import CARD, OUT_OF_FOLD, Card
 from training.calibrate import apply_temperature, fit_temperature
-from training.outcomes import CALIBRATION_PROTOCOL, OUT_OF_FOLD, Outcome, described, pack, unpack
+from training.outcomes import CALIBRATION_PROTOCOL, Outcome, described, pack, unpack
 from training.publish import with_cost, write_model
 
 STEPS = 20  # weights are tried in steps of one twentieth

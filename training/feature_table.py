@@ -208,7 +208,7 @@ def learning_table(
         everyone += [example for example in examples for _ in range(COPIES)]
     target = targets(everyone, labels)
     if 0 < select < len(names):
-        best = _most_important(rows, target, select, seed)
+        best = most_important(rows, target, select, seed)
         names, rows = tuple(names[i] for i in best), rows[:, best]
     return Table(names, rows, target, tuple(everyone))
 
@@ -223,10 +223,12 @@ def _altered_statistics(example: Example, seed: int) -> np.ndarray:
     return np.stack([describe_log_mel([altered(db, rng)]) for _ in range(COPIES)])
 
 
-def _most_important(rows: np.ndarray, target: np.ndarray, k: int, seed: int) -> np.ndarray:
+def most_important(
+    rows: np.ndarray, target: np.ndarray, k: int, seed: int, weight: np.ndarray | None = None
+) -> np.ndarray:
     """Columns of the k features that a random forest relies on most, in their order."""
     from sklearn.ensemble import RandomForestClassifier
 
     forest = RandomForestClassifier(FOREST_TREES, max_features="sqrt", random_state=seed)
-    forest.fit(rows, target)
+    forest.fit(rows, target, sample_weight=weight)
     return np.sort(np.argsort(-forest.feature_importances_, kind="stable")[:k])

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tagger.errors import ModelError
-from tagger.models.card import Card, inside
+from tagger.models.card import CORRELATION, HISTORY, IMPORTANCE, Card, inside
 
-HISTORY, IMPORTANCE, CORRELATION = "history.csv", "importance.csv", "correlation.csv"
 CORRELATED = 30  # features at most
 
 
@@ -45,7 +44,8 @@ class Learning:
     history : sequence of dict
         `loss`, `accuracy`, `val_loss`, `val_accuracy`, as far as known, epoch by epoch.
     importance : sequence of (str, float, float)
-        Feature, share of all gain, rise of the log loss when it is shuffled.
+        Feature, share of all gain, rise of the log loss when it is shuffled; NaN where unknown.
+        The most important one first.
     correlation : Correlation or None
     """
 
@@ -65,7 +65,7 @@ def read_learning(card: Card) -> Learning:
         history = []
     try:
         importance = [
-            (row["feature"], float(row["gain"]), float(row["permutation"]))
+            (row["feature"], float(row["gain"] or "nan"), float(row["permutation"] or "nan"))
             for row in _rows(card, IMPORTANCE)
         ]
     except (ValueError, TypeError, KeyError):
@@ -84,6 +84,31 @@ def history_table(history: Sequence[Mapping[str, float]]) -> bytes:
     return text.getvalue().encode()
 
 
+def importance(
+    names: Sequence[str], rises: Mapping[str, float], gain: Mapping[str, float]
+) -> list[tuple[str, float, float]]:
+    """What features are worth, as `Learning.importance`; none where nothing is known of any."""
+    unknown = float("nan")
+    rows = [(name, gain.get(name, unknown), rises.get(name, unknown)) for name in names]
+    return sorted((row for row in rows if not np.isnan(row[1:]).all()), key=_worth, reverse=True)
+
+
+def _worth(row: tuple[str, float, float]) -> float:
+    """By what features are put in order: gain, or else permutation."""
+    _, gain, rise = row
+    return rise if np.isnan(gain) else gain
+
+
+def importance_table(rows: Sequence[tuple[str, float, float]]) -> bytes:
+    """The content of `importance.csv`: a cell is empty where nothing is known."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["feature", "gain", "permutation"])
+    for name, *values in rows:
+        writer.writerow([name, *("" if np.isnan(value) else f"{value:.6f}" for value in values)])
+    return text.getvalue().encode()
+
+
 def correlation(
     names: Sequence[str],
     values: np.ndarray,
@@ -98,9 +123,9 @@ def correlation(
         Those that are the same for all tracks are left out.
     importance : as `Learning.importance`
     """
-    gain = {name: gain for name, gain, _ in importance}
+    worth = {row[0]: _worth(row) for row in importance}
     varied = [int(i) for i in np.flatnonzero(np.ptp(values, axis=0) > 0)]
-    chosen = sorted(varied, key=lambda i: -gain.get(names[i], 0.0))[:CORRELATED]
+    chosen = sorted(varied, key=lambda i: -worth.get(names[i], -np.inf))[:CORRELATED]
     if len(chosen) < 2:
         return None
     matrix = np.corrcoef(values[:, chosen], rowvar=False)

@@ -40,26 +40,30 @@ def training_curves(figure: Any, history: Sequence[Mapping[str, float]]) -> None
 
 @as_png
 def importance(figure: Any, rows: Sequence[tuple[str, float, float]]) -> None:
-    """What the trees rely on.
+    """What a model relies on.
 
     Parameters
     ----------
     rows : sequence of (str, float, float)
-        Feature, share of all gain, rise of the log loss when it is shuffled.
+        As `Learning.importance`; what is unknown of all features is not drawn.
     """
-    rows = sorted(rows, key=lambda row: -row[1])[:FEATURES_DRAWN]
+    rows = rows[:FEATURES_DRAWN]
     y = np.arange(len(rows))
-    figure.set_size_inches(10, max(3.0, 0.26 * len(rows) + 1.3))
-    left, right = figure.subplots(1, 2, sharey=True)
-    figure.suptitle(f"The {len(rows)} features with the most gain")
-    left.barh(y, [row[1] for row in rows], color=BLUE)
-    left.set_xlabel("share of all gain")
-    left.set_yticks(y, [short(row[0]) for row in rows])
-    left.invert_yaxis()
-    right.locator_params(axis="x", nbins=5)
-    right.barh(y, [row[2] for row in rows], color=ORANGE)
-    right.axvline(0, color=BLACK, linewidth=0.8)
-    right.set_xlabel("rise of the log loss when shuffled (permutation)")
+    kinds = (
+        ([row[1] for row in rows], BLUE, "share of all gain"),
+        ([row[2] for row in rows], ORANGE, "rise of the log loss when shuffled (permutation)"),
+    )
+    drawn = [kind for kind in kinds if np.isfinite(kind[0]).any()]
+    figure.set_size_inches(5 * len(drawn) + (len(drawn) < 2), max(3.0, 0.26 * len(rows) + 1.3))
+    figure.suptitle(f"The {len(rows)} most important features")
+    panels = figure.subplots(1, len(drawn), sharey=True, squeeze=False)[0]
+    for ax, (values, colour, label) in zip(panels, drawn, strict=True):
+        ax.locator_params(axis="x", nbins=5)
+        ax.barh(y, values, color=colour)
+        ax.axvline(0, color=BLACK, linewidth=0.8)
+        ax.set_xlabel(label)
+    panels[0].set_yticks(y, [short(row[0]) for row in rows])
+    panels[0].invert_yaxis()
 
 
 @as_png

@@ -30,7 +30,6 @@ from training.metrics import (
 CALIBRATION_PROTOCOL = "artist"
 FALLBACK_PROTOCOL = "track-random"  # where nobody knows who plays
 PRECISION = 0.8  # of what is named by default, on tracks and artists never heard
-OUT_OF_FOLD = "out_of_fold.npz"  # in the folder of a model that was measured
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,9 @@ class Outcome:
     history : list of dict
         Of the first split, where its training went by epochs: loss and accuracy on what was
         learned from, and on what was measured.
+    importance : dict of str to float
+        Of the first split: by how much the log loss on what was measured rises when a feature is
+        shuffled.
     """
 
     labels: tuple[str, ...]
@@ -57,6 +59,7 @@ class Outcome:
     scores: np.ndarray
     folds: list[str]
     history: list[dict[str, float]] = field(default_factory=list)
+    importance: dict[str, float] = field(default_factory=dict)
 
     def measured(self, probabilities: np.ndarray) -> Measured:
         return Measured(self.labels, self.truth, probabilities, self.tracks)

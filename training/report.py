@@ -6,6 +6,7 @@ Must not know: how a model computes, where tracks come from, how pictures are dr
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,9 @@ READING = {
     "about those that it is least sure of.",
     "training.png": "Where training goes on falling and validation does not, tracks are learned "
     "by heart.",
-    "importance.png": "Gain counts what a feature was worth while learning; permutation, how much "
-    "worse the model does on artists set aside when the feature's values are shuffled.",
+    "importance.png": "Permutation says how much worse the model does on tracks that it did not "
+    "learn from when the feature's values are shuffled: little where another feature can stand in. "
+    "Gain, of trees, counts what the feature was worth while learning.",
     "correlation.png": "Features that say nearly the same stand side by side. Of many, only the "
     "most important ones are drawn, or the first where nobody knows which those are.",
 }
@@ -86,7 +88,7 @@ def learning_pictures(learning: Learning) -> dict[str, bytes]:
     pictures = {}
     if learning.history:
         pictures["training.png"] = learning_plots.training_curves(learning.history)
-    if learning.importance:
+    if any(math.isfinite(value) for _, *values in learning.importance for value in values):
         pictures["importance.png"] = learning_plots.importance(learning.importance)
     if learning.correlation:
         pictures["correlation.png"] = learning_plots.correlation(learning.correlation)

@@ -18,24 +18,27 @@ import numpy as np
 
 from tagger.errors import ConfigurationError, DataError
 from tagger.models import zoo
-from tagger.models.card import Card
+from tagger.models.card import CORRELATION, HISTORY, IMPORTANCE, OUT_OF_FOLD, Card
 from tagger.models.heard import Heard
 from training import recipes, splits
 from training.datasets import Example, labels_of, targets
 from training.feature_table import feature_rows, scannable
 from training.gather import Sources, gather
+from training.importance import permutation_importance
 from training.learning import (
-    CORRELATION,
-    HISTORY,
     correlation,
     correlation_table,
     history_table,
+    importance,
+    importance_table,
 )
-from training.outcomes import OUT_OF_FOLD, Outcome, described, pack
+from training.outcomes import Outcome, described, pack
 from training.publish import learned_from, with_cost, write_model
-from training.recipes import Recipe, Settings
+from training.recipes import Fitted, OnDescriptors, Recipe, Settings
 
 TIMED = 20  # tracks
+# Between twins of what was learned from, a feature is worth what it tells of a recording.
+WITHOUT_IMPORTANCE = ("segment-random",)
 UNKNOWN = -30.0  # log probability of a genre that a fit never met
 
 
@@ -80,7 +83,7 @@ def train_model(
     ConfigurationError, DataError
     """
     work = output.with_name(output.name + ".work")
-    how = Settings(work, **settings)
+    how = Settings(work, importance=True, **settings)
     fit = recipes.find(recipe, how)
     if not recipes.RECIPES[recipe].published:
         raise ConfigurationError(
@@ -117,10 +120,12 @@ def train_model(
     histories = [*(o.history for o in outcomes.values()), getattr(fitted, "history", [])]
     if any(histories):
         extras[HISTORY] = history_table(next(filter(None, histories)))
-    if own.get("features"):
-        importance = [(name, *worth) for name, worth in getattr(fitted, "importance", {}).items()]
-        rows = feature_rows(examples, own["features"])
-        together = correlation(own["features"], rows, importance)
+    if isinstance(fitted, OnDescriptors):
+        rises = next((o.importance for o in outcomes.values() if o.importance), {})
+        worth = importance(fitted.features, rises, getattr(fitted, "gain", {}))
+        if worth:
+            extras[IMPORTANCE] = importance_table(worth)
+        together = correlation(fitted.features, feature_rows(examples, fitted.features), worth)
         if together:
             extras[CORRELATION] = correlation_table(together)
     published = write_model(output, card, weights, extras)
@@ -147,8 +152,9 @@ def _milliseconds(card: Card, examples: Sequence[Example]) -> float | None:
 
 def measure(fit: Recipe, examples: Sequence[Example], protocol: str, settings: Settings) -> Outcome:
     """Fit and ask under a protocol; what is done is kept in `settings.work` and not done again."""
-    parts, tested, folds = [], [], []
-    histories: list[list[dict[str, float]]] = []
+    parts: list[np.ndarray] = []
+    tested, folds = [], []
+    first: dict[str, Any] = {}
     labels = labels_of(examples)
     examples = splits.units(protocol, examples)
     for split in splits.PROTOCOLS[protocol](examples, settings.seed):
@@ -158,23 +164,41 @@ def measure(fit: Recipe, examples: Sequence[Example], protocol: str, settings: S
         if settings.resume and done.exists():
             with np.load(done, allow_pickle=False) as kept:
                 scores = kept["scores"]
-                history = json.loads(str(kept["history"])) if "history" in kept.files else []
+                told = json.loads(str(kept["told"])) if "told" in kept.files else {}
         else:
             own = replace(settings, work=work, description=split.name, watch=test)
             fitted = fit([examples[i] for i in split.train], own)
             scores = _in_order(fitted.log_probabilities(test), fitted.labels, labels)
             work.mkdir(parents=True, exist_ok=True)
             fresh = work / "fresh.npz"
-            history = list(getattr(fitted, "history", ()))
-            np.savez(fresh, scores=scores, history=np.array(json.dumps(history)))
+            told = {"history": list(getattr(fitted, "history", ()))}
+            if settings.importance and not parts and protocol not in WITHOUT_IMPORTANCE:
+                told["importance"] = _importance(fitted, test, own)
+            np.savez(fresh, scores=scores, told=np.array(json.dumps(told)))
             fresh.replace(done)
         parts.append(scores)
-        histories.append(history)
+        first = first or told
         tested += test
         folds += [split.name] * len(test)
     tracks = tuple(example.track for example in tested)
     truth = targets(tested, labels)
-    return Outcome(labels, tracks, truth, np.concatenate(parts), folds, histories[0])
+    return Outcome(labels, tracks, truth, np.concatenate(parts), folds, **first)
+
+
+def _importance(fitted: Fitted, test: Sequence[Example], settings: Settings) -> dict[str, float]:
+    """What each feature is worth to a fit, on tracks that it did not learn from."""
+    test = [example for example in test if example.genre in fitted.labels]
+    if not isinstance(fitted, OnDescriptors) or not test:
+        return {}
+    rises = permutation_importance(
+        fitted.ask,
+        feature_rows(test, fitted.features),
+        targets(test, fitted.labels),
+        seed=settings.seed,
+        progress=settings.progress,
+        description=settings.description,
+    )
+    return dict(zip(fitted.features, rises.tolist(), strict=True))
 
 
 def _in_order(scores: np.ndarray, known: Sequence[str], labels: Sequence[str]) -> np.ndarray:

@@ -23,7 +23,7 @@ from training.datasets import Example
 from training.evaluate import Evaluation, seen
 from training.feature_table import feature_names, feature_rows
 from training.gather import Sources, gather
-from training.learning import Learning, correlation
+from training.learning import Learning, correlation, importance
 from training.metrics import Measured, figures, threshold_for_precision
 from training.outcomes import PRECISION, Outcome, calibrated
 from training.page import Page
@@ -138,7 +138,7 @@ def evaluate_recipe(
         What the gap between the protocols means.
     """
     work = report.with_name(report.name + ".work")
-    how = Settings(work, **{"progress": True} | settings)
+    how = Settings(work, importance=True, **{"progress": True} | settings)
     recipes.find(recipe, how)
     if not how.resume:
         shutil.rmtree(work, ignore_errors=True)
@@ -153,7 +153,9 @@ def evaluate_recipe(
     for row in rows:
         if row.figures:
             measured = calibrated(outcomes, row.protocol)
-            learning = Learning(outcomes[row.protocol].history, correlation=together)
+            outcome = outcomes[row.protocol]
+            worth = importance(tuple(outcome.importance), outcome.importance, {})
+            learning = Learning(outcome.history, worth, together)
             evaluation = replace(as_evaluation(row, source, measured), learning=learning)
             write_report(evaluation, report / row.protocol)
     shutil.rmtree(work, ignore_errors=True)

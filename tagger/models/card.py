@@ -17,6 +17,10 @@ from typing import Any
 from tagger.errors import ModelError
 
 CARD = "card.toml"
+# What scanning needs nothing of: how the model learned, and what it said of tracks that it had not
+# learned from. Reports and ensembles are made of them, where a model's folder has them.
+HISTORY, IMPORTANCE, CORRELATION = "history.csv", "importance.csv", "correlation.csv"
+OUT_OF_FOLD = "out_of_fold.npz"
 KINDS = ("cnn", "boosted-trees", "random-forest", "linear", "dense", "head", "ensemble")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")

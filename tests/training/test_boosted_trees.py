@@ -20,7 +20,7 @@ from tagger.models.card import CARD, read_card
 from tagger.models.heard import Heard
 from tagger.models.ubjson import check_trees
 from tests.training.archives import write_archive
-from training import splits
+from training import feature_table, splits
 from training.datasets import labels_of, read_log_mel_archive
 from training.evaluate import evaluate_model
 from training.publish import write_model
@@ -34,7 +34,7 @@ def small():
     patch.setattr(boosted_trees, "ROUNDS", 12)
     patch.setattr(boosted_trees, "PATIENCE", 4)
     patch.setattr(boosted_trees, "WINDOWS", 1)
-    patch.setattr(boosted_trees, "FOREST_TREES", 20)
+    patch.setattr(feature_table, "FOREST_TREES", 20)
     yield
     patch.undo()
 

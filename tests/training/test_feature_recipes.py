@@ -14,6 +14,7 @@ from tagger.models import zoo
 from tagger.models.heard import Heard
 from tests.training.archives import write_archive
 from training import feature_table, recipes
+from training.after_training import report_training
 from training.datasets import read_log_mel_archive, targets
 from training.evaluate import evaluate_model
 from training.feature_table import (
@@ -22,6 +23,7 @@ from training.feature_table import (
     read_feature_table,
     scannable,
 )
+from training.learning import read_learning
 from training.recipes import Settings, classical, dense, feature_cnn
 from training.run import measure, train_model
 
@@ -77,8 +79,15 @@ def test_a_recipe_makes_a_model_that_says_what_was_measured(archive, tmp_path, r
     # The same seed and the same data: the published model is the one that is fitted here.
     np.testing.assert_allclose(said, fitted.log_probabilities(examples), atol=1e-4)
     _, weights = fitted.export()
-    # Its report has what the data set's features have to do with each other.
-    assert (output / "correlation.csv").is_file()
+    # Its report has what the features are worth, and what they have to do with each other.
+    worth = read_learning(card).importance
+    assert {name for name, _, _ in worth} == set(feature_names(examples))
+    assert max(rise for _, _, rise in worth) > 0
+    gains = [gain for _, gain, _ in worth]
+    assert sum(gains) == pytest.approx(1, abs=1e-3) or recipe != "random-forest"
+    assert np.isnan(gains).all() or recipe == "random-forest"
+    names = {picture.name for picture in report_training(card).glob("*.png")}
+    assert {"importance.png", "correlation.png"} <= names
     for name, content in weights.items():
         if name.endswith(".tflite"):
             continue  # holds names that TensorFlow counts up; what it computes is compared above

@@ -20,11 +20,13 @@ from training.learning import (
     correlation,
     correlation_table,
     history_table,
+    importance,
+    importance_table,
     read_learning,
 )
 from training.metrics import Measured
 from training.page import Page
-from training.report import METRICS, PAGE, write_report
+from training.report import METRICS, PAGE, learning_pictures, write_report
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -217,6 +219,27 @@ def test_history_importance_and_correlation_where_there_are_some(tmp_path):
     # A later report of another model does not keep them.
     write_report(make_evaluation(), tmp_path / "report")
     assert not (tmp_path / "report" / "training.png").exists()
+
+
+def test_what_is_not_known_of_features_is_not_drawn(tmp_path):
+    rises = {"a": 0.1, "b": 0.3, "c": -0.01}
+    worth = importance(("a", "b", "c", "d"), rises, {})
+    assert [name for name, _, _ in worth] == ["b", "a", "c"]  # nothing is known of d
+    (tmp_path / "importance.csv").write_bytes(importance_table(worth))
+    learning = read_learning(make_card(tmp_path))
+    assert learning.importance[0][2] == 0.3 and np.isnan(learning.importance[0][1])
+    one_panel = learning_pictures(learning)["importance.png"]
+    two_panels = learning_pictures(Learning(importance=importance(("a", "b"), rises, rises)))
+    assert width(one_panel) < width(two_panels["importance.png"])
+    assert (
+        importance(("a",), {}, {}) == [] and importance_table([]) == b"feature,gain,permutation\n"
+    )
+    nothing = [("a", float("nan"), float("nan"))]
+    assert "importance.png" not in learning_pictures(Learning(importance=nothing))
+
+
+def width(png: bytes) -> int:
+    return int.from_bytes(png[16:20], "big")
 
 
 @pytest.mark.parametrize(

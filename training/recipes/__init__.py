@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -149,6 +149,8 @@ class Settings:
         One of the recipe's; empty for its default.
     weights : str
         What a pretrained network starts from: ``imagenet``, ``none`` or a file.
+    importance : bool
+        Measure, too, what features are worth, where a recipe has some.
     watch : sequence of Example
         Loss and accuracy on these are kept epoch by epoch, for people to look at. Nothing is
         learned from them or chosen by them.
@@ -165,6 +167,7 @@ class Settings:
     augment: bool | None = None
     variant: str = ""
     weights: str = ""
+    importance: bool = False
     watch: Sequence[Example] = ()
 
 
@@ -183,6 +186,21 @@ class Fitted(Protocol):
 
         A `learned_from` in it, of a model that this one builds on, is added to the examples'.
         """
+        ...
+
+
+@runtime_checkable
+class OnDescriptors(Fitted, Protocol):
+    """What a recipe on named features made of its examples.
+
+    It may have a `gain`, each feature's share of what its trees gained.
+    """
+
+    @property
+    def features(self) -> tuple[str, ...]: ...
+
+    def ask(self, rows: np.ndarray) -> np.ndarray:
+        """Log probabilities [shape=(n, n_labels)] of rows [shape=(n, n_features)]."""
         ...
 
 

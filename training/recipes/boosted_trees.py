@@ -8,10 +8,9 @@ protocols, cards, where models are kept.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,8 @@ from tqdm import tqdm
 from tagger.log_mel_statistics import describe_log_mel
 from tagger.models.prediction import log_softmax
 from training.datasets import Example, labels_of, targets, to_decibels
-from training.feature_table import feature_names, feature_rows
+from training.feature_table import feature_names, feature_rows, most_important
+from training.importance import gains
 from training.recipes import Settings
 from training.splits import set_aside
 
@@ -29,8 +29,6 @@ WINDOWS = 4  # rows from random windows, beside the one of the whole track
 WINDOW_COLUMNS = 215, 430  # 10 to 20 s
 OTHER_SETS_WEIGHT = 0.6  # of a track of another set, against one of the first
 ROUNDS, PATIENCE = 600, 30
-PERMUTATIONS = 5
-FOREST_TREES = 500
 PARAMETERS: dict[str, Any] = {
     "eta": 0.1,
     "max_depth": 4,
@@ -60,21 +58,25 @@ class FittedTrees:
         `.ubj`.
     training : dict
         Rounds, parameters and how they were found: the card's `training`.
-    importance : dict of str to (float, float)
-        Of each feature: its gain, as a share of all; and by how much the log loss on artists set
-        aside rises when its column is shuffled.
+    gain : dict of str to float
+        Of each feature, as a share of all.
     """
 
     labels: tuple[str, ...]
     features: tuple[str, ...]
     weights: bytes
     training: dict[str, Any]
-    importance: dict[str, tuple[float, float]] = field(repr=False)
+    gain: dict[str, float] = field(repr=False)
+
+    def ask(self, rows: np.ndarray) -> np.ndarray:
+        return log_softmax(self._booster.inplace_predict(rows, predict_type="margin"))
 
     def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
-        booster = xgboost.Booster(model_file=bytearray(self.weights))
-        rows = feature_rows(examples, self.features)
-        return log_softmax(booster.inplace_predict(rows, predict_type="margin"))
+        return self.ask(feature_rows(examples, self.features))
+
+    @cached_property
+    def _booster(self) -> xgboost.Booster:
+        return xgboost.Booster(model_file=bytearray(self.weights))
 
     def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         card = {
@@ -82,12 +84,7 @@ class FittedTrees:
             "features": list(self.features),
             "training": self.training,
         }
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["feature", "gain", "permutation"])
-        for name, values in sorted(self.importance.items(), key=lambda item: -item[1][0]):
-            writer.writerow([name, *(f"{value:.6f}" for value in values)])
-        return card, {"trees.ubj": self.weights, "importance.csv": text.getvalue().encode()}
+        return card, {"trees.ubj": self.weights}
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,9 @@ def fit(examples: Sequence[Example], settings: Settings) -> FittedTrees:
     table = _table(examples, labels, settings)
     columns = np.arange(len(names))
     if 0 < settings.select < len(columns):
-        columns = _select(table, settings.select, settings.seed)
+        columns = most_important(
+            table.rows, table.target, settings.select, settings.seed, table.weight
+        )
         table = Table(table.rows[:, columns], table.target, table.weight, table.folds)
     features = tuple(names[i] for i in columns)
 
@@ -146,10 +145,8 @@ def fit(examples: Sequence[Example], settings: Settings) -> FittedTrees:
         "other_sets_weight": OTHER_SETS_WEIGHT,
         "log_loss_on_artists_set_aside": round(loss, 4),
     }
-    gains = _gains(booster, len(features))
-    rises = _permutation_rises(table, base | parameters, rounds, settings.seed)
-    importance = {f: (float(g), float(r)) for f, g, r in zip(features, gains, rises, strict=True)}
-    return FittedTrees(labels, features, bytes(booster.save_raw("ubj")), training, importance)
+    weights = bytes(booster.save_raw("ubj"))
+    return FittedTrees(labels, features, weights, training, gains(booster, features))
 
 
 def _table(examples: Sequence[Example], labels: Sequence[str], settings: Settings) -> Table:
@@ -228,42 +225,3 @@ def _tune(table: Table, base: dict[str, Any], settings: Settings) -> dict[str, A
     study.enqueue_trial(PARAMETERS)
     study.optimize(loss, n_trials=settings.tune, show_progress_bar=settings.progress)
     return dict(study.best_params)
-
-
-def _select(table: Table, k: int, seed: int) -> np.ndarray:
-    """Columns of the k features that a random forest relies on most, in their order."""
-    from sklearn.ensemble import RandomForestClassifier
-
-    forest = RandomForestClassifier(FOREST_TREES, max_features="sqrt", random_state=seed)
-    forest.fit(table.rows, table.target, sample_weight=table.weight)
-    return np.sort(np.argsort(-forest.feature_importances_, kind="stable")[:k])
-
-
-def _gains(booster: xgboost.Booster, n_features: int) -> np.ndarray:
-    """Each feature's share of all gain [shape=(n_features,)]."""
-    gain = booster.get_score(importance_type="total_gain")
-    gains = np.array([gain.get(f"f{i}", 0.0) for i in range(n_features)], dtype=np.float64)
-    return gains / max(gains.sum(), 1e-12)
-
-
-def _permutation_rises(
-    table: Table, parameters: dict[str, Any], rounds: int, seed: int
-) -> np.ndarray:
-    """Rise of the log loss on artists set aside when a column is shuffled [(n_features,)]."""
-    learn, aside = table.folds[0]
-    booster = xgboost.train(parameters, table.matrix(learn), num_boost_round=rounds)
-    rows, target = table.rows[aside], table.target[aside]
-    rng = np.random.default_rng(seed)
-
-    def loss(inputs: np.ndarray) -> float:
-        chosen = booster.inplace_predict(inputs)[np.arange(len(target)), target]
-        return -float(np.log(chosen).mean())
-
-    before = loss(rows)
-    rises = np.zeros(rows.shape[1])
-    for i in range(rows.shape[1]):
-        shuffled = rows.copy()
-        for _ in range(PERMUTATIONS):
-            shuffled[:, i] = rng.permutation(rows[:, i])
-            rises[i] += loss(shuffled) - before
-    return rises / PERMUTATIONS

@@ -17,6 +17,7 @@ from tagger.models.linear import LinearWeights
 from tagger.models.prediction import log_softmax
 from training.datasets import Example, labels_of
 from training.feature_table import Table, feature_rows, learning_table
+from training.importance import gains
 from training.logistic import fit_regression
 from training.recipes import Settings
 from training.tuning import tune
@@ -42,6 +43,8 @@ class FittedOnFeatures:
         What the model's card says of its kind.
     weights : dict of str to bytes
         Empty where scan could not run it.
+    gain : dict of str to float
+        Of each feature, as a share of all, where it is trees.
     """
 
     labels: tuple[str, ...]
@@ -49,6 +52,7 @@ class FittedOnFeatures:
     ask: Callable[[np.ndarray], np.ndarray] = field(repr=False)
     card: Mapping[str, Any]
     weights: Mapping[str, bytes] = field(repr=False)
+    gain: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
         return self.ask(feature_rows(examples, self.features))
@@ -149,7 +153,7 @@ def fit_random_forest(examples: Sequence[Example], settings: Settings) -> Fitted
         "training": {"parameters": parameters, "trees_a_label": FOREST_TREES},
     }
     weights = {"forest.ubj": bytes(forest.save_raw("ubj"))}
-    return FittedOnFeatures(labels, table.names, ask, card, weights)
+    return FittedOnFeatures(labels, table.names, ask, card, weights, gains(forest, table.names))
 
 
 def _table(examples: Sequence[Example], settings: Settings) -> tuple[tuple[str, ...], Table]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,15 @@ class FittedNetwork:
     history: list[dict[str, float]]
     training: Mapping[str, Any] = field(default_factory=dict)
 
+    def ask(self, rows: np.ndarray) -> np.ndarray:
+        return self._network(rows)
+
     def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
-        return FeatureNetwork(self.weights)(feature_rows(examples, self.features))
+        return self.ask(feature_rows(examples, self.features))
+
+    @cached_property
+    def _network(self) -> FeatureNetwork:
+        return FeatureNetwork(self.weights)
 
     def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         card = {"kind": "dense", "features": list(self.features), "training": dict(self.training)}

@@ -36,7 +36,6 @@ def trees(archive, tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(boosted_trees, "ROUNDS", 6)
         patch.setattr(boosted_trees, "WINDOWS", 1)
-        patch.setattr(boosted_trees, "PERMUTATIONS", 1)
         train_model("boosted-trees", [archive], folder, name="hill-trees")
     return folder
 
