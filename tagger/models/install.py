@@ -1,7 +1,8 @@
 """Takes models into the user's data folder and out of it, whole or not at all.
 
 A model may come from a stranger: only what its card names is copied, as the bytes that were
-checked, and it has to answer before it gets its name. Must not know: the command line.
+checked, and the tables of how it learned; and it has to answer before it gets its name. Must not
+know: the command line.
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ import numpy as np
 
 from tagger.errors import ConfigurationError, ModelError
 from tagger.models import zoo
-from tagger.models.card import CARD, Card, inside, read_card
+from tagger.models.card import (
+    CARD,
+    CORRELATION,
+    HISTORY,
+    IMPORTANCE,
+    OUT_OF_FOLD,
+    Card,
+    inside,
+    read_card,
+)
 from tagger.models.heard import Heard
 from tagger.native_messages import native_messages_hidden
 
@@ -164,7 +174,7 @@ def _beside_the_models(name: str) -> Path:
 
 
 def _copy(card: Card, target: Path) -> None:
-    """Card and weights; with the models that it uses, where they lie in its folder."""
+    """Card, weights and tables; with the models that it uses, where they lie in its folder."""
     target.chmod(0o755)
     if "weights" in card.data:
         content = card.weights()
@@ -178,4 +188,8 @@ def _copy(card: Card, target: Path) -> None:
         if (inner / CARD).is_file():
             (target / name).mkdir()
             _copy(read_card(inner), target / name)
+    for name in (HISTORY, IMPORTANCE, CORRELATION, OUT_OF_FOLD):
+        file = inside(card.folder, name)
+        if file.is_file():
+            (target / name).write_bytes(file.read_bytes())
     (target / CARD).write_bytes((card.folder / CARD).read_bytes())

@@ -45,12 +45,14 @@ def traces(own: Path) -> list[str]:
 def test_an_installed_model_is_known_by_its_name(gtag, mine, own, make_audio):
     ran = gtag("models", "install", mine)
     assert ran.status == 0 and "mine-3" in ran.out
-    # The card and what it names, nothing else.
+    # The card and what it names, and how the model learned; nothing else.
     assert traces(own) == [
         "models",
         "models/mine",
         "models/mine/card.toml",
         "models/mine/cnn.tflite",
+        "models/mine/history.csv",
+        "models/mine/out_of_fold.npz",
     ]
     assert "mine" in gtag("models").out
     scanned = gtag("scan", "--model", "mine", "--jobs", "1", "--json", make_audio(".wav"))
@@ -84,6 +86,10 @@ def linked_outside(folder: Path) -> None:
     (folder / "cnn.tflite").symlink_to(folder.parent / "elsewhere.tflite")
 
 
+def table_linked_outside(folder: Path) -> None:
+    (folder / "importance.csv").symlink_to("/etc/passwd")
+
+
 def no_network(folder: Path) -> None:
     (folder / "cnn.tflite").write_bytes(b"no network")
     digest = hashlib.sha256(b"no network").hexdigest()
@@ -110,7 +116,7 @@ def odd_weights(folder: Path) -> None:
     "spoil",
     [
         *(damaged, linked_outside, no_network, upwards, no_weights, weights_of_another_shape),
-        odd_weights,
+        *(odd_weights, table_linked_outside),
     ],
 )
 def test_what_cannot_be_trusted_is_not_installed(gtag, mine, own, spoil):
@@ -145,8 +151,18 @@ def test_an_ensemble_comes_with_the_models_in_its_folder(gtag, mine, own, tmp_pa
     assert traces(own)[1:] == [
         *("models/both", "models/both/card.toml", "models/both/mine"),
         *("models/both/mine/card.toml", "models/both/mine/cnn.tflite"),
+        *("models/both/mine/history.csv", "models/both/mine/out_of_fold.npz"),
     ]
     assert gtag("models", "verify", "both").status == 0
+
+
+def test_an_installed_model_can_be_a_member_of_an_ensemble(gtag, mine, own, tmp_path):
+    """Regression: what it had been measured by was left behind."""
+    assert gtag("models", "install", mine).status == 0
+    members = ("--member", "mine", "--member", "trees")
+    ran = gtag("train", "--recipe", "ensemble", *members, "--output", tmp_path / "both")
+    assert ran.status == 0, ran.err
+    assert read_card(tmp_path / "both").members == ("mine-3", "trees-1")
 
 
 def test_verify_finds_the_damaged_one(gtag, mine, own):
