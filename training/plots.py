@@ -7,6 +7,7 @@ in them is taken as markup. Must not know: models, files, HTML.
 from __future__ import annotations
 
 import io
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -74,6 +75,11 @@ def short(name: str) -> str:
     """A name that fits beside an axis and does nothing to the picture."""
     name = printable(name)
     return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
+
+
+def _in_two_lines(name: str) -> str:
+    """A name that needs more room, and has it."""
+    return "\n".join(textwrap.wrap(printable(name), NAME_LENGTH, max_lines=2, placeholder="…"))
 
 
 @as_png
@@ -258,7 +264,7 @@ def comparison(figure: Any, bars: Sequence[Bar], title: str) -> None:
     for boundary in range(len(names) - 1):
         ax.axhline(boundary + 0.5, color="#eeeeee", linewidth=1, zorder=0)
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.set_yticks(range(len(names)), [short(name) for name in names])
+    ax.set_yticks(range(len(names)), [_in_two_lines(name) for name in names])
     ax.set_xlim(0, 1)
     ax.set_xlabel("accuracy, with 95 % interval")
     ax.set_title(printable(title))
