@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 
+from tagger.cli.left_out import LeftOut
 from tagger.errors import DataError, GtagError
 from training.datasets import Example
 from training.gather import Sources, gather
@@ -222,8 +223,9 @@ def _document(
     yield LEGEND
     gaps = [gap for cells in found.values() if (gap := _gap(cells)) is not None]
     if gaps:
-        yield f"The median of `memory` over {len(gaps)} rows is {statistics.median(gaps):.0f}: so "
-        yield "many points are gone on music by artists that were not learned from.\n"
+        median = statistics.median(gaps)
+        yield f"The median of `memory` over {len(gaps)} rows is {median:.0f}: so many points are gone"
+        yield "on music by artists that were not learned from.\n"
     if any(m.figures for cells in found.values() for m in cells.values()):
         yield f"![Accuracy of every recipe under every protocol]({PICTURE})\n"
     yield from _notes(rows, found)
@@ -286,7 +288,7 @@ def main(
     """Measure every recipe under every protocol, and write benchmarks.md."""
     output.mkdir(parents=True, exist_ok=True)
     try:
-        examples = gather(Sources([data]), output / WORK, progress=True)
+        examples = gather(Sources([data]), output / WORK, progress=True, left_out=LeftOut())
         run(
             examples,
             output,

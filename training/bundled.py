@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from tagger.cli.left_out import LeftOut
 from tagger.errors import GtagError, ModelError
 from tagger.models.card import CARD, Card, read_card
 from tagger.models.zoo import bundled_folder
@@ -57,6 +58,7 @@ def make(data: Sequence[Path], work: Path, *, resume: bool = False) -> Iterator[
                 protocols=MEASURED,
                 name=name,
                 say=lambda line: click.echo(line, err=True),
+                left_out=LeftOut(),
                 resume=True,
                 progress=True,
             )

@@ -23,6 +23,9 @@ from training.datasets import (
 from training.own_library import MIN_TRACKS, artist_of, read_own_library
 from training.prepare import prepare
 
+LeftOut = Callable[[str, str], None]
+"""Told of a file, and why it cannot be learned from."""
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -58,6 +61,7 @@ def gather(
     *,
     progress: bool = False,
     say: Callable[[str], None] = lambda line: None,
+    left_out: LeftOut = lambda track, reason: None,
 ) -> list[Example]:
     """All labelled tracks of all sources.
 
@@ -67,7 +71,9 @@ def gather(
     work : Path
         Folder for what is heard, where there is no cache.
     say : callable
-        Told what was left out, and why.
+        Told what was left out on purpose.
+    left_out : callable
+        Told of each file that cannot be read or heard, and why.
 
     Raises
     ------
@@ -87,7 +93,7 @@ def gather(
             sources.cache or work / f"heard-{sources.folders_of_sound.index(folder)}",
             source=name,
             progress=progress,
-            left_out=lambda track, reason: say(f"left out: {track}: {reason}"),
+            left_out=left_out,
         )
 
     examples: list[Example] = []
@@ -95,8 +101,10 @@ def gather(
         library = read_own_library(
             sources.from_tags, min_tracks=sources.min_tracks, progress=progress
         )
-        for what, reason in library.left_out.items():
-            say(f"left out: {what}: {reason}")
+        for track, reason in library.unreadable.items():
+            left_out(track, reason)
+        for genre, n in library.rare.items():
+            say(f"left out: {genre}: it has {n} of the {sources.min_tracks} tracks that it needs")
         if library.without_genre:
             say(f"left out: {library.without_genre} tracks without a genre that a person wrote")
         examples += hear(library.files, sources.from_tags)

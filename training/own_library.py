@@ -34,14 +34,17 @@ class OwnLibrary:
     files : list of SoundFile
         In library order, each with an artist: where no tag names one, its folder stands for it,
         since an album seldom leaves its folder.
-    left_out : dict of str to str
-        Tracks and genres that cannot be learned from, and why.
+    unreadable : dict of str to str
+        Tracks whose tags cannot be read, and why.
+    rare : dict of str to int
+        Genres with too few tracks, and how many they have.
     without_genre : int
         Tracks in which no person wrote a genre.
     """
 
     files: list[SoundFile]
-    left_out: dict[str, str]
+    unreadable: dict[str, str]
+    rare: dict[str, int]
     without_genre: int
 
 
@@ -59,7 +62,7 @@ def read_own_library(
         Where fewer than two genres have `min_tracks` tracks.
     """
     files: list[SoundFile] = []
-    left_out: dict[str, str] = {}
+    unreadable: dict[str, str] = {}
     without_genre = 0
     bar = tqdm(
         Library([str(folder)]),
@@ -69,12 +72,12 @@ def read_own_library(
     )
     for track in bar:
         if track.format is None:
-            left_out[_within(track.path, folder)] = "holds no sound format that gtag knows"
+            unreadable[_within(track.path, folder)] = "holds no sound format that gtag knows"
             continue
         try:
             genre = _first_genre(track.path, track.format)
         except GtagError as error:
-            left_out[_within(track.path, folder)] = error.message
+            unreadable[_within(track.path, folder)] = error.message
             continue
         if genre is None:
             without_genre += 1
@@ -91,17 +94,15 @@ def read_own_library(
     names = merged_spellings(file.genre for file in files)
     files = [replace(file, genre=names[file.genre]) for file in files]
     counts = Counter(file.genre for file in files)
-    for genre, n in sorted(counts.items()):
-        if n < min_tracks:
-            left_out[genre] = f"only {n} of the {min_tracks} tracks that a genre needs"
-    files = [file for file in files if counts[file.genre] >= min_tracks]
+    rare = {genre: n for genre, n in sorted(counts.items()) if n < min_tracks}
+    files = [file for file in files if file.genre not in rare]
     if len({file.genre for file in files}) < 2:
         raise DataError(
             f"fewer than two genres have {min_tracks} tracks: nothing to tell apart",
             path=folder,
             hint="genres are taken from the tags; --min-tracks asks for fewer",
         )
-    return OwnLibrary(files, left_out, without_genre)
+    return OwnLibrary(files, unreadable, rare, without_genre)
 
 
 def merged_spellings(names: Iterable[str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from tagger.models.heard import Heard
 from training import recipes, splits
 from training.datasets import Example, labels_of, targets
 from training.feature_table import feature_rows, scannable
-from training.gather import Sources, gather
+from training.gather import LeftOut, Sources, gather
 from training.importance import permutation_importance
 from training.learning import (
     correlation,
@@ -52,6 +52,7 @@ def train_model(
     name: str | None = None,
     version: int = 1,
     say: Callable[[str], None] = lambda line: None,
+    left_out: LeftOut = lambda track, reason: None,
     **settings: Any,
 ) -> Card:
     """Train a recipe on labelled tracks and write the model's folder.
@@ -70,7 +71,9 @@ def train_model(
     name, version : str, int
         What the model is called; by default as the recipe.
     say : callable
-        Told, line by line, what a person should know: what was left out, what is doubtful.
+        Told, line by line, what a person should know of what is done and what is doubtful.
+    left_out : callable
+        Told of each file that cannot be read or heard, and why.
     **settings
         As in `Settings`: epochs, seed, resume, progress, tune …
 
@@ -93,7 +96,8 @@ def train_model(
     if not how.resume:
         shutil.rmtree(work, ignore_errors=True)
     sources = data if isinstance(data, Sources) else Sources(data)
-    examples = scannable(gather(sources, work, progress=how.progress, say=say), say)
+    everything = gather(sources, work, progress=how.progress, say=say, left_out=left_out)
+    examples = scannable(everything, say)
     if len(labels_of(examples)) < 2:
         raise DataError("there are fewer than two genres: nothing to tell apart")
 

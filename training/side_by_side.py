@@ -22,7 +22,7 @@ from training import plots, recipes
 from training.datasets import Example
 from training.evaluate import Evaluation, seen
 from training.feature_table import feature_names, feature_rows
-from training.gather import Sources, gather
+from training.gather import LeftOut, Sources, gather
 from training.learning import Learning, correlation, importance
 from training.metrics import Measured, figures, threshold_for_precision
 from training.outcomes import PRECISION, Outcome, calibrated
@@ -124,6 +124,7 @@ def evaluate_recipe(
     report: Path,
     *,
     say: Callable[[str], None] = lambda line: None,
+    left_out: LeftOut = lambda track, reason: None,
     **settings: Any,
 ) -> tuple[list[Measurement], str]:
     """Measure a recipe under several protocols, and write the report.
@@ -142,7 +143,7 @@ def evaluate_recipe(
     recipes.find(recipe, how)
     if not how.resume:
         shutil.rmtree(work, ignore_errors=True)
-    examples = gather(Sources(data), work, progress=how.progress, say=say)
+    examples = gather(Sources(data), work, progress=how.progress, say=say, left_out=left_out)
     rows, outcomes = measure_protocols(recipe, examples, protocols, how)
     together = None
     if recipes.RECIPES[recipe].on_descriptors:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tagger.cli.left_out import LeftOut
 from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.errors import ExitStatus
 
@@ -146,12 +147,15 @@ def _evaluate_recipe(
     def say(line: str) -> None:
         click.echo(printable(line), err=True)
 
-    rows, sentence = evaluate_recipe(recipe, protocols, data, report, say=say, **settings)
+    left_out = LeftOut()
+    rows, sentence = evaluate_recipe(
+        recipe, protocols, data, report, say=say, left_out=left_out, **settings
+    )
     for note in dict.fromkeys(row.note for row in rows if row.note and row.figures):
         click.echo(f"WARNING: {printable(note)}", err=True)
     _print_table(rows)
     click.echo(f"\n{sentence}")
-    return ExitStatus.OK
+    return left_out.status
 
 
 def _print_table(rows: Sequence[Measurement]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tagger.cli.left_out import LeftOut
 from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.errors import ConfigurationError, ExitStatus
 
@@ -131,6 +132,7 @@ def train(
 
         _say_done(train_ensemble(members, output, name=name, version=version or 1), str(output))
         return ExitStatus.OK
+    left_out = LeftOut()
     try:
         card = train_model(
             recipe,
@@ -141,6 +143,7 @@ def train(
             name=name,
             version=version or (_next_version(output) if from_tags else 1),
             say=lambda line: click.echo(printable(line), err=True),
+            left_out=left_out,
             progress=True,
             **settings,
         )
@@ -148,7 +151,7 @@ def train(
         click.echo("\nTo go on, run the same command with --resume.", err=True)
         raise
     _say_done(card, name if by_name else str(output))
-    return ExitStatus.OK
+    return left_out.status
 
 
 def _say_done(card: Card, where: str) -> None:
