@@ -224,8 +224,8 @@ def _document(
     gaps = [gap for cells in found.values() if (gap := _gap(cells)) is not None]
     if gaps:
         median = statistics.median(gaps)
-        yield f"The median of `memory` over {len(gaps)} rows is {median:.0f}: so many points are gone"
-        yield "on music by artists that were not learned from.\n"
+        yield f"The median of `memory` over {len(gaps)} rows is {median:.0f}: so many points are"
+        yield "gone on music by artists that were not learned from.\n"
     if any(m.figures for cells in found.values() for m in cells.values()):
         yield f"![Accuracy of every recipe under every protocol]({PICTURE})\n"
     yield from _notes(rows, found)

@@ -108,20 +108,14 @@ def prepare(
                 _keep(_part(parts, keys[file.track]), result)
             else:
                 left_out(file.track, _lost(result) if isinstance(result, Lost) else result)
-    heard: dict[str, HeardFile] = {}
-    for file in files:
-        key = keys[file.track]
-        part = _part(parts, key)
-        if key in known:
-            heard[file.track] = known[key]
-        elif part.exists():
-            heard[file.track] = _read_part(part)
-    if not heard:
+    files = [f for f in files if keys[f.track] in known or _part(parts, keys[f.track]).exists()]
+    if not files:
         raise DataError("nothing could be heard of any file of it", path=source)
-    files = [file for file in files if file.track in heard]
     table = _table(files, keys)
     if any(parts.iterdir()) or not _is_there(store / "tracks.csv", table):
-        _pack(store, files, heard, table)
+        _pack(store, files, keys, known, table)
+        known.clear()  # not in memory twice
+        known = _known(store)
     shutil.rmtree(parts)
     return [
         Example(
@@ -129,8 +123,8 @@ def prepare(
             genre=file.genre,
             source=source,
             artist=f"{source}:{file.artist}" if file.artist else None,
-            mel=heard[file.track].mel,
-            excerpt_columns=heard[file.track].excerpt_columns,
+            mel=known[keys[file.track]].mel,
+            excerpt_columns=known[keys[file.track]].excerpt_columns,
         )
         for file in files
     ]
@@ -232,26 +226,38 @@ def _is_there(file: Path, content: bytes) -> bool:
 
 
 def _pack(
-    store: Path, files: Sequence[SoundFile], heard: dict[str, HeardFile], table: bytes
+    store: Path,
+    files: Sequence[SoundFile],
+    keys: dict[str, str],
+    known: dict[str, HeardFile],
+    table: bytes,
 ) -> None:
-    """Write the archive."""
-    width = max(heard[file.track].mel.shape[1] for file in files)
-    mels = np.zeros((len(files), N_MELS, width), dtype=np.uint8)
-    most = max(len(heard[file.track].excerpt_columns) for file in files)
-    excerpts = np.zeros((len(files), most), dtype=np.uint16)
-    for i, file in enumerate(files):
-        mel, columns = heard[file.track].mel, heard[file.track].excerpt_columns
-        mels[i, :, : mel.shape[1]] = mel
-        excerpts[i, : len(columns)] = columns
-    content = io.BytesIO()
-    np.savez_compressed(
-        content,
-        names=np.array([file.track for file in files]),
-        idx=mels,
-        n_frames=excerpts.sum(axis=1, dtype=np.int64),
-        excerpt_columns=excerpts,
+    """Write the archive, by way of a file as large as all spectrograms: memory may not be."""
+
+    def heard(file: SoundFile) -> HeardFile:
+        key = keys[file.track]
+        return known[key] if key in known else _read_part(_part(store / PARTS, key))
+
+    columns = [heard(file).excerpt_columns for file in files]
+    excerpts = np.zeros((len(files), max(map(len, columns))), dtype=np.uint16)
+    for i, counts in enumerate(columns):
+        excerpts[i, : len(counts)] = counts
+    n_frames = excerpts.sum(axis=1, dtype=np.int64)
+    mels = np.lib.format.open_memmap(
+        store / PARTS / "all.npy", "w+", np.uint8, (len(files), N_MELS, int(n_frames.max()))
     )
-    _write(store / "logmel.npz", content.getvalue())
+    for i, file in enumerate(files):
+        mels[i, :, : n_frames[i]] = heard(file).mel
+    fresh = store / "logmel.npz.fresh"
+    with fresh.open("wb") as archive:
+        np.savez_compressed(
+            archive,
+            names=np.array([file.track for file in files]),
+            idx=mels,
+            n_frames=n_frames,
+            excerpt_columns=excerpts,
+        )
+    fresh.replace(store / "logmel.npz")
     _write(store / "tracks.csv", table)
 
 
