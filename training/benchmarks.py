@@ -24,6 +24,7 @@ from tagger.errors import DataError, GtagError
 from training.datasets import Example
 from training.gather import Sources, gather
 from training.recipes import RECIPES, Settings
+from training.resume import Call
 from training.side_by_side import LEAKS, Measurement, measure_protocols, picture
 from training.splits import PROTOCOLS
 
@@ -179,6 +180,7 @@ def _measure(
 ) -> Measurement:
     own = work / row.name.replace(" ", "-")
     settings = Settings(own, resume=True, progress=progress, **row.settings)
+    Call(row.recipe, settings).learns_from(examples)
     measured, _ = measure_protocols(row.recipe, examples, [protocol], settings)
     shutil.rmtree(own / protocol, ignore_errors=True)
     return replace(measured[0], name=row.name)

@@ -22,6 +22,7 @@ from training.datasets import (
 )
 from training.own_library import MIN_TRACKS, artist_of, read_own_library
 from training.prepare import prepare
+from training.resume import HEARD
 
 LeftOut = Callable[[str, str], None]
 """Told of a file, and why it cannot be learned from."""
@@ -90,7 +91,7 @@ def gather(
         name = folder.resolve().name or "library"
         return prepare(
             files,
-            sources.cache or work / f"heard-{sources.folders_of_sound.index(folder)}",
+            sources.cache or work / f"{HEARD}{sources.folders_of_sound.index(folder)}",
             source=name,
             progress=progress,
             left_out=left_out,

@@ -35,6 +35,7 @@ from training.learning import (
 from training.outcomes import Outcome, described, pack
 from training.publish import learned_from, with_cost, write_model
 from training.recipes import Fitted, OnDescriptors, Recipe, Settings
+from training.resume import Call
 
 TIMED = 20  # tracks
 # Between twins of what was learned from, a feature is worth what it tells of a recording.
@@ -93,13 +94,13 @@ def train_model(
             f"the recipe {recipe} is for benchmarks only: scan could not run it safely",
             hint=f"gtag evaluate --recipe {recipe} measures it",
         )
-    if not how.resume:
-        shutil.rmtree(work, ignore_errors=True)
+    call = Call(recipe, how)
     sources = data if isinstance(data, Sources) else Sources(data)
     everything = gather(sources, work, progress=how.progress, say=say, left_out=left_out)
     examples = scannable(everything, say)
     if len(labels_of(examples)) < 2:
         raise DataError("there are fewer than two genres: nothing to tell apart")
+    call.learns_from(examples, say)
 
     card: dict[str, Any] = {"name": name or recipe, "version": version}
     card["labels"] = list(labels_of(examples))

@@ -29,6 +29,7 @@ from training.outcomes import PRECISION, Outcome, calibrated
 from training.page import Page
 from training.recipes import Settings
 from training.report import METRICS, PAGE, write_report
+from training.resume import Call
 from training.run import measure
 from training.splits import PROTOCOLS
 
@@ -141,9 +142,9 @@ def evaluate_recipe(
     work = report.with_name(report.name + ".work")
     how = Settings(work, importance=True, **{"progress": True} | settings)
     recipes.find(recipe, how)
-    if not how.resume:
-        shutil.rmtree(work, ignore_errors=True)
+    call = Call(recipe, how)
     examples = gather(Sources(data), work, progress=how.progress, say=say, left_out=left_out)
+    call.learns_from(examples, say)
     rows, outcomes = measure_protocols(recipe, examples, protocols, how)
     together = None
     if recipes.RECIPES[recipe].on_descriptors:

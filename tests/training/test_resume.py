@@ -1,0 +1,101 @@
+"""Going on after an interruption: with the same settings and data, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tagger.errors import ConfigurationError
+from tests.training.archives import write_archive
+from training.datasets import Example, read_log_mel_archive
+from training.recipes import Settings, classical
+from training.resume import Call
+from training.run import train_model
+
+
+@pytest.fixture
+def examples(tmp_path) -> list[Example]:
+    return read_log_mel_archive(write_archive(tmp_path / "hills"))
+
+
+def interrupted(work: Path, examples: list[Example]) -> list[Path]:
+    """Folders of a fold that was learned, and of what was heard."""
+    Call("dense", Settings(work, epochs=5)).learns_from(examples)
+    left = [work / "artist-1", work / "heard-0"]
+    for folder in left:
+        folder.mkdir()
+    return left
+
+
+def test_the_same_call_goes_on(examples, tmp_path):
+    left = interrupted(tmp_path / "w", examples)
+    again = Settings(tmp_path / "w", epochs=5, resume=True, progress=True)
+    Call("dense", again).learns_from(list(examples), pytest.fail)
+    assert all(folder.is_dir() for folder in left)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "other"), [("svm", {}), ("dense", {"seed": 1}), ("dense", {"epochs": 50})]
+)
+def test_other_settings_are_refused_and_nothing_is_lost(examples, tmp_path, recipe, other):
+    left = interrupted(tmp_path / "w", examples)
+    with pytest.raises(ConfigurationError, match="other settings"):
+        Call(recipe, replace(Settings(tmp_path / "w", epochs=5, resume=True), **other))
+    assert all(folder.is_dir() for folder in left)
+
+
+@pytest.mark.parametrize("change", ["genre", "sound", "fewer"])
+def test_of_other_music_only_what_was_heard_stays(examples, tmp_path, change):
+    learned, heard = interrupted(tmp_path / "w", examples)
+    if change == "genre":
+        examples[0] = replace(examples[0], genre="Polka")
+    elif change == "sound":
+        examples[0] = replace(examples[0], mel=examples[0].mel[:, ::-1])
+    else:
+        del examples[0]
+    said: list[str] = []
+    Call("dense", Settings(tmp_path / "w", epochs=5, resume=True)).learns_from(
+        examples, said.append
+    )
+    assert heard.is_dir() and not learned.exists()
+    assert said == ["the music has changed since the interruption: training begins anew"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"settings": 1}'])
+def test_a_damaged_memory_is_none(examples, tmp_path, content):
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "call.json").write_text(content)
+    settings = Settings(tmp_path / "w", resume=True)
+    if "settings" in content:
+        with pytest.raises(ConfigurationError):
+            Call("dense", settings)
+    else:
+        Call("dense", settings).learns_from(examples)
+
+
+def test_a_training_never_goes_on_from_one_of_another_seed(tmp_path, monkeypatch):
+    """Regression: folds of the interrupted call's seed stood beside those of the new one."""
+    archive = write_archive(tmp_path / "hills")
+    fit_regression = classical.fit_regression
+    calls = []
+
+    def stop_at_the_second(*given, seed):
+        calls.append(seed)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return fit_regression(*given, seed=seed)
+
+    monkeypatch.setattr(classical, "fit_regression", stop_at_the_second)
+    output = tmp_path / "model"
+
+    def train(**settings):
+        return train_model("logistic", [archive], output, protocols=["track-random"], **settings)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(seed=0)
+    with pytest.raises(ConfigurationError, match="other settings"):
+        train(seed=1, resume=True)
+    assert train(seed=0, resume=True).name == "logistic" and calls.count(0) == 5
+    assert not output.with_name("model.work").exists()
