@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(ROOT.glob("tagger/**/*.py"))
+OF_TRAINING = sorted(ROOT.glob("training/**/*.py"))
 
 # What takes long to import, and what the command line must not wait for.
 HEAVY = {
@@ -19,10 +20,11 @@ HEAVY = {
 }
 
 
-def order() -> list[str]:
-    """The layers, from the table in docs/architecture.md."""
+def order(package: str = "tagger") -> list[str]:
+    """The layers, from the tables in docs/architecture.md."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    table = text.partition("| module |")[2].partition("\n\n")[0]
+    heading = {"tagger": "| module |", "training": "| module of training |"}[package]
+    table = text.partition(heading)[2].partition("\n\n")[0]
     first_cells = re.findall(r"^\| (`.*?) \|", table, re.M)
     return [name.rstrip("/") for cell in first_cells for name in re.findall(r"`([^`]+)`", cell)]
 
@@ -31,10 +33,10 @@ def name_of(file: Path) -> str:
     return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def layer(module: str) -> str | None:
-    """The part below `tagger`: ``tags`` of ``tagger.tags.write``; None of others' modules."""
+def layer(module: str, package: str = "tagger") -> str | None:
+    """The part below a package: ``tags`` of ``tagger.tags.write``; None of others' modules."""
     parts = module.split(".")
-    return parts[1] if parts[0] == "tagger" and len(parts) > 1 else None
+    return parts[1] if parts[0] == package and len(parts) > 1 else None
 
 
 def imports(tree: ast.AST, *, everywhere: bool) -> Iterator[str]:
@@ -73,6 +75,18 @@ def test_a_module_imports_only_what_stands_above_it(file):
             assert position[other] < position[own], f"{own} imports {other}, which stands below it"
 
 
+@pytest.mark.parametrize("file", OF_TRAINING, ids=name_of)
+def test_training_has_an_order_too(file):
+    layers = order("training")
+    assert {layer(name_of(f), "training") for f in OF_TRAINING} - {None} == set(layers)
+    position = {name: i for i, name in enumerate(layers)}
+    own = layer(name_of(file), "training")
+    for name in imports(parsed(file), everywhere=True):
+        other = layer(name, "training")
+        if own is not None and other is not None and other != own:
+            assert position[other] < position[own], f"{own} imports {other}, which stands below it"
+
+
 @pytest.mark.parametrize("file", MODULES, ids=name_of)
 def test_who_may_import_what(file):
     own, tree = layer(name_of(file)), parsed(file)
@@ -88,7 +102,7 @@ def test_who_may_import_what(file):
         assert at_the_top & HEAVY == set()
 
 
-@pytest.mark.parametrize("file", MODULES, ids=name_of)
+@pytest.mark.parametrize("file", MODULES + OF_TRAINING, ids=name_of)
 def test_a_module_says_what_it_is_for_and_stays_short(file):
     text = file.read_text(encoding="utf-8")
     assert ast.get_docstring(parsed(file))

@@ -9,11 +9,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tagger.errors import ConfigurationError
 from training.datasets import Example
-from training.recipes import Settings
+
+if TYPE_CHECKING:
+    from training.recipes import Settings
 
 CALL = "call.json"
 HEARD = "heard-"  # folders of what was heard, which is good whatever is learned from it

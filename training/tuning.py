@@ -12,11 +12,12 @@ import numpy as np
 
 from training.calibrate import apply_temperature, fit_temperature
 from training.feature_table import Table
-from training.recipes import Settings
 from training.splits import set_aside
 
 if TYPE_CHECKING:
     import optuna
+
+    from training.recipes import Settings
 
 
 def tune(
