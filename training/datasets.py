@@ -49,6 +49,8 @@ class Example:
         Its label; canonical where it is one of ours.
     source : str
         The set it comes from.
+    recording : str
+        Where it is one of a recording's segments, that recording's id within its set.
     artist : str or None
         Group of tracks that must not be split, unique over all sets; None where unknown.
     split, fold : str
@@ -65,6 +67,7 @@ class Example:
     genre: str
     source: str
     artist: str | None = None
+    recording: str = ""
     split: str = ""
     fold: str = ""
     mel: np.ndarray | None = field(default=None, repr=False, compare=False)
@@ -129,6 +132,11 @@ def read_tracks(folder: Path) -> list[dict[str, str]]:
     return rows
 
 
+def as_text(name: str) -> str:
+    """A name as a card and a tag can hold it: what is no text in it becomes a question mark."""
+    return name.encode("utf-8", "replace").decode()
+
+
 def is_log_mel_archive(folder: Path) -> bool:
     return (folder / "tracks.csv").is_file() and (folder / "logmel.npz").is_file()
 
@@ -158,8 +166,16 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
             f"holds {mels.dtype} of shape {mels.shape}, not uint8 [track, {N_MELS}, column]",
             path=file,
         )
+    n = len(names)
+    if (
+        len(mels) != n
+        or not mels.shape[2]
+        or (n_frames is not None and (n_frames.shape != (n,) or n_frames.min(initial=1) < 1))
+        or (excerpts is not None and (excerpts.ndim != 2 or len(excerpts) != n))
+    ):
+        raise DataError("is no log-mel archive: its parts do not fit together", path=file)
     position = {name: i for i, name in enumerate(names)}
-    source = folder.resolve().name
+    source = as_text(folder.resolve().name)
     examples = []
     for row in rows:
         i = position.get(row["track"])
@@ -170,7 +186,7 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
         examples.append(
             Example(
                 track=row["track"],
-                genre=canonical(row["genre"]) or row["genre"],
+                genre=canonical(row["genre"]) or as_text(row["genre"]),
                 source=source,
                 artist=f"{source}:{artist}" if artist else None,
                 split=row.get("fault_filtered_split") or "",
@@ -238,7 +254,7 @@ def read_genre_folders(folder: Path) -> list[SoundFile]:
         SoundFile(
             path=track.path,
             track=os.path.relpath(track.path, folder),
-            genre=canonical(genre.name) or genre.name,
+            genre=canonical(genre.name) or as_text(genre.name),
         )
         for genre in genres
         for track in Library([str(genre)])

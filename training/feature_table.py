@@ -7,6 +7,7 @@ feature. A `tracks.csv` beside it adds artists and splits. Must not know: recipe
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,10 +20,19 @@ from tagger.genres import canonical
 from tagger.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
 from tagger.models.heard import Heard
 from training.augment import altered
-from training.datasets import Example, Features, read_tracks, targets, to_decibels
+from training.datasets import (
+    Example,
+    Features,
+    as_text,
+    read_tracks,
+    targets,
+    to_decibels,
+)
 
 TABLE = "features_30s.csv"  # what a table is called beside an archive of the same tracks
 NOT_FEATURES = {"filename", "length", "label"}
+# Tables of segments call the third of a track `blues.00000.2.wav`.
+_SEGMENT = re.compile(r"(.*\.\d+)\.\d+", re.DOTALL)
 COPIES = 4  # altered ones of each track, where there are any
 FOREST_TREES = 500
 
@@ -51,7 +61,7 @@ def read_feature_table(file: Path) -> list[Example]:
     known = {}
     if (file.parent / "tracks.csv").is_file():
         known = {row["track"]: row for row in read_tracks(file.parent)}
-    source = file.resolve().parent.name
+    source = as_text(file.resolve().parent.name)
     return [
         _example(row, names, known, source, where=f"line {number}", file=file)
         for number, row in enumerate(rows, 2)
@@ -76,14 +86,15 @@ def _example(
     if not row["filename"] or not row["label"]:
         raise DataError(f"{where} has no {'label' if row['filename'] else 'filename'}", path=file)
     track = row["filename"].removesuffix(".wav")
-    # Tables of segments call the third of a track `blues.00000.2.wav`.
-    about = known.get(track) or known.get(track.rpartition(".")[0]) or {}
+    segment = _SEGMENT.fullmatch(track)
+    about = known.get(track) or (known.get(segment[1]) if segment else None) or {}
     artist = about.get("artist_group")
     return Example(
         track=track,
-        genre=canonical(row["label"]) or row["label"],
+        genre=canonical(row["label"]) or as_text(row["label"]),
         source=source,
         artist=f"{source}:{artist}" if artist else None,
+        recording=segment[1] if segment else "",
         split=about.get("fault_filtered_split") or "",
         fold=about.get("artist_fold") or "",
         features=Features(names, values),

@@ -16,6 +16,7 @@ from tagger.formats import identify
 from training.datasets import (
     Example,
     SoundFile,
+    as_text,
     is_log_mel_archive,
     read_genre_folders,
     read_log_mel_archive,
@@ -88,15 +89,20 @@ def gather(
         raise ConfigurationError("--cache keeps one folder of sound, and here are more")
 
     def hear(files: list[SoundFile], folder: Path) -> list[Example]:
-        name = folder.resolve().name or "library"
+        name = as_text(folder.resolve().name) or "library"
         return prepare(
             files,
             sources.cache or work / f"{HEARD}{sources.folders_of_sound.index(folder)}",
             source=name,
             progress=progress,
+            say=say,
             left_out=left_out,
         )
 
+    given = [p.resolve() for p in (*sources.data, sources.from_tags) if p is not None]
+    if len(set(given)) < len(given):
+        twice = next(p for p in given if given.count(p) > 1)
+        raise ConfigurationError("is given twice: it would be measured on itself", path=twice)
     examples: list[Example] = []
     if sources.from_tags is not None:
         library = read_own_library(
@@ -108,17 +114,30 @@ def gather(
             say(f"left out: {genre}: it has {n} of the {sources.min_tracks} tracks that it needs")
         if library.without_genre:
             say(f"left out: {library.without_genre} tracks without a genre that a person wrote")
-        examples += hear(library.files, sources.from_tags)
+        examples = hear(library.files, sources.from_tags)
     for source in sources.data:
         if source.is_file():
             from training.feature_table import read_feature_table
 
-            examples += read_feature_table(source)
+            more = read_feature_table(source)
         elif is_log_mel_archive(source):
-            examples += read_log_mel_archive(source)
+            more = read_log_mel_archive(source)
         else:
-            examples += hear(with_artists(read_genre_folders(source)), source)
+            more = hear(with_artists(read_genre_folders(source)), source)
+        examples += _told_apart(more, {e.source for e in examples})
     return examples
+
+
+def _told_apart(examples: list[Example], taken: set[str]) -> list[Example]:
+    """The same examples, under another name where other sets have theirs."""
+    source = examples[0].source
+    if source not in taken:
+        return examples
+    name = next(n for i in range(2, len(taken) + 3) if (n := f"{source}-{i}") not in taken)
+    return [
+        replace(e, source=name, artist=e.artist and name + e.artist.removeprefix(source))
+        for e in examples
+    ]
 
 
 def with_artists(files: Sequence[SoundFile]) -> list[SoundFile]:

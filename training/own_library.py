@@ -20,7 +20,7 @@ from tagger.genres import canonical
 from tagger.library import Library
 from tagger.tags.artist import read_artist
 from tagger.tags.read import read_tags
-from training.datasets import SoundFile
+from training.datasets import SoundFile, as_text
 
 MIN_TRACKS = 8  # of a genre: fewer are neither learned well nor measured at all
 
@@ -126,8 +126,7 @@ def artist_of(path: str, format: Format) -> str | None:
 
 def _first_genre(path: str, format: Format) -> str | None:
     persons = read_tags(path, format).persons
-    # What is no text (half of a UTF-16 pair) could not stand in a model's card.
-    return " ".join(persons[0].encode("utf-8", "replace").decode().split()) if persons else None
+    return " ".join(as_text(persons[0]).split()) if persons else None
 
 
 def _key(name: str) -> str:

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,13 +22,15 @@ import numpy as np
 from tqdm import tqdm
 
 from tagger.audio import read_excerpts
-from tagger.errors import ConfigurationError, DataError, GtagError
+from tagger.errors import ConfigurationError, DataError, GtagError, NothingToHearError
 from tagger.spectrogram import N_MELS, TOP_DB, front_end, log_mel
 from tagger.workers import Lost, map_in_workers
 from training.datasets import NPZ_ERRORS, Example, SoundFile, is_log_mel_archive, read_tracks
 
 DEADLINE_S = 60.0  # for one file
 PARTS = "parts"
+_OF_PARTS = re.compile(r"[0-9a-f]{32}\.npz(\.fresh)?|all\.npy")
+_HALF_MADE = {PARTS, "logmel.npz", "logmel.npz.fresh", "tracks.csv.fresh"}
 OURS = "heard_as"  # a column that only archives made here have
 
 
@@ -46,6 +49,13 @@ class HeardFile:
     excerpt_columns: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Silent:
+    """Instead of what is heard, where there is nothing to hear."""
+
+    why: str
+
+
 def prepare(
     files: Sequence[SoundFile],
     store: Path,
@@ -53,6 +63,7 @@ def prepare(
     source: str,
     jobs: int | None = None,
     progress: bool = False,
+    say: Callable[[str], None] = lambda line: None,
     left_out: Callable[[str, str], None] = lambda track, reason: None,
 ) -> list[Example]:
     """Hear all files and keep what was heard.
@@ -67,6 +78,8 @@ def prepare(
         Name of the set.
     jobs : int, optional
         Worker processes; by default one a core.
+    say : callable
+        Told of files that are silent.
     left_out : callable
         Told of each file that cannot be heard, and why.
 
@@ -87,11 +100,8 @@ def prepare(
     parts.mkdir(parents=True, exist_ok=True)
     known = _known(store)
     keys = {file.track: _key(file) for file in files}
-    missing = [
-        file
-        for file in files
-        if keys[file.track] not in known and not _part(parts, keys[file.track]).exists()
-    ]
+    there = {key for key in keys.values() if key in known or _is_whole(_part(parts, key))}
+    missing = [file for file in files if keys[file.track] not in there]
     bar = tqdm(
         total=len(files),
         initial=len(files) - len(missing),
@@ -106,9 +116,12 @@ def prepare(
             bar.update()
             if isinstance(result, HeardFile):
                 _keep(_part(parts, keys[file.track]), result)
+                there.add(keys[file.track])
+            elif isinstance(result, Silent):
+                say(f"left out: {file.track}: {result.why}")
             else:
                 left_out(file.track, _lost(result) if isinstance(result, Lost) else result)
-    files = [f for f in files if keys[f.track] in known or _part(parts, keys[f.track]).exists()]
+    files = [file for file in files if keys[file.track] in there]
     if not files:
         raise DataError("nothing could be heard of any file of it", path=source)
     table = _table(files, keys)
@@ -130,10 +143,12 @@ def prepare(
     ]
 
 
-def hear(file: SoundFile) -> HeardFile | str:
+def hear(file: SoundFile) -> HeardFile | Silent | str:
     """What is kept of a file, or why nothing is; runs in the workers."""
     try:
         mel = log_mel(read_excerpts(file.path).excerpts)
+    except NothingToHearError as error:
+        return Silent(error.message)
     except GtagError as error:
         return error.message
     except Exception as error:  # a decoder's: it must not take the others along
@@ -166,10 +181,16 @@ def _key(file: SoundFile) -> str:
 
 
 def _check(store: Path) -> None:
-    """Refuse a folder that is neither empty nor an archive made here."""
-    if not store.exists() or not any(store.iterdir()) or (store / PARTS).is_dir():
+    """Refuse a folder that is neither empty nor an archive made here, be it half made."""
+    if not store.exists() or not any(store.iterdir()):
         return
-    if not is_log_mel_archive(store) or OURS not in read_tracks(store)[0]:
+    parts = store / PARTS
+    half_made = parts.is_dir() and all(_OF_PARTS.fullmatch(p.name) for p in parts.iterdir())
+    if is_log_mel_archive(store):
+        ours = OURS in read_tracks(store)[0] and (half_made or not parts.exists())
+    else:
+        ours = half_made and {p.name for p in store.iterdir()} <= _HALF_MADE
+    if not ours:
         raise ConfigurationError(
             "is no archive that gtag train made",
             path=store,
@@ -207,6 +228,17 @@ def _keep(part: Path, heard: HeardFile) -> None:
     _write(part, content.getvalue())
 
 
+def _is_whole(part: Path) -> bool:
+    """Whether it is there, and no power cut emptied it."""
+    if not part.exists():
+        return False
+    try:
+        with np.load(part, allow_pickle=False) as kept:
+            return bool(kept["excerpt_columns"].size)
+    except NPZ_ERRORS:
+        return False
+
+
 def _read_part(part: Path) -> HeardFile:
     with np.load(part, allow_pickle=False) as kept:
         return HeardFile(kept["mel"], tuple(int(n) for n in kept["excerpt_columns"]))
@@ -215,7 +247,8 @@ def _read_part(part: Path) -> HeardFile:
 def _table(files: Sequence[SoundFile], keys: dict[str, str]) -> bytes:
     """The archive's `tracks.csv`."""
     table = io.StringIO(newline="")
-    writer = csv.writer(table, lineterminator="\n")
+    # A name may hold any kind of line break.
+    writer = csv.writer(table, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(["track", "genre", "artist_group", OURS])
     writer.writerows([f.track, f.genre, f.artist or "", keys[f.track]] for f in files)
     return table.getvalue().encode("utf-8", "surrogateescape")

@@ -49,7 +49,8 @@ def fault_filtered(examples: Sequence[Example], seed: int = 0) -> list[Split]:
     train = tuple(
         i for i, e in enumerate(examples) if e.split == "train" or e.source not in divided
     )
-    if not test or len(train) == 0:
+    test = _measurable(examples, train, test)
+    if not test:
         raise DataError(
             "the protocol fault-filtered needs a set whose tracks.csv has fault_filtered_split"
         )
@@ -65,16 +66,15 @@ def artist(examples: Sequence[Example], seed: int = 0) -> list[Split]:
     """
     folds = _own_folds(examples) or _drawn_artist_folds(examples, seed)
     splits = []
-    for fold in sorted(set(folds.values())):
+    for number, fold in enumerate(sorted(set(folds.values())), 1):
         train = tuple(
             i
             for i, e in enumerate(examples)
             if folds.get(i, fold) != fold or e.source != examples[0].source
         )
-        known = {examples[i].genre for i in train}
-        test = tuple(i for i in folds if folds[i] == fold and examples[i].genre in known)
+        test = _measurable(examples, train, [i for i in folds if folds[i] == fold])
         if test:
-            splits.append(Split(f"artist-{fold}", train, test))
+            splits.append(Split(f"artist-{number}", train, test))
     if not splits:
         raise DataError("the protocol artist needs a genre with more than one artist")
     return splits
@@ -100,17 +100,22 @@ def _drawn_artist_folds(examples: Sequence[Example], seed: int) -> dict[int, str
 
 
 def track_random(examples: Sequence[Example], seed: int = 0) -> list[Split]:
-    """Tracks at random, whoever plays: an artist's other tracks give the genre away."""
+    """Tracks at random, whoever plays: an artist's other tracks give the genre away.
+
+    A recording's segments stay together.
+    """
     own = [i for i, e in enumerate(examples) if e.source == examples[0].source]
-    folds = _folds(own, [examples[i].genre for i in own], own, seed)
-    return [
-        Split(
-            f"track-random-{fold}",
-            tuple(i for i in range(len(examples)) if folds.get(i) != fold),
-            tuple(i for i in own if folds[i] == fold),
-        )
-        for fold in sorted(set(folds.values()))
-    ]
+    recordings = [examples[i].recording or examples[i].track for i in own]
+    folds = _folds(own, [examples[i].genre for i in own], recordings, seed)
+    splits = []
+    for fold in sorted(set(folds.values())):
+        train = tuple(i for i in range(len(examples)) if folds.get(i) != fold)
+        test = _measurable(examples, train, [i for i in own if folds[i] == fold])
+        if test:
+            splits.append(Split(f"track-random-{fold}", train, test))
+    if not splits:
+        raise DataError("the protocol track-random needs two genres with more than one track")
+    return splits
 
 
 def segment_random(examples: Sequence[Example], seed: int = 0) -> list[Split]:
@@ -122,9 +127,18 @@ def segment_random(examples: Sequence[Example], seed: int = 0) -> list[Split]:
     drawn = np.random.default_rng(seed).permutation(own)
     tested = {int(i) for i in drawn[: max(1, round(TESTED_SEGMENTS * len(drawn)))]}
     train = tuple(i for i in range(len(examples)) if i not in tested)
-    known = {examples[i].genre for i in train}
-    test = tuple(sorted(i for i in tested if examples[i].genre in known))
+    test = _measurable(examples, train, sorted(tested))
+    if not test:
+        raise DataError("the protocol segment-random needs two genres with more than one segment")
     return [Split("segment-random", train, test)]
+
+
+def _measurable(
+    examples: Sequence[Example], train: Sequence[int], test: Sequence[int]
+) -> tuple[int, ...]:
+    """Those of a test part whose genre was learned; none where there was nothing to tell apart."""
+    known = {examples[i].genre for i in train}
+    return tuple(i for i in test if examples[i].genre in known and len(known) > 1)
 
 
 PROTOCOLS: dict[str, Callable[..., list[Split]]] = {
@@ -168,7 +182,7 @@ def set_aside(
     set aside; where nobody knows who plays, each track counts as an artist of its own.
     """
     own = [i for i, e in enumerate(examples) if e.source == examples[0].source]
-    groups = [examples[i].artist or f"track {examples[i].track}" for i in own]
+    groups = [e.artist or f"track {e.recording or e.track}" for e in (examples[i] for i in own)]
     drawn = _folds(own, [examples[i].genre for i in own], groups, seed, folds)
     everything = np.arange(len(examples))
     fold_of = np.array([drawn.get(i, "") for i in range(len(examples))])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tagger.errors import DataError
 from training.calibrate import apply_temperature, fit_temperature
 from training.feature_table import Table
 from training.splits import set_aside
@@ -43,13 +44,21 @@ def tune(
         return dict(start)
     import optuna
 
-    folds = set_aside(table.examples, settings.seed)
+    folds = []
+    for learn, aside in set_aside(table.examples, settings.seed):
+        aside = aside[np.isin(table.target[aside], table.target[learn])]
+        if len(aside) and len(np.unique(table.target[learn])) > 1:
+            folds.append((learn, aside))
+    if not folds:
+        raise DataError(
+            "there is nothing to tune by: no genre has two artists",
+            hint="without --tune the recipe's own hyperparameters are used",
+        )
 
     def loss(trial: optuna.Trial) -> float:
         parameters = space(trial)
         losses = []
         for learn, aside in folds:
-            aside = aside[np.isin(table.target[aside], table.target[learn])]
             said, truth = ask(parameters, learn, aside), table.target[aside]
             # Calibrated, so that what is chosen ranks well, whatever it makes of confidence.
             probabilities = apply_temperature(said, fit_temperature(said, truth))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,40 @@ def test_another_front_end_is_named(tmp_path):
     np.savez(folder / "logmel.npz", **(arrays | {"idx": arrays["idx"][:, :96]}))
     with pytest.raises(DataError, match="not uint8"):
         read_log_mel_archive(folder)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"idx": np.zeros((3, 128, 9), np.uint8)},
+        {"idx": np.zeros((24, 128, 0), np.uint8)},
+        {"n_frames": np.array([5])},
+        {"n_frames": np.zeros(24, int)},
+        {"n_frames": np.array(7)},
+        {"excerpt_columns": np.zeros(24, int)},
+        {"excerpt_columns": np.zeros((2, 3), int)},
+    ],
+)
+def test_an_archive_whose_parts_do_not_fit_is_named(tmp_path, changed):
+    """Regression: IndexError, TypeError or ValueError, according to the part."""
+    folder = write_archive(tmp_path / "set")
+    with np.load(folder / "logmel.npz") as kept:
+        np.savez(folder / "logmel.npz", **(dict(kept) | changed))
+    with pytest.raises(DataError, match="do not fit together"):
+        read_log_mel_archive(folder)
+
+
+def test_names_that_are_no_text_become_text(tmp_path):
+    """Regression: a whole training ended in a traceback, since no card can hold them."""
+    folder = write_archive(tmp_path / os.fsdecode(b"caf\xe9"))
+    rows = (folder / "tracks.csv").read_bytes().replace(b",jazz,", b",polk\xe9,")
+    (folder / "tracks.csv").write_bytes(rows)
+    examples = read_log_mel_archive(folder)
+    assert {e.source for e in examples} == {"caf?"} and "polk?" in labels_of(examples)
+    folder = tmp_path / os.fsdecode(b"set/Chanson fran\xe7aise")
+    folder.mkdir(parents=True)
+    (folder / "song.mp3").write_bytes(b"named so")
+    assert read_genre_folders(tmp_path / "set")[0].genre == "Chanson fran?aise"
 
 
 def test_a_pickled_archive_is_not_opened(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -185,6 +186,23 @@ def test_a_table_brings_features_artists_and_splits(table):
     assert examples[3].artist == f"{table.parent.name}:1" and examples[3].fold == "2"
     assert examples[0].split == "train"
     assert feature_names(examples)[1] == "harmony_mean"
+
+
+def test_segments_of_a_table_are_known_as_such(tmp_path):
+    """Regression: under track-random a recording's segments were on both sides."""
+    names = ("blues.00000.0", "blues.00000.1", "blues.00001", "jazz.7", "jazz.8")
+    lines = [f"{name}.wav,{i},{name.split('.')[0]}" for i, name in enumerate(names)]
+    (tmp_path / "features_3_sec.csv").write_text("\n".join(["filename,tempo,label", *lines]))
+    examples = read_feature_table(tmp_path / "features_3_sec.csv")
+    assert [e.recording for e in examples] == ["blues.00000", "blues.00000", "", "", ""]
+
+
+@pytest.mark.parametrize("recipe", ["svm", "random-forest"])
+def test_there_may_be_nothing_to_tune_by(archive, tmp_path, recipe):
+    """Regression: one artist a genre ended in a traceback."""
+    examples = [replace(e, artist=e.genre) for e in read_log_mel_archive(archive)]
+    with pytest.raises(DataError, match="nothing to tune by"):
+        recipes.find(recipe)(examples, Settings(tmp_path, tune=2))
 
 
 @pytest.mark.parametrize("recipe", ["logistic", "random-forest", "boosted-trees"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from training import prepare as preparation
 from training.datasets import SoundFile, read_genre_folders, read_log_mel_archive
 from training.gather import Sources, gather, with_artists
 from training.prepare import HeardFile, prepare
+from training.splits import artist
 
 
 @pytest.fixture
@@ -107,6 +109,36 @@ def test_an_interrupted_preparation_goes_on(pieces, monkeypatch, tmp_path):
     assert sorted(p.name for p in store.iterdir()) == ["logmel.npz", "tracks.csv"]
 
 
+def test_a_part_that_a_power_cut_emptied_is_heard_again(pieces, monkeypatch, tmp_path):
+    """Regression: it ended every later run."""
+    files, store = read_genre_folders(pieces), tmp_path / "kept"
+
+    def stop_at_the_third(file):
+        if file is files[2]:
+            raise KeyboardInterrupt
+        return preparation.hear(file)
+
+    in_this_process(monkeypatch, stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(files, store, source="set")
+    next((store / "parts").glob("*.npz")).write_bytes(b"")
+    heard = in_this_process(monkeypatch)
+    assert len(prepare(files, store, source="set")) == 4 and len(heard) == 3
+
+
+def test_silence_is_left_out_and_no_failure(make_audio, monkeypatch, tmp_path):
+    """Regression: a training with a silent track ended with status 1."""
+    in_this_process(monkeypatch)
+    make_audio(".wav", name="set/jazz/a.wav", seed=1)
+    with wave.open(str(tmp_path / "set" / "jazz" / "b.wav"), "wb") as silent:
+        silent.setparams((1, 2, 22050, 0, "NONE", ""))
+        silent.writeframes(bytes(2 * 22050 * 10))
+    files = read_genre_folders(tmp_path / "set")
+    said: list[str] = []
+    examples = prepare(files, tmp_path / "k", source="s", say=said.append, left_out=pytest.fail)
+    assert len(examples) == 1 and said[0].startswith("left out: jazz/b.wav: ")
+
+
 def test_a_damaged_cache_is_made_anew(pieces, monkeypatch, tmp_path):
     heard = in_this_process(monkeypatch)
     store = tmp_path / "kept"
@@ -120,11 +152,19 @@ def test_a_damaged_cache_is_made_anew(pieces, monkeypatch, tmp_path):
 def test_a_folder_of_something_else_is_not_made_a_cache(pieces, tmp_path):
     precious = write_archive(tmp_path / "precious")
     before = (precious / "logmel.npz").read_bytes()
-    for folder in (precious, pieces):
+    thesis = tmp_path / "thesis"
+    (thesis / "parts").mkdir(parents=True)
+    (thesis / "parts" / "one.txt").write_text("years of work")
+    for folder in (precious, pieces, thesis):
         with pytest.raises(ConfigurationError, match="is no archive that gtag train made"):
             prepare(read_genre_folders(pieces), folder, source="set")
     assert (precious / "logmel.npz").read_bytes() == before
     assert {p.name for p in pieces.iterdir()} == {"jazz", "metal"}
+    assert (thesis / "parts" / "one.txt").read_text() == "years of work"
+    (thesis / "parts" / "one.txt").unlink()
+    (thesis / "two.txt").write_text("and more")  # beside an empty `parts`
+    with pytest.raises(ConfigurationError, match="is no archive that gtag train made"):
+        prepare(read_genre_folders(pieces), thesis, source="set")
 
 
 def test_nothing_heard_at_all_is_an_error(tmp_path, monkeypatch):
@@ -136,7 +176,7 @@ def test_nothing_heard_at_all_is_an_error(tmp_path, monkeypatch):
 
 def test_names_that_are_no_text_are_kept(make_audio, monkeypatch, tmp_path):
     in_this_process(monkeypatch)
-    name = os.fsdecode(b"caf\xe9 \x1b.wav")
+    name = os.fsdecode(b'caf\xe9 \x1b\r\n,".wav')
     make_audio(".wav", name=f"set/jazz/{name}")
     files = read_genre_folders(tmp_path / "set")
     prepare(files, tmp_path / "kept", source="set")
@@ -171,6 +211,23 @@ def test_artists_of_genre_folders_by_tag_or_folder(make_audio, tmp_path):
         "jazz/a.mp3": "duke",
         "jazz/c.mp3": None,
     }
+
+
+def test_the_same_folder_twice_is_refused(tmp_path):
+    """Regression: a set was measured on itself."""
+    folder = write_archive(tmp_path / "set")
+    with pytest.raises(ConfigurationError, match="is given twice"):
+        gather(Sources([folder, folder.parent / "." / "set"]), tmp_path)
+
+
+def test_sets_of_one_name_are_told_apart(tmp_path):
+    """Regression: both were measured on, as if they were one."""
+    folders = [write_archive(tmp_path / name / "set", seed=i) for i, name in enumerate("ABC")]
+    examples = gather(Sources(folders), tmp_path)
+    assert list(dict.fromkeys(e.source for e in examples)) == ["set", "set-2", "set-3"]
+    assert {e.artist.partition(":")[0] for e in examples[24:48]} == {"set-2"}
+    tested = {examples[i].source for s in artist(examples) for i in s.test}
+    assert tested == {"set"}
 
 
 def test_there_must_be_something_to_learn_from(tmp_path):
