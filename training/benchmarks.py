@@ -20,11 +20,11 @@ from typing import Any
 import click
 
 from tagger.cli.left_out import LeftOut
-from tagger.errors import DataError, GtagError
+from tagger.errors import ConfigurationError, DataError, GtagError
 from training.datasets import Example
 from training.gather import Sources, gather
 from training.recipes import RECIPES, Settings
-from training.resume import Call
+from training.resume import Call, digest
 from training.side_by_side import LEAKS, Measurement, measure_protocols, picture
 from training.splits import PROTOCOLS
 
@@ -141,7 +141,8 @@ def run(
         Also where there is a figure.
     """
     output.mkdir(parents=True, exist_ok=True)
-    known = read_results(output)
+    data = digest(examples)
+    known = read_results(output, data)
     # Weights that cannot be had, an extra that is not installed: asked once, and the row says so.
     impossible: dict[str, GtagError] = {}
     for row in rows:
@@ -162,17 +163,30 @@ def run(
                     impossible[row.name] = error
             said = known[key].figures
             say(f"{key}: {said['accuracy']:.1%}" if said else f"{key}: {known[key].note}")
-            _write(output / RESULTS, {k: asdict(m) for k, m in known.items()})
+            cells = {k: asdict(m) for k, m in known.items()}
+            _write(output / RESULTS, {"data": data, "measured": cells})
     shutil.rmtree(output / WORK, ignore_errors=True)
     write_document(output, rows, known)
 
 
-def read_results(output: Path) -> dict[str, Measurement]:
-    """What is measured already, by name and protocol."""
+def read_results(output: Path, data: str) -> dict[str, Measurement]:
+    """What is measured already, by name and protocol.
+
+    Raises
+    ------
+    ConfigurationError
+        Where it was measured on other examples than those with the digest `data`.
+    """
     if not (output / RESULTS).exists():
         return {}
     content = json.loads((output / RESULTS).read_text(encoding="utf-8"))
-    return {key: Measurement(**told) for key, told in content.items()}
+    if content["data"] != data:
+        raise ConfigurationError(
+            "holds what was measured on other music",
+            path=output / RESULTS,
+            hint="choose another folder for the output",
+        )
+    return {key: Measurement(**told) for key, told in content["measured"].items()}
 
 
 def _measure(
@@ -180,7 +194,12 @@ def _measure(
 ) -> Measurement:
     own = work / row.name.replace(" ", "-")
     settings = Settings(own, resume=True, progress=progress, **row.settings)
-    Call(row.recipe, settings).learns_from(examples)
+    try:
+        call = Call(row.recipe, settings)
+    except ConfigurationError:  # of an earlier version of the row
+        shutil.rmtree(own)
+        call = Call(row.recipe, settings)
+    call.learns_from(examples)
     measured, _ = measure_protocols(row.recipe, examples, [protocol], settings)
     shutil.rmtree(own / protocol, ignore_errors=True)
     return replace(measured[0], name=row.name)

@@ -17,7 +17,7 @@ from tagger.models import zoo
 from tagger.models.card import CARD, OUT_OF_FOLD, Card
 from training.calibrate import apply_temperature, fit_temperature
 from training.outcomes import CALIBRATION_PROTOCOL, Outcome, described, pack, unpack
-from training.publish import with_cost, write_model
+from training.publish import check_output, with_cost, write_model
 
 STEPS = 20  # weights are tried in steps of one twentieth
 
@@ -46,6 +46,7 @@ def train_ensemble(
     DataError
         Where the members do not fit together or were not measured.
     """
+    check_output(output)
     cards = [zoo.find(member) for member in members]
     if len({card.tag for card in cards}) < len(cards):
         raise DataError("two members have the same name and version; train with --name")

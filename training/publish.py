@@ -72,10 +72,7 @@ def write_model(
     Card
         As read back.
     """
-    if folder.exists() and not (folder / CARD).is_file() and any(folder.iterdir()):
-        raise ConfigurationError(
-            "is not empty and no model", path=folder, hint="choose another folder for the output"
-        )
+    check_output(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -90,10 +87,38 @@ def write_model(
             data["weights"] = {"file": name, "sha256": digest}
         (fresh / CARD).write_text(tomli_w.dumps(data), encoding="utf-8")
         read_card(fresh)
-        if folder.exists():
-            shutil.rmtree(folder)
-        fresh.rename(folder)
+        _take_the_place(fresh, folder)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     return read_card(folder)
+
+
+def check_output(folder: Path) -> None:
+    """See that a model may be written there, best before it is trained.
+
+    Raises
+    ------
+    ConfigurationError
+        Where something else than a model stands there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError("is a file, and a model is a folder", path=folder)
+    if folder.exists() and not (folder / CARD).is_file() and any(folder.iterdir()):
+        raise ConfigurationError(
+            "is not empty and no model", path=folder, hint="choose another folder for the output"
+        )
+
+
+def _take_the_place(fresh: Path, folder: Path) -> None:
+    """Rename a folder; what stood there stands there again if that fails."""
+    old = fresh.with_name(fresh.name + "-old")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        fresh.rename(folder)
+    except BaseException:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tagger.errors import ConfigurationError
 from training import learning_plots, plots
 from training.evaluate import Evaluation
 from training.learning import Learning
@@ -37,6 +38,23 @@ READING = {
     "correlation.png": "Features that say nearly the same stand side by side. Of many, only the "
     "most important ones are drawn, or the first where nobody knows which those are.",
 }
+
+
+def check_folder(folder: Path) -> None:
+    """See that a report may be written there, best before anything is measured.
+
+    Raises
+    ------
+    ConfigurationError
+        Where something else than a report stands there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError("is a file, and a report is a folder", path=folder)
+    there = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    if there and not {METRICS, PAGE} <= there:
+        raise ConfigurationError(
+            "is not empty and no report", path=folder, hint="choose another folder for the report"
+        )
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> None:

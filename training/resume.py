@@ -35,38 +35,48 @@ class Call:
     Raises
     ------
     ConfigurationError
-        Where another recipe or other settings have been at work there.
+        Where `work` holds something else, or what another recipe or other settings left there.
     """
 
     def __init__(self, recipe: str, settings: Settings) -> None:
-        self._file = settings.work / CALL
+        work, self._file = settings.work, settings.work / CALL
+        foreign = work.exists() and not self._file.is_file()
+        if foreign and (not work.is_dir() or any(work.iterdir())):
+            raise ConfigurationError(
+                "is in the way, and nothing that gtag left there",
+                path=work,
+                hint="move it, or choose another folder for the output",
+            )
         if not settings.resume:
-            shutil.rmtree(settings.work, ignore_errors=True)
+            shutil.rmtree(work, ignore_errors=True)
         own = {k: v for k, v in vars(settings).items() if k not in _INCIDENTAL}
         self._settings: dict[str, Any] = {"recipe": recipe, **own}
-        self._before = self._read()
-        if self._before and self._before.get("settings") != self._settings:
+        before = self._read()
+        if before and before.get("settings") != self._settings:
             raise ConfigurationError(
                 "what was interrupted had another recipe or other settings",
-                path=settings.work,
+                path=work,
                 hint="the same command with --resume goes on; without it, all begins anew",
             )
+        self._data = before.get("data")
+        self._write()
 
     def learns_from(
         self, examples: Sequence[Example], say: Callable[[str], None] = lambda line: None
     ) -> None:
         """Forget what was learned from other examples, and remember these."""
-        data = _digest(examples)
-        work = self._file.parent
-        if self._before and self._before.get("data") != data:
-            say("the music has changed since the interruption: training begins anew")
-            for entry in work.iterdir():
-                if entry.is_dir() and not entry.name.startswith(HEARD):
-                    shutil.rmtree(entry)
-        work.mkdir(parents=True, exist_ok=True)
-        fresh = self._file.with_name(CALL + ".fresh")
-        fresh.write_text(json.dumps({"settings": self._settings, "data": data}), encoding="ascii")
-        fresh.replace(self._file)
+        before, self._data = self._data, digest(examples)
+        if before != self._data:
+            learned = [
+                entry
+                for entry in self._file.parent.iterdir()
+                if entry.is_dir() and not entry.name.startswith(HEARD)
+            ]
+            if learned:
+                say("the music has changed since the interruption: training begins anew")
+            for folder in learned:
+                shutil.rmtree(folder)
+        self._write()
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -75,16 +85,23 @@ class Call:
             return {}
         return known if isinstance(known, dict) else {}
 
+    def _write(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        fresh = self._file.with_name(CALL + ".fresh")
+        told = {"settings": self._settings, "data": self._data}
+        fresh.write_text(json.dumps(told), encoding="ascii")
+        fresh.replace(self._file)
 
-def _digest(examples: Sequence[Example]) -> str:
+
+def digest(examples: Sequence[Example]) -> str:
     """Of all that can be learned from examples."""
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     for e in examples:
-        about = [e.track, e.genre, e.source, e.artist, e.split, e.fold, e.excerpt_columns]
-        digest.update(json.dumps(about).encode())
+        about = (e.track, e.genre, e.source, e.artist, e.recording, e.split, e.fold)
+        found.update(json.dumps([about, e.excerpt_columns]).encode())
         if e.mel is not None:
-            digest.update(e.mel.tobytes())
+            found.update(e.mel.tobytes())
         if e.features is not None:
-            digest.update(json.dumps(e.features.names).encode())
-            digest.update(e.features.values.tobytes())
-    return digest.hexdigest()
+            found.update(json.dumps(e.features.names).encode())
+            found.update(e.features.values.tobytes())
+    return found.hexdigest()

@@ -33,7 +33,7 @@ from training.learning import (
     importance_table,
 )
 from training.outcomes import Outcome, described, pack
-from training.publish import learned_from, with_cost, write_model
+from training.publish import check_output, learned_from, with_cost, write_model
 from training.recipes import Fitted, OnDescriptors, Recipe, Settings
 from training.resume import Call
 
@@ -94,6 +94,7 @@ def train_model(
             f"the recipe {recipe} is for benchmarks only: scan could not run it safely",
             hint=f"gtag evaluate --recipe {recipe} measures it",
         )
+    check_output(output)
     call = Call(recipe, how)
     sources = data if isinstance(data, Sources) else Sources(data)
     everything = gather(sources, work, progress=how.progress, say=say, left_out=left_out)

@@ -7,11 +7,13 @@ import re
 
 import pytest
 
+from tagger.errors import ConfigurationError
 from tests.training.archives import write_archive
 from training import benchmarks
 from training.benchmarks import PICTURE, RESULTS, ROWS, Row, read_results, run
 from training.datasets import read_log_mel_archive
-from training.recipes import RECIPES, head
+from training.recipes import RECIPES, Settings, head
+from training.resume import Call, digest
 from training.splits import PROTOCOLS
 
 HEAD = Row("head", {"variant": "embedding"}, "1 % | <b>")
@@ -39,10 +41,10 @@ def cells(document: str, name: str) -> list[str]:
     return [cell.strip() for cell in row[1].split("|")]
 
 
-def test_the_document_has_what_was_measured(made):
+def test_the_document_has_what_was_measured(made, examples):
     output, _ = made
     document = (output / "benchmarks.md").read_text(encoding="utf-8")
-    results = read_results(output)
+    results = read_results(output, digest(examples))
     told = cells(document, "head embedding")
     for protocol, cell in zip(PROTOCOLS, told, strict=False):
         figures = results[f"head embedding | {protocol}"].figures
@@ -79,7 +81,7 @@ def test_only_what_is_missing_is_measured(made, examples, monkeypatch):
     assert not fitted
     assert (output / "benchmarks.md").read_text(encoding="utf-8") == document
 
-    del kept["head embedding | fault-filtered"]
+    del kept["measured"]["head embedding | fault-filtered"]
     (output / RESULTS).write_text(json.dumps(kept))
     run(examples, output, rows=TINY, recipes=["cnn"])  # not asked for
     assert not fitted
@@ -92,6 +94,24 @@ def test_only_what_is_missing_is_measured(made, examples, monkeypatch):
         return re.sub(r"[\d.]+ minutes", "", text)
 
     assert same((output / "benchmarks.md").read_text(encoding="utf-8")) == same(document)
+
+
+def test_figures_of_other_music_are_not_mixed(made, examples):
+    """Regression: a table could hold two data sets, and nobody could tell."""
+    output, _ = made
+    document = (output / "benchmarks.md").read_text(encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="measured on other music"):
+        run(examples[1:], output, rows=TINY)
+    assert (output / "benchmarks.md").read_text(encoding="utf-8") == document
+
+
+def test_work_of_an_earlier_version_of_a_row_is_begun_anew(examples, tmp_path):
+    """Regression: the document said that the row could not be measured."""
+    work = tmp_path / benchmarks.WORK / "head-embedding"
+    Call("head", Settings(work, seed=7)).learns_from(examples)
+    run(examples, tmp_path, rows=TINY[:1], protocols=["fault-filtered"])
+    document = (tmp_path / "benchmarks.md").read_text(encoding="utf-8")
+    assert cells(document, "head embedding")[3] != "–"
 
 
 def test_memory_is_leakiest_less_strictest():

@@ -63,6 +63,29 @@ def test_of_other_music_only_what_was_heard_stays(examples, tmp_path, change):
     assert said == ["the music has changed since the interruption: training begins anew"]
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_of_something_else_is_left_alone(tmp_path, resume):
+    """Regression: a person's own `thesis.work` was deleted."""
+    thesis = tmp_path / "thesis.work" / "chapter-1"
+    thesis.mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match="nothing that gtag left there"):
+        Call("dense", Settings(tmp_path / "thesis.work", resume=resume))
+    with pytest.raises(ConfigurationError, match="nothing that gtag left there"):
+        train_model("dense", [write_archive(tmp_path / "set")], tmp_path / "thesis")
+    assert thesis.is_dir()
+
+
+def test_an_output_that_cannot_be_is_refused_before_anything_is_learned(tmp_path):
+    """Regression: refused, but hours later."""
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes").write_text("mine")
+    for name, message in (("file", "is a file"), ("full", "is not empty and no model")):
+        with pytest.raises(ConfigurationError, match=message):
+            train_model("logistic", [tmp_path / "there is no data"], tmp_path / name)
+        assert not (tmp_path / f"{name}.work").exists()
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"settings": 1}'])
 def test_a_damaged_memory_is_none(examples, tmp_path, content):
     (tmp_path / "w").mkdir()
