@@ -40,6 +40,13 @@ def overwrite(source: Path, target: Path) -> None:
         os.fsync(writer.fileno())
 
 
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file that has its name only when all of it is there; not synced."""
+    fresh = file.with_name(file.name + ".fresh")
+    fresh.write_bytes(content)
+    fresh.replace(file)
+
+
 def sync_file(path: Path) -> None:
     """Wait until a file's bytes and attributes are on the disk."""
     with open(path, "r+b") as file:

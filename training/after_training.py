@@ -47,7 +47,10 @@ def report_training(card: Card, folder: Path | None = None) -> Path | None:
         else {}
     )
     measured = {protocol: calibrated(outcomes, protocol) for protocol in outcomes}
-    rows = [Measurement(card.tag, p, figures(measured[p])) for p in outcomes]
+    doubts = {row.get("protocol"): str(row.get("note", "")) for row in card.figures}
+    rows = [
+        Measurement(card.tag, p, figures(measured[p]), note=doubts.get(p, "")) for p in outcomes
+    ]
     if not rows:
         return _learning_alone(card, learning, folder)
     first = next((r for r in rows if r.protocol == CALIBRATION_PROTOCOL), rows[0])

@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from tagger.cli.left_out import LeftOut
+from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError, DataError, GtagError
 from training.datasets import Example
 from training.gather import Sources, gather
@@ -164,7 +165,8 @@ def run(
             said = known[key].figures
             say(f"{key}: {said['accuracy']:.1%}" if said else f"{key}: {known[key].note}")
             cells = {k: asdict(m) for k, m in known.items()}
-            _write(output / RESULTS, {"data": data, "measured": cells})
+            content = json.dumps({"data": data, "measured": cells}, indent=1) + "\n"
+            write_whole(output / RESULTS, content.encode())
     shutil.rmtree(output / WORK, ignore_errors=True)
     write_document(output, rows, known)
 
@@ -216,7 +218,7 @@ def write_document(
         for row in rows
     }
     text = "\n".join(_document(rows, found))
-    _write(output / DOCUMENT, text)
+    write_whole(output / DOCUMENT, text.encode())
     drawn = [
         replace(m, name=f"{m.name} (knew them)") if m.note else m
         for cells in found.values()
@@ -287,14 +289,6 @@ def _gap(cells: Mapping[str, Measurement]) -> float | None:
 def _plain(text: str) -> str:
     """Text in a table of Markdown: one line, no column of its own."""
     return " ".join(text.replace("|", "/").replace("<", "&lt;").split())
-
-
-def _write(file: Path, content: object) -> None:
-    """Whole or not at all."""
-    text = content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
-    fresh = file.with_name(file.name + ".fresh")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(file)
 
 
 @click.command()

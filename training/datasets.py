@@ -137,6 +137,11 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "replace").decode()
 
 
+def as_in_card(track: str) -> str:
+    """A track's id as a card holds it: bytes of a file's name that are no text, as escapes."""
+    return track.encode("utf-8", "backslashreplace").decode()
+
+
 def is_log_mel_archive(folder: Path) -> bool:
     return (folder / "tracks.csv").is_file() and (folder / "logmel.npz").is_file()
 

@@ -48,8 +48,10 @@ def train_ensemble(
     """
     check_output(output)
     cards = [zoo.find(member) for member in members]
-    if len({card.tag for card in cards}) < len(cards):
-        raise DataError("two members have the same name and version; train with --name")
+    if len({card.name for card in cards}) < len(cards):
+        raise DataError("two members have the same name; train with --name")
+    if any(card.kind == "ensemble" for card in cards):
+        raise DataError("an ensemble cannot be a member of another; name its members instead")
     if len({card.labels for card in cards}) > 1 or len(cards) < 2:
         raise DataError("an ensemble needs two or more models with the same labels")
     measured = [unpack(card.folder / OUT_OF_FOLD, card.labels) for card in cards]
@@ -69,6 +71,10 @@ def train_ensemble(
         for entry in card.data.get("learned_from", []):
             tracks = set(entry["tracks"]) | set(learned.get(entry["set"], {}).get("tracks", []))
             learned[entry["set"]] = {**entry, "tracks": sorted(tracks)}
+    about = {"weights": "chosen on other tracks than those measured"}
+    doubts = dict.fromkeys(str(row["note"]) for c in cards for row in c.figures if row.get("note"))
+    if doubts:
+        about["note"] = "; ".join(doubts)
     data = {
         "name": name,
         "version": version,
@@ -78,7 +84,7 @@ def train_ensemble(
             {"model": card.tag, "weight": round(float(weight), 4)}
             for card, weight in zip(cards, weights, strict=True)
         ],
-        **described(joint, {"weights": "chosen on other tracks than those measured"}),
+        **described(joint, about),
         "learned_from": list(learned.values()),
     }
     extras = {OUT_OF_FOLD: pack(joint)}

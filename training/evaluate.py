@@ -17,8 +17,6 @@ import numpy as np
 from tqdm import tqdm
 
 from tagger.errors import DataError, GtagError, NothingToHearError
-from tagger.models import zoo
-from tagger.models.card import Card
 from tagger.models.features import FeatureColumns
 from tagger.models.heard import Heard
 from tagger.models.prediction import Classifier
@@ -30,6 +28,7 @@ from training.datasets import (
     read_log_mel_archive,
 )
 from training.feature_table import TABLE, heard_in_table, read_feature_table
+from training.known import seen
 from training.learning import Learning, correlation, read_learning
 from training.metrics import (
     Measured,
@@ -236,18 +235,3 @@ def _tracks(data: Path) -> Iterator[_Track]:
     else:
         for file in read_genre_folders(data):
             yield _Track(file.track, file.genre, file, None)
-
-
-def seen(card: Card, tracks: list[str]) -> tuple[str, ...]:
-    """Those of the tracks that the model, or one that it uses, had learned from, by their ids.
-
-    The id of a sound file is its path in the data folder; its bare name counts as well, since
-    the sets' own ids are such names.
-    """
-    learned = {
-        track
-        for model in (card, *zoo.used_by(card))
-        for tracks_of_set in model.learned_from.values()
-        for track in tracks_of_set
-    }
-    return tuple(t for t in tracks if t in learned or Path(t).stem in learned)

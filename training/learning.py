@@ -17,6 +17,8 @@ import numpy as np
 from tagger.errors import ModelError
 from tagger.models.card import CORRELATION, HISTORY, IMPORTANCE, Card, inside
 
+CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
+LARGEST = 1e6  # number in a table
 CORRELATED = 30  # features at most
 
 
@@ -58,19 +60,31 @@ def read_learning(card: Card) -> Learning:
     """What a model's folder tells."""
     try:
         history = [
-            {name: float(value) for name, value in row.items() if value and name != "epoch"}
+            {name: _number(row[name]) for name in CURVES if row.get(name)}
             for row in _rows(card, HISTORY)
         ]
     except (ValueError, TypeError):
         history = []
     try:
         importance = [
-            (row["feature"], float(row["gain"] or "nan"), float(row["permutation"] or "nan"))
+            (row["feature"], _worth_of(row["gain"]), _worth_of(row["permutation"]))
             for row in _rows(card, IMPORTANCE)
         ]
     except (ValueError, TypeError, KeyError):
         importance = []
-    return Learning(history, importance, _read_correlation(card))
+    return Learning(history if any(history) else [], importance, _read_correlation(card))
+
+
+def _number(text: str) -> float:
+    """What can be drawn."""
+    value = float(text)
+    if not abs(value) <= LARGEST:
+        raise ValueError("a number out of all proportion")
+    return value
+
+
+def _worth_of(text: str) -> float:
+    return _number(text) if text else float("nan")
 
 
 def history_table(history: Sequence[Mapping[str, float]]) -> bytes:
@@ -149,7 +163,7 @@ def _read_correlation(card: Card) -> Correlation | None:
         matrix = np.array([[float(row[name]) for name in names] for row in rows])
     except (ValueError, TypeError, KeyError):
         return None
-    usable = len(names) > 1 and np.isfinite(matrix).all()
+    usable = len(names) > 1 and bool((np.abs(matrix) <= 1).all())
     return Correlation(names, matrix) if usable else None
 
 

@@ -180,16 +180,23 @@ def threshold_for_precision(measured: Measured, precision: float) -> float:
     1.0 where no threshold reaches it.
     """
     confidences, _, accuracy = accuracy_by_coverage(measured)
-    # Equal confidences are one step: a threshold cannot part them.
-    last_of_step = np.append(confidences[1:] != confidences[:-1], True)
-    reached = np.flatnonzero((accuracy >= precision) & last_of_step)
-    return float(confidences[reached[-1]]) if len(reached) else 1.0
+    reached = _reached(confidences, accuracy, precision)
+    return 1.0 if reached is None else float(confidences[reached])
 
 
 def coverage_at_precision(measured: Measured, precision: float) -> float:
     """Share of the tracks that are named when that share of the named ones is to be right."""
-    threshold = threshold_for_precision(measured, precision)
-    return float((measured.confidences >= threshold).mean()) if threshold < 1.0 else 0.0
+    confidences, share, accuracy = accuracy_by_coverage(measured)
+    reached = _reached(confidences, accuracy, precision)
+    return 0.0 if reached is None else float(share[reached])
+
+
+def _reached(confidences: np.ndarray, accuracy: np.ndarray, precision: float) -> int | None:
+    """The last place, from the surest track on, where that share of the guesses is right."""
+    # Equal confidences are one step: a threshold cannot part them.
+    last_of_step = np.append(confidences[1:] != confidences[:-1], True)
+    reached = np.flatnonzero((accuracy >= precision) & last_of_step)
+    return int(reached[-1]) if len(reached) else None
 
 
 def join(parts: Sequence[Measured]) -> Measured:

@@ -22,6 +22,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tagger.audio import read_excerpts
+from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError, DataError, GtagError, NothingToHearError
 from tagger.spectrogram import N_MELS, TOP_DB, front_end, log_mel
 from tagger.workers import Lost, map_in_workers
@@ -225,7 +226,7 @@ def _part(parts: Path, key: str) -> Path:
 def _keep(part: Path, heard: HeardFile) -> None:
     content = io.BytesIO()
     np.savez(content, mel=heard.mel, excerpt_columns=heard.excerpt_columns)
-    _write(part, content.getvalue())
+    write_whole(part, content.getvalue())
 
 
 def _is_whole(part: Path) -> bool:
@@ -291,11 +292,4 @@ def _pack(
             excerpt_columns=excerpts,
         )
     fresh.replace(store / "logmel.npz")
-    _write(store / "tracks.csv", table)
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    fresh = file.with_name(file.name + ".fresh")
-    fresh.write_bytes(content)
-    fresh.replace(file)
+    write_whole(store / "tracks.csv", table)

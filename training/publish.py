@@ -14,9 +14,10 @@ from typing import Any
 
 import tomli_w
 
+from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError
 from tagger.models.card import CARD, Card, read_card
-from training.datasets import Example
+from training.datasets import Example, as_in_card
 
 TERMS = {
     "gtzan": "Tzanetakis & Cook 2002; recordings never cleared: research and training only",
@@ -30,9 +31,7 @@ def learned_from(examples: Iterable[Example]) -> list[dict[str, Any]]:
     """The card's list of sets, their terms and the tracks that were learned from."""
     tracks: dict[str, list[str]] = {}
     for example in examples:
-        # A file's name may hold bytes that no text can: in a card they stand as escapes.
-        name = example.track.encode("utf-8", "backslashreplace").decode()
-        tracks.setdefault(example.source, []).append(name)
+        tracks.setdefault(example.source, []).append(as_in_card(example.track))
     return [
         {"set": source, "terms": TERMS.get(source, "not stated"), "tracks": sorted(ids)}
         for source, ids in tracks.items()
@@ -42,9 +41,7 @@ def learned_from(examples: Iterable[Example]) -> list[dict[str, Any]]:
 def with_cost(card: Card, milliseconds: float) -> Card:
     """Add to a card what it costs to ask the model about a track whose spectrogram is there."""
     data = {**card.data, "cost": {"milliseconds_a_track": round(milliseconds, 1), "threads": 1}}
-    fresh = card.folder / f".{CARD}"
-    fresh.write_text(tomli_w.dumps(data), encoding="utf-8")
-    fresh.replace(card.folder / CARD)
+    write_whole(card.folder / CARD, tomli_w.dumps(data).encode())
     return read_card(card.folder)
 
 

@@ -9,8 +9,10 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError
 from training.datasets import Example
 
@@ -40,8 +42,7 @@ class Call:
 
     def __init__(self, recipe: str, settings: Settings) -> None:
         work, self._file = settings.work, settings.work / CALL
-        foreign = work.exists() and not self._file.is_file()
-        if foreign and (not work.is_dir() or any(work.iterdir())):
+        if work.exists() and not self._file.is_file() and not _only_heard(work):
             raise ConfigurationError(
                 "is in the way, and nothing that gtag left there",
                 path=work,
@@ -50,6 +51,9 @@ class Call:
         if not settings.resume:
             shutil.rmtree(work, ignore_errors=True)
         own = {k: v for k, v in vars(settings).items() if k not in _INCIDENTAL}
+        if Path(settings.weights).is_file():
+            status = Path(settings.weights).stat()
+            own["weights"] = [settings.weights, status.st_size, status.st_mtime_ns]
         self._settings: dict[str, Any] = {"recipe": recipe, **own}
         before = self._read()
         if before and before.get("settings") != self._settings:
@@ -59,24 +63,21 @@ class Call:
                 hint="the same command with --resume goes on; without it, all begins anew",
             )
         self._data = before.get("data")
-        self._write()
 
     def learns_from(
         self, examples: Sequence[Example], say: Callable[[str], None] = lambda line: None
     ) -> None:
         """Forget what was learned from other examples, and remember these."""
-        before, self._data = self._data, digest(examples)
-        if before != self._data:
-            learned = [
-                entry
-                for entry in self._file.parent.iterdir()
-                if entry.is_dir() and not entry.name.startswith(HEARD)
-            ]
+        work, data = self._file.parent, digest(examples)
+        work.mkdir(parents=True, exist_ok=True)
+        if self._data != data:
+            learned = [e for e in work.iterdir() if e.is_dir() and not e.name.startswith(HEARD)]
             if learned:
                 say("the music has changed since the interruption: training begins anew")
             for folder in learned:
                 shutil.rmtree(folder)
-        self._write()
+        told = {"settings": self._settings, "data": data}
+        write_whole(self._file, json.dumps(told).encode())
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -85,12 +86,10 @@ class Call:
             return {}
         return known if isinstance(known, dict) else {}
 
-    def _write(self) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self._file.with_name(CALL + ".fresh")
-        told = {"settings": self._settings, "data": self._data}
-        fresh.write_text(json.dumps(told), encoding="ascii")
-        fresh.replace(self._file)
+
+def _only_heard(work: Path) -> bool:
+    """Whether all that is there was heard by a call that never came to learn."""
+    return work.is_dir() and all(entry.name.startswith(HEARD) for entry in work.iterdir())
 
 
 def digest(examples: Sequence[Example]) -> str:

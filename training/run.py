@@ -25,6 +25,7 @@ from training.datasets import Example, labels_of, targets
 from training.feature_table import feature_rows, scannable
 from training.gather import LeftOut, Sources, gather
 from training.importance import permutation_importance
+from training.known import known_beforehand
 from training.learning import (
     correlation,
     correlation_table,
@@ -106,7 +107,7 @@ def train_model(
     card: dict[str, Any] = {"name": name or recipe, "version": version}
     card["labels"] = list(labels_of(examples))
     outcomes = {}
-    for protocol in protocols:
+    for protocol in dict.fromkeys(protocols):
         try:
             outcomes[protocol] = measure(fit, examples, protocol, how)
         except DataError as error:
@@ -114,11 +115,14 @@ def train_model(
                 raise
             say(f"{error.message}: measured under {otherwise} instead, which flatters")
             outcomes[otherwise] = measure(fit, examples, otherwise, how)
-    card |= described(outcomes, _sets(examples))
+    about = _sets(examples)
+    if doubt := known_beforehand(recipe, examples):
+        say(f"WARNING: {doubt}")
+        about["note"] = doubt
+    card |= described(outcomes, about)
     fitted = fit(examples, replace(how, work=work / "all", description=f"{recipe} on all"))
     own, weights = fitted.export()
     built_on = own.pop("learned_from", [])
-    _warn_of_known_tracks(examples, built_on, say)
     card |= own
     card["learned_from"] = learned_from(examples) + built_on
     extras = {OUT_OF_FOLD: pack(outcomes)} if outcomes else {}
@@ -214,18 +218,6 @@ def _in_order(scores: np.ndarray, known: Sequence[str], labels: Sequence[str]) -
     complete = np.full((len(scores), len(labels)), UNKNOWN)
     complete[:, [labels.index(label) for label in known]] = scores
     return complete
-
-
-def _warn_of_known_tracks(
-    examples: Sequence[Example], built_on: Sequence[dict[str, Any]], say: Callable[[str], None]
-) -> None:
-    known = {str(track) for entry in built_on for track in entry.get("tracks", [])}
-    n = sum(e.track in known or Path(e.track).stem in known for e in examples)
-    if n:
-        say(
-            f"WARNING: the model that this one is built on learned from {n} of these "
-            f"{len(examples)} tracks. The figures flatter it."
-        )
 
 
 def _sets(examples: Sequence[Example]) -> dict[str, Any]:

@@ -125,14 +125,21 @@ def _print_table(cards: list[Card], *, default: str) -> None:
     table.add_column("Sure from", justify="right")
     table.add_column("Measured on")
     table.add_column("Accuracy (95 %)", justify="right", no_wrap=True)
+    notes: dict[str, None] = {}
     for card in cards:
         name = card.name + (" (default)" if card.name == default else "")
         described = [name, card.kind, str(len(card.labels)), f"{card.threshold:.2f}"]
         for figures in card.figures or ({},):
-            measured = [str(figures.get("protocol", "not measured")), _accuracy(figures)]
+            doubt = str(figures.get("note", ""))
+            notes |= dict.fromkeys([doubt] if doubt else [])
+            mark = f" {'*' * (1 + list(notes).index(doubt))}" if doubt else ""
+            protocol = str(figures.get("protocol", "not measured"))
+            measured = [protocol + mark, _accuracy(figures)]
             table.add_row(*(Text(printable(cell)) for cell in (*described, *measured)))
             described = [""] * len(described)
     console().print(table)
+    for number, note in enumerate(notes, 1):
+        click.echo(f"\n{'*' * number} {printable(note)}")
 
 
 def _accuracy(figures: dict[str, Any]) -> str:

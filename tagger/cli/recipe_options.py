@@ -29,7 +29,13 @@ _OPTIONS = (
         metavar="imagenet|none|FILE",
         help="What a pretrained network starts from.",
     ),
-    click.option("--seed", default=0, show_default=True, help="Of every random choice."),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        default=0,
+        show_default=True,
+        help="Of every random choice.",
+    ),
     click.option("--resume", is_flag=True, help="Go on where an interrupted call stopped."),
 )
 

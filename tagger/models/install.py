@@ -162,7 +162,9 @@ def _names(root: Path) -> list[str]:
     return sorted(
         entry.name
         for entry in root.iterdir()
-        if (entry.is_dir() or entry.is_symlink()) and not entry.name.startswith((".", "__"))
+        if (entry.is_dir() or entry.is_symlink())
+        and not entry.name.startswith((".", "__"))
+        and not entry.name.endswith(".work")  # of a training that was interrupted
     )
 
 

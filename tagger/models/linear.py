@@ -41,7 +41,11 @@ class LinearWeights:
                     raise ValueError("it is too large")
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 self.coefficients, self.intercept = arrays["coefficients"], arrays["intercept"]
-        except (zipfile.BadZipFile, KeyError, OSError, EOFError, NotImplementedError) as error:
+        # MemoryError: a header may claim as many numbers as it likes.
+        except (
+            *(zipfile.BadZipFile, KeyError, OSError, EOFError, NotImplementedError),
+            MemoryError,
+        ) as error:
             raise ValueError(f"it is no .npz file of ours: {error}") from error
         if (
             self.coefficients.ndim != 2

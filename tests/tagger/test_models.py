@@ -92,12 +92,34 @@ def test_a_link_that_leads_outside_is_refused(model):
         ("calibration", {"temperature": float("nan")}),
         ("decision", {"threshold": 1.5}),
         ("learned_from", {"set": "gtzan"}),
+        # Regression: one such model took every command down that lists models.
+        ("learned_from", [{"set": "gtzan", "tracks": 5}]),
+        ("calibration", 1),
+        ("decision", [1]),
+        ("version", 10**30),
+        ("figures", [{"accuracy": 10**400}]),
+        ("figures", [{"accuracy": float("inf")}]),
     ],
 )
 def test_a_card_that_makes_no_sense_is_refused(model, key, value):
     rewrite(model, **{key: value})
     with pytest.raises(ModelError, match="is no valid card"):
         read_card(model)
+
+
+@pytest.mark.parametrize("content", ["x = " + "[" * 5000, "x = " + "9" * 5000])
+def test_a_card_that_is_too_much_for_its_reader_is_refused(model, content):
+    """Regression: RecursionError, and a ValueError that nobody expected."""
+    (model / CARD).write_text(content)
+    with pytest.raises(ModelError, match="is no valid card"):
+        read_card(model)
+
+
+def test_links_in_a_circle_are_refused(model):
+    (model / "cnn.tflite").unlink()
+    (model / "cnn.tflite").symlink_to("cnn.tflite")
+    with pytest.raises(ModelError):
+        zoo.load(str(model))
 
 
 def test_labels_that_do_not_fit_the_network_are_refused(model):

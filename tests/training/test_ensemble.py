@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -86,6 +88,18 @@ def test_a_fold_has_no_say_in_its_own_weights(members, tmp_path):
     np.testing.assert_array_equal(before, best_weights([first, second], ~inside))
 
 
+def test_members_must_have_names_of_their_own_and_be_no_ensembles(members, tmp_path):
+    """Regression: two versions of one model overwrote each other, and all seemed well."""
+    other = tmp_path / "later"
+    shutil.copytree(tmp_path / "zoo" / "two", other)
+    (other / CARD).write_text((other / CARD).read_text().replace("version = 3", "version = 4"))
+    with pytest.raises(DataError, match="the same name"):
+        train_ensemble(["two", str(other)], tmp_path / "out")
+    train_ensemble(members, tmp_path / "zoo" / "both")
+    with pytest.raises(DataError, match="cannot be a member of another"):
+        train_ensemble(["both", "one"], tmp_path / "out")
+
+
 def test_members_that_were_not_measured_make_no_ensemble(members, tmp_path):
     (tmp_path / "zoo" / "two" / OUT_OF_FOLD).unlink()
     with pytest.raises(DataError):
@@ -109,5 +123,5 @@ def test_members_that_do_not_come_with_gtag_come_along(members, tmp_path):
     train_ensemble(["one", str(mine)], tmp_path / "out")
     used = zoo.used_by(zoo.find(str(tmp_path / "out")))
     assert [card.folder for card in used] == [tmp_path / "out" / "one", tmp_path / "out" / "cnn"]
-    with pytest.raises(DataError, match="the same name and version"):
+    with pytest.raises(DataError, match="the same name"):
         train_ensemble([str(mine), str(mine)], tmp_path / "out")

@@ -256,11 +256,22 @@ def width(png: bytes) -> int:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\xff\xfe", b"feature,gain\na,b\n", b"epoch,loss\n1,high\n", b"a\n\x00\n"]
+    "content",
+    [
+        *(b"", b"\xff\xfe", b"feature,gain\na,b\n", b"epoch,loss\n1,high\n", b"a\n\x00\n"),
+        # Regression: what cannot be drawn ended in a traceback.
+        *(b"epoch\n1\n", b"loss,feature,gain,permutation\n1e308,a,-1e308,inf\n"),
+        b"feature,a,b\na,1,1e300\nb,1e300,1\n",
+    ],
 )
 def test_a_damaged_table_in_a_models_folder_is_done_without(tmp_path, content):
     for name in ("history.csv", "importance.csv", "correlation.csv"):
         (tmp_path / name).write_bytes(content)
+    assert read_learning(make_card(tmp_path)) == Learning([], [])
+
+
+def test_a_table_that_links_to_itself_is_done_without(tmp_path):
+    (tmp_path / "history.csv").symlink_to("history.csv")
     assert read_learning(make_card(tmp_path)) == Learning([], [])
 
 

@@ -116,3 +116,4 @@ def test_a_head_whose_backbone_knew_the_tracks_says_so(tmp_path):
     assert f"learned from {n} of these 12 tracks" in rows[0].note
     told = as_evaluation(rows[0], "set", calibrated(outcomes, "track-random"))
     assert told.warning == rows[0].note
+    assert rows[0].note in meaning(rows) and "never heard" not in meaning(rows)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from tagger.durable_io import write_whole
 from tagger.models.cnn import LiteNetwork, mean_log_probabilities
 from tagger.models.prediction import log_softmax
 from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
@@ -191,13 +192,12 @@ def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, list[di
     else:
         model = _compiled(build(len(labels), _compute_type()), epochs)
 
-    watched = [example for example in settings.watch if example.genre in labels]
-    watched = watched[:: len(watched) // WATCHED + 1]
+    watched = watched_of(settings, labels)
 
     def after_epoch(epoch: int, logs: dict[str, float]) -> None:
         told = {name: float(value) for name, value in logs.items()}
-        history.append(told | (_watch(model, watched, labels) if watched else {}))
-        history_file.write_text(json.dumps(history))
+        history.append(told | watch(model, watched, labels))
+        write_whole(history_file, json.dumps(history).encode())
         fresh = checkpoints / "fresh.keras"
         model.save(fresh)
         fresh.replace(state)
@@ -227,11 +227,21 @@ def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, list[di
     return exact, history
 
 
-def _watch(model: Any, examples: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
-    """Loss and accuracy on the middle chunk of each example."""
+def watched_of(settings: Settings, labels: Sequence[str]) -> list[Example]:
+    """Those of the examples to watch that are looked at after each epoch."""
+    known = [example for example in settings.watch if example.genre in labels]
+    return known[:: len(known) // WATCHED + 1]
+
+
+def watch(model: Any, examples: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
+    """Loss and accuracy on the middle chunk of each example; nothing where there is none."""
+    if not examples:
+        return {}
     middles = [chunks(e.log_mel())[0] for e in examples]
-    logits = model(np.stack([c[len(c) // 2] for c in middles]), training=False)[0]
-    told = log_softmax(np.asarray(logits))
+    batch = np.stack([c[len(c) // 2] for c in middles])
+    parts = [batch[i : i + BATCH] for i in range(0, len(batch), BATCH)]
+    logits = np.concatenate([np.asarray(model(part, training=False)[0]) for part in parts])
+    told = log_softmax(logits)
     truth = targets(examples, labels)
     return {
         "val_loss": -float(told[np.arange(len(truth)), truth].mean()),

@@ -20,6 +20,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError
 from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
 from training.datasets import Example, labels_of
@@ -94,15 +95,17 @@ def fit(examples: Sequence[Example], settings: Settings) -> chunk_cnn.FittedCnn:
     frozen_epochs = 0 if settings.weights == "none" else max(1, round(FROZEN_SHARE * epochs))
     checkpoint = settings.work / "checkpoint"
     checkpoint.mkdir(parents=True, exist_ok=True)
-    state, history_file = checkpoint / "state.keras", checkpoint / "history.json"
+    history_file = checkpoint / "history.json"
     history: list[dict[str, float]] = []
-    if settings.resume and state.exists() and history_file.exists():
-        history = json.loads(history_file.read_text())
+    state = _latest(checkpoint) if settings.resume else None
+    if state is not None:
         model = keras.models.load_model(state)
+        history = json.loads(history_file.read_text())[: int(state.stem)]
     else:
         weights = weights_file(settings)
         model = build(len(labels), settings.variant or DEFAULT, weights)
         _compile(model, frozen=frozen_epochs > 0, fresh=weights is None)
+    watched = chunk_cnn.watched_of(settings, labels)
     bar = tqdm(
         total=epochs,
         initial=len(history),
@@ -120,14 +123,25 @@ def fit(examples: Sequence[Example], settings: Settings) -> chunk_cnn.FittedCnn:
             told = model.fit(
                 crops, epochs=1, steps_per_epoch=chunk_cnn.STEPS, shuffle=False, verbose=0
             )
-            history.append({name: float(values[0]) for name, values in told.history.items()})
+            own = {name: float(values[0]) for name, values in told.history.items()}
+            history.append(own | chunk_cnn.watch(model, watched, labels))
+            # In this order: what a state is called says how much of the history is its own.
+            write_whole(history_file, json.dumps(history).encode())
+            before, state = state, checkpoint / f"{len(history)}.keras"
             fresh = checkpoint / "fresh.keras"
             model.save(fresh)
             fresh.replace(state)
-            history_file.write_text(json.dumps(history))
+            if before is not None:
+                before.unlink()
             bar.update()
     shutil.rmtree(checkpoint)
     return chunk_cnn.FittedCnn(labels, chunk_cnn.convert(model, quantise=True), history)
+
+
+def _latest(checkpoint: Path) -> Path | None:
+    """The state after the most epochs, by its name."""
+    states = [file for file in checkpoint.glob("*.keras") if file.stem.isdecimal()]
+    return max(states, key=lambda file: int(file.stem), default=None)
 
 
 def build(n_labels: int, variant: str, weights: Path | None) -> Any:

@@ -165,6 +165,12 @@ def test_an_installed_model_can_be_a_member_of_an_ensemble(gtag, mine, own, tmp_
     assert read_card(tmp_path / "both").members == ("mine-3", "trees-1")
 
 
+def test_an_interrupted_training_is_no_damaged_model(gtag, own):
+    """Regression: the work of gtag train --from-tags lay among the models."""
+    (own / "my-genres.work").mkdir(parents=True)
+    assert gtag("models", "verify").status == 0
+
+
 def test_verify_finds_the_damaged_one(gtag, mine, own):
     assert gtag("models", "install", mine).status == 0
     assert gtag("models", "verify").status == 0

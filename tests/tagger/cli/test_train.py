@@ -3,6 +3,7 @@
 import pytest
 
 from tagger.models import zoo
+from tests.training.archives import write_archive
 
 STYLES = {"metal": "metal", "jazz": "jazz"}
 
@@ -34,6 +35,29 @@ def test_a_folder_with_a_broken_file_trains(gtag, genre_folders, make_audio, tmp
     again = gtag("train", "--data", kept, *options, "--name", "mine")
     assert again.status == 0 and "left out" not in again.err
     assert again.out == ran.out
+
+
+def test_a_card_of_a_head_says_that_its_backbone_knew_the_tracks(tmp_path, gtag):
+    """Regression: one line on stderr, and neither card nor report said it."""
+    archive = write_archive(tmp_path / "set", genres=("blues", "jazz"))
+    output = tmp_path / "models" / "my-head"
+    options = ("--recipe", "head", "--protocol", "artist", "--output", output)
+    ran = gtag("train", "--data", archive, *options)
+    assert ran.status == 0 and "WARNING: cnn-1 had learned from" in ran.err
+    [row] = zoo.find(str(output)).figures
+    assert "no honest figure" in row["note"]
+    assert row["note"] in (output / "report" / "report.html").read_text(encoding="utf-8")
+    assert gtag("models", "install", output).status == 0
+    listed = gtag("models").out
+    assert "artist *" in listed and f"* {row['note']}" in " ".join(listed.split())
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "x"])
+def test_a_seed_is_what_numpy_takes(gtag, tmp_path, seed):
+    """Regression: a traceback."""
+    archive = write_archive(tmp_path / "set")
+    options = ("--recipe", "logistic", "--output", tmp_path / "m", "--seed", seed)
+    assert gtag("train", "--data", archive, *options).status == 2
 
 
 def test_a_model_that_is_trained_again_has_the_next_version(gtag, make_audio, tmp_path):
