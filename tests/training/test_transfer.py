@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,8 @@ def test_an_interrupted_training_goes_on(archive, tmp_path):
             transfer.fit(examples, settings)
         fitted = transfer.fit(examples, settings)
     assert begun == [0, 1, 2, 2] and len(fitted.history) == 3
+    whole = transfer.fit(examples, replace(settings, work=tmp_path / "whole"))
+    assert fitted.history == whole.history
 
 
 def test_weights_that_cannot_be_had_are_named_before_anything_is_done(monkeypatch, tmp_path):

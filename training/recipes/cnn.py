@@ -23,11 +23,10 @@ from tqdm import tqdm
 
 from tagger.durable_io import write_whole
 from tagger.models.cnn import LiteNetwork, mean_log_probabilities
-from tagger.models.prediction import log_softmax
 from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
 from training.augment import augment, mixup
 from training.datasets import Example, labels_of, targets, to_decibels
-from training.recipes import Settings
+from training.recipes import Settings, epoch_by_epoch
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -41,7 +40,6 @@ BATCH = 64
 STEPS = 100  # batches an epoch: 6,400 crops
 EPOCHS = 40
 QUANTISE = True  # three times as fast as float32, as accurate: see docs/models.md
-WATCHED = 256  # examples at most, epoch by epoch: for looking at, and soon done
 FIRST_SET_SHARE = 0.6  # of each batch; the other sets share the rest by the root of their size
 
 
@@ -186,17 +184,18 @@ def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, list[di
     checkpoints.mkdir(parents=True, exist_ok=True)
     state, history_file = checkpoints / "state.keras", checkpoints / "history.json"
     history: list[dict[str, float]] = []
+    model = _compiled(build(len(labels), _compute_type()), epochs)
     if settings.resume and state.exists():
-        model = keras.models.load_model(state)
-        history = json.loads(history_file.read_text())[: model.optimizer.iterations // STEPS]
-    else:
-        model = _compiled(build(len(labels), _compute_type()), epochs)
+        model, begun = keras.models.load_model(state), model
+        steps = int(model.optimizer.iterations)
+        epoch_by_epoch.go_on_at_random(model, begun, steps)
+        history = json.loads(history_file.read_text())[: steps // STEPS]
 
-    watched = watched_of(settings, labels)
+    watched = epoch_by_epoch.watched(settings, labels)
 
     def after_epoch(epoch: int, logs: dict[str, float]) -> None:
         told = {name: float(value) for name, value in logs.items()}
-        history.append(told | watch(model, watched, labels))
+        history.append(told | epoch_by_epoch.looked_at(model, watched, labels))
         write_whole(history_file, json.dumps(history).encode())
         fresh = checkpoints / "fresh.keras"
         model.save(fresh)
@@ -225,28 +224,6 @@ def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, list[di
     exact.set_weights(model.get_weights())
     shutil.rmtree(checkpoints)
     return exact, history
-
-
-def watched_of(settings: Settings, labels: Sequence[str]) -> list[Example]:
-    """Those of the examples to watch that are looked at after each epoch."""
-    known = [example for example in settings.watch if example.genre in labels]
-    return known[:: len(known) // WATCHED + 1]
-
-
-def watch(model: Any, examples: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
-    """Loss and accuracy on the middle chunk of each example; nothing where there is none."""
-    if not examples:
-        return {}
-    middles = [chunks(e.log_mel())[0] for e in examples]
-    batch = np.stack([c[len(c) // 2] for c in middles])
-    parts = [batch[i : i + BATCH] for i in range(0, len(batch), BATCH)]
-    logits = np.concatenate([np.asarray(model(part, training=False)[0]) for part in parts])
-    told = log_softmax(logits)
-    truth = targets(examples, labels)
-    return {
-        "val_loss": -float(told[np.arange(len(truth)), truth].mean()),
-        "val_accuracy": float((told.argmax(axis=1) == truth).mean()),
-    }
 
 
 def _compiled(model: Any, epochs: int) -> Any:

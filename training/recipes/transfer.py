@@ -24,7 +24,7 @@ from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError
 from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
 from training.datasets import Example, labels_of
-from training.recipes import Settings
+from training.recipes import Settings, epoch_by_epoch
 from training.recipes import cnn as chunk_cnn
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -99,13 +99,15 @@ def fit(examples: Sequence[Example], settings: Settings) -> chunk_cnn.FittedCnn:
     history: list[dict[str, float]] = []
     state = _latest(checkpoint) if settings.resume else None
     if state is not None:
+        begun = build(len(labels), settings.variant or DEFAULT, None)
         model = keras.models.load_model(state)
         history = json.loads(history_file.read_text())[: int(state.stem)]
+        epoch_by_epoch.go_on_at_random(model, begun, len(history) * chunk_cnn.STEPS)
     else:
         weights = weights_file(settings)
         model = build(len(labels), settings.variant or DEFAULT, weights)
         _compile(model, frozen=frozen_epochs > 0, fresh=weights is None)
-    watched = chunk_cnn.watched_of(settings, labels)
+    watched = epoch_by_epoch.watched(settings, labels)
     bar = tqdm(
         total=epochs,
         initial=len(history),
@@ -124,7 +126,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> chunk_cnn.FittedCnn:
                 crops, epochs=1, steps_per_epoch=chunk_cnn.STEPS, shuffle=False, verbose=0
             )
             own = {name: float(values[0]) for name, values in told.history.items()}
-            history.append(own | chunk_cnn.watch(model, watched, labels))
+            history.append(own | epoch_by_epoch.looked_at(model, watched, labels))
             # In this order: what a state is called says how much of the history is its own.
             write_whole(history_file, json.dumps(history).encode())
             before, state = state, checkpoint / f"{len(history)}.keras"
