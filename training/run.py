@@ -126,24 +126,33 @@ def train_model(
     card |= own
     card["learned_from"] = learned_from(examples) + built_on
     extras = {OUT_OF_FOLD: pack(outcomes)} if outcomes else {}
-    # The measured trainings' curves say more than the last one's, which has nothing set aside.
-    histories = [*(o.history for o in outcomes.values()), getattr(fitted, "history", [])]
-    if any(histories):
-        extras[HISTORY] = history_table(next(filter(None, histories)))
-    if isinstance(fitted, OnDescriptors):
-        rises = next((o.importance for o in outcomes.values() if o.importance), {})
-        worth = importance(fitted.features, rises, getattr(fitted, "gain", {}))
-        if worth:
-            extras[IMPORTANCE] = importance_table(worth)
-        together = correlation(fitted.features, feature_rows(examples, fitted.features), worth)
-        if together:
-            extras[CORRELATION] = correlation_table(together)
+    extras |= _how_it_learned(fitted, list(outcomes.values()), examples)
     published = write_model(output, card, weights, extras)
     cost = _milliseconds(published, examples)
     if cost is not None:
         published = with_cost(published, cost)
     shutil.rmtree(work, ignore_errors=True)
     return published
+
+
+def _how_it_learned(
+    fitted: Fitted, outcomes: Sequence[Outcome], examples: Sequence[Example]
+) -> dict[str, bytes]:
+    """Tables for the model's folder, as far as there is something to tell."""
+    tables = {}
+    # The measured trainings' curves say more than the last one's, which has nothing set aside.
+    histories = [*(o.history for o in outcomes), getattr(fitted, "history", [])]
+    if any(histories):
+        tables[HISTORY] = history_table(next(filter(None, histories)))
+    if isinstance(fitted, OnDescriptors):
+        rises = next((o.importance for o in outcomes if o.importance), {})
+        worth = importance(fitted.features, rises, getattr(fitted, "gain", {}))
+        if worth:
+            tables[IMPORTANCE] = importance_table(worth)
+        together = correlation(fitted.features, feature_rows(examples, fitted.features), worth)
+        if together:
+            tables[CORRELATION] = correlation_table(together)
+    return tables
 
 
 def _milliseconds(card: Card, examples: Sequence[Example]) -> float | None:
