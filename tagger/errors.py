@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import IntEnum
 from os import PathLike, fspath
 
+INSTALL_TRAIN = "pip install 'gtag-music[train]', or '.[train]' in the folder of gtag's source"
+
 
 class ExitStatus(IntEnum):
     """Exit status of every command."""

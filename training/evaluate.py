@@ -86,6 +86,7 @@ class Evaluation:
         return {
             **figures(self.measured),
             "seen_in_training": len(self.seen_in_training),
+            "warning": self.warning,
             "model": self.model,
             "data": self.data,
             "labels": list(self.measured.labels),

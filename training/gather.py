@@ -6,12 +6,13 @@ person's own library. Must not know: recipes, protocols.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagger.errors import ConfigurationError
+from tagger.errors import ConfigurationError, GtagError
 from tagger.formats import identify
 from training.datasets import (
     Example,
@@ -146,7 +147,9 @@ def with_artists(files: Sequence[SoundFile]) -> list[SoundFile]:
 
 
 def _artist(file: SoundFile) -> str | None:
-    format = identify(file.path)
-    artist = None if format is None else artist_of(file.path, format)
+    artist = None
+    with contextlib.suppress(GtagError):  # listening will say what is wrong with it
+        format = identify(file.path)
+        artist = None if format is None else artist_of(file.path, format)
     folder = os.path.dirname(file.track)  # noqa: PTH120 - the name may be bytes in disguise
     return artist or (f"folder {folder}" if os.sep in folder else None)

@@ -6,6 +6,7 @@ Must not know: how anything is trained or measured.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -20,22 +21,26 @@ def seen(card: Card, tracks: Iterable[str]) -> tuple[str, ...]:
     """Those of the tracks that the model, or one that it uses, had learned from, by their ids.
 
     The id of a sound file is its path in the data folder; its bare name counts as well, since
-    the sets' own ids are such names.
+    the sets' own ids are such names, and files are sorted anew. A bare name that several tracks
+    have (`01`, `Intro`) says nothing.
     """
-    learned = {
+    models = (card, *zoo.used_by(card))
+    sets = [tracks_of_set for model in models for tracks_of_set in model.learned_from.values()]
+    learned = frozenset().union(*sets)
+    once = {
         name
-        for model in (card, *zoo.used_by(card))
-        for tracks_of_set in model.learned_from.values()
-        for track in tracks_of_set
-        for name in _names(track)
+        for tracks_of_set in sets
+        for name, n in Counter(map(_bare, tracks_of_set)).items()
+        if n == 1 and not name.isdecimal()
     }
-    return tuple(track for track in tracks if learned & _names(as_in_card(track)))
+    ids = {track: as_in_card(track) for track in tracks}
+    return tuple(t for t, id_ in ids.items() if id_ in learned or _bare(id_) in once)
 
 
-def _names(track: str) -> set[str]:
-    """What a track may be called elsewhere: of `blues/blues.00001.wav`, `blues.00001`, too."""
+def _bare(track: str) -> str:
+    """What a track may be called elsewhere: of `blues/blues.00001.wav`, `blues.00001`."""
     path = Path(track)
-    return {track, path.stem if has_audio_extension(path) else path.name}
+    return path.stem if has_audio_extension(path) else path.name
 
 
 def known_beforehand(recipe: str, examples: Sequence[Example]) -> str:

@@ -7,6 +7,7 @@ and an ensemble are judged alike. Must not know: recipes, how models are kept.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,7 +156,8 @@ def calibration(outcome: Outcome, measured: Measured, protocol: str) -> dict[str
         "threshold_and_accuracy_by_coverage": coverage,
     }
     decision = {
-        "threshold": round(threshold_for_precision(measured, PRECISION), 4),
+        # Down: rounded up, it would shut out the very track that it was set by.
+        "threshold": math.floor(1e4 * threshold_for_precision(measured, PRECISION)) / 1e4,
         "why": f"where out-of-fold precision reaches {PRECISION:.0%}",
     }
     return {"calibration": fitted, "decision": decision}

@@ -190,7 +190,7 @@ def reliability_diagram(figure: Any, measured: Measured, ece: float) -> None:
     top.set_xlim(-0.02, 1.02)
     top.set_ylabel("share that is right")
     top.set_title(f"Reliability: calibration error (ECE) {ece:.3f}")
-    top.legend(loc="upper left")
+    top.legend()
     top.grid(alpha=0.3)
     bottom.bar(middles, [b.n for b in bins], width=width * 0.94, color=SKY)
     bottom.set_ylabel("tracks")

@@ -18,7 +18,14 @@ import numpy as np
 
 from tagger.errors import ConfigurationError, DataError
 from tagger.models import zoo
-from tagger.models.card import CORRELATION, HISTORY, IMPORTANCE, OUT_OF_FOLD, Card
+from tagger.models.card import (
+    CORRELATION,
+    DEFAULT_THRESHOLD,
+    HISTORY,
+    IMPORTANCE,
+    OUT_OF_FOLD,
+    Card,
+)
 from tagger.models.heard import Heard
 from training import recipes, splits
 from training.datasets import Example, labels_of, targets
@@ -33,7 +40,7 @@ from training.learning import (
     importance,
     importance_table,
 )
-from training.outcomes import Outcome, described, pack
+from training.outcomes import PRECISION, Outcome, described, pack
 from training.publish import check_output, learned_from, with_cost, write_model
 from training.recipes import Fitted, OnDescriptors, Recipe, Settings
 from training.resume import Call
@@ -120,6 +127,16 @@ def train_model(
         say(f"WARNING: {doubt}")
         about["note"] = doubt
     card |= described(outcomes, about)
+    if not outcomes:
+        say(
+            "WARNING: nothing was measured. Confidence is not calibrated, and a scan names what is "
+            f"surer than {DEFAULT_THRESHOLD}; --protocol artist measures first"
+        )
+    elif card.get("decision", {}).get("threshold", 0) >= 1:
+        say(
+            f"WARNING: at no confidence are {PRECISION:.0%} right. A scan will name nothing, "
+            "unless --min-confidence asks for less"
+        )
     fitted = fit(examples, replace(how, work=work / "all", description=f"{recipe} on all"))
     own, weights = fitted.export()
     built_on = own.pop("learned_from", [])

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import click
 
-from tagger.errors import ExitStatus, GtagError
+from tagger.errors import INSTALL_TRAIN, ExitStatus, GtagError
 
 # Each name is a module of this package that holds a command of the same name.
 COMMANDS = ("scan", "show", "undo", "demo", "models", "train", "evaluate")
@@ -72,8 +72,7 @@ def main() -> NoReturn:
         if (error.name or "").partition(".")[0] not in _OF_THE_EXTRA_TRAIN:
             raise
         _fail(
-            f"gtag: this needs {error.name}, which comes with the extra [train]: "
-            "pip install 'gtag-music[train]'",
+            f"gtag: this needs {error.name}, which comes with an extra ({INSTALL_TRAIN})",
             ExitStatus.USAGE,
         )
     except OSError as error:

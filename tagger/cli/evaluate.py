@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from training.evaluate import Evaluation
     from training.side_by_side import Measurement
 
+NAMED = 5  # tracks that are left out for the same reason; more are counted
 PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all")
 
 
@@ -73,7 +74,9 @@ def evaluate(
         raise click.UsageError("--resume goes on beside the --report of the interrupted call")
     if recipe is not None:
         with _kept(report) as folder:
-            return _evaluate_recipe(recipe, protocols or ("all",), data, folder, settings)
+            return _evaluate_recipe(
+                recipe, protocols or ("all",), data, folder, settings, kept=report is not None
+            )
     if protocols or any_given(settings):
         raise click.UsageError("--model is measured as it is: the other options are for --recipe")
     if len(data) > 1:
@@ -126,13 +129,22 @@ def _print_evaluation(evaluation: Evaluation) -> None:
     metrics = evaluation.metrics()
     if evaluation.warning:
         click.echo(f"WARNING: {evaluation.warning}", err=True)
-    for track, reason in evaluation.left_out.items():
-        click.echo(f"left out: {printable(track)}: {printable(reason)}", err=True)
+    for reason, tracks in _by_reason(evaluation.left_out).items():
+        which = tracks if len(tracks) <= NAMED else [f"{len(tracks)} tracks"]
+        for track in which:
+            click.echo(f"left out: {printable(track)}: {printable(reason)}", err=True)
     click.echo(
         f"{metrics['model']}: accuracy {metrics['accuracy']:.1%} of {metrics['n']} tracks, "
         f"95 % interval {metrics['accuracy_low']:.1%} to {metrics['accuracy_high']:.1%}\n"
         f"macro F1 {metrics['macro_f1']:.3f}, calibration error (ECE) {metrics['ece']:.3f}"
     )
+
+
+def _by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for track, reason in left_out.items():
+        found.setdefault(reason, []).append(track)
+    return found
 
 
 def _evaluate_recipe(
@@ -141,6 +153,8 @@ def _evaluate_recipe(
     data: Sequence[Path],
     report: Path,
     settings: Mapping[str, Any],
+    *,
+    kept: bool,
 ) -> ExitStatus:
     from tagger.screen import printable
     from training.side_by_side import evaluate_recipe
@@ -149,9 +163,14 @@ def _evaluate_recipe(
         click.echo(printable(line), err=True)
 
     left_out = LeftOut()
-    rows, sentence = evaluate_recipe(
-        recipe, protocols, data, report, say=say, left_out=left_out, **settings
-    )
+    try:
+        rows, sentence = evaluate_recipe(
+            recipe, protocols, data, report, say=say, left_out=left_out, **settings
+        )
+    except KeyboardInterrupt:
+        if kept:
+            click.echo("\nTo go on, run the same command with --resume.", err=True)
+        raise
     for note in dict.fromkeys(row.note for row in rows if row.note and row.figures):
         click.echo(f"WARNING: {printable(note)}", err=True)
     _print_table(rows)
@@ -175,7 +194,9 @@ def _print_table(rows: Sequence[Measurement]) -> None:
         f = row.figures
         if f:
             interval = f"{100 * f['accuracy_low']:.1f}–{100 * f['accuracy_high']:.1f} %"
-            told = [str(f["n"]), f"{100 * f['accuracy']:.1f} %", interval, f"{f['ece']:.3f}"]
+            # What is measured under that protocol is cut out of tracks.
+            n = f"{f['n']:,}" + (" segments" if row.protocol == "segment-random" else "")
+            told = [n, f"{100 * f['accuracy']:.1f} %", interval, f"{f['ece']:.3f}"]
         else:
             told = ["", "none", "", ""]
         table.add_row(*(Text(printable(cell)) for cell in (row.name, row.protocol, *told)))

@@ -161,6 +161,9 @@ def _say_done(card: Card, where: str) -> None:
 
     report = report_training(card)
     click.echo(f"genres: {printable(', '.join(card.labels))}")
+    if card.members:
+        weights = (f"{m['model']} {m.get('weight', 1.0):.2f}" for m in card.data["members"])
+        click.echo(f"weights: {', '.join(weights)}")
     for row in card.figures:
         click.echo(
             f"{row['protocol']}: {row['accuracy']:.1%} of {row['n']} tracks right, 95 % interval"

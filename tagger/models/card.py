@@ -17,6 +17,7 @@ from typing import Any
 from tagger.errors import ModelError
 
 CARD = "card.toml"
+DEFAULT_THRESHOLD = 0.5  # where nothing was measured
 # What scanning needs nothing of: how the model learned, and what it said of tracks that it had not
 # learned from. Reports and ensembles are made of them, where a model's folder has them.
 HISTORY, IMPORTANCE, CORRELATION = "history.csv", "importance.csv", "correlation.csv"
@@ -133,7 +134,9 @@ def read_card(folder: Path) -> Card:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(
-            "is no model: it has no readable card.toml",
+            "is no model: it has no readable card.toml"
+            if folder.exists()
+            else "there is no such folder",
             path=folder,
             hint="gtag models lists the models by name",
         ) from error
@@ -178,7 +181,7 @@ def read_card(folder: Path) -> Card:
     parts = data.get("calibration", {}), data.get("decision", {})
     need(all(isinstance(part, dict) for part in parts), "calibration and decision are tables")
     temperature = data.get("calibration", {}).get("temperature", 1.0)
-    threshold = data.get("decision", {}).get("threshold", 0.5)
+    threshold = data.get("decision", {}).get("threshold", DEFAULT_THRESHOLD)
     need(_is_number(temperature) and temperature > 0, "temperature must be above 0")
     need(_is_number(threshold) and 0 <= threshold <= 1, "threshold must be from 0 to 1")
     learned = data.get("learned_from", [])

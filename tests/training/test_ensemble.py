@@ -68,6 +68,18 @@ def test_outcomes_survive_the_file(tmp_path):
         np.testing.assert_allclose(after[protocol].scores, expected.scores, atol=1e-5)
 
 
+def test_the_track_that_set_the_threshold_is_named():
+    """Regression: rounded up, a perfect model's threshold was 1.0, and it named nothing."""
+    scores = np.log(np.tile([0.99996, 0.00002, 0.00002], (40, 1)))
+    folds = [str(i % 2) for i in range(40)]
+    tracks = tuple(map(str, range(40)))
+    outcome = Outcome(LABELS, tracks, np.zeros(40, dtype=int), scores, folds)
+    [row] = described({"artist": outcome})["figures"]
+    threshold = described({"artist": outcome})["decision"]["threshold"]
+    assert (outcome.calibrated().confidences >= threshold).all()
+    assert row["coverage_at_80_percent_precision"] == 1.0
+
+
 def test_an_ensemble_is_a_few_lines_in_a_card(members, tmp_path):
     card = train_ensemble(members, tmp_path / "zoo" / "both")
     assert card.kind == "ensemble" and card.members == ("one-3", "two-3")

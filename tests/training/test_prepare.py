@@ -230,6 +230,16 @@ def test_sets_of_one_name_are_told_apart(tmp_path):
     assert tested == {"set"}
 
 
+def test_a_link_to_nowhere_is_left_out(make_audio, monkeypatch, tmp_path):
+    """Regression: it ended the training."""
+    in_this_process(monkeypatch)
+    make_audio(".wav", name="set/jazz/a.wav")
+    (tmp_path / "set" / "jazz" / "gone.mp3").symlink_to("nowhere.mp3")
+    told: dict[str, str] = {}
+    examples = gather(Sources([tmp_path / "set"]), tmp_path / "w", left_out=told.__setitem__)
+    assert [e.track for e in examples] == ["jazz/a.wav"] and list(told) == ["jazz/gone.mp3"]
+
+
 def test_there_must_be_something_to_learn_from(tmp_path):
     with pytest.raises(ConfigurationError, match="nothing to learn from"):
         gather(Sources(), Path(tmp_path))

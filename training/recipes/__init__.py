@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from tagger.errors import ConfigurationError
+from tagger.errors import INSTALL_TRAIN, ConfigurationError
 from training.datasets import Example
 
 
@@ -217,15 +217,17 @@ def find(name: str, settings: Settings | None = None) -> Recipe:
         installed.
     """
     if name not in RECIPES:
-        raise ConfigurationError(f"there is no recipe {name!r}", hint=f"one of {list(RECIPES)}")
+        raise ConfigurationError(
+            f"there is no recipe {name!r}", hint=f"there are: {', '.join(RECIPES)}"
+        )
     if settings is not None:
         _check(name, settings)
-    needs = RECIPES[name].needs + (("optuna",) if settings is not None and settings.tune else ())
-    for package in needs:
+    needs = dict.fromkeys(RECIPES[name].needs, f"the recipe {name}")
+    if settings is not None and settings.tune:
+        needs["optuna"] = "--tune"
+    for package, who in needs.items():
         if find_spec(package) is None:
-            raise ConfigurationError(
-                f"the recipe {name} needs {package}", hint="pip install 'gtag-music[train]'"
-            )
+            raise ConfigurationError(f"{who} needs {package}", hint=INSTALL_TRAIN)
     name_of_module, _, function = RECIPES[name].function.partition(":")
     module = import_module(name_of_module)
     if settings is not None and hasattr(module, "check"):

@@ -10,7 +10,6 @@ import contextlib
 import io
 import itertools
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,8 +26,7 @@ from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
 from training.augment import augment, mixup
 from training.datasets import Example, labels_of, targets, to_decibels
 from training.recipes import Settings, epoch_by_epoch
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from training.recipes.keras_start import start_keras
 
 CHANNELS = (24, 48, 96, 160)
 DROPOUT = 0.3
@@ -175,6 +173,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> FittedCnn:
 
 def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, list[dict[str, float]]]:
     """The trained Keras model, in float32, and its loss epoch by epoch."""
+    start_keras()
     import keras
 
     keras.utils.set_random_seed(settings.seed)

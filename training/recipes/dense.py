@@ -5,7 +5,6 @@ Must not know: protocols, cards, where models are kept.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,9 +18,8 @@ from tagger.models.prediction import log_softmax
 from training.datasets import Example, labels_of, targets
 from training.feature_table import Table, feature_rows, learning_table
 from training.recipes import Settings
+from training.recipes.keras_start import start_keras
 from training.tuning import tune
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 LAYERS = {"shallow": (128,), "deep": (512, 256, 128, 64)}
 EPOCHS = 60
@@ -97,6 +95,7 @@ def build(sizes: Sequence[int]) -> Build:
 
 def fit_network(examples: Sequence[Example], settings: Settings, build: Build) -> FittedNetwork:
     """What every network on descriptors has in common: table, scaling, Adam, conversion."""
+    start_keras()
     labels = labels_of(examples)
     table = learning_table(
         examples,

@@ -26,8 +26,7 @@ from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
 from training.datasets import Example, labels_of
 from training.recipes import Settings, epoch_by_epoch
 from training.recipes import cnn as chunk_cnn
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from training.recipes.keras_start import start_keras
 
 SIZE = 128  # pixels either way
 DROPOUT = 0.3
@@ -87,6 +86,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> chunk_cnn.FittedCnn:
         `variant` is one of `BACKBONES`; `weights` is ``imagenet`` (default), ``none`` (all of it
         learns from the start) or a file.
     """
+    start_keras()
     import keras
 
     keras.utils.set_random_seed(settings.seed)

@@ -102,6 +102,14 @@ def test_cnn_trees_and_ensemble_side_by_side(gtag, archive, trees, both, tmp_pat
     assert (report / "comparison.png").exists() and (report / "both-1" / "report.html").exists()
 
 
+def test_many_tracks_that_are_left_out_alike_are_counted(gtag, tmp_path):
+    """Regression: hundreds of lines, and nobody saw the warning above them."""
+    archive = write_archive(tmp_path / "set", genres=("blues", "polka"))
+    ran = gtag("evaluate", "--model", "cnn", "--data", archive)
+    assert "left out: 8 tracks: the model does not know the genre polka" in ran.err
+    assert ran.err.count("left out") == 1
+
+
 def test_a_folder_of_sound_with_a_broken_and_a_silent_file(gtag, make_audio, tmp_path):
     make_audio(".flac", name="data/jazz/a.flac")
     make_audio(".flac", name="data/polka/b.flac")

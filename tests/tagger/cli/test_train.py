@@ -52,6 +52,13 @@ def test_a_card_of_a_head_says_that_its_backbone_knew_the_tracks(tmp_path, gtag)
     assert "artist *" in listed and f"* {row['note']}" in " ".join(listed.split())
 
 
+def test_what_was_not_measured_is_said_to_be_so(tmp_path, gtag):
+    """Regression: such a model wrote freely, and nobody had been told."""
+    archive = write_archive(tmp_path / "set")
+    ran = gtag("train", "--recipe", "logistic", "--data", archive, "--output", tmp_path / "m")
+    assert ran.status == 0 and "WARNING: nothing was measured." in ran.err
+
+
 @pytest.mark.parametrize("seed", ["-1", "4294967296", "x"])
 def test_a_seed_is_what_numpy_takes(gtag, tmp_path, seed):
     """Regression: a traceback."""

@@ -1,0 +1,21 @@
+"""Starts Keras and TensorFlow, without what they print before anybody can tell them not to.
+
+Must not know: recipes.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tagger.native_messages import native_messages_hidden
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def start_keras() -> None:
+    """Import both, and let TensorFlow look for devices: of what it does not find, it tells."""
+    with native_messages_hidden():
+        import keras  # noqa: F401
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()
