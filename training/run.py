@@ -127,12 +127,15 @@ def train_model(
         say(f"WARNING: {doubt}")
         about["note"] = doubt
     card |= described(outcomes, about)
-    if not outcomes:
+    for protocol, outcome in outcomes.items():
+        say_unmeasured(protocol, outcome, examples, say)
+    decision = card.get("decision")
+    if decision is None:
         say(
-            "WARNING: nothing was measured. Confidence is not calibrated, and a scan names what is "
-            f"surer than {DEFAULT_THRESHOLD}; --protocol artist measures first"
+            "WARNING: confidence is not calibrated, and a scan names what is surer than "
+            f"{DEFAULT_THRESHOLD}; --protocol artist measures and calibrates first"
         )
-    elif card.get("decision", {}).get("threshold", 0) >= 1:
+    elif decision["threshold"] >= 1:
         say(
             f"WARNING: at no confidence are {PRECISION:.0%} right. A scan will name nothing, "
             "unless --min-confidence asks for less"
@@ -219,6 +222,20 @@ def measure(fit: Recipe, examples: Sequence[Example], protocol: str, settings: S
     tracks = tuple(example.track for example in tested)
     truth = targets(tested, labels)
     return Outcome(labels, tracks, truth, np.concatenate(parts), folds, **first)
+
+
+def say_unmeasured(
+    protocol: str, outcome: Outcome, examples: Sequence[Example], say: Callable[[str], None]
+) -> None:
+    """Tell of tracks that a protocol could not measure, where it should have measured all."""
+    reasons = {
+        "artist": "nobody knows who plays, or nobody else plays that genre",
+        "track-random": "their genre has no other track",
+    }
+    own = sum(example.source == examples[0].source for example in examples)
+    missing = own - len(outcome.tracks)
+    if missing and protocol in reasons:
+        say(f"not measured under {protocol}: {missing} of {own} tracks: {reasons[protocol]}")
 
 
 def _importance(fitted: Fitted, test: Sequence[Example], settings: Settings) -> dict[str, float]:

@@ -29,7 +29,7 @@ from training.page import Page
 from training.recipes import Settings
 from training.report import METRICS, PAGE, write_report
 from training.resume import Call
-from training.run import measure
+from training.run import measure, say_unmeasured
 from training.splits import PROTOCOLS
 
 # What stands on both sides of the split, from the greatest leak to none.
@@ -145,6 +145,8 @@ def evaluate_recipe(
     examples = gather(Sources(data), work, progress=how.progress, say=say, left_out=left_out)
     call.learns_from(examples, say)
     rows, outcomes = measure_protocols(recipe, examples, protocols, how)
+    for protocol, outcome in outcomes.items():
+        say_unmeasured(protocol, outcome, examples, say)
     together = None
     if recipes.RECIPES[recipe].on_descriptors:
         together = correlation(feature_names(examples), feature_rows(examples))

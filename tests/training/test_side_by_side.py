@@ -94,6 +94,22 @@ def test_what_the_data_does_not_allow_for_is_a_note_or_an_error(archive, tmp_pat
         measure_protocols("head", examples, ["fault-filtered"], settings)
 
 
+def test_what_could_not_be_measured_is_said(tmp_path):
+    """Regression: a genre of one artist was missing from the figures without a word."""
+    archive = write_archive(tmp_path / "set")
+    rows = (archive / "tracks.csv").read_text().splitlines()
+    lone = [row.replace(f",{row.split(',')[2]},", ",9,") for row in rows if row.startswith("rock")]
+    others = [row for row in rows if not row.startswith("rock")]
+    lines = [row.rpartition(",")[0] for row in (*others, *lone)]  # without the set's own folds
+    (archive / "tracks.csv").write_text("\n".join(lines))
+    said: list[str] = []
+    evaluate_recipe("logistic", ["artist"], [archive], tmp_path / "r", say=said.append)
+    assert said == [
+        "not measured under artist: 8 of 24 tracks: nobody knows who plays, or nobody else plays "
+        "that genre"
+    ]
+
+
 def test_what_was_measured_is_not_measured_again(archive, tmp_path, monkeypatch):
     examples = read_log_mel_archive(archive)
     settings = Settings(tmp_path / "work", resume=True)

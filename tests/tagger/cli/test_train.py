@@ -56,7 +56,7 @@ def test_what_was_not_measured_is_said_to_be_so(tmp_path, gtag):
     """Regression: such a model wrote freely, and nobody had been told."""
     archive = write_archive(tmp_path / "set")
     ran = gtag("train", "--recipe", "logistic", "--data", archive, "--output", tmp_path / "m")
-    assert ran.status == 0 and "WARNING: nothing was measured." in ran.err
+    assert ran.status == 0 and "WARNING: confidence is not calibrated" in ran.err
 
 
 @pytest.mark.parametrize("seed", ["-1", "4294967296", "x"])
