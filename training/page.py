@@ -27,8 +27,9 @@ h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; }
 .tile span { color: #555; font-size: .9rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { border-bottom: 1px solid #ddd; padding: .25rem .7rem; text-align: right;
+th, td { border-bottom: 1px solid #ddd; padding: .25rem .5rem; text-align: right;
   white-space: nowrap; }
+th { white-space: normal; overflow-wrap: normal; }
 td:first-child, td.text { white-space: normal; min-width: 6rem; }
 th { vertical-align: bottom; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
