@@ -25,6 +25,11 @@ from tagger.spectrogram import N_MELS, TOP_DB, LogMel
 
 View = TypeVar("View")
 
+NO_ARTISTS = (
+    "the protocol artist needs a set that says who plays: artist_fold or artist_group in "
+    "tracks.csv, or artist tags"
+)
+
 # What numpy raises of damaged .npz files.
 NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagger.errors import ConfigurationError, GtagError
+from tagger.errors import ConfigurationError, DataError, GtagError
 from tagger.formats import identify
 from training.datasets import (
+    NO_ARTISTS,
     Example,
     SoundFile,
     as_text,
@@ -62,6 +63,7 @@ def gather(
     sources: Sources,
     work: Path,
     *,
+    artists: bool = False,
     progress: bool = False,
     say: Callable[[str], None] = lambda line: None,
     left_out: LeftOut = lambda track, reason: None,
@@ -73,6 +75,8 @@ def gather(
     sources : Sources
     work : Path
         Folder for what is heard, where there is no cache.
+    artists : bool
+        The first set has to say who plays: without, nothing of it is listened to.
     say : callable
         Told what was left out on purpose.
     left_out : callable
@@ -124,7 +128,10 @@ def gather(
         elif is_log_mel_archive(source):
             more = read_log_mel_archive(source)
         else:
-            more = hear(with_artists(read_genre_folders(source)), source)
+            files = with_artists(read_genre_folders(source))
+            if artists and not examples and len({f.artist for f in files} - {None}) < 2:
+                raise DataError(NO_ARTISTS, path=source)
+            more = hear(files, source)
         examples += _told_apart(more, {e.source for e in examples})
     return examples
 

@@ -105,7 +105,14 @@ def train_model(
     check_output(output)
     call = Call(recipe, how)
     sources = data if isinstance(data, Sources) else Sources(data)
-    everything = gather(sources, work, progress=how.progress, say=say, left_out=left_out)
+    everything = gather(
+        sources,
+        work,
+        artists="artist" in protocols and not otherwise,
+        progress=how.progress,
+        say=say,
+        left_out=left_out,
+    )
     examples = scannable(everything, say)
     if len(labels_of(examples)) < 2:
         raise DataError("there are fewer than two genres: nothing to tell apart")

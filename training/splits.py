@@ -15,7 +15,7 @@ import numpy as np
 
 from tagger.errors import DataError
 from tagger.spectrogram import COLUMN_S
-from training.datasets import Example
+from training.datasets import NO_ARTISTS, Example
 
 FOLDS = 3  # where a set has none of its own
 SEGMENT_COLUMNS = 64  # 3 s: ten to a clip of 30 s, as the field's tutorials cut it
@@ -92,10 +92,7 @@ def _drawn_artist_folds(examples: Sequence[Example], seed: int) -> dict[int, str
     ]
     artists = [examples[i].artist for i in known]
     if len(set(artists)) < 2:
-        raise DataError(
-            "the protocol artist needs a set that says who plays: artist_fold or artist_group in "
-            "tracks.csv, or artist tags"
-        )
+        raise DataError(NO_ARTISTS)
     return _folds(known, [examples[i].genre for i in known], artists, seed)
 
 

@@ -240,6 +240,14 @@ def test_a_link_to_nowhere_is_left_out(make_audio, monkeypatch, tmp_path):
     assert [e.track for e in examples] == ["jazz/a.wav"] and list(told) == ["jazz/gone.mp3"]
 
 
+def test_music_without_artists_is_not_listened_to_in_vain(pieces, monkeypatch, tmp_path):
+    """Regression: an hour of listening, and then the protocol was refused."""
+    heard = in_this_process(monkeypatch)
+    with pytest.raises(DataError, match="says who plays"):
+        gather(Sources([pieces]), tmp_path / "w", artists=True)
+    assert not heard
+
+
 def test_there_must_be_something_to_learn_from(tmp_path):
     with pytest.raises(ConfigurationError, match="nothing to learn from"):
         gather(Sources(), Path(tmp_path))
