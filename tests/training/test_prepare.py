@@ -42,6 +42,17 @@ def in_this_process(monkeypatch, function=preparation.hear):
     return heard
 
 
+def interrupted_at_the_third(monkeypatch, files, store):
+    def stop(file):
+        if file is files[2]:
+            raise KeyboardInterrupt
+        return preparation.hear(file)
+
+    in_this_process(monkeypatch, stop)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(files, store, source="set")
+
+
 def test_a_folder_with_a_broken_file_becomes_an_archive(pieces, tmp_path):
     """In real workers, as for a user."""
     (pieces / "jazz" / "jazz.00054.wav").write_bytes(b"RIFF\x00\x00\x00\x00WAVEnot sound")
@@ -94,15 +105,7 @@ def test_only_new_and_changed_files_are_heard_again(pieces, monkeypatch, make_au
 
 def test_an_interrupted_preparation_goes_on(pieces, monkeypatch, tmp_path):
     files, store = read_genre_folders(pieces), tmp_path / "kept"
-
-    def stop_at_the_third(file):
-        if file is files[2]:
-            raise KeyboardInterrupt
-        return preparation.hear(file)
-
-    in_this_process(monkeypatch, stop_at_the_third)
-    with pytest.raises(KeyboardInterrupt):
-        prepare(files, store, source="set")
+    interrupted_at_the_third(monkeypatch, files, store)
     heard = in_this_process(monkeypatch)
     assert len(prepare(files, store, source="set")) == 4
     assert heard == [file.track for file in files[2:]]
@@ -112,15 +115,7 @@ def test_an_interrupted_preparation_goes_on(pieces, monkeypatch, tmp_path):
 def test_a_part_that_a_power_cut_emptied_is_heard_again(pieces, monkeypatch, tmp_path):
     """Regression: it ended every later run."""
     files, store = read_genre_folders(pieces), tmp_path / "kept"
-
-    def stop_at_the_third(file):
-        if file is files[2]:
-            raise KeyboardInterrupt
-        return preparation.hear(file)
-
-    in_this_process(monkeypatch, stop_at_the_third)
-    with pytest.raises(KeyboardInterrupt):
-        prepare(files, store, source="set")
+    interrupted_at_the_third(monkeypatch, files, store)
     next((store / "parts").glob("*.npz")).write_bytes(b"")
     heard = in_this_process(monkeypatch)
     assert len(prepare(files, store, source="set")) == 4 and len(heard) == 3
