@@ -106,7 +106,7 @@ ROWS = (
     Row("cnn", {"epochs": 15}, "62 %; on chunks 90 %"),
     Row("head", {"variant": "all"}),
     Row("head", {"variant": "embedding"}),
-    Row("transfer", {"variant": "MobileNetV2", "weights": "none", "epochs": 2}),
+    Row("transfer", {"variant": "MobileNetV2", "weights": "none", "epochs": 5}),
     Row("transfer", {"variant": "MobileNetV2", "weights": "imagenet"}, "51 %"),
     Row("transfer", {"variant": "EfficientNetB0", "weights": "imagenet"}, "62 %"),
     Row("transfer", {"variant": "InceptionV3", "weights": "imagenet"}, "55 %"),
