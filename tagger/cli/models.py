@@ -35,7 +35,8 @@ def list_(*, as_json: bool) -> ExitStatus:
 def install(*, folder: Path) -> ExitStatus:
     """Copy a model into your own, so that scan knows it by its name.
 
-    Only what its card names is copied, and it has to answer first.
+    Nothing is copied but what its card names and the tables of how it learned, and it has to
+    answer first.
     """
     from tagger.models import install as installing
     from tagger.screen import printable
