@@ -142,7 +142,14 @@ def evaluate_recipe(
     how = Settings(work, importance=True, **{"progress": True} | settings)
     recipes.find(recipe, how)
     call = Call(recipe, how)
-    examples = gather(Sources(data), work, progress=how.progress, say=say, left_out=left_out)
+    examples = gather(
+        Sources(data),
+        work,
+        artists="artist" in protocols and ALL not in protocols,
+        progress=how.progress,
+        say=say,
+        left_out=left_out,
+    )
     call.learns_from(examples, say)
     rows, outcomes = measure_protocols(recipe, examples, protocols, how)
     for protocol, outcome in outcomes.items():
