@@ -15,9 +15,9 @@ from typing import Any
 import tomli_w
 
 from tagger.durable_io import write_whole
-from tagger.errors import ConfigurationError
 from tagger.models.card import CARD, Card, read_card
 from training.datasets import Example, as_in_card
+from training.folders import check_folder
 
 TERMS = {
     "gtzan": "Tzanetakis & Cook 2002; recordings never cleared: research and training only",
@@ -92,19 +92,8 @@ def write_model(
 
 
 def check_output(folder: Path) -> None:
-    """See that a model may be written there, best before it is trained.
-
-    Raises
-    ------
-    ConfigurationError
-        Where something else than a model stands there.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ConfigurationError("is a file, and a model is a folder", path=folder)
-    if folder.exists() and not (folder / CARD).is_file() and any(folder.iterdir()):
-        raise ConfigurationError(
-            "is not empty and no model", path=folder, hint="choose another folder for the output"
-        )
+    """See that a model may be written there, best before it is trained."""
+    check_folder(folder, "model", {CARD})
 
 
 def _take_the_place(fresh: Path, folder: Path) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tagger.errors import ConfigurationError
 from training import learning_plots, plots
 from training.evaluate import Evaluation
+from training.folders import check_folder
 from training.learning import Learning
 from training.page import Page
 
@@ -40,21 +40,9 @@ READING = {
 }
 
 
-def check_folder(folder: Path) -> None:
-    """See that a report may be written there, best before anything is measured.
-
-    Raises
-    ------
-    ConfigurationError
-        Where something else than a report stands there.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise ConfigurationError("is a file, and a report is a folder", path=folder)
-    there = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
-    if there and not {METRICS, PAGE} <= there:
-        raise ConfigurationError(
-            "is not empty and no report", path=folder, hint="choose another folder for the report"
-        )
+def check_report(folder: Path) -> None:
+    """See that a report may be written there, best before anything is measured."""
+    check_folder(folder, "report", {METRICS, PAGE})
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> None:

@@ -89,11 +89,11 @@ def evaluate(
 def _kept(report: Path | None) -> Iterator[Path]:
     """The report's folder; without one, a place for it that is gone afterwards."""
     from tagger.screen import printable
-    from training.report import PAGE, check_folder
+    from training.report import PAGE, check_report
 
     if report is not None:
         report = report.resolve()
-        check_folder(report)
+        check_report(report)
         yield report
         click.echo(f"report in {printable(str(report / PAGE))}")
         return

@@ -27,7 +27,7 @@ from training.learning import (
 )
 from training.metrics import Measured
 from training.page import Page
-from training.report import METRICS, PAGE, check_folder, learning_pictures, write_report
+from training.report import METRICS, PAGE, check_report, learning_pictures, write_report
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -226,12 +226,12 @@ def test_a_folder_of_something_else_holds_no_report(tmp_path):
     """Regression: a person's own training.png was deleted, and metrics.json overwritten."""
     (tmp_path / "training.png").write_bytes(b"mine")
     with pytest.raises(ConfigurationError, match="is not empty and no report"):
-        check_folder(tmp_path)
+        check_report(tmp_path)
     with pytest.raises(ConfigurationError, match="is a file"):
-        check_folder(tmp_path / "training.png")
-    check_folder(tmp_path / "new")
+        check_report(tmp_path / "training.png")
+    check_report(tmp_path / "new")
     write_report(make_evaluation(), tmp_path / "new")
-    check_folder(tmp_path / "new")
+    check_report(tmp_path / "new")
 
 
 def test_what_is_not_known_of_features_is_not_drawn(tmp_path):
