@@ -85,7 +85,11 @@ _OGG_AUDIO = {
     b"\x7fFLAC": OGG_FLAC,
     b"Speex   ": SPEEX,
 }
-_OGG_VIDEO = (b"\x80theora", b"\x01video", b"BBCD\x00", b"OVP80", b"\x80kate")
+_OGG_VIDEO = (b"\x01video", b"BBCD\x00", b"OVP80", b"\x80kate")
+# A film, or a single frame: ffmpeg turns the cover of a FLAC into that.
+_OGG_PICTURE = b"\x80theora"
+_THEORA_HEADERS = 3
+_PAGES_OF_A_COVER = 256
 
 # An MP4 with a video track is a film, except where its brand says that it is sound: then the
 # pictures are cover art or an audio book's chapters.
@@ -246,7 +250,7 @@ def _identify_asf(file: BinaryIO, start: int) -> Format | None:
 def _identify_ogg(file: BinaryIO, start: int) -> Format | None:
     """Every logical stream begins with a page of its own, before all other pages."""
     found: Format | None = None
-    position = start
+    pictures, position = set[bytes](), start
     for _ in range(64):
         file.seek(position)
         head = file.read(27)
@@ -254,13 +258,35 @@ def _identify_ogg(file: BinaryIO, start: int) -> Format | None:
             break
         segments = file.read(head[26])
         packet = file.read(16)
-        if packet.startswith(_OGG_VIDEO):
+        if packet.startswith(_OGG_PICTURE):
+            pictures.add(head[14:18])
+        elif packet.startswith(_OGG_VIDEO):
             return None
         for magic, audio in _OGG_AUDIO.items():
             if packet.startswith(magic) and found is None:
                 found = audio
         position += 27 + len(segments) + sum(segments)
-    return found
+    return found if _are_still(file, position, pictures) else None
+
+
+def _are_still(file: BinaryIO, position: int, serials: set[bytes]) -> bool:
+    """Whether each of these Theora streams has a single frame, as a cover has: it stands first."""
+    if not serials:
+        return True
+    packets = dict.fromkeys(serials, 1)  # that with which it began
+    for _ in range(_PAGES_OF_A_COVER):
+        file.seek(position)
+        head = file.read(27)
+        if len(head) < 27 or head[:4] != b"OggS":
+            break
+        segments = file.read(head[26])
+        serial = head[14:18]
+        if serial in packets:
+            packets[serial] += sum(size < 255 for size in segments)
+            if packets[serial] > _THEORA_HEADERS + 1:
+                return False
+        position += 27 + len(segments) + sum(segments)
+    return set(packets.values()) == {_THEORA_HEADERS + 1}
 
 
 # Layers II and III only: "layer I" is what tables of jumps in programs look like.

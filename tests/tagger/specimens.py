@@ -9,6 +9,7 @@ import mutagen
 import pytest
 from mutagen.apev2 import APEv2
 from mutagen.id3 import APIC, COMM, TCON, TIT2
+from mutagen.ogg import OggPage
 
 from tagger.formats import MP3, Format, identify
 
@@ -71,3 +72,30 @@ def as_mutagen_says(path: Path) -> dict[str, str]:
     """Every field of the main tag as text, in mutagen's words; empty where there is no tag."""
     file = mutagen.File(path)
     return {str(key): str(value) for key, value in (file.tags or {}).items()}
+
+
+# What a Theora stream of 320 by 320 pixels begins with, as libtheora writes it.
+_THEORA = bytes.fromhex(
+    "807468656f726103020100140014000140000140000000015f900000000100000100000100030d4000d8"
+)
+
+
+def add_theora(path: Path, frames: int) -> None:
+    """Give an Ogg Vorbis file pictures: one frame, as ffmpeg makes of a cover, or a film."""
+    pages = []
+    with path.open("rb") as file:
+        while file.read(1):
+            file.seek(-1, 1)
+            pages.append(OggPage(file))
+    comment = b"\x81theora" + b"\x04\0\0\0test" + bytes(4)
+    headers = [_THEORA, comment, b"\x82theora" + bytes(range(256)) * 12]
+    shown = [b"\x00\x06b\x93,~\xb4\xcb" + bytes(6)] + [b"@"] * (frames - 1)
+    made = []
+    for number, packets in enumerate(([_THEORA], headers[1:], shown)):
+        page = OggPage()
+        page.serial, page.sequence, page.packets, page.position = 4711, number, packets, 0
+        made.append(page)
+    made[0].first, made[2].last, made[2].position = True, True, 64 + frames - 1
+    headers_end = next(i for i, page in enumerate(pages) if page.position > 0)
+    order = [made[0], pages[0], made[1], *pages[1:headers_end], made[2], *pages[headers_end:]]
+    path.write_bytes(b"".join(page.write() for page in order))

@@ -11,6 +11,7 @@ import pytest
 from tagger import formats
 from tagger.errors import UnreadableError
 from tagger.formats import has_audio_extension, identify
+from tests.tagger.specimens import add_theora
 
 MADE = {
     ".mp3": "MP3",
@@ -84,6 +85,15 @@ def test_an_ogg_with_pictures_is_a_film(tmp_path, make_audio):
     assert identify(film) is None
     film.write_bytes(sound[:58] + theora + sound[58:])  # behind Vorbis's own first page
     assert identify(film) is None
+
+
+def test_vorbis_with_a_cover_as_a_theora_stream_is_sound(make_audio):
+    """What ffmpeg makes of a FLAC with a cover: a film of one frame."""
+    for frames, expected in ((1, formats.OGG_VORBIS), (2, None), (40, None)):
+        path = make_audio(".ogg")
+        add_theora(path, frames)
+        assert identify(path) == expected
+
 
 
 def test_mp4_with_pictures_is_a_film_unless_its_brand_says_sound(make_audio):

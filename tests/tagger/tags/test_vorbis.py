@@ -13,10 +13,12 @@ from mutagen.id3 import ID3, TCON, TIT2
 from mutagen.ogg import OggPage
 from mutagen.oggvorbis import OggVorbis
 
+from tagger.audio import read_excerpts
 from tagger.errors import RefusedError, UnreadableError, WriteFailedError
 from tagger.formats import FLAC, OGG_VORBIS
 from tagger.tags.read import read_tags
 from tagger.tags.write import Change
+from tests.tagger.specimens import add_theora
 from tests.tagger.tags.helpers import TWO, form, packets, write, write_and_restore
 
 AWKWARD = [
@@ -313,3 +315,26 @@ def test_an_ogg_cut_short_further_on(make_audio):
     path.write_bytes(data[:200])
     with pytest.raises(UnreadableError):
         read_tags(path, OGG_VORBIS)
+
+
+def test_an_ogg_with_a_cover_stream_is_heard_and_every_other_packet_stays(make_audio):
+    path = make_audio(".ogg", duration_s=5.0)
+    heard = read_excerpts(path)
+    add_theora(path, frames=1)
+    with_cover = read_excerpts(path)
+    assert [e.samples.tolist() for e in with_cover.excerpts] == [
+        e.samples.tolist() for e in heard.excerpts
+    ]
+
+    def all_packets():
+        with av.open(str(path)) as container:
+            return [(p.stream.type, bytes(p)) for p in container.demux() if p.size]
+
+    before, packets_before = path.read_bytes(), all_packets()
+    assert [kind for kind, _ in packets_before].count("video") == 1
+    write(path, Change(("x" * 5000,), ("x" * 5000,), 0.5, "cnn-1"))  # pages are laid out anew
+    assert OggVorbis(path)["genre"] == ["x" * 5000]
+    assert all_packets() == packets_before
+    path.write_bytes(before)
+    write_and_restore(path, TWO)
+    assert path.read_bytes() == before
