@@ -95,7 +95,6 @@ def test_vorbis_with_a_cover_as_a_theora_stream_is_sound(make_audio):
         assert identify(path) == expected
 
 
-
 def test_mp4_with_pictures_is_a_film_unless_its_brand_says_sound(make_audio):
     path = make_audio(".m4a")
     data = path.read_bytes()
