@@ -22,6 +22,7 @@ from tagger.tags.blocks import (
     refuse_beyond_reason,
     replace_range,
 )
+from tagger.tags.id3v1 import referenced_genres
 
 _EXTENDED = bytes.fromhex("40a4d0d207e3d21197f000a0c95ea850")
 _METADATA = bytes.fromhex("eacbf8c5af5b77488467aa8c44fa4cca")
@@ -142,14 +143,14 @@ class AsfAttributes(Block):
             "extension": bool(self._extensions),
         }
 
-    def content(self, file: BinaryIO) -> Iterator[bytes]:
-        """All that new attributes must leave: the header's other objects, and what follows it."""
+    def content(self, file: BinaryIO, end: int) -> Iterator[bytes]:
+        """All up to `end` that new attributes must leave: other objects, and what follows."""
         for item in (*self._objects, *self._inner):
             if item.guid == _PROPERTIES:
                 yield item.guid + item.data[:16] + item.data[24:]
             elif item.guid not in (_EXTENSION, *_LETTERS):
                 yield item.rendered()
-        yield from read_ranges(file, self._start + self._size, file.seek(0, 2))
+        yield from read_ranges(file, self._start + self._size, end)
 
 
 def _objects(data: bytes) -> list[_Object]:
@@ -188,12 +189,12 @@ def _records(item: _Object) -> Iterator[Entry]:
                 raise BrokenTagError("its attributes are damaged")
             raw = letter + data[position:end]
             name = data[key_start:key_end].decode("utf-16-le", "replace").rstrip("\0").upper()
-            role = GENRE if name == "WM/GENRE" else _GTAG.get(name)
+            role = GENRE if name in ("WM/GENRE", "WM/GENREID") else _GTAG.get(name)
             if role is None or kind != 0:
                 yield Entry(raw)
             else:
                 text = data[value_start:end].decode("utf-16-le", "replace").rstrip("\0")
-                yield Entry(raw, role, (text,))
+                yield Entry(raw, role, referenced_genres(text) if name == "WM/GENREID" else (text,))
             position = end
     except struct.error as error:
         raise BrokenTagError("its attributes are damaged") from error

@@ -19,6 +19,11 @@ GTAG_MODEL = "GTAG_MODEL"
 GTAG_ROLES = (GTAG_GENRE, GTAG_CONFIDENCE, GTAG_MODEL)
 ROLES = (GENRE, *GTAG_ROLES)
 
+# What a tag says of a track besides the genre, by names that are those of Vorbis comments
+# ("TITLE", "TRACKNUMBER"): the common tongue of tags of different kinds.
+Description = dict[str, tuple[str, ...]]
+_OF_THE_TRACK = ("TITLE", "ARTIST", "ALBUM")
+
 # Where a tag has no true multi-values (ID3v2.3, APEv1, INFO).
 JOINT = "; "
 
@@ -88,6 +93,34 @@ class Block(ABC):
     def foreign(self) -> list[bytes]:
         """Everything in this tag that a write must leave as it is."""
         return [e.raw for e in self.entries if e.role is None]
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it says nothing at all: programs then show what another tag says."""
+        return not self.entries
+
+    @property
+    def wants_genre(self) -> bool:
+        """Whether it is to say the genre where it is not the main tag."""
+        return any(e.role is not None for e in self.entries)
+
+    @property
+    def describes(self) -> bool:
+        """Whether the genre stands here, or would be looked for: beside the track's name."""
+        told = self.description()
+        return any(e.role == GENRE for e in self.entries) or any(n in told for n in _OF_THE_TRACK)
+
+    def description(self) -> Description:
+        """What it says besides the genre, as far as other kinds of tags have a place for it."""
+        return {}
+
+    def tell(self, description: Description) -> list[Entry]:
+        """Entries without a role that say `description`, in this tag's own way.
+
+        The same description gives the same bytes in every version of gtag: undo knows by them
+        what was carried over from another tag. It may learn to tell more.
+        """
+        return []
 
     def prepare(self) -> None:  # noqa: B027 - most kinds have nothing to do
         """Called before the first `set`: convert a tag that cannot be written as it is.

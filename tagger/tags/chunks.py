@@ -16,7 +16,9 @@ from tagger.tags.blocks import (
     Block,
     BrokenTagError,
     CannotKeepError,
+    Description,
     Entry,
+    distinct,
     read_exactly,
     read_ranges,
     refuse_beyond_reason,
@@ -24,6 +26,32 @@ from tagger.tags.blocks import (
     split_joint,
 )
 from tagger.tags.id3 import RangeSlot
+
+# Items of an INFO list, by the names that Vorbis comments have for them.
+_INFO_NAMES = {
+    b"INAM": "TITLE",
+    b"IART": "ARTIST",
+    b"IPRD": "ALBUM",
+    b"IBPM": "BPM",
+    b"ICMT": "COMMENT",
+    b"ICNT": "RELEASECOUNTRY",
+    b"ICOP": "COPYRIGHT",
+    b"ICRD": "DATE",
+    b"IDIT": "ENCODINGTIME",
+    b"IEDT": "REMIXER",
+    b"IENG": "ARRANGER",
+    b"ILNG": "LANGUAGE",
+    b"IMED": "MEDIA",
+    b"IMUS": "COMPOSER",
+    b"IPRT": "TRACKNUMBER",
+    b"IPUB": "LABEL",
+    b"ISFT": "ENCODING",
+    b"ISRC": "ISRC",
+    b"ISTR": "PERFORMER",
+    b"ITCH": "ENCODEDBY",
+    b"ITRK": "TRACKNUMBER",
+    b"IWRI": "LYRICIST",
+}
 
 
 @dataclass(frozen=True)
@@ -70,6 +98,10 @@ class Chunks:
         """Chunks of a kind, which counts in either case."""
         return [c for c in self.chunks if c.kind.upper() == kind]
 
+    def behind(self, chunk: Chunk | None) -> int:
+        """How many bytes follow a chunk, or a new one at the end."""
+        return self._length - (self.end if chunk is None else min(chunk.end, self._length))
+
     def check(self) -> None:
         """Raise where the file's lengths are not true: what is written might go astray."""
         if not self.sound:
@@ -95,8 +127,7 @@ class Chunks:
         file.write(self._number.pack(size))
 
     def content(self, file: BinaryIO) -> Iterator[bytes]:
-        """All chunks but tags, and what stands before and behind the form."""
-        yield from read_ranges(file, 0, self.start)
+        """All chunks but tags."""
         for chunk in self.chunks:
             file.seek(chunk.start + 8)
             is_info = chunk.kind == b"LIST" and file.read(4) == b"INFO"
@@ -104,7 +135,6 @@ class Chunks:
                 yield chunk.kind + struct.pack("<I", chunk.size)
                 end = min(chunk.start + 8 + chunk.size, self._length)
                 yield from read_ranges(file, chunk.start + 8, end)
-        yield from read_ranges(file, self.end, self._length)
 
 
 class ChunkSlot:
@@ -114,6 +144,7 @@ class ChunkSlot:
 
     def __init__(self, chunks: Chunks, chunk: Chunk | None) -> None:
         self._chunks, self._chunk = chunks, chunk
+        self.behind = chunks.behind(chunk)
 
     def check(self) -> None:
         self._chunks.check()
@@ -125,6 +156,8 @@ class ChunkSlot:
 
 class DsfSlot(RangeSlot):
     """An ID3 tag's place in a DSF file: the end, with a pointer in the header."""
+
+    behind = 0
 
     def __init__(self, file: BinaryIO) -> None:
         head = read_exactly(file, 0, 28)
@@ -152,14 +185,14 @@ class DsfSlot(RangeSlot):
 
 
 class Info(Block):
-    """A WAV's INFO list, in the `LIST` chunk given."""
+    """A WAV's INFO list, in the `LIST` chunk given, or where one would be."""
 
     name = "INFO"
 
-    def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Chunk) -> None:
-        super().__init__(exists=True)
+    def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Chunk | None) -> None:
+        super().__init__(exists=chunk is not None)
         self._chunks, self._chunk = chunks, chunk
-        data = read_exactly(file, chunk.start + 8, chunk.size)
+        data = b"" if chunk is None else read_exactly(file, chunk.start + 8, chunk.size)
         position, self._rest = 4, b""
         while position + 8 <= len(data):
             size = struct.unpack("<I", data[position + 4 : position + 8])[0]
@@ -168,12 +201,25 @@ class Info(Block):
                 raise BrokenTagError("its INFO list is damaged")
             raw = data[position : end + size % 2]
             role = GENRE if raw[:4] == b"IGNR" else None
-            self.entries.append(Entry(raw, role, _info_values(raw) if role else ()))
+            self.entries.append(Entry(raw, role, _genres(raw) if role else ()))
             position += len(raw)
         self._rest = data[position:]
 
     def foreign(self) -> list[bytes]:
         return [*super().foreign(), self._rest]
+
+    @property
+    def wants_genre(self) -> bool:
+        return True
+
+    def description(self) -> Description:
+        told: Description = {}
+        for raw in (e.raw for e in self.entries if e.role is None):
+            name, values = _INFO_NAMES.get(raw[:4]), distinct([_info_text(raw)])
+            # Of the two items for a track's number, that which more programs read.
+            if name and values and (raw[:4] != b"ITRK" or name not in told):
+                told[name] = values
+        return told
 
     def prepare(self) -> None:
         self._chunks.check()
@@ -190,12 +236,16 @@ class Info(Block):
         self._chunks.put(file, self._chunk, b"INFO" + items + self._rest, b"LIST")
 
     def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
-        raise CannotKeepError("gtag never adds an INFO list, so it takes none away")
+        self._chunks.put(file, self._chunk, b"", b"LIST")
 
 
-def _info_values(raw: bytes) -> tuple[str, ...]:
+def _genres(raw: bytes) -> tuple[str, ...]:
+    return tuple(split_joint([_info_text(raw)]))
+
+
+def _info_text(raw: bytes) -> str:
     text = raw[8 : 8 + struct.unpack("<I", raw[4:8])[0]].split(b"\0")[0]
     try:
-        return tuple(split_joint([text.decode("utf-8")]))
+        return text.decode("utf-8")
     except UnicodeDecodeError:
-        return tuple(split_joint([text.decode("cp1252", "replace")]))
+        return text.decode("cp1252", "replace")

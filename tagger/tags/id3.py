@@ -21,7 +21,9 @@ from tagger.tags.blocks import (
     Block,
     BrokenTagError,
     CannotKeepError,
+    Description,
     Entry,
+    distinct,
     from_text,
     read_exactly,
     refuse_beyond_reason,
@@ -33,6 +35,33 @@ from tagger.tags.blocks import (
 _FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]")
 _FRAME_ID_22 = re.compile(rb"[A-Z][A-Z0-9]{2}")
 _UNSYNC, _EXTENDED, _EXPERIMENTAL, _FOOTER = 0x80, 0x40, 0x20, 0x10
+_COMMENT_LANGUAGE = "eng"  # what other taggers write where nobody says
+# Frames of text, by the names that Vorbis comments have for them.
+_FRAMES = {
+    "TITLE": "TIT2",
+    "ARTIST": "TPE1",
+    "ALBUM": "TALB",
+    "ALBUMARTIST": "TPE2",
+    "BPM": "TBPM",
+    "COMPOSER": "TCOM",
+    "CONDUCTOR": "TPE3",
+    "COPYRIGHT": "TCOP",
+    "DATE": "TDRC",
+    "DISCNUMBER": "TPOS",
+    "ENCODEDBY": "TENC",
+    "ENCODING": "TSSE",
+    "ISRC": "TSRC",
+    "LABEL": "TPUB",
+    "LANGUAGE": "TLAN",
+    "LYRICIST": "TEXT",
+    "MEDIA": "TMED",
+    "REMIXER": "TPE4",
+    "SUBTITLE": "TIT3",
+    "TRACKNUMBER": "TRCK",
+}
+_NAMES = {frame: name for name, frame in _FRAMES.items()}
+_DATE = re.compile(r"\d{4}(-\d\d(-\d\d([ T]\d\d(:\d\d(:\d\d)?)?)?)?)?")
+_END_SIZE = 128  # of an ID3v1 tag
 _ROOM = 1024  # free bytes in a tag that had to grow, so that the next change moves no sound
 
 
@@ -40,6 +69,7 @@ class Slot(Protocol):
     """Where in a file a tag stands or would stand."""
 
     room: int  # free bytes to leave in a tag that grows
+    behind: int  # how many bytes follow in the file, at least
 
     def check(self) -> None:
         """Raise CannotKeepError where nothing can be put."""
@@ -50,6 +80,8 @@ class Slot(Protocol):
 
 class RangeSlot:
     """A plain stretch of the file."""
+
+    behind = _END_SIZE
 
     def __init__(self, start: int, size: int, room: int = _ROOM) -> None:
         self.start, self.size, self.room = start, size, room
@@ -136,6 +168,38 @@ class Id3v2(Block):
         except Exception:  # hostile bytes: then the frame is not one that we understand
             return None
 
+    def description(self) -> Description:
+        from mutagen.id3 import ID3
+
+        told: Description = {}
+        try:
+            tag = ID3(io.BytesIO(self._data), load_v1=False) if self._data else {}
+        except Exception:  # hostile bytes: it tells nothing that anybody reads
+            return told
+        for frame in tag.values():
+            name = _NAMES.get(frame.FrameID)
+            if frame.FrameID == "TXXX" and frame.desc.upper() not in GTAG_ROLES:
+                name = frame.desc.upper()
+            elif frame.FrameID == "COMM" and not frame.desc:
+                name = "COMMENT"
+            if name and (values := distinct(map(str, frame.text))):
+                told.setdefault(name, values)
+        return told
+
+    def tell(self, description: Description) -> list[Entry]:
+        return [Entry(self._telling(name, values)) for name, values in description.items()]
+
+    def _telling(self, name: str, values: tuple[str, ...]) -> bytes:
+        text = self._joint.join(values)
+        kind = _FRAMES.get(name)
+        if name == "DATE" and not all(map(_DATE.fullmatch, values)):
+            kind = None  # what is no date reads as none where a date should stand
+        elif name == "DATE" and self.version == 3:
+            kind = "TYER" if len(text) == 4 else None
+        if name == "COMMENT":
+            return self._frame("COMM", ("", text), _COMMENT_LANGUAGE, carried=True)
+        return self._frame(kind or "TXXX", (text,) if kind else (name, text), carried=True)
+
     def foreign(self) -> list[bytes]:
         if self.version == 2:
             return [*self._as_23().foreign()[:-1], self._after]
@@ -166,23 +230,39 @@ class Id3v2(Block):
 
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
         if role == GENRE:
-            kind, head = b"TCON", ""
             # A leading parenthesis would read as a reference to a numbered genre.
             texts = tuple("(" + v if v.startswith("(") else v for v in values)
+            raw = self._frame("TCON", (self._joint.join(texts),))
         else:
-            kind, head, texts = b"TXXX", role + "\0", values
-        text = head + ("\0" if self.version == 4 else JOINT).join(texts)
-        if self.version == 4:
-            body = b"\x03" + text.encode()
-        elif text.isascii() or _is_latin1(text):
-            body = b"\x00" + text.encode("latin-1")
+            raw = self._frame("TXXX", (role, self._joint.join(values)))
+        return [Entry(raw, role, values)]
+
+    @property
+    def _joint(self) -> str:
+        return "\0" if self.version == 4 else JOINT
+
+    def _frame(
+        self, kind: str, parts: tuple[str, ...], language: str = "", *, carried: bool = False
+    ) -> bytes:
+        """A frame of text in the leanest encoding that its version and all programs know.
+
+        What is `carried` over from ID3v1 was often no Latin-1, which programs can only guess while
+        it keeps its bytes.
+        """
+        text = "\0".join(parts)
+        lean = _is_latin1(text)
+        if self.version == 4 and not (carried and lean):
+            encoded = b"\x03", text.encode()
+        elif lean:
+            encoded = b"\x00", text.encode("latin-1")
         else:
-            parts = text.split("\0")
-            body = b"\x01" + b"\0\0".join(b"\xff\xfe" + p.encode("utf-16-le") for p in parts)
+            utf16 = (b"\xff\xfe" + p.encode("utf-16-le") for p in text.split("\0"))
+            encoded = b"\x01", b"\0\0".join(utf16)
+        body = encoded[0] + language.encode() + encoded[1]
         size = struct.pack(">I", len(body))
         if self.version == 4 and not self._plain_sizes:
             size = _to_synchsafe(len(body))
-        return [Entry(kind + size + b"\0\0" + body, role, values)]
+        return kind.encode() + size + b"\0\0" + body
 
     def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
         if shape is not None and "whole" in shape:
@@ -206,10 +286,11 @@ class Id3v2(Block):
         elif padding < 0:
             padding = self._slot.room
         data = padded(padding)
-        if shape is None and not (self._slot.room or self._tail or self._after or footer):
+        behind = self._slot.behind
+        if shape is None and behind < _END_SIZE and not (self._tail or self._after or footer):
             # At the end of a file, "GTAG" must not stand where others look for ID3v1's "TAG"
             # (mutagen also finds one that is a few bytes short).
-            while b"TAG" in data[-132:-120]:
+            while b"TAG" in data[behind - 132 : min(0, behind - 120) or None]:
                 padding += 2
                 data = padded(padding)
         header = bytes((self.version, self._revision, flags)) + _to_synchsafe(len(data))

@@ -1,6 +1,7 @@
-"""ID3v1: 128 bytes at the end of a file, of which gtag knows one, the genre's number.
+"""ID3v1: 128 bytes at the end of a file, of which gtag writes one, the genre's number.
 
-gtag keeps it in step where it is, and never adds one.
+gtag keeps it in step where it is, and never adds one. The same goes for the rare extension before
+it, which spells the genre out.
 """
 
 from __future__ import annotations
@@ -8,11 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from tagger.tags.blocks import GENRE, Block, CannotKeepError, Entry, from_text, to_text
+from tagger.tags.blocks import (
+    GENRE,
+    Block,
+    CannotKeepError,
+    Description,
+    Entry,
+    from_text,
+    to_text,
+)
+
+SIZE, EXTENSION_SIZE = 128, 227
+_GENRE_TEXT = slice(185, 215)  # in the extension
 
 
 class Id3v1(Block):
-    """The 128 bytes at the end of a file: here only the genre's number, the last of them."""
+    """The 128 bytes at the end of a file: the genre's number is the last of them."""
 
     name = "ID3v1"
 
@@ -23,6 +35,25 @@ class Id3v1(Block):
         if data[127] < len(names):
             self.entries.append(Entry(data[127:], GENRE, (names[data[127]],)))
         self._none = data[127:] if data[127] >= len(names) else b"\xff"
+
+    @property
+    def wants_genre(self) -> bool:
+        return True
+
+    def description(self) -> Description:
+        data = self.entries[0].raw
+        comment, track, year = data[97:127], "", _text(data[93:97])
+        if comment[28] == 0 and comment[29]:
+            comment, track = comment[:28], str(comment[29])
+        told = {
+            "TITLE": _text(data[3:33]),
+            "ARTIST": _text(data[33:63]),
+            "ALBUM": _text(data[63:93]),
+            "DATE": year if year.isdecimal() and int(year) else "",
+            "COMMENT": _text(comment),
+            "TRACKNUMBER": track,
+        }
+        return {name: (text,) for name, text in told.items() if text}
 
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
         numbers = {
@@ -47,8 +78,49 @@ class Id3v1(Block):
         return {"none": to_text(self._none)}
 
 
+class Id3v1Extension(Block):
+    """The 227 bytes "TAG+" before an ID3v1 tag: here only the genre in letters."""
+
+    name = "ID3v1 extension"
+
+    def __init__(self, position: int, data: bytes) -> None:
+        super().__init__([Entry(data[: _GENRE_TEXT.start])], exists=True)
+        self._position = position
+        raw = data[_GENRE_TEXT]
+        if _text(raw):
+            self.entries.append(Entry(raw, GENRE, (_text(raw),)))
+        self.entries.append(Entry(data[_GENRE_TEXT.stop :]))
+
+    def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
+        size = _GENRE_TEXT.stop - _GENRE_TEXT.start
+        for value in values if role == GENRE else ():
+            raw = value.encode("latin-1", "replace")
+            if len(raw) <= size and raw.decode("latin-1") == value:
+                return [Entry(raw.ljust(size, b"\0"), role, (value,))]
+        return []
+
+    def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
+        raw = next((e.raw for e in self.entries if e.role == GENRE), b"")
+        file.seek(self._position + _GENRE_TEXT.start)
+        file.write(raw.ljust(_GENRE_TEXT.stop - _GENRE_TEXT.start, b"\0"))
+
+    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
+        raise CannotKeepError("gtag never adds an ID3v1 tag, so it takes none away")
+
+
+def _text(raw: bytes) -> str:
+    return raw.split(b"\0")[0].decode("latin-1").strip()
+
+
 def genre_names() -> list[str]:
     """The numbered genres, as all taggers know them (Winamp's additions included)."""
     from mutagen.id3 import TCON
 
     return list(TCON.GENRES)
+
+
+def referenced_genres(text: str) -> tuple[str, ...]:
+    """Genres of a text that may refer to numbered ones, as ID3v2.3 does: "(17)"."""
+    from mutagen.id3 import TCON
+
+    return tuple(TCON(encoding=3, text=[text]).genres)

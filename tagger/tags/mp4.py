@@ -6,7 +6,6 @@ it. Fragmented files have offsets in many more places: they are refused.
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -71,12 +70,11 @@ class _Box:
 
 
 class Ilst(Block):
-    """The `ilst` of the first `moov`; `start` is where the file's first box begins."""
+    """The `ilst` of the first `moov`; the file's boxes stand from `start` to `end`."""
 
     name = "MP4 metadata"
 
-    def __init__(self, file: BinaryIO, start: int) -> None:
-        end = file.seek(0, os.SEEK_END)
+    def __init__(self, file: BinaryIO, start: int, end: int) -> None:
         self._top = list(iso_boxes(file, start, end))
         moov = [box for box in self._top if box[0] == b"moov"]
         if not moov:
@@ -248,8 +246,8 @@ def _entry(atom: _Box) -> Entry:
             return Entry(raw, GENRE, tuple(_numbered(_parse(atom.data, _OLD_GENRE))))
         if atom.kind == _FREEFORM:
             parts = {c.kind: c.data[4:] for c in reversed(atom.children)}
-            role = role_of(parts.get(b"name", b"").decode("utf-8", "replace"), genre="\0")
-            if role is not None and parts.get(b"mean") == _ITUNES:
+            role = role_of(parts.get(b"name", b"").decode("utf-8", "replace"), genre="GENRE")
+            if role == GENRE or (role is not None and parts.get(b"mean") == _ITUNES):
                 return Entry(raw, role, tuple(_texts(atom.children)))
     except BrokenTagError:
         pass  # then it is no field that we understand

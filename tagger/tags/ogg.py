@@ -123,14 +123,14 @@ def _laid_out(packets: list[bytes], layout: list[Any]) -> list[Any] | None:
     return pages
 
 
-def ogg_content(file: BinaryIO, start: int, comments: OggComments) -> Iterator[bytes]:
-    """All that a new comment must leave: other packets of its pages, and every other page.
+def ogg_content(file: BinaryIO, start: int, end: int, comments: OggComments) -> Iterator[bytes]:
+    """All from `start` to `end` that a new comment must leave: other packets of its pages, and
+    every other page.
 
     A page counts with everything but its check sum; of its number, only the distance from the page
     before it in the same stream counts.
     """
     yield from comments.following
-    end = file.seek(0, 2)
     position, numbers = start, dict[bytes, int]()
     skipped = comments.offsets
     while position < end:
@@ -138,7 +138,7 @@ def ogg_content(file: BinaryIO, start: int, comments: OggComments) -> Iterator[b
         head = file.read(27)
         if len(head) < 27 or head[:4] != b"OggS":
             file.seek(position)
-            yield file.read()  # junk behind the last page
+            yield file.read(end - position)  # junk behind the last page
             return
         lacing = file.read(head[26])
         serial, number = head[14:18], struct.unpack("<I", head[18:22])[0]

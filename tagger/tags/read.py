@@ -77,12 +77,14 @@ def read_tags(path: str | PathLike[str], format: Format) -> TagState:
 def state_of(container: Container) -> TagState:
     """The same, of an open file."""
     main = container.main
-    model = main.values(GTAG_MODEL)
+    # Where another program added a tag that is now the main one, gtag's fields stand in another.
+    noted = next((b for b in (main, *container.hidden) if b.values(GTAG_GENRE)), main)
+    model = noted.values(GTAG_MODEL)
     return TagState(
         genres=main.values(GENRE),
         hidden=tuple((b.name, v) for b in container.hidden if (v := b.values(GENRE))),
-        gtag_genre=main.values(GTAG_GENRE),
-        gtag_confidence=_confidence(main.values(GTAG_CONFIDENCE)),
+        gtag_genre=noted.values(GTAG_GENRE),
+        gtag_confidence=_confidence(noted.values(GTAG_CONFIDENCE)),
         gtag_model=model[0] if model else None,
     )
 

@@ -20,6 +20,7 @@ from tagger.tags.blocks import (
     from_text,
     to_text,
 )
+from tagger.tags.containers import Container
 from tagger.tags.read import open_or_explain
 
 
@@ -32,7 +33,10 @@ def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
     """
     with open(path, "rb") as file:
         container = open_or_explain(file, format, path)
-        return {"format": format.name, "blocks": [_of_block(b) for b in container.blocks]}
+        return {
+            "format": format.name,
+            "blocks": [_of_block(container, b) for b in container.blocks],
+        }
 
 
 def restore(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> None:
@@ -48,10 +52,9 @@ def restore(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> N
         with open(path, "r+b") as file:
             # From the last, since what is written moves all that follows it.
             for i in reversed(range(len(old["blocks"]))):
-                blocks = open_or_explain(file, format, path).blocks
-                if [b.name for b in blocks] != [b["name"] for b in old["blocks"]]:
-                    raise CannotKeepError("it no longer has the tags that it had")
-                _restore_block(file, blocks[i], old["blocks"][i])
+                container = open_or_explain(file, format, path)
+                block = _counterparts(container.blocks, old["blocks"])[i]
+                _restore_block(file, container, block, old["blocks"][i])
     except (CannotKeepError, BrokenTagError) as error:
         raise RefusedError(f"not restored: {error}", path=path) from error
 
@@ -59,12 +62,29 @@ def restore(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> N
 def same_fields(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> bool:
     """Whether every genre and GTAG field of a file is, to the byte, as in a snapshot."""
     with open(path, "rb") as file:
-        now = [_of_block(b) for b in open_or_explain(file, format, path).blocks]
+        container = open_or_explain(file, format, path)
+        try:
+            blocks = _counterparts(container.blocks, old["blocks"])
+        except CannotKeepError:
+            return False
+        now = [_of_block(container, block) for block in blocks]
     return [_comparable(b) for b in now] == [_comparable(b) for b in old["blocks"]]
 
 
-def _of_block(block: Block) -> dict[str, Any]:
+def _counterparts(blocks: list[Block], old: list[dict[str, Any]]) -> list[Block]:
+    """The block for each that is remembered; an older gtag may not have known all kinds."""
+    counterparts, rest = [], iter(blocks)
+    for name in (b["name"] for b in old):
+        block = next((b for b in rest if b.name == name), None)
+        if block is None:
+            raise CannotKeepError("it no longer has the tags that it had")
+        counterparts.append(block)
+    return counterparts
+
+
+def _of_block(container: Container, block: Block) -> dict[str, Any]:
     return {
+        **({"carried": _carries(container)} if block is container.main else {}),
         "name": block.name,
         "exists": block.exists,
         "shape": block.shape(),
@@ -74,13 +94,30 @@ def _of_block(block: Block) -> dict[str, Any]:
     }
 
 
+def _carries(container: Container) -> bool | None:
+    """Whether the main tag says, for the others, what they say; None where it has words of its own.
+
+    False where it says nothing.
+    """
+    if container.main.is_bare:
+        return False
+    foreign = [e.raw for e in container.main.entries if e.role is None]
+    return True if foreign == [e.raw for e in container.carried()] else None
+
+
 def _comparable(block: dict[str, Any]) -> Any:
     version = block["shape"].get("version")
     return block["name"], block["exists"], version, [field[1:] for field in block["fields"]]
 
 
-def _restore_block(file: Any, block: Block, old: dict[str, Any]) -> None:
+def _restore_block(file: Any, container: Container, block: Block, old: dict[str, Any]) -> None:
     foreign = [e for e in block.entries if e.role is None]
+    carried = container.carried() if block is container.main else []
+    if old.get("carried") is False:
+        told = {e.raw for e in carried}
+        foreign = [e for e in foreign if e.raw not in told]
+    elif old.get("carried") and not foreign:
+        foreign = carried
     if not old["exists"]:
         block.entries = foreign
         if block.exists and not foreign:

@@ -8,15 +8,18 @@ and by mutagen, which had no part in writing it.
 from __future__ import annotations
 
 import hashlib
+import re
 from os import PathLike
 from typing import Any
 
 from tagger.errors import RefusedError, WriteFailedError
 from tagger.formats import Format
+from tagger.tags.apev2 import Apev2
 from tagger.tags.blocks import (
     GENRE,
     JOINT,
     ROLES,
+    Block,
     BrokenTagError,
     CannotKeepError,
 )
@@ -51,7 +54,7 @@ def check_kept(original: str | PathLike[str], copy: str | PathLike[str], format:
             if [b.name for b in old.blocks] != [b.name for b in new.blocks]:
                 raise WriteFailedError("not written: a tag was lost or added", path=original)
             for before, after in zip(old.blocks, new.blocks, strict=True):
-                if before.foreign() != after.foreign():
+                if before.foreign() != after.foreign() and not _is_carried(old, new, before, after):
                     raise WriteFailedError(
                         f"not written: another field of its {before.name} would change",
                         path=original,
@@ -60,6 +63,21 @@ def check_kept(original: str | PathLike[str], copy: str | PathLike[str], format:
                 raise WriteFailedError("not written: its sound would change", path=original)
     except (BrokenTagError, CannotKeepError) as error:
         raise WriteFailedError(f"not written: {error}", path=original) from error
+
+
+def _is_carried(old: Container, new: Container, before: Block, after: Block) -> bool:
+    """Whether all that one of two main tags says more than the other stands in hidden tags, too.
+
+    A write carries it over into a tag that said nothing, and undo takes it away again.
+    """
+    if before is not old.main or after is not new.main:
+        return False
+    if before.is_bare:
+        bare, told, source = before, after, new
+    else:
+        bare, told, source = after, before, old
+    carried = {e.raw for e in source.carried()}
+    return bare.is_bare and bare.foreign() == [r for r in told.foreign() if r not in carried]
 
 
 def check_planned(
@@ -89,11 +107,40 @@ def check_planned(
         for block in container.hidden:
             if not {genre.casefold() for genre in block.values(GENRE)} <= allowed:
                 problem = f"its {block.name} would contradict"
-        if problem is None and _as_mutagen_reads(copy, format) != planned:
+        if problem is None and _as_mutagen_reads(copy, format, container.main) != planned:
             _refuse_if_mutagen_cannot_read(original, format)
             problem = "mutagen does not read the tags as planned"
     if problem is not None:
         raise WriteFailedError(f"not written: {problem}", path=original)
+
+
+def check_seen(original: str | PathLike[str], copy: str | PathLike[str], format: Format) -> None:
+    """Check that programs see in `copy` every other field that they see in `original`.
+
+    That is more than `check_kept`, which looks at the fields one by one: a tag that begins to say
+    something hides what the tags behind it say.
+
+    Raises
+    ------
+    WriteFailedError
+    """
+    try:
+        with open(original, "rb") as old_file, open(copy, "rb") as new_file:
+            old, new = open_container(old_file, format), open_container(new_file, format)
+            if old.main.is_bare:
+                told, now = old.description(), new.main.description()
+                told = {n: v for n, v in told.items() if new.main.tell({n: v})}
+                kept = all(JOINT.join(now.get(n, ())) == JOINT.join(v) for n, v in told.items())
+            else:
+                seen = _others_as_mutagen_reads(original, format, old.main)
+                now_seen = _others_as_mutagen_reads(copy, format, new.main)
+                kept = all(key in now_seen and now_seen[key] == seen[key] for key in seen)
+    except BrokenTagError as error:
+        raise WriteFailedError(f"not written: {error}", path=original) from error
+    if not kept:
+        raise WriteFailedError(
+            "not written: programs would no longer see its other fields", path=original
+        )
 
 
 def _digest(container: Container) -> str:
@@ -103,25 +150,48 @@ def _digest(container: Container) -> str:
     return digest.hexdigest()
 
 
-def _as_mutagen_reads(path: str | PathLike[str], format: Format) -> Fields | None:
+def _as_mutagen_reads(path: str | PathLike[str], format: Format, main: Block) -> Fields | None:
     try:
-        tags = _mutagen_tags(path, format)
-        return {role: _READERS[format.family](tags, role) for role in ROLES}
+        tags = _mutagen_tags(path, format, main)
+        reader = _ape if isinstance(main, Apev2) else _READERS[format.family]
+        return {role: reader(tags, role) for role in ROLES}
     except Exception:  # whatever it stumbles over: it does not read what was planned
         return None
 
 
 def _refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format) -> None:
     try:
-        _mutagen_tags(path, format)
+        _mutagen_tags(path, format, None)
     except Exception as error:
         raise RefusedError(
             "not written: mutagen cannot read it, so nobody could check what gtag writes", path=path
         ) from error
 
 
-def _mutagen_tags(path: str | PathLike[str], format: Format) -> Any:
+def _others_as_mutagen_reads(
+    path: str | PathLike[str], format: Format, main: Block
+) -> dict[str, Any]:
+    """Every field but the genre and gtag's own; none where mutagen cannot read the file."""
+    try:
+        tags = _mutagen_tags(path, format, main)
+    except Exception:  # what was written is checked with it elsewhere
+        return {}
+    fields = {} if tags is None else tags.as_dict() if hasattr(tags, "as_dict") else dict(tags)
+    return {key: value for key, value in fields.items() if not _OURS.match(key)}
+
+
+_OURS = re.compile(
+    r"(TXXX:|----:com\.apple\.iTunes:)?GTAG[_/]|(----:.*:)?GENRE$|TCON$|\xa9gen$|gnre$|WM/Genre(ID)?$",
+    re.IGNORECASE,
+)
+
+
+def _mutagen_tags(path: str | PathLike[str], format: Format, main: Block | None) -> Any:
     with open(path, "rb") as file:  # not by name: mutagen would open it for itself
+        if isinstance(main, Apev2):
+            from mutagen.apev2 import APEv2File
+
+            return APEv2File(file).tags
         return format.open_with_mutagen(file).tags
 
 

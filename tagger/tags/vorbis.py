@@ -6,6 +6,7 @@ comment needs, so that the sound stays where it is. Of Ogg it knows nothing: see
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ from tagger.tags.blocks import (
     Block,
     BrokenTagError,
     CannotKeepError,
+    Description,
     Entry,
     read_exactly,
     refuse_beyond_reason,
@@ -87,6 +89,21 @@ class FlacComments(Comments):
     def end(self) -> int:
         """Where the sound begins."""
         return self._start + self._area
+
+    def description(self) -> Description:
+        told: Description = {}
+        for key, _, value in (e.raw.partition(b"=") for e in self.entries if e.role is None):
+            name = key.decode("ascii", "replace").upper()
+            told[name] = (*told.get(name, ()), value.decode("utf-8", "replace"))
+        return told
+
+    def tell(self, description: Description) -> list[Entry]:
+        return [
+            Entry(f"{name}={value}".encode())
+            for name, values in description.items()
+            if re.fullmatch("[ -<>-}]+", name)
+            for value in values
+        ]
 
     def others(self) -> list[bytes]:
         """All metadata blocks but comment and padding."""

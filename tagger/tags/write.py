@@ -1,7 +1,8 @@
 """Writes a genre, how sure gtag is and which model said so: the only writer of tags.
 
-The main tag gets the genre and the GTAG fields. A hidden tag that names a genre (an MP3's APE tag,
-a WAV's INFO list) gets the same genre, so that no player reads another; an ID3v1 tag always does.
+The main tag gets the genre and the GTAG fields; where it said nothing so far, also what the others
+say. A hidden tag that players look at (an MP3's APE tag, a WAV's INFO list, an ID3v1 tag, whatever
+names a genre) gets the same genre, so that no player reads another.
 """
 
 from __future__ import annotations
@@ -18,15 +19,14 @@ from tagger.tags.blocks import (
     GTAG_CONFIDENCE,
     GTAG_GENRE,
     GTAG_MODEL,
-    Block,
+    ROLES,
     BrokenTagError,
     CannotKeepError,
     distinct,
 )
-from tagger.tags.id3v1 import Id3v1
 from tagger.tags.read import open_or_explain
 from tagger.tags.snapshot import snapshot
-from tagger.tags.verify import Fields, check_kept, check_planned
+from tagger.tags.verify import Fields, check_kept, check_planned, check_seen
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,7 @@ def write_change(
     def verify(original: str, copy: str) -> None:
         check_kept(original, copy, format)
         check_planned(original, copy, format, planned)
+        check_seen(original, copy, format)
 
     replace_file(
         path,
@@ -143,8 +144,9 @@ def check_change(path: str | PathLike[str], format: Format, *, in_place: bool = 
     try:
         check_writable(path, in_place=in_place)
         with open(path, "rb") as file:
-            for i, block in enumerate(open_or_explain(file, format, path).blocks):
-                if i == 0 or _says_a_genre(block):
+            container = open_or_explain(file, format, path)
+            for block in container.blocks:
+                if block is container.main or container.asks_for_genre(block):
                     block.prepare()
     except (CannotKeepError, BrokenTagError) as error:
         raise RefusedError(f"not written: {error}", path=path) from error
@@ -157,19 +159,18 @@ def apply_change(path: str | PathLike[str], format: Format, change: Change) -> N
     planned = change.fields()
     try:
         with open(path, "r+b") as file:
-            count = len(open_or_explain(file, format, path).blocks)
+            container = open_or_explain(file, format, path)
+            main = container.blocks.index(container.main)
+            asking = [i for i, b in enumerate(container.blocks) if container.asks_for_genre(b)]
             # From the last, since what is written moves all that follows it.
-            for i in reversed(range(count)):
-                block = open_or_explain(file, format, path).blocks[i]
-                fields = planned if i == 0 else {GENRE: planned[GENRE]}
-                if i == 0 or _says_a_genre(block):
-                    block.prepare()
-                    for role, values in fields.items():
-                        block.set(role, values)
-                    block.store(file)
+            for i in sorted({main, *asking}, reverse=True):
+                container = open_or_explain(file, format, path)
+                block = container.blocks[i]
+                block.prepare()
+                if i == main and block.is_bare:
+                    block.entries = container.carried()
+                for role in ROLES:  # what gtag noted stands in the main tag alone
+                    block.set(role, planned[role] if i == main or role == GENRE else ())
+                block.store(file)
     except (CannotKeepError, BrokenTagError) as error:
         raise RefusedError(f"not written: {error}", path=path) from error
-
-
-def _says_a_genre(block: Block) -> bool:
-    return isinstance(block, Id3v1) or any(e.role == GENRE for e in block.entries)

@@ -340,7 +340,7 @@ def test_id3v1_with_no_genre_comes_back_as_it_was(make_audio):
 
 
 @pytest.mark.parametrize("behind", [b"", ID3V1 + b"\x11"])
-def test_ape_tag_of_an_mp3(make_audio, behind):
+def test_an_ape_tag_that_is_the_only_one_of_an_mp3_gets_all(make_audio, behind):
     path = make_audio(".mp3")
     sound = packets(path)
     ape = APEv2()
@@ -349,15 +349,22 @@ def test_ape_tag_of_an_mp3(make_audio, behind):
     ape.save(path)
     path.write_bytes(path.read_bytes() + behind)
     assert read_tags(path, MP3).persons == ("Bossa Nova", "Rock")
-    assert read_tags(path, MP3).hidden[0] == ("APEv2", ("Bossa Nova", "Rock"))
+    assert read_tags(path, MP3).genres == ("Bossa Nova", "Rock")
     before = path.read_bytes()
 
     write(path, TWO)
 
     now = APEv2(path)
     assert list(now["Genre"]) == ["Polka", "Hip-Hop"]
-    assert {k: now[k] for k in now if k != "Genre"} == {k: ape[k] for k in ape if k != "Genre"}
-    assert ID3(path)["TCON"].text == ["Polka", "Hip-Hop"]
+    assert [now["GTAG_GENRE"], now["GTAG_CONFIDENCE"], now["GTAG_MODEL"]] == [
+        "Hip-Hop",
+        "0.5000",
+        "cnn-1",
+    ]
+    assert {k: now[k] for k in now if k in ape and k != "Genre"} == {
+        k: ape[k] for k in ape if k != "Genre"
+    }
+    assert path.read_bytes()[:3] != b"ID3"  # which would take the title away in most programs
     assert read_tags(path, MP3).persons == ("Polka",)
     assert packets(path) == sound
     path.write_bytes(before)
@@ -365,14 +372,23 @@ def test_ape_tag_of_an_mp3(make_audio, behind):
     assert path.read_bytes() == before
 
 
-def test_an_ape_tag_without_genre_is_left_alone(make_audio):
+@pytest.mark.parametrize("behind", [b"", ID3V1 + b"\xff"])
+def test_an_ape_tag_that_names_no_track_is_left_alone(make_audio, behind):
+    """That of a program which measures loudness; the genre belongs where the title would."""
     path = make_audio(".mp3")
     ape = APEv2()
     ape["MP3GAIN_MINMAX"] = "1,2"
     ape.save(path)
-    tail = path.read_bytes()[-100:]
+    path.write_bytes(path.read_bytes() + behind)
+    before = path.read_bytes()
+    tail = path.read_bytes()[-200:-1]
     write(path)
-    assert path.read_bytes()[-100:] == tail
+    assert path.read_bytes()[-200:-1] == tail
+    assert ID3(path)["TCON"].text == ["Hip-Hop"]
+    assert ID3(path)["TXXX:MP3GAIN_MINMAX"].text == ["1,2"]
+    path.write_bytes(before)
+    write_and_restore(path)
+    assert path.read_bytes() == before
 
 
 def test_a_damaged_ape_tag_is_left_alone(make_audio):

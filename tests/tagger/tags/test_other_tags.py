@@ -250,13 +250,40 @@ def test_info_list_of_a_wav_is_hidden_and_follows(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_an_info_list_without_genre_is_left_alone(tmp_path):
+def test_an_info_list_without_genre_gets_it(tmp_path):
+    """Some programs read nothing else of a WAV."""
     path = tmp_path / "a.wav"
-    path.write_bytes(riff(FMT, SOUND, info(chunk(b"INAM", b"Title\0")), CUE))
+    title = chunk(b"INAM", b"Title\0")
+    path.write_bytes(riff(FMT, SOUND, info(title), CUE))
+    before = path.read_bytes()
     write(path)
-    assert path.read_bytes()[8:].startswith(
-        b"WAVE" + FMT + SOUND + info(chunk(b"INAM", b"Title\0")) + CUE
-    )
+    told = info(title, chunk(b"IGNR", b"Hip-Hop\0"))
+    assert path.read_bytes()[8:].startswith(b"WAVE" + FMT + SOUND + told + CUE)
+    path.write_bytes(before)
+    write_and_restore(path)
+    assert path.read_bytes() == before
+
+
+def test_a_wav_without_any_tag_gets_both_kinds(make_audio):
+    path = make_audio(".wav")
+    before = path.read_bytes()
+    assert b"INFO" not in before
+    write(path, TWO)
+    assert info(chunk(b"IGNR", b"Polka; Hip-Hop\0")) in path.read_bytes()
+    assert WAVE(path)["TCON"].text == ["Polka", "Hip-Hop"]
+    path.write_bytes(before)
+    write_and_restore(path, TWO)
+    assert path.read_bytes() == before
+
+
+def test_an_id3_tag_of_a_wav_that_stands_alone_gets_no_info_list(make_audio):
+    path = make_audio(".wav")
+    file = WAVE(path)
+    file.add_tags()
+    file.tags.add(TIT2(3, ["Title"]))
+    file.save()
+    write(path)
+    assert b"IGNR" not in path.read_bytes()
 
 
 @pytest.mark.parametrize("kind", [b"id3 ", b"ID3 "])

@@ -58,6 +58,11 @@ def with_mutagen(path: Path, key: str) -> list[str]:
     return [v.decode() if isinstance(v, bytes) else str(v) for v in values]
 
 
+def said(path: Path, genres: tuple[str, ...], *noted) -> TagState:
+    """What a file's tags say after a write; a WAV says the genre in its INFO list, too."""
+    return TagState(genres, (("INFO", genres),) if path.suffix == ".wav" else (), *noted)
+
+
 @every_container
 def test_every_field_stands_in_the_container_s_own_place(make_audio, suffix, encoding):
     path = make_audio(suffix, **encoding)
@@ -72,7 +77,7 @@ def test_every_field_stands_in_the_container_s_own_place(make_audio, suffix, enc
     assert with_mutagen(path, gtag + "CONFIDENCE") == ["0.5000"]
     assert with_mutagen(path, gtag + "MODEL") == ["cnn-1"]
     state = read_tags(path, form(path))
-    assert state == TagState(("Polka", "Hip-Hop"), (), ("Hip-Hop",), 0.5, "cnn-1")
+    assert state == said(path, ("Polka", "Hip-Hop"), ("Hip-Hop",), 0.5, "cnn-1")
     assert state.persons == ("Polka",)
     assert packets(path) == sound
 
@@ -101,7 +106,7 @@ def test_a_second_write_replaces_the_first_and_adds_nothing(make_audio, suffix, 
     write_and_restore(path, Change(("Rock",), ("Rock",), 0.9, "cnn-2"))
     assert path.read_bytes() == before
     write(path, Change(("Rock",), ("Rock",), 0.9, "cnn-2"))
-    assert read_tags(path, form(path)) == TagState(("Rock",), (), ("Rock",), 0.9, "cnn-2")
+    assert read_tags(path, form(path)) == said(path, ("Rock",), ("Rock",), 0.9, "cnn-2")
     assert path.stat().st_size <= size
 
 
@@ -142,7 +147,7 @@ def test_genres_beyond_ascii(make_audio, suffix, encoding):
     path = make_audio(suffix, **encoding)
     genres = ("Škola", "音楽", "(Indie)", "🎷 jazz")
     write(path, Change(genres, genres[:1], 1.0, "modèle-1"))
-    assert read_tags(path, form(path)) == TagState(genres, (), ("Škola",), 1.0, "modèle-1")
+    assert read_tags(path, form(path)) == said(path, genres, ("Škola",), 1.0, "modèle-1")
     assert write_and_restore(path)
 
 
