@@ -1,7 +1,9 @@
 """Attributes of an ASF (WMA) file, record by record as raw bytes.
 
 They stand in three objects of the header, each with its own layout. A first value goes into the
-extended content description, further ones into the metadata library, as the format wants it.
+extended content description, further ones into the metadata library, as the format wants it. Some
+programs read the objects in the order of the file, others the extended content description first:
+they agree where it stands first.
 """
 
 from __future__ import annotations
@@ -108,6 +110,11 @@ class AsfAttributes(Block):
                 there.data = data
             elif records:
                 (outer if guid == _EXTENDED else inner).append(_Object(guid, data))
+        place = self._best_place(outer) if shape is None else shape.get("place")
+        if place is not None:
+            extended = next(o for o in outer if o.guid == _EXTENDED)
+            outer.remove(extended)
+            outer.insert(place, extended)
         if shape is not None:  # what was made for gtag's sake goes again, if it is empty
             made = set(_LETTERS) - {bytes.fromhex(guid) for guid in shape["objects"]}
             outer = [o for o in outer if o.guid not in made or o.data != bytes(2)]
@@ -126,6 +133,26 @@ class AsfAttributes(Block):
         data = head + self._reserved + b"".join(o.rendered() for o in outer)
         replace_range(file, self._start, self._size, data)
 
+    def _best_place(self, outer: list[_Object]) -> int | None:
+        """Where the extended content description is to go; None where it is to stay.
+
+        It stays where that would change the order in which some read what is not ours.
+        """
+        guids = [o.guid for o in outer]
+        if _EXTENDED not in guids or _EXTENSION not in guids:
+            return None
+        places = {e.role: set[bytes]() for e in self.entries}
+        names: dict[bytes, set[bytes]] = {b"E": set(), b"M": set(), b"L": set()}
+        for entry in self.entries:
+            places[entry.role].add(entry.raw[:1])
+            if entry.role is None:
+                names[entry.raw[:1]].add(_key(entry.raw))
+        ours_are_split = any(len(where) > 1 for role, where in places.items() if role)
+        others_are_split = names[b"E"] & (names[b"M"] | names[b"L"])
+        if guids.index(_EXTENDED) < guids.index(_EXTENSION) or not ours_are_split:
+            return None
+        return None if others_are_split else guids.index(_EXTENSION)
+
     def _correct_file_size(self, objects: list[_Object], file: BinaryIO, growth: int) -> None:
         """The header says how long the file is; where that was true, it stays true."""
         length = file.seek(0, 2)
@@ -138,9 +165,11 @@ class AsfAttributes(Block):
         raise CannotKeepError("an ASF file cannot be without its header")
 
     def shape(self) -> dict[str, Any]:
+        guids = [o.guid for o in self._objects]
         return {
             "objects": [guid.hex() for guid in self._guids],
             "extension": bool(self._extensions),
+            "place": guids.index(_EXTENDED) if _EXTENDED in guids else None,
         }
 
     def content(self, file: BinaryIO, end: int) -> Iterator[bytes]:
@@ -167,6 +196,13 @@ def _objects(data: bytes) -> list[_Object]:
         )
         position += size
     return objects
+
+
+def _key(raw: bytes) -> bytes:
+    """The name of an attribute, as it stands in a record behind its letter."""
+    if raw[:1] == b"E":
+        return raw[3 : 3 + int.from_bytes(raw[1:3], "little")].upper()
+    return raw[13 : 13 + int.from_bytes(raw[5:7], "little")].upper()
 
 
 def _records(item: _Object) -> Iterator[Entry]:
