@@ -100,19 +100,18 @@ def open_container(file: BinaryIO, format: Format) -> Container:
     if format.family in ("id3", "ape") or format == FLAC:
         return _open_stream(file, format)
     start = skip_id3v2(file)
+    front = tags_in_front(file, start)
     if format == MP4:
-        # The chunk offsets count from the start of the file: what stands there must not grow.
-        front = tags_in_front(file, start, fixed=True)
         back = tags_behind(file, end_of_boxes(file, start))
         ilst = Ilst(file, start, end_before(back, file))
         return _surrounded(file, ilst, front, back, lambda: ilst.content(file))
-    front = tags_in_front(file, start)
     if format == ASF:
         back = tags_behind(file, end_of_objects(file, start))
         end, attributes = end_before(back, file), AsfAttributes(file, start)
         return _surrounded(file, attributes, front, back, lambda: attributes.content(file, end))
-    back = tags_behind(file, end_of_pages(file))
-    end, comments = end_before(back, file), OggComments(file, start, format)
+    pages_end = end_of_pages(file)
+    back = tags_behind(file, pages_end)
+    end, comments = end_before(back, file), OggComments(file, start, pages_end, format)
     return _surrounded(file, comments, front, back, lambda: ogg_content(file, start, end, comments))
 
 

@@ -75,6 +75,7 @@ class Ilst(Block):
     name = "MP4 metadata"
 
     def __init__(self, file: BinaryIO, start: int, end: int) -> None:
+        self._is_first = start == 0
         self._top = list(iso_boxes(file, start, end))
         moov = [box for box in self._top if box[0] == b"moov"]
         if not moov:
@@ -100,6 +101,8 @@ class Ilst(Block):
         return len(udta) <= 1 and len(metas) <= 1 and len(lists) <= 1
 
     def prepare(self) -> None:
+        if not self._is_first:
+            raise CannotKeepError("a tag stands before it, and mutagen cannot read it behind that")
         if self._fragmented:
             raise CannotKeepError("it is a fragmented MP4, whose tags cannot be written safely")
         if not self._only:

@@ -24,11 +24,12 @@ _MAGIC = {
 
 
 class OggComments(Comments):
-    """The second packet of the first logical stream of the kind."""
+    """The second packet of the first logical stream of the kind; pages stand before `end`."""
 
-    def __init__(self, file: BinaryIO, start: int, format: Format) -> None:
+    def __init__(self, file: BinaryIO, start: int, end: int, format: Format) -> None:
         from mutagen.ogg import OggPage
 
+        self._behind = file.seek(0, 2) - end
         first, self._head = _MAGIC[format]
         # Behind a Vorbis comment, the codec's set-up shares its pages.
         self._pages = _comment_pages(file, start, first, 2 if format == OGG_VORBIS else 1)
@@ -66,10 +67,16 @@ class OggComments(Comments):
         pages = None if shape is None else _laid_out(packets, shape["pages"])
         if pages is None:
             pages = OggPage.from_packets(packets, self._pages[0].sequence)
+        # mutagen numbers pages anew to the end of the file, and nothing else may stand there.
+        end = file.seek(-self._behind, 2)
+        behind = file.read()
+        file.truncate(end)
         try:
             OggPage.replace(file, self._pages, pages)
         except (OggError, EOFError, ValueError) as error:
             raise CannotKeepError("its Ogg pages are damaged further on") from error
+        file.seek(0, 2)
+        file.write(behind)
 
     def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
         raise CannotKeepError("an Ogg stream cannot be without its comment")

@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from tagger.formats import id3v2_length, iso_boxes
 from tagger.tags.apev2 import Apev2, find_apev2
-from tagger.tags.blocks import Block, BrokenTagError, CannotKeepError, read_exactly, read_ranges
-from tagger.tags.id3 import RangeSlot, read_id3v2
+from tagger.tags.blocks import Block, BrokenTagError, read_exactly, read_ranges
+from tagger.tags.id3 import read_id3v2
 from tagger.tags.id3v1 import EXTENSION_SIZE, SIZE, Id3v1, Id3v1Extension
 
 # How a tag begins that somebody put behind what is the container's own.
@@ -21,15 +21,6 @@ _TAG_MAGIC = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 # How far from the end to look for the last page of an Ogg file: a page has at most 65,307 bytes,
 # and a tag behind it is seldom longer than a picture.
 _OGG_TAILS = (1 << 17, 1 << 22)
-
-
-class _FixedSlot(RangeSlot):
-    """A place that must keep its size."""
-
-    def put(self, file: BinaryIO, data: bytes) -> None:
-        if len(data) != self.size:
-            raise CannotKeepError("the ID3 tag in front of it has no room, and it must not grow")
-        super().put(file, data)
 
 
 @dataclass(frozen=True)
@@ -41,13 +32,12 @@ class Placed:
     end: int
 
 
-def tags_in_front(file: BinaryIO, end: int, *, fixed: bool = False) -> list[Placed]:
+def tags_in_front(file: BinaryIO, end: int) -> list[Placed]:
     """The ID3v2 tags in front of a container that begins at `end`; damaged ones are content."""
     placed, position = list[Placed](), 0
     while position < end and (size := id3v2_length(peek(file, position))):
-        slot = _FixedSlot(position, size, room=0) if fixed else None
         with suppress(BrokenTagError):
-            block = read_id3v2(file, position, size, slot)
+            block = read_id3v2(file, position, size)
             placed.append(Placed(block, position, position + size))
         position += size
     return placed
