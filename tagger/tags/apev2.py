@@ -66,6 +66,8 @@ class Apev2(Block):
         numbers = data[-32:] if self._has_footer else data[:32]
         self._version, _, count, self._flags = struct.unpack("<4I", numbers[8:24])
         self._reserved = numbers[24:]
+        if self._version not in (1000, 2000):
+            raise BrokenTagError("its APE tag is of an unknown version")
         if self._has_footer:
             data = data[:-32]
         if data.startswith(_MAGIC):

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from tagger.formats import AIFF, ASF, DSF, FLAC, MP4, WAV, Format, id3v2_length, skip_id3v2
 from tagger.tags.apev2 import Apev2, leading_apev2_size
 from tagger.tags.asf import AsfAttributes
-from tagger.tags.blocks import Block, Description, Entry, read_exactly, role_of
+from tagger.tags.blocks import Block, BrokenTagError, Description, Entry, read_exactly, role_of
 from tagger.tags.chunks import Chunks, ChunkSlot, DsfSlot, Info
 from tagger.tags.id3 import Id3v2, read_id3v2
 from tagger.tags.mp4 import Ilst
@@ -162,7 +162,10 @@ def _open_stream(file: BinaryIO, format: Format) -> Container:
         if size := id3v2_length(peek(file, sound)):
             front.append(read_id3v2(file, sound, size))
         elif format.family == "id3" and (size := leading_apev2_size(file, sound)):
-            front.append(Apev2(file, sound, size))
+            try:
+                front.append(Apev2(file, sound, size))
+            except BrokenTagError:
+                break  # it is content
         else:
             break
         sound += size

@@ -13,7 +13,7 @@ from tagger.errors import GtagError
 from tagger.formats import APE, identify
 from tagger.tags.read import read_tags
 from tagger.tags.snapshot import restore, same_fields, snapshot
-from tagger.tags.verify import check_kept, check_planned, content_hash
+from tagger.tags.verify import check_kept, check_planned, check_seen, content_hash
 from tagger.tags.write import Change, apply_change
 from tests.tagger.readers import as_programs_see, lost
 from tests.tagger.tags.helpers import TWO, packets, write, write_and_restore
@@ -124,6 +124,7 @@ def test_damaged_files_give_only_errors_that_people_understand(shared_data, tmp_
             apply_change(copy, found, change)
             check_kept(original, copy, found)
             check_planned(original, copy, found, change.fields())
+            check_seen(original, copy, found)
         except GtagError as error:
             outcomes[type(error).__name__] += 1
             continue

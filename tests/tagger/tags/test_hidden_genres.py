@@ -144,6 +144,20 @@ def test_the_letters_of_a_tag_in_the_sound_are_none(make_audio, suffix):
     assert read_tags(path, form(path)).persons == ()
 
 
+@pytest.mark.parametrize("place", [8, 12, 40, 60, -24])
+def test_a_damaged_tag_in_front_is_content(make_audio, place):
+    path = make_audio(".mp3", duration_s=1.0)
+    damaged = bytearray(ape())
+    damaged[place] ^= 0x82
+    in_front(bytes(damaged))(path)
+    before = path.read_bytes()
+    write(path)
+    assert bytes(damaged) in path.read_bytes()
+    path.write_bytes(before)
+    write_and_restore(path)
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("damaged", [ape()[:-40] + ape()[-32:], id3v2()[:-3], b"TAG" + bytes(50)])
 @pytest.mark.parametrize("suffix", [".ogg", ".m4a", ".wav"])
 def test_a_damaged_tag_behind_is_content(make_audio, suffix, damaged):
