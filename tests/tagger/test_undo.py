@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 
 import pytest
 from mutagen.flac import FLAC
+from mutagen.id3 import TCON, TXXX
+from mutagen.wave import WAVE
 
 from tagger.errors import ConfigurationError
 from tagger.formats import identify
 from tagger.journal import Journal
-from tagger.tags.snapshot import same_fields, snapshot
+from tagger.tags.snapshot import restore, same_fields, snapshot
 from tagger.tags.verify import content_hash
 from tagger.tags.write import Change, write_change
 from tagger.undo import UndoStatus, list_runs, undo_run
+from tests.tagger.readers import as_programs_see, genres_seen, lost
 from tests.tagger.specimens import EVERY_CONTAINER, as_mutagen_says, specimen, tag_as_people_do
 
 JAZZ = Change(("Jazz",), ("Jazz",), 0.91, "cnn-1")
@@ -328,3 +332,46 @@ def test_a_journal_made_by_somebody_else_cannot_put_foreign_fields_in(journal, a
     journal._database.execute("UPDATE changes SET old = ?", (forged,))
     assert [status for _, status in undo(journal)] == ["refused"]
     assert album[0].read_bytes() == written
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".tta", ".wv", ".flac", ".wav"])
+def test_what_was_carried_over_goes_and_comes_back(make_audio, journal, suffix):
+    """The fields of an ID3v1 tag, or of an INFO list, that a new tag would hide."""
+    path = make_audio(suffix, duration_s=1.0)
+    if suffix == ".wav":
+        items = b"INFOINAM\x06\0\0\0Title\0"
+        data = path.read_bytes()[8:] + b"LIST" + struct.pack("<I", len(items)) + items
+        path.write_bytes(b"RIFF" + struct.pack("<I", len(data)) + data)
+    else:
+        path.write_bytes(path.read_bytes() + b"TAG" + b"Title".ljust(124, b"\0") + b"\xff")
+    before, seen = path.read_bytes(), as_programs_see(path)
+    assert seen["taglib"] == {"TITLE": "Title"}
+    number = scan(journal, [path])
+    assert as_programs_see(path)["taglib"] == {"TITLE": "Title"}
+    scan(journal, [path], METAL)
+    assert undo(journal) == undo(journal, number) == [(str(path), "restored")]
+    assert path.read_bytes() == before
+    redo = list_runs(journal)[0].id
+    assert undo(journal, redo) == [(str(path), "restored")]
+    assert lost(seen, as_programs_see(path)) == []
+    assert genres_seen(path)["taglib"] == "Jazz"
+    assert undo(journal, number) == [(str(path), "restored")]
+    assert path.read_bytes() == before
+
+
+def test_a_snapshot_of_a_gtag_that_knew_fewer_tags(make_audio):
+    """Journals outlive versions: an INFO list that could be made was not remembered then."""
+    path = make_audio(".wav", duration_s=1.0)
+    before, format = path.read_bytes(), identify(path)
+    old = snapshot(path, format)
+    (main, _) = old["blocks"]
+    del main["carried"]
+    old["blocks"] = [main]
+    file = WAVE(path)
+    file.add_tags()
+    for frame in (TCON(3, ["Jazz"]), TXXX(3, "GTAG_GENRE", ["Jazz"])):
+        file.tags.add(frame)
+    file.save()
+    restore(path, format, old)
+    assert same_fields(path, format, old)
+    assert path.read_bytes() == before
