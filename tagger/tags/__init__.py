@@ -2,7 +2,8 @@
 
 `read.py` reads, `write.py` plans and writes, `verify.py` proves that nothing else changed,
 `snapshot.py` remembers and restores what was there. Below them stands one module a kind of tag
-(`id3`, `apev2`, `vorbis`, `mp4`, `asf`, `chunks`): each takes a file's tag apart into entries of
+(`id3`, `id3v1`, `apev2`, `vorbis`, `mp4`, `asf`, `chunks`), found in a file by `containers` and
+`surroundings`: each takes a file's tag apart into entries of
 raw bytes and puts it together again, so that a field which is not ours is never decoded and
 encoded anew. mutagen, which does decode and encode, serves as the second pair of eyes.
 """

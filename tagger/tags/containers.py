@@ -29,6 +29,7 @@ from tagger.tags.surroundings import (
     outside,
     peek,
     place_before_id3v1,
+    refuse_too_many,
     tags_behind,
     tags_in_front,
 )
@@ -169,6 +170,7 @@ def _open_stream(file: BinaryIO, format: Format) -> Container:
         else:
             break
         sound += size
+        refuse_too_many(len(front))
     others = list[bytes]()
     if format == FLAC:
         comments = FlacComments(file, sound)

@@ -23,6 +23,10 @@ _TAG_MAGIC = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 _OGG_TAILS = (1 << 17, 1 << 22)
 
 
+# A file with more tags than these is made to keep its reader busy.
+_MOST_TAGS = 32
+
+
 @dataclass(frozen=True)
 class Placed:
     """A tag before or behind what is the container's own, and where it stands."""
@@ -39,8 +43,15 @@ def tags_in_front(file: BinaryIO, end: int) -> list[Placed]:
         with suppress(BrokenTagError):
             block = read_id3v2(file, position, size)
             placed.append(Placed(block, position, position + size))
+        refuse_too_many(len(placed))
         position += size
     return placed
+
+
+def refuse_too_many(tags: int) -> None:
+    """Raise where a file has more tags than any true one."""
+    if tags > _MOST_TAGS:
+        raise BrokenTagError("it has more tags than any true file")
 
 
 def tags_behind(file: BinaryIO, floor: int, *, strict: bool = False) -> list[Placed]:
@@ -64,6 +75,7 @@ def tags_behind(file: BinaryIO, floor: int, *, strict: bool = False) -> list[Pla
             break
         if block is not None:
             placed.insert(0, Placed(block, start, position))
+            refuse_too_many(len(placed))
         position = start
     # What has no footer can only be found from its beginning.
     first = position
@@ -74,6 +86,7 @@ def tags_behind(file: BinaryIO, floor: int, *, strict: bool = False) -> list[Pla
         with suppress(BrokenTagError):
             block = read_id3v2(file, position, size)
             placed.append(Placed(block, position, position + size))
+        refuse_too_many(len(placed))
         position += size
     return sorted(placed, key=lambda p: p.start)
 

@@ -13,7 +13,7 @@ from mutagen.mp4 import MP4 as MutagenMp4
 from mutagen.mp4 import MP4FreeForm
 
 from tagger.decide import Policy, Status, decide
-from tagger.errors import RefusedError
+from tagger.errors import RefusedError, UnreadableError
 from tagger.models.prediction import Prediction
 from tagger.tags.read import read_tags
 from tagger.tags.write import Change
@@ -169,3 +169,15 @@ def test_a_damaged_tag_behind_is_content(make_audio, suffix, damaged):
     path.write_bytes(before)
     write_and_restore(path, LONG)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".ogg", ".wav"])
+@pytest.mark.parametrize(
+    "put", [in_front(id3v2() * 5000), behind(ID3V1 * 5000), behind(id3v2(footer=True) * 99)]
+)
+def test_a_file_of_nothing_but_tags_is_unreadable(make_audio, suffix, put):
+    """Each of them would be opened anew for each that is written."""
+    path = make_audio(suffix, duration_s=1.0)
+    put(path)
+    with pytest.raises(UnreadableError, match="more tags than any true file"):
+        read_tags(path, form(path))

@@ -73,6 +73,11 @@ def with_id3v2(path: Path) -> None:
     tags.save(path, v1=0)
 
 
+def with_id3v2_and_apev2(path: Path) -> None:
+    with_apev2(path)
+    with_id3v2(path)
+
+
 INFO_IDS = (
     "INAM IART IPRD IBPM ICMT ICNT ICOP ICRD IDIT IEDT IENG ILNG IMED IMUS IPRT IPUB ISFT ISRC "
     "ISTR ITCH IWRI IKEY"
@@ -107,6 +112,8 @@ CASES = [
     (".mp3", with_gain_and_id3v1),
     (".mp3", with_empty_id3v2),
     (".mp3", with_id3v2),
+    (".mp3", with_id3v2_and_apev2),
+    (".tta", with_id3v2_and_apev2),
     (".tta", with_id3v1),
     (".tta", with_apev2),
     (".tta", with_all_but_id3v2),
@@ -137,6 +144,8 @@ def test_programs_see_every_other_field_as_before(make_audio, suffix, tagged):
     assert read_tags(path, found).genres == ("Polka", "Hip-Hop")
     assert read_tags(path, found).gtag_genre == ("Hip-Hop",)
     # Each program that showed a title shows the genre, too.
+    if tagged == with_id3v2_and_apev2:
+        assert list(APEv2(path)["Genre"]) == ["Polka", "Hip-Hop"]
     titled = {reader for reader in ("taglib", "ffmpeg") if "TITLE" in seen[reader]}
     assert titled <= genres_seen(path).keys()
     assert packets(path)[: len(sound) - 1] == sound[:-1]
