@@ -68,7 +68,10 @@ def same_fields(path: str | PathLike[str], format: Format, old: dict[str, Any]) 
         except CannotKeepError:
             return False
         now = [_of_block(container, block) for block in blocks]
-    return [_comparable(b) for b in now] == [_comparable(b) for b in old["blocks"]]
+    pairs = list(zip(now, old["blocks"], strict=True))
+    return all(_comparable(b) == _comparable(o) for b, o in pairs) and all(
+        b.get("carried") == o["carried"] for b, o in pairs if "carried" in o
+    )
 
 
 def _counterparts(blocks: list[Block], old: list[dict[str, Any]]) -> list[Block]:

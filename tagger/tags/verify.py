@@ -108,7 +108,7 @@ def check_planned(
             if not {genre.casefold() for genre in block.values(GENRE)} <= allowed:
                 problem = f"its {block.name} would contradict"
         if problem is None and _as_mutagen_reads(copy, format, container.main) != planned:
-            _refuse_if_mutagen_cannot_read(original, format)
+            _refuse_if_mutagen_cannot_read(original, format, container.main)
             problem = "mutagen does not read the tags as planned"
     if problem is not None:
         raise WriteFailedError(f"not written: {problem}", path=original)
@@ -159,9 +159,9 @@ def _as_mutagen_reads(path: str | PathLike[str], format: Format, main: Block) ->
         return None
 
 
-def _refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format) -> None:
+def _refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format, main: Block) -> None:
     try:
-        _mutagen_tags(path, format, None)
+        _mutagen_tags(path, format, main)
     except Exception as error:
         raise RefusedError(
             "not written: mutagen cannot read it, so nobody could check what gtag writes", path=path
@@ -186,7 +186,7 @@ _OURS = re.compile(
 )
 
 
-def _mutagen_tags(path: str | PathLike[str], format: Format, main: Block | None) -> Any:
+def _mutagen_tags(path: str | PathLike[str], format: Format, main: Block) -> Any:
     with open(path, "rb") as file:  # not by name: mutagen would open it for itself
         if isinstance(main, Apev2):
             from mutagen.apev2 import APEv2File
