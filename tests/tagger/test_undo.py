@@ -56,14 +56,17 @@ def test_every_field_reads_as_before(name, tagged, request, tmp_path, journal):
     if tagged:
         tag_as_people_do(path, format)
     old, said, sound = snapshot(path, format), as_mutagen_says(path), content_hash(path, format)
+    seen = as_programs_see(path)
     scan(journal, [path])
     scan(journal, [path], METAL)
     assert not same_fields(path, format, old)
+    assert lost(seen, as_programs_see(path)) == []
 
     for _ in range(2):
         assert undo(journal) == [(str(path), "restored")]
     assert same_fields(path, format, old)
     assert as_mutagen_says(path) == said
+    assert as_programs_see(path) == seen
     assert content_hash(path, format) == sound
     assert list(path.parent.iterdir()) == [path]
     with pytest.raises(ConfigurationError, match="nothing to undo"):
