@@ -18,6 +18,7 @@ from typing import Any, Literal
 from tagger.errors import ConfigurationError
 from tagger.journal_file import JournalFile
 from tagger.journal_run import PendingChange, Run, identity_from_json, is_live, recover
+from tagger.places import state_folder
 from tagger.replace_file import Identity
 
 __all__ = ["ChangeRecord", "Journal", "PendingChange", "Run", "RunRecord", "default_journal_path"]
@@ -27,9 +28,7 @@ Kind = Literal["scan", "undo"]
 
 def default_journal_path() -> Path:
     """The journal in the platform's folder for state, the same for every run of a person."""
-    from platformdirs import user_state_path
-
-    return user_state_path("gtag", appauthor=False) / "journal.sqlite"
+    return state_folder() / "journal.sqlite"
 
 
 @dataclass(frozen=True)

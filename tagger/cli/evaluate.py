@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tagger.cli.left_out import LeftOut
+from tagger.cli.names import ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.errors import ExitStatus
 
@@ -26,6 +27,7 @@ PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all"
 @click.option(
     "--model",
     "models",
+    type=ModelName(),
     multiple=True,
     metavar="NAME|DIR",
     help="A model of the zoo, or its folder; repeat to compare.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tagger.cli.names import ModelName
 from tagger.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _PATH = click.Path()
 @click.option("--write-tags", is_flag=True, help="Write. Without it nothing is changed.")
 @click.option("--dry-run", is_flag=True, help="Write nothing, even beside --write-tags.")
 @click.option(
-    "--model", metavar="NAME|DIR", help="A model of the zoo (see gtag models) or a folder."
+    "--model", type=ModelName(), metavar="NAME|DIR", help="A model of the zoo (see gtag models) or a folder."
 )
 @click.option(
     "--min-confidence",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tagger.cli.names import ModelName
 from tagger.errors import ExitStatus, UnreadableError
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ _BAR = 30
 
 @click.command()
 @click.argument("file", type=click.Path())
-@click.option("--model", metavar="NAME|DIR", help="A model of the zoo or a folder.")
+@click.option(
+    "--model", type=ModelName(), metavar="NAME|DIR", help="A model of the zoo or a folder."
+)
 @click.option(
     "--plot",
     type=click.Path(),

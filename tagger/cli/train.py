@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tagger.cli.left_out import LeftOut
+from tagger.cli.names import ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.errors import ConfigurationError, ExitStatus
 
@@ -69,6 +70,7 @@ _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
 @click.option(
     "--member",
     "members",
+    type=ModelName(),
     multiple=True,
     metavar="NAME",
     help="With --recipe ensemble: a measured model to average; repeat for more.",
