@@ -52,7 +52,7 @@ def cli(context: click.Context) -> ExitStatus:
     of, and takes back what it did.
     """
     if context.invoked_subcommand is None:
-        # On stderr and with 2: to a script that lost its arguments, this must not look like success.
+        # On stderr and with 2: a script that lost its arguments must not take it for success.
         click.echo(context.get_help(), err=True)
         return ExitStatus.USAGE
     return ExitStatus.OK

@@ -29,7 +29,10 @@ _PATH = click.Path()
 @click.option("--write-tags", is_flag=True, help="Write. Without it nothing is changed.")
 @click.option("--dry-run", is_flag=True, help="Write nothing, even beside --write-tags.")
 @click.option(
-    "--model", type=ModelName(), metavar="NAME|DIR", help="A model of the zoo (see gtag models) or a folder."
+    "--model",
+    type=ModelName(),
+    metavar="NAME|DIR",
+    help="A model of the zoo (see gtag models) or a folder.",
 )
 @click.option(
     "--min-confidence",
@@ -45,6 +48,18 @@ _PATH = click.Path()
     show_default=True,
     help="What happens to a genre that a person wrote.",
 )
+@click.option(
+    "--placeholder",
+    "placeholders",
+    multiple=True,
+    metavar="WORD",
+    help="A genre of this name means that there is none, as Unknown does; repeatable.",
+)
+@click.option(
+    "--no-default-placeholders",
+    is_flag=True,
+    help="Unknown, Other, Misc and the like are genres, too.",
+)
 @click.option("--report", type=_PATH, metavar="FILE.csv", help="One row for each track.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option(
@@ -52,6 +67,11 @@ _PATH = click.Path()
 )
 @click.option(
     "--exclude", multiple=True, metavar="GLOB", help="Leave out what matches; repeatable."
+)
+@click.option(
+    "--no-default-excludes",
+    is_flag=True,
+    help="Do not leave out trash, older versions, transfers and temporary files.",
 )
 @click.option(
     "--files-from", type=_PATH, metavar="FILE|-", help="Also scan the paths listed, one a line."
@@ -76,10 +96,13 @@ def scan(
     model: str | None,
     min_confidence: float | None,
     existing: Existing,
+    placeholders: tuple[str, ...],
+    no_default_placeholders: bool,
     report: str | None,
     as_json: bool,
     jobs: int | None,
     exclude: tuple[str, ...],
+    no_default_excludes: bool,
     files_from: str | None,
     null: bool,
     limit: int | None,
@@ -111,6 +134,7 @@ def scan(
     from tagger.listen import classifier
     from tagger.models import zoo
     from tagger.native_messages import native_messages_hidden
+    from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
     from tagger.scan import scan as scan_tracks
     from tagger.screen import printable
 
@@ -118,9 +142,20 @@ def scan(
     model = model or zoo.DEFAULT
     with native_messages_hidden():  # a model that cannot be used ends the command here
         card = classifier(model).card
-    policy = Policy(card.threshold if min_confidence is None else min_confidence, existing)
+    words = (*(() if no_default_placeholders else DEFAULT_PLACEHOLDERS), *placeholders)
+    policy = Policy(
+        card.threshold if min_confidence is None else min_confidence,
+        existing,
+        Placeholders(words),
+    )
     listed = read_file_list(files_from, null_separated=null) if files_from else []
-    library = partial(Library, [*paths, *listed], exclude=exclude, limit=limit)
+    library = partial(
+        Library,
+        [*paths, *listed],
+        exclude=exclude,
+        limit=limit,
+        default_excludes=not no_default_excludes,
+    )
 
     tracks, tally, interrupted = library(), Tally(), False
     with ExitStack() as stack:
@@ -161,7 +196,7 @@ def scan(
             interrupted = True
     if not quiet:
         summary = sys.stderr if as_json else sys.stdout
-        print_summary(tally, others=tracks.others, file=summary)
+        print_summary(tally, others=tracks.others, left_out=tracks.left_out, file=summary)
         if write is None and tally.would_write and not interrupted:
             click.echo("\nNothing was written. --write-tags writes.", file=summary)
     for problem in tracks.problems:

@@ -6,6 +6,7 @@ It must not know how it came about. It grows with the number of genres, not of t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from rich.table import Table
@@ -64,7 +65,9 @@ class Tally:
         return self._confidence[genre] / self.genres[genre]
 
 
-def print_summary(tally: Tally, *, others: int, file: TextIO) -> None:
+def print_summary(
+    tally: Tally, *, others: int, left_out: Mapping[str, int] | None = None, file: TextIO
+) -> None:
     """Print the tables, at most 80 columns wide."""
     screen = console(file)
     if tally.genres:
@@ -72,7 +75,7 @@ def print_summary(tally: Tally, *, others: int, file: TextIO) -> None:
         screen.print()
     if not tally.tracks:
         screen.print("No tracks here.")
-    screen.print(_statuses(tally, others))
+    screen.print(_statuses(tally, others, left_out or {}))
 
 
 def _genres(tally: Tally, screen: Console) -> Table:
@@ -92,7 +95,7 @@ def _genres(tally: Tally, screen: Console) -> Table:
     return table
 
 
-def _statuses(tally: Tally, others: int) -> Table:
+def _statuses(tally: Tally, others: int, left_out: Mapping[str, int]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right")
     table.add_column()
@@ -103,4 +106,7 @@ def _statuses(tally: Tally, others: int) -> Table:
             table.add_row(str(count), Text(status, style=style), _MEANING[status])
     if others:
         table.add_row(str(others), Text("other files"), "no music")
+    if left_out:
+        names = Text(f"{', '.join(sorted(left_out))}: see --no-default-excludes")
+        table.add_row(str(sum(left_out.values())), Text("left out"), names)
     return table

@@ -10,7 +10,7 @@ import pytest
 
 from tagger import formats
 from tagger.errors import ConfigurationError, UnreadableError
-from tagger.library import Library, Track, read_file_list
+from tagger.library import DEFAULT_EXCLUDES, Library, Track, read_file_list
 
 
 @pytest.fixture
@@ -66,6 +66,44 @@ def test_skips_what_storages_and_gtag_itself_leave_beside_music(folder, piece):
     put(folder, piece, "kept.flac", "@eaDir/a.flac", ".AppleDouble/a.flac", "._a.flac")
     put(folder, piece, ".gtag-0123456789abcdef.flac", "x/@eaDir/SYNO@b/a.flac", ".hidden.flac")
     assert names(folder) == [".hidden.flac", "kept.flac"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("$RECYCLE.BIN/a.flac", "$Recycle.Bin/S-1-5/a.flac", "#recycle/a.flac", "@Recycle/a.flac"),
+        *(".Trash-1000/files/a.flac", ".stversions/a~20250101-1200.flac", ".snapshots/1/a.flac"),
+        *(".git/a.flac", "a.flac.part", "a.flac.crdownload", "a.flac.!qB", "A.FLAC.PART"),
+        *(".syncthing.a.flac.tmp", "~syncthing~a.flac.tmp", "a.flac.bak", "deep/er/.git/x/a.flac"),
+    ],
+)
+def test_trash_versions_and_temporaries_are_no_library(folder, piece, name):
+    put(folder, piece, "kept.flac", name)
+    library = Library([str(folder)])
+    assert [track.path for track in library] == [str(folder / "kept.flac")]
+    assert library.left_out.total() == 1
+    assert library.others == 0
+    assert names(folder, default_excludes=False) == sorted(["kept.flac", name])
+    assert met(folder / name) == []
+    assert met(folder / name, default_excludes=False) == [str(folder / name)]
+
+
+def test_what_is_only_called_similarly_is_a_library(folder, piece):
+    put(folder, piece, "Part.flac", "git/a.flac", "Trash Metal/a.flac", "bak/a.flac", "tmp/a.flac")
+    put(folder, piece, "Snapshots/a.flac", "a.part.flac", "recycle/a.flac")
+    assert len(names(folder)) == 8
+
+
+def test_gtags_own_temporary_files_are_never_tracks(folder, piece):
+    put(folder, piece, ".gtag-0123456789abcdef.flac")
+    assert names(folder, default_excludes=False) == []
+
+
+def test_the_docs_show_what_is_left_out():
+    text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    table = text.partition("### What is no library")[2].partition("\n### ")[0]
+    for what, globs in DEFAULT_EXCLUDES.items():
+        assert f"| {what} | {', '.join(f'`{glob}`' for glob in globs)} |\n" in table
 
 
 def test_the_skipped_stay_skipped_when_a_list_names_them(folder, piece):

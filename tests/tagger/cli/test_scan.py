@@ -9,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import mutagen
 import pytest
 from mediafile import MediaFile
+from mutagen.id3 import ID3, TCON
 
 from tagger.csv_report import COLUMNS
 from tests.tagger.cli.conftest import rows
@@ -78,6 +80,42 @@ def test_a_dry_run_tells_what_writing_would_refuse(gtag, music):
         assert statuses == ["refused", "kept", "refused"]
     options = ("--in-place", "--limit", 1)
     assert gtag("scan", music, "--json", *SURE_OF_ALL, *options).status == 0
+
+
+@pytest.mark.parametrize(("suffix", "word"), [(".mp3", "(12)"), (".flac", "<unknown>")])
+def test_a_placeholder_is_replaced_shown_and_brought_back(gtag, make_audio, suffix, word):
+    piece = make_audio(suffix)
+    if suffix == ".mp3":
+        tags = ID3()
+        tags.add(TCON(encoding=0, text=["12"]))
+        tags.save(piece, v1=2)
+        word = "Other"
+    else:
+        media = MediaFile(piece)
+        media.genre = word
+        media.save()
+    before = mutagen.File(piece).tags
+    kept = gtag("scan", piece, "--no-default-placeholders", "--json", *SURE_OF_ALL)
+    assert json.loads(kept.out)["status"] == "kept"
+
+    row = json.loads(gtag("scan", piece, "--write-tags", "--json", *SURE_OF_ALL).out)
+    assert (row["status"], row["old_genre"]) == ("written", word)
+    assert MediaFile(piece).genre == row["genre"]
+    assert gtag("undo").status == 0
+    assert mutagen.File(piece).tags == before
+    assert MediaFile(piece).genre == word
+
+
+def test_a_word_of_ones_own_can_mean_no_genre(gtag, music):
+    ran = gtag("scan", music, "--placeholder", "polka", "--json", *SURE_OF_ALL)
+    assert [json.loads(line)["status"] for line in ran.out.splitlines()] == ["would-write"] * 3
+
+
+def test_the_summary_says_what_was_left_out(gtag, music):
+    shutil.copy(music / "0.mp3", music / "new.mp3.part")
+    ran = gtag("scan", music, *ONE)
+    assert re.search(r"^ *1 +left out +\*\.part: see --no-default-excludes", ran.out, re.M)
+    assert len(gtag("scan", music, "--no-default-excludes", "--json", *ONE).out.splitlines()) == 4
 
 
 def test_the_models_own_threshold_is_the_default(gtag, music):
