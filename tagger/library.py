@@ -114,9 +114,7 @@ class Library:
             try:
                 os.stat(path)
             except (OSError, ValueError) as error:
-                raise ConfigurationError(
-                    getattr(error, "strerror", None) or str(error), path=path
-                ) from error
+                raise ConfigurationError.of_system(error, path) from error
         self._start()
 
     def _start(self) -> None:
@@ -178,7 +176,7 @@ class Library:
         try:
             names = sorted(os.listdir(path))
         except OSError as error:
-            self.problems.append(UnreadableError(error.strerror or str(error), path=path))
+            self.problems.append(UnreadableError.of_system(error, path))
             return []
         if LEAVE_ALONE in names:
             return []
@@ -255,7 +253,7 @@ def read_file_list(file: str, *, null_separated: bool) -> list[str]:
             with open(file, "rb") as opened:
                 content = opened.read()
     except OSError as error:
-        raise ConfigurationError(error.strerror or str(error), path=file) from error
+        raise ConfigurationError.of_system(error, file) from error
     if null_separated:
         lines = content.split(b"\0")
     else:

@@ -213,6 +213,36 @@ def test_a_path_that_is_not_there_is_a_wrong_command(folder):
         Library([str(folder / "a\0b")])
 
 
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("Musik", "did you mean {}/Music?"),
+        ("Musik/Beethoven/x.flac", "did you mean {}/Music?"),
+        ("Music/bethoven", "did you mean {}/Music/Beethoven?"),
+        ("Music/Beeth", "did you mean {}/Music/Beethoven?"),  # a name that was cut at a space
+        ("polka", "check the spelling; a name with spaces needs quotes"),
+        ("link", "it is a link to nowhere, which is not there"),
+        ("Music/Beethoven/a.flac/b", "a part of the path is a file, not a folder"),
+    ],
+)
+def test_a_path_that_cannot_be_read_says_what_to_do(folder, piece, typed, hint):
+    put(folder, piece, "Music/Beethoven/a.flac")
+    (folder / "link").symlink_to("nowhere")
+    with pytest.raises(ConfigurationError) as caught:
+        Library([str(folder / typed)])
+    assert caught.value.hint == hint.format(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+def test_a_folder_without_permission_says_what_to_do(folder, piece):
+    put(folder, piece, "a/1.flac")
+    (folder / "a").chmod(0)
+    library = Library([str(folder)])
+    assert list(library) == []
+    (folder / "a").chmod(0o755)
+    assert "permissions" in str(library.problems[0])
+
+
 def test_goes_on_where_a_folder_cannot_be_read(folder, piece, monkeypatch):
     put(folder, piece, "a/1.flac", "b/2.flac", "c/3.flac")
     listdir = os.listdir
@@ -229,6 +259,7 @@ def test_goes_on_where_a_folder_cannot_be_read(folder, piece, monkeypatch):
     assert isinstance(problem, UnreadableError)
     assert problem.path == str(folder / "b")
     assert problem.message == "Permission denied"
+    assert problem.hint == "change its permissions, or run gtag as somebody who may read it"
 
 
 @pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names are Unicode there")
