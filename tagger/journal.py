@@ -250,6 +250,20 @@ class Journal:
                     return int(run)
             return None
 
+    def wrote_last(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a file stands as gtag's last write left it, as far as size and time tell."""
+        real = os.path.realpath(path)
+        with self._file.errors(ConfigurationError):
+            row = self._database.execute(
+                "SELECT after FROM changes WHERE path = ? AND state IN ('intent', 'done')"
+                " ORDER BY id DESC LIMIT 1",
+                (os.fsencode(real),),
+            ).fetchone()
+        if row is None:
+            return False
+        after, now = identity_from_json(row[0]), Path(real).stat()
+        return (after.size, after.mtime_ns) == (now.st_size, now.st_mtime_ns)
+
     def lineage(self) -> Lineage:
         """Which contents stand for each other."""
         parents: dict[str, str] = {}

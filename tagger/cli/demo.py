@@ -22,6 +22,6 @@ def demo(folder: str) -> ExitStatus:
     click.echo(f"Composed {len(paths)} synthetic pieces in {printable(folder)}. No one plays here,")
     click.echo("so what a model hears in them proves nothing; try your own music next.\n")
     status: ExitStatus = scan.main(
-        ["--verbose", "--", folder], prog_name="gtag scan", standalone_mode=False
+        ["--verbose", "--min-age", "0", "--", folder], prog_name="gtag scan", standalone_mode=False
     )
     return status

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tagger.cli.names import ModelName
-from tagger.errors import ConfigurationError, ExitStatus
+from tagger.errors import ConfigurationError, ExitStatus, GtagError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tagger.cli.summary import Tally
     from tagger.csv_report import CsvReport, Done
     from tagger.decide import Existing
+    from tagger.journal import Journal
     from tagger.library import Library, Track
     from tagger.tags.write import Change
 
@@ -91,6 +92,17 @@ _PATH = click.Path()
     is_flag=True,
     help="Write hard-linked files too, into the file itself: a crash may then tear it.",
 )
+@click.option(
+    "--min-age",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="S",
+    help="Write no file that changed within so many seconds: another program may still be at it.",
+)
+@click.option(
+    "--write-incomplete", is_flag=True, help="Write files too that are cut off or hold zeros."
+)
 @click.option("--journal", type=_PATH, metavar="FILE", help="Where undo finds what was there.")
 @click.option(
     "-v", "--verbose", count=True, help="Say more: list each track, then the reasons, too."
@@ -123,6 +135,8 @@ def scan(
     limit: int | None,
     preserve_mtime: bool,
     in_place: bool,
+    min_age: float,
+    write_incomplete: bool,
     journal: str | None,
     verbose: int,
     quiet: int,
@@ -185,11 +199,21 @@ def scan(
         def pending(library: Library) -> Iterator[Track]:
             return islice((track for track in library if track.path not in done), limit)
 
-        write = None
+        check = partial(_check, min_age_s=min_age, whole=not write_incomplete)
+        write = rehearse = None
         if writes:
             write = stack.enter_context(
-                _writer(tracks, journal, card.tag, preserve_mtime=preserve_mtime, in_place=in_place)
+                _writer(
+                    tracks,
+                    check,
+                    journal,
+                    card.tag,
+                    preserve_mtime=preserve_mtime,
+                    in_place=in_place,
+                )
             )
+        else:
+            rehearse = stack.enter_context(_rehearsal(check, journal, in_place=in_place))
         interrupts = stack.enter_context(Interrupts())
         progress.expect(lambda: pending(library()))
         outcomes = scan_tracks(
@@ -197,7 +221,7 @@ def scan(
             model=model,
             policy=policy,
             write=write,
-            rehearse=None if write else _rehearsal(in_place=in_place),
+            rehearse=rehearse,
             jobs=jobs,
             interrupts=interrupts,
         )
@@ -261,9 +285,22 @@ def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvRepo
         yield CsvReport(opened, resumed=done.resumed), done
 
 
+def _check(track: Track, journal: Journal | None, *, min_age_s: float, whole: bool) -> None:
+    """Refuse what another program still writes, and what is not all there."""
+    from tagger.at_rest import check_at_rest
+    from tagger.whole import check_whole
+
+    assert track.format is not None, "an unrecognised file is never written"
+    is_own = journal.wrote_last if journal else lambda path: False
+    check_at_rest(track.path, min_age_s=min_age_s, is_own=is_own)
+    if whole:
+        check_whole(track.path, track.format)
+
+
 @contextmanager
 def _writer(
     library: Library,
+    check: Callable[[Track, Journal], None],
     journal_file: str | None,
     model: str,
     *,
@@ -280,6 +317,7 @@ def _writer(
 
         def write(track: Track, change: Change) -> None:
             assert track.format is not None, "an unrecognised file is never written"
+            check(track, journal)
             write_change(
                 track.path,
                 track.format,
@@ -293,15 +331,27 @@ def _writer(
         yield write
 
 
-def _rehearsal(*, in_place: bool) -> Callable[[Track], None]:
+@contextmanager
+def _rehearsal(
+    check: Callable[[Track, Journal | None], None], journal_file: str | None, *, in_place: bool
+) -> Iterator[Callable[[Track], None]]:
     """A function that raises what writing would, so that a dry run tells."""
+    from tagger.journal import Journal, default_journal_path
     from tagger.tags.write import check_change
 
-    def rehearse(track: Track) -> None:
-        assert track.format is not None, "an unrecognised file is never written"
-        check_change(track.path, track.format, in_place=in_place)
+    file = Path(journal_file or default_journal_path())
+    with ExitStack() as stack:
+        journal = None
+        with suppress(GtagError, OSError):  # which a write would tell
+            if file.exists():  # a dry run makes none
+                journal = stack.enter_context(Journal(file))
 
-    return rehearse
+        def rehearse(track: Track) -> None:
+            assert track.format is not None, "an unrecognised file is never written"
+            check(track, journal)
+            check_change(track.path, track.format, in_place=in_place)
+
+        yield rehearse
 
 
 def _how_to_go_on(tally: Tally, *, report: str | None, wrote: bool) -> str:

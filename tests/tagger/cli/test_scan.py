@@ -16,6 +16,7 @@ from mediafile import MediaFile
 from mutagen.id3 import ID3, TCON
 
 from tagger.csv_report import COLUMNS
+from tests.conftest import aged
 from tests.tagger.cli.conftest import rows
 
 
@@ -28,6 +29,7 @@ def music(make_audio, tmp_path):
     media = MediaFile(folder / "1.flac")
     media.genre = "Polka"
     media.save()
+    aged(folder / "1.flac")
     (folder / "notes.txt").write_text("no music")
     return folder
 
@@ -95,7 +97,7 @@ def test_a_placeholder_is_replaced_shown_and_brought_back(gtag, make_audio, suff
         media = MediaFile(piece)
         media.genre = word
         media.save()
-    before = mutagen.File(piece).tags
+    before = mutagen.File(aged(piece)).tags
     kept = gtag("scan", piece, "--no-default-placeholders", "--json", *SURE_OF_ALL)
     assert json.loads(kept.out)["status"] == "kept"
 
@@ -113,7 +115,7 @@ def test_a_word_of_ones_own_can_mean_no_genre(gtag, music):
 
 
 def test_the_summary_says_what_was_left_out(gtag, music):
-    shutil.copy(music / "0.mp3", music / "new.mp3.part")
+    shutil.copy2(music / "0.mp3", music / "new.mp3.part")
     ran = gtag("scan", music, *ONE)
     assert re.search(r"^ *1 +left out +\*\.part: see --no-default-excludes", ran.out, re.M)
     assert len(gtag("scan", music, "--no-default-excludes", "--json", *ONE).out.splitlines()) == 4
@@ -229,7 +231,7 @@ def test_a_path_that_is_not_there_is_2(gtag, tmp_path):
 @pytest.mark.parametrize("option", ["--report", "--log-file", "--journal"])
 def test_no_slip_of_the_hand_costs_a_song(gtag, music, option):
     before = contents(music)
-    shutil.copy(music / "0.mp3", music / "disguised")
+    shutil.copy2(music / "0.mp3", music / "disguised")
     for name in ("0.mp3", "disguised"):
         ran = gtag("scan", music, "--write-tags", *SURE_OF_ALL, option, music / name)
         assert ran.status == 2
@@ -256,7 +258,7 @@ def test_the_log_names_what_was_unexpected(gtag, make_audio, tmp_path):
 def many(make_audio, tmp_path, n):
     first = make_audio(".wav", duration_s=4.0, name="many/000.wav")
     for i in range(1, n):
-        shutil.copy(first, first.with_name(f"{i:03d}.wav"))
+        shutil.copy2(first, first.with_name(f"{i:03d}.wav"))
     return first.parent
 
 
@@ -373,7 +375,7 @@ def test_the_bar_says_what_it_waits_for_before_the_first_track(make_audio, tmp_p
 def test_a_terminal_shows_one_line_a_track(music, columns):
     (music / "broken.mp3").write_bytes(b"")
     long = music / f"{'ä very lông name ' * 8}.mp3"
-    shutil.copy(music / "0.mp3", long)
+    shutil.copy2(music / "0.mp3", long)
     status, shown = in_terminal("scan", music, *SURE_OF_ALL, columns=columns)
     assert status == 1
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", shown)
@@ -413,7 +415,7 @@ def test_a_report_knows_tracks_of_any_name(gtag, make_audio, tmp_path):
     piece = make_audio(".wav", name="m/a.wav")
     names = (b"a.wav", b"=1+1.wav", b'a, "b".wav', b"caf\xe9.wav", b"line\nend.wav")
     for name in names[1:]:
-        shutil.copy(piece, os.fsencode(piece.parent) + b"/" + name)
+        shutil.copy2(piece, os.fsencode(piece.parent) + b"/" + name)
     report = tmp_path / "report.csv"
     listed = tmp_path / "list"
     listed.write_bytes(b"\0".join(names))
@@ -455,3 +457,77 @@ def test_a_dry_runs_report_does_not_keep_tracks_from_being_written(gtag, music, 
     assert ran.status == 2
     assert "dry run" in ran.err
     assert contents(music) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--write-tags",)])
+def test_what_changed_just_now_is_left_alone(gtag, music, options):
+    os.utime(music / "0.mp3")
+    before = (music / "0.mp3").read_bytes()
+    ran = gtag("scan", music / "0.mp3", *options, *SURE_OF_ALL)
+    assert ran.status == 1
+    assert re.search(
+        r"0\.mp3: refused: changed \d+ s ago: another program may still write it"
+        r" \(scan again when 60 s have passed, or with --min-age 0\)$",
+        ran.err.strip(),
+    )
+    assert (music / "0.mp3").read_bytes() == before
+
+    aged(music / "0.mp3", by_s=600)
+    assert gtag("scan", music / "0.mp3", *options, "--min-age", 900, *SURE_OF_ALL).status == 1
+    aged(music / "0.mp3", by_s=-5)  # by the clock of a network storage
+    assert gtag("scan", music / "0.mp3", *options, *SURE_OF_ALL).status == 1
+    assert gtag("scan", music / "0.mp3", *options, "--min-age", 0, *SURE_OF_ALL).status == 0
+
+
+def test_what_gtag_itself_wrote_just_now_is_no_other_programs(gtag, music):
+    piece = music / "0.mp3"
+    assert gtag("scan", piece, "--write-tags", *SURE_OF_ALL).status == 0
+    assert gtag("undo").status == 0
+    assert "would-write" in gtag("scan", piece, *SURE_OF_ALL).out
+    assert gtag("scan", piece, "--write-tags", *SURE_OF_ALL).status == 0
+    media = MediaFile(piece)
+    media.genre = None
+    media.save()
+    for options in ((), ("--write-tags",)):
+        assert "changed 0 s ago" in gtag("scan", piece, *options, *SURE_OF_ALL).err
+
+
+def test_a_dry_run_makes_no_journal(gtag, music, tmp_path):
+    assert gtag("scan", music, *SURE_OF_ALL).status == 0
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+@pytest.mark.parametrize("options", [(), ("--write-tags",)])
+def test_what_another_program_has_open_for_writing_is_left_alone(gtag, music, options):
+    piece = music / "0.mp3"
+    with open(piece, "rb"):  # whoever only reads is in nobody's way
+        assert "would-write" in gtag("scan", piece, *SURE_OF_ALL).out
+    code = "import sys; f = open(sys.argv[1], 'ab'); print(flush=True); sys.stdin.read()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, piece], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdin and other.stdout
+    other.stdout.readline()
+    before = piece.read_bytes()
+    ran = gtag("scan", piece, *options, "--min-age", 0, *SURE_OF_ALL)
+    assert ran.status == 1
+    assert "refused: another program has it open for writing" in ran.err
+    assert piece.read_bytes() == before
+    other.stdin.close()
+    other.wait()
+    assert gtag("scan", piece, *options, "--min-age", 0, *SURE_OF_ALL).status == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--write-tags",)])
+def test_a_file_that_is_not_all_there_is_refused_unless_asked_for(gtag, make_audio, options):
+    piece = make_audio(".flac", duration_s=10.0)
+    content = piece.read_bytes()
+    piece.write_bytes(content[: len(content) * 2 // 3])
+    aged(piece)
+    ran = gtag("scan", piece, *options, *SURE_OF_ALL)
+    assert ran.status == 1
+    assert re.search(r"refused: cut off: 6\.\d of 10\.0 s .* \(.*--write-incomplete\)", ran.err)
+    assert piece.stat().st_size == len(content) * 2 // 3
+    ran = gtag("scan", piece, *options, "--write-incomplete", *SURE_OF_ALL)
+    assert ran.status == 0
