@@ -22,6 +22,9 @@ if sys.platform == "linux":
 # Seconds without a change, after which a file counts as finished.
 MIN_AGE_S = 60.0
 
+# aria2 loads into the file itself, and notes how far it is in one beside it.
+_ARIA2 = ".aria2"
+
 # File systems on which Linux knows about every writer. On a network, others may write, and a lease
 # is refused for reasons of the network's.
 _LOCAL = {
@@ -36,7 +39,7 @@ def check_at_rest(
     min_age_s: float = MIN_AGE_S,
     is_own: Callable[[str | os.PathLike[str]], bool] = lambda path: False,
 ) -> None:
-    """Refuse a file that changed just now, or that another program has open for writing.
+    """Refuse a file that changed just now, is being loaded, or is open for writing elsewhere.
 
     Parameters
     ----------
@@ -60,6 +63,13 @@ def check_at_rest(
             f"changed {max(0, age_s):.0f} s ago: another program may still write it",
             path=path,
             hint=f"scan again when {min_age_s:g} s have passed, or with --min-age 0",
+        )
+    note = os.fspath(path) + _ARIA2
+    if os.path.lexists(note):
+        raise RefusedError(
+            "a download of it has not ended",
+            path=path,
+            hint=f"{Path(note).name} lies beside it: remove that where the download was given up",
         )
     if _is_open_for_writing(path):
         raise RefusedError(

@@ -53,7 +53,7 @@ class Listing:
         """What is said of a track: a line, or two with the reason."""
         status, style = outcome.status, _STYLES.get(outcome.status, "")
         room = _STATUS + _GAP
-        told = Text(_padded(status, _STATUS), style)
+        told = Text().append(_padded(status, _STATUS), style)
         told.append(" " * _GAP)
         if status.is_problem:
             path, said = printable(outcome.path), printable(outcome.message)

@@ -45,6 +45,7 @@ class Progress:
         A walk through a large library takes a while, and nobody should wait for it.
         """
         if not self._bar.disable:
+            self._bar.unpause()  # what came before says nothing of tracks a second
             threading.Thread(target=self._count, args=(count,), daemon=True).start()
 
     def _count(self, count: Callable[[], Iterable[object]]) -> None:
@@ -62,8 +63,9 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        shown = self._begun and not self._bar.disable
         self._bar.close()
-        if self._begun and not self._bar.disable:
+        if shown:
             print(file=sys.stderr)
 
     def step(self) -> None:
@@ -71,7 +73,6 @@ class Progress:
             self._begun = self._bar.leave = True
             self._bar.bar_format = None
             self._bar.set_description_str("", refresh=False)
-            self._bar.unpause()  # what came before says nothing of tracks a second
         self._bar.update()
 
     def say(self, line: str, *, to_stderr: bool = False) -> None:

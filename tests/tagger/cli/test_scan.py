@@ -479,6 +479,13 @@ def test_what_changed_just_now_is_left_alone(gtag, music, options):
     assert gtag("scan", music / "0.mp3", *options, "--min-age", 0, *SURE_OF_ALL).status == 0
 
 
+def test_a_download_that_has_not_ended_is_left_alone(gtag, music):
+    (music / "0.mp3.aria2").write_bytes(b"")
+    ran = gtag("scan", music / "0.mp3", *SURE_OF_ALL)
+    assert ran.status == 1
+    assert "refused: a download of it has not ended (0.mp3.aria2 lies beside it" in ran.err
+
+
 def test_what_gtag_itself_wrote_just_now_is_no_other_programs(gtag, music):
     piece = music / "0.mp3"
     assert gtag("scan", piece, "--write-tags", *SURE_OF_ALL).status == 0
