@@ -37,7 +37,7 @@ def check_at_rest(
     path: str | os.PathLike[str],
     *,
     min_age_s: float = MIN_AGE_S,
-    is_own: Callable[[str | os.PathLike[str]], bool] = lambda path: False,
+    is_own: Callable[[str], bool] = lambda path: False,
 ) -> None:
     """Refuse a file that changed just now, is being loaded, or is open for writing elsewhere.
 
@@ -58,7 +58,7 @@ def check_at_rest(
     """
     age_s = time.time() - Path(path).stat().st_mtime
     # Either way: the clocks of a network storage and of this machine may differ.
-    if abs(age_s) < min_age_s and not is_own(path):
+    if abs(age_s) < min_age_s and not is_own(os.fspath(path)):
         raise RefusedError(
             f"changed {max(0, age_s):.0f} s ago: another program may still write it",
             path=path,

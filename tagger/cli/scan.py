@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack, closing, contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from tagger.at_rest import MIN_AGE_S
 from tagger.cli.names import ModelName
 from tagger.errors import ConfigurationError, ExitStatus, GtagError
 
@@ -95,7 +96,7 @@ _PATH = click.Path()
 @click.option(
     "--min-age",
     type=click.FloatRange(min=0),
-    default=60.0,
+    default=MIN_AGE_S,
     show_default=True,
     metavar="S",
     help="Write no file that changed within so many seconds: another program may still be at it.",
@@ -285,13 +286,12 @@ def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvRepo
         yield CsvReport(opened, resumed=done.resumed), done
 
 
-def _check(track: Track, journal: Journal | None, *, min_age_s: float, whole: bool) -> None:
+def _check(track: Track, is_own: Callable[[str], bool], *, min_age_s: float, whole: bool) -> None:
     """Refuse what another program still writes, and what is not all there."""
     from tagger.at_rest import check_at_rest
     from tagger.whole import check_whole
 
     assert track.format is not None, "an unrecognised file is never written"
-    is_own = journal.wrote_last if journal else lambda path: False
     check_at_rest(track.path, min_age_s=min_age_s, is_own=is_own)
     if whole:
         check_whole(track.path, track.format)
@@ -300,7 +300,7 @@ def _check(track: Track, journal: Journal | None, *, min_age_s: float, whole: bo
 @contextmanager
 def _writer(
     library: Library,
-    check: Callable[[Track, Journal], None],
+    check: Callable[[Track, Callable[[str], bool]], None],
     journal_file: str | None,
     model: str,
     *,
@@ -317,7 +317,7 @@ def _writer(
 
         def write(track: Track, change: Change) -> None:
             assert track.format is not None, "an unrecognised file is never written"
-            check(track, journal)
+            check(track, journal.wrote_last)
             write_change(
                 track.path,
                 track.format,
@@ -333,7 +333,10 @@ def _writer(
 
 @contextmanager
 def _rehearsal(
-    check: Callable[[Track, Journal | None], None], journal_file: str | None, *, in_place: bool
+    check: Callable[[Track, Callable[[str], bool]], None],
+    journal_file: str | None,
+    *,
+    in_place: bool,
 ) -> Iterator[Callable[[Track], None]]:
     """A function that raises what writing would, so that a dry run tells."""
     from tagger.journal import Journal, default_journal_path
@@ -341,14 +344,20 @@ def _rehearsal(
 
     file = Path(journal_file or default_journal_path())
     with ExitStack() as stack:
-        journal = None
-        with suppress(GtagError, OSError):  # which a write would tell
-            if file.exists():  # a dry run makes none
-                journal = stack.enter_context(Journal(file))
+
+        @cache  # opened where it is asked for, and not made: a dry run leaves nothing behind
+        def journal() -> Journal | None:
+            with suppress(GtagError, OSError):  # which a write would tell
+                return stack.enter_context(Journal(file)) if file.exists() else None
+            return None
+
+        def is_own(path: str) -> bool:
+            opened = journal()
+            return opened is not None and opened.wrote_last(path)
 
         def rehearse(track: Track) -> None:
             assert track.format is not None, "an unrecognised file is never written"
-            check(track, journal)
+            check(track, is_own)
             check_change(track.path, track.format, in_place=in_place)
 
         yield rehearse
