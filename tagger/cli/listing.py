@@ -27,7 +27,7 @@ _STYLES = {
 }
 # Columns, as wide as the longest status and as what bundled models say.
 _STATUS, _HEARD, _TAGS, _GAP = 11, 14, 20, 2
-_LEAST_FOR_PATH = 12
+_LEAST_FOR_CELL, _LEAST_FOR_PATH = 4, 12
 
 
 class Listing:
@@ -65,10 +65,12 @@ class Listing:
             cells = [(_two_guesses(outcome), _HEARD + _GAP + _TAGS)]
         else:
             cells = [(_guess(outcome), _HEARD), (self._tags(outcome), _TAGS)]
-        for text, width in cells:
-            told.append(_padded(text, width) + " " * _GAP)
-            room += max(width, cell_len(text)) + _GAP
-        told.append(self._path(outcome.path, room))
+        for i, (text, width) in enumerate(cells):
+            behind = sum(_GAP + later for _, later in cells[i + 1 :]) + _GAP + _LEAST_FOR_PATH
+            shown = self._cut_end(text, room + behind)
+            told.append(_padded(shown, width) + " " * _GAP)
+            room += max(width, cell_len(shown)) + _GAP
+        told.append(self._cut_start(printable(outcome.path), room))
         if self._reasons and outcome.message:
             told.append(f"\n{' ' * (_STATUS + _GAP)}{printable(outcome.message)}", "dim")
         return self._rendered(told)
@@ -78,15 +80,24 @@ class Listing:
         new = printable(outcome.new_genre) or "no genre"
         return f"{old} stays" if old == new else f"{old} {self._arrow} {new}"
 
-    def _path(self, path: str, room: int) -> str:
-        shown = printable(path)
+    def _cut_end(self, text: str, others: int) -> str:
+        """A cell that leaves so much room for the others."""
         if self._width is None:
-            return shown
+            return text
         # The last column stays free: some terminals begin a new line when it is filled.
-        width = max(_LEAST_FOR_PATH, self._width - room - 1)
-        if cell_len(shown) <= width:
-            return shown
-        end = shown[-width:]
+        width = max(_LEAST_FOR_CELL, self._width - others - 1)
+        if cell_len(text) <= width:
+            return text
+        return set_cell_size(text, width - 1).rstrip() + self._cut
+
+    def _cut_start(self, text: str, before: int) -> str:
+        """A path of which the end fits, with so much before it."""
+        if self._width is None:
+            return text
+        width = max(_LEAST_FOR_PATH, self._width - before - 1)
+        if cell_len(text) <= width:
+            return text
+        end = text[-width:]
         while cell_len(end) > width - 1:
             end = end[1:]
         return self._cut + end

@@ -5,9 +5,13 @@ It must not know what commands do.
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import click
 from click.shell_completion import CompletionItem
 
+from tagger.errors import ConfigurationError
 from tagger.suggest import did_you_mean
 
 
@@ -50,3 +54,15 @@ class ModelName(click.ParamType):
             return [CompletionItem(name) for name in named]
         # Only where no name fits: shells offer folders instead of names, not beside them.
         return [CompletionItem(incomplete, type="dir")]
+
+
+class ExistingPath(click.Path):
+    """A path that has to be there; where it is not, what to do is said as elsewhere."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            os.stat(value)  # noqa: PTH116
+        except (OSError, ValueError) as error:
+            message = str(ConfigurationError.of_system(error, value))
+            raise click.BadParameter(message, ctx, param) from error
+        return super().convert(value, param, ctx)

@@ -238,5 +238,23 @@ def test_a_mistyped_name_is_answered_with_the_nearest(gtag, make_audio, argument
     assert f"did you mean {meant}" in ran.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("scan",),
+        ("show",),
+        ("scan", "--files-from"),
+        ("train", "--from-tags"),
+        ("train", "--output", "new", "--data"),
+        ("evaluate", "--model", "cnn", "--data"),
+    ],
+)
+def test_a_mistyped_path_is_answered_with_the_nearest(gtag, tmp_path, arguments):
+    (tmp_path / "Music").mkdir()
+    ran = gtag(*arguments, tmp_path / "Musik")
+    assert ran.status in (1, 2)
+    assert f"No such file or directory (did you mean {tmp_path / 'Music'}?)" in ran.err
+
+
 def test_a_name_like_no_other_is_answered_with_all(gtag):
     assert "there are: scan, show, undo" in gtag("xyzzy").err
