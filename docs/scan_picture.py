@@ -22,12 +22,12 @@ WIDTH = 84
 PICTURE = Path(__file__).with_name("scan.svg")
 
 
-def output_of(arguments: list[str]) -> str:
-    """What a command prints on a terminal, colours included."""
+def output_of(arguments: list[str], folder: Path) -> str:
+    """What a command prints on a terminal, colours included, while it stands in a folder."""
     terminal, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, WIDTH, 0, 0))
     environment = os.environ | {"TERM": "xterm-256color"}
-    command = subprocess.Popen(arguments, stdout=theirs, stderr=theirs, env=environment)
+    command = subprocess.Popen(arguments, stdout=theirs, stderr=theirs, env=environment, cwd=folder)
     os.close(theirs)
     printed = b""
     while True:
@@ -43,14 +43,14 @@ def output_of(arguments: list[str]) -> str:
 
 
 def main() -> None:
-    folder, *options = sys.argv[1:]
-    shown = ["gtag", "scan", "~/Music", *options]
-    printed = output_of([sys.executable, "-m", "tagger", "scan", folder, *options])
-    printed = printed.replace(folder, "/home/ada/Music")
+    folder, options = Path(sys.argv[1]).resolve(), sys.argv[2:]
+    # From the folder above, so that no line is as long as the path on this machine makes it.
+    shown = ["scan", folder.name, *options]
+    printed = output_of([sys.executable, "-m", "tagger", *shown], folder.parent)
     # A carriage return begins the progress bar anew: what stood there is gone.
     lines = [line.rstrip("\r").rpartition("\r")[2] for line in printed.split("\n")]
     console = Console(record=True, width=WIDTH, file=io.StringIO())
-    console.print(Text.assemble(("$ ", "bold green"), " ".join(shown)))
+    console.print(Text.assemble(("$ ", "bold green"), " ".join(("gtag", *shown))))
     console.print(Text.from_ansi("\n".join(lines).rstrip()))
     PICTURE.write_text(console.export_svg(title="gtag"), encoding="utf-8")
 

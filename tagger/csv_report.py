@@ -6,10 +6,14 @@ It must not know how outcomes come about.
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 from dataclasses import asdict, fields
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any, TextIO, cast
 
+from tagger.errors import ConfigurationError
 from tagger.scan import Outcome
 
 COLUMNS = tuple(field.name for field in fields(Outcome))
@@ -25,13 +29,16 @@ class CsvReport:
     Parameters
     ----------
     file : text file
-        As `open_report` opens it.
+        As `open_report` or `resume_report` opens it.
+    resumed : bool
+        It has its head and some rows already.
     """
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO, *, resumed: bool = False) -> None:
         self._file = file
         self._writer = csv.writer(file)
-        self._write(COLUMNS)
+        if not resumed:
+            self._write(COLUMNS)
 
     def add(self, outcome: Outcome) -> None:
         values = asdict(outcome)
@@ -47,7 +54,69 @@ def open_report(path: str) -> TextIO:
 
     Bytes of a name that are not UTF-8 come out as ``\\udcXX``, where XX is the byte.
     """
-    return open(path, "w", encoding="utf-8", errors="backslashreplace", newline="")
+    return _opened(path, "w")
+
+
+def _opened(path: str, mode: str) -> TextIO:
+    return cast(TextIO, open(path, mode, encoding="utf-8", errors="backslashreplace", newline=""))
+
+
+def resume_report(path: str) -> tuple[TextIO, Done]:
+    """Open a report to go on with it, and say what it holds.
+
+    A row that was cut off, by a crash, is taken away.
+
+    Raises
+    ------
+    ConfigurationError
+        It is no report.
+    OSError
+        It cannot be read or written.
+    """
+    content = Path(path).read_bytes()
+    if not content:
+        return open_report(path), Done()
+    whole = content[: content.rfind(b"\r\n") + 2] if b"\r\n" in content else b""
+    try:
+        rows = list(csv.reader(io.StringIO(whole.decode(), newline="")))
+    except (UnicodeDecodeError, csv.Error):
+        rows = []
+    if not rows or any(len(row) != len(COLUMNS) for row in rows) or rows[0] != list(COLUMNS):
+        raise ConfigurationError(
+            "is no report that can be gone on with", path=path, hint="name another --report"
+        )
+    os.truncate(path, len(whole))
+    return _opened(path, "a"), Done(rows[1:])
+
+
+class Done:
+    """The tracks that a report holds.
+
+    Parameters
+    ----------
+    rows : list of rows, optional
+        Without the head. None: a new report.
+
+    Attributes
+    ----------
+    statuses : frozenset of str
+        That its rows have.
+    resumed : bool
+        Whether it is gone on with.
+    """
+
+    def __init__(self, rows: list[list[str]] | None = None) -> None:
+        path, status = COLUMNS.index("path"), COLUMNS.index("status")
+        self._paths = {row[path] for row in rows or ()}
+        self.statuses = frozenset(row[status] for row in rows or ())
+        self.resumed = rows is not None
+
+    def __contains__(self, path: str) -> bool:
+        shown = _cell("path", path).encode("utf-8", "backslashreplace").decode()
+        return shown in self._paths
+
+    def __len__(self) -> int:
+        return len(self._paths)
 
 
 def json_line(outcome: Outcome) -> str:

@@ -6,11 +6,12 @@ It must not know files, containers or models: only what was heard and what the t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from tagger.genres import canonical
+from tagger.placeholders import Placeholders
 from tagger.tags.write import Change
 
 if TYPE_CHECKING:
@@ -48,10 +49,13 @@ class Policy:
         Below this probability a file is left alone, and above 0 also what sounds like no music.
     existing : {"keep", "replace", "append"}
         What happens to a genre that a person wrote.
+    placeholders : Placeholders
+        Words that are no genre, and so no person's.
     """
 
     min_confidence: float
     existing: Existing = "keep"
+    placeholders: Placeholders = field(default_factory=Placeholders)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def decide(prediction: Prediction | None, tags: TagState, policy: Policy) -> Dec
     """
     if prediction is None:
         return Decision(Status.UNSURE, "nothing to hear")
-    genre, persons = prediction.genre, tags.persons
+    genre, persons = prediction.genre, policy.placeholders.without(tags.persons)
     if persons and policy.existing == "keep":
         return Decision(Status.KEPT, f"a person wrote {_listed(persons)}")
     guesses = (
@@ -101,7 +105,7 @@ def decide(prediction: Prediction | None, tags: TagState, policy: Policy) -> Dec
         return Decision(Status.UNCHANGED, f"{prediction.model} wrote {genre} before")
     return Decision(
         Status.WOULD_WRITE,
-        _why_written(tags, appended=bool(appended_to)),
+        _why_written(tags, persons, appended=bool(appended_to)),
         Change(
             genres=genres,
             gtag_genre=(genre,),
@@ -111,10 +115,12 @@ def decide(prediction: Prediction | None, tags: TagState, policy: Policy) -> Dec
     )
 
 
-def _why_written(tags: TagState, *, appended: bool) -> str:
-    if tags.persons:
+def _why_written(tags: TagState, persons: tuple[str, ...], *, appended: bool) -> str:
+    if persons:
         verb = "added to" if appended else "in place of"
-        return f"{verb} {_listed(tags.persons)}"
+        return f"{verb} {_listed(persons)}"
+    if tags.persons:
+        return f"{_listed(tags.persons)} says no genre"
     if tags.genres and tags.gtag_genre:
         return f"{tags.gtag_model or 'gtag'} said {_listed(tags.gtag_genre)}"
     return "had no genre"

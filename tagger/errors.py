@@ -6,8 +6,15 @@ Each error names the file it is about and says what to do. It must not know how 
 
 from __future__ import annotations
 
+import errno
+import os
+from contextlib import suppress
 from enum import IntEnum
 from os import PathLike, fspath
+from pathlib import Path
+from typing import Self
+
+from tagger.suggest import did_you_mean
 
 INSTALL_TRAIN = "pip install 'gtag-music[train]', or '.[train]' in the folder of gtag's source"
 
@@ -43,6 +50,12 @@ class GtagError(Exception):
         self.message = message
         self.path = None if path is None else fspath(path)
         self.hint = hint
+
+    @classmethod
+    def of_system(cls, error: OSError | ValueError, path: str | PathLike[str]) -> Self:
+        """What the system says of a path that it cannot read, and what to do about it."""
+        message = getattr(error, "strerror", None) or str(error)
+        return cls(message, path=path, hint=_what_to_do(error, fspath(path)))
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors travel from worker processes to the parent.
@@ -85,3 +98,42 @@ class RefusedError(GtagError):
 
 class WriteFailedError(GtagError):
     """Writing went wrong; the original is as it was: report status `failed`."""
+
+
+_GONE_NETWORK = {
+    getattr(errno, name)
+    for name in ("ESTALE", "ENOTCONN", "EHOSTDOWN", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT")
+    if hasattr(errno, name)
+}
+
+
+def _what_to_do(error: OSError | ValueError, path: str) -> str | None:
+    if not isinstance(error, OSError):
+        return None
+    if isinstance(error, FileNotFoundError):
+        return _instead_of(path)
+    if isinstance(error, PermissionError):
+        return "change its permissions, or run gtag as somebody who may read it"
+    if error.errno in _GONE_NETWORK:
+        return "the network folder does not answer: connect it again"
+    return {
+        errno.EIO: "the disk or the connection fails: copy it elsewhere, and check the disk",
+        errno.ENOTDIR: "a part of the path is a file, not a folder",
+        errno.ELOOP: "a link that leads to itself",
+        errno.EMFILE: "too many files are open: close programs, or raise ulimit -n",
+    }.get(error.errno or 0)
+
+
+def _instead_of(path: str) -> str:
+    """What may have been meant by a path that is not there."""
+    missing = Path(path)
+    if missing.is_symlink():
+        return f"it is a link to {os.fsdecode(missing.readlink())}, which is not there"
+    while missing.parent != missing and not os.path.lexists(missing.parent):
+        missing = missing.parent
+    names: list[str] = []
+    with suppress(OSError):
+        names = [entry.name for entry in missing.parent.iterdir()]
+    folder = "" if str(missing.parent) == "." else f"{missing.parent}{os.sep}"
+    near = did_you_mean(missing.name, names, shown_in=folder)
+    return near or "check the spelling; a name with spaces needs quotes"

@@ -122,7 +122,7 @@ def identify(path: str | PathLike[str]) -> Format | None:
         with open(path, "rb") as file:
             return identify_open(file)
     except OSError as error:
-        raise UnreadableError(error.strerror or str(error), path=path) from error
+        raise UnreadableError.of_system(error, path) from error
 
 
 def identify_open(file: BinaryIO) -> Format | None:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from tagger.errors import ConfigurationError
 from tagger.journal_file import JournalFile
 from tagger.journal_run import PendingChange, Run, identity_from_json, is_live, recover
+from tagger.places import state_folder
 from tagger.replace_file import Identity
 
 __all__ = ["ChangeRecord", "Journal", "PendingChange", "Run", "RunRecord", "default_journal_path"]
@@ -27,9 +28,7 @@ Kind = Literal["scan", "undo"]
 
 def default_journal_path() -> Path:
     """The journal in the platform's folder for state, the same for every run of a person."""
-    from platformdirs import user_state_path
-
-    return user_state_path("gtag", appauthor=False) / "journal.sqlite"
+    return state_folder() / "journal.sqlite"
 
 
 @dataclass(frozen=True)
@@ -250,6 +249,20 @@ class Journal:
                 if later not in undone:
                     return int(run)
             return None
+
+    def wrote_last(self, path: str | os.PathLike[str]) -> bool:
+        """Whether a file stands as gtag's last write left it, as far as size and time tell."""
+        real = os.path.realpath(path)
+        with self._file.errors(ConfigurationError):
+            row = self._database.execute(
+                "SELECT after FROM changes WHERE path = ? AND state IN ('intent', 'done')"
+                " ORDER BY id DESC LIMIT 1",
+                (os.fsencode(real),),
+            ).fetchone()
+        if row is None:
+            return False
+        after, now = identity_from_json(row[0]), Path(real).stat()
+        return (after.size, after.mtime_ns) == (now.st_size, now.st_mtime_ns)
 
     def lineage(self) -> Lineage:
         """Which contents stand for each other."""

@@ -15,6 +15,7 @@ import os
 import re
 import stat
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,9 +27,25 @@ from tagger.replace_file import TEMPORARY_PREFIX
 # A folder that holds a file of this name is left alone, with all that is below it.
 LEAVE_ALONE = ".nogtag"
 
-# What network storages and macOS leave beside music: thumbnails, resource forks.
-_SKIPPED_FOLDERS = frozenset({"@eaDir", ".AppleDouble"})
-_SKIPPED_PREFIXES = ("._", TEMPORARY_PREFIX)
+# Names of files and folders that are no library, in whatever case: docs/commands.md shows them.
+DEFAULT_EXCLUDES = {
+    "what systems and network storages keep beside music": (
+        *("@eaDir", ".AppleDouble", "._*", ".Spotlight-V100", ".fseventsd", ".TemporaryItems"),
+        *(".DocumentRevisions-V100", "System Volume Information", "lost+found"),
+    ),
+    "trash": (
+        *("$RECYCLE.BIN", "RECYCLER", "#recycle", "@Recycle", ".Trash", ".Trash-*", ".Trashes"),
+    ),
+    "older versions and backups": (
+        *(".stversions", ".snapshots", ".snapshot", "#snapshot", "@Recently-Snapshot", ".zfs"),
+        *(".git", ".hg", ".svn", "*.bak", "*~"),
+    ),
+    "transfers under way and temporary files": (
+        *("*.part", "*.partial", "*.crdownload", "*.download", "*.opdownload", "*.!qB", "*.!ut"),
+        *("*.bc!", "*.filepart", "*.ytdl", ".syncthing.*.tmp", "~syncthing~*.tmp", "*.tmp"),
+        *(".~tmp~", ".rsync-partial"),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -61,11 +78,15 @@ class Library:
         path matches. Case counts, `/` separates, `*` matches it too.
     limit : int, optional
         At most so many tracks.
+    default_excludes : bool
+        Leave out the names of `DEFAULT_EXCLUDES`, too.
 
     Attributes
     ----------
     others : int
         Files met so far that are no tracks.
+    left_out : Counter of str
+        How often a name was met so far that is left out by default, by glob.
     problems : list of GtagError
         Folders met so far that could not be read; the walk went on without them.
 
@@ -76,9 +97,15 @@ class Library:
     """
 
     def __init__(
-        self, paths: Sequence[str], *, exclude: Sequence[str] = (), limit: int | None = None
+        self,
+        paths: Sequence[str],
+        *,
+        exclude: Sequence[str] = (),
+        limit: int | None = None,
+        default_excludes: bool = True,
     ) -> None:
         self._paths = list(paths)
+        self._defaults = _by_default() if default_excludes else {}
         self._excluded = [
             re.compile(fnmatch.translate(glob.rstrip("/") or glob)) for glob in exclude
         ]
@@ -87,13 +114,12 @@ class Library:
             try:
                 os.stat(path)
             except (OSError, ValueError) as error:
-                raise ConfigurationError(
-                    getattr(error, "strerror", None) or str(error), path=path
-                ) from error
+                raise ConfigurationError.of_system(error, path) from error
         self._start()
 
     def _start(self) -> None:
         self.others = 0
+        self.left_out: Counter[str] = Counter()
         self.problems: list[GtagError] = []
         self._seen: set[tuple[int, int]] = set()
 
@@ -150,23 +176,33 @@ class Library:
         try:
             names = sorted(os.listdir(path))
         except OSError as error:
-            self.problems.append(UnreadableError(error.strerror or str(error), path=path))
+            self.problems.append(UnreadableError.of_system(error, path))
             return []
         if LEAVE_ALONE in names:
             return []
-        return [os.path.join(path, name) for name in names if not _is_skipped(name)]
+        return [os.path.join(path, name) for name in names if not self._is_skipped(name)]
 
     def _to_skip(self, given: str) -> bool:
         """As within a folder: lists of files are often made by programs that know no better."""
         folder, name = os.path.split(os.path.normpath(given))
-        if _is_skipped(name):
+        if self._is_skipped(name):
             return True
         while name:
-            if _is_skipped(os.path.basename(folder)) or os.path.lexists(
+            if self._is_skipped(os.path.basename(folder)) or os.path.lexists(
                 os.path.join(folder, LEAVE_ALONE)
             ):
                 return True
             folder, name = os.path.split(folder)
+        return False
+
+    def _is_skipped(self, name: str) -> bool:
+        if name.startswith(TEMPORARY_PREFIX):
+            return True
+        folded = name.casefold()
+        for glob, pattern in self._defaults.items():
+            if pattern.match(folded):
+                self.left_out[glob] += 1
+                return True
         return False
 
     def _is_excluded(self, path: str, below: str) -> bool:
@@ -191,8 +227,9 @@ class Library:
         return Track(path, format)
 
 
-def _is_skipped(name: str) -> bool:
-    return name in _SKIPPED_FOLDERS or name.startswith(_SKIPPED_PREFIXES)
+def _by_default() -> dict[str, re.Pattern[str]]:
+    globs = [glob for group in DEFAULT_EXCLUDES.values() for glob in group]
+    return {glob: re.compile(fnmatch.translate(glob.casefold())) for glob in globs}
 
 
 def read_file_list(file: str, *, null_separated: bool) -> list[str]:
@@ -216,7 +253,7 @@ def read_file_list(file: str, *, null_separated: bool) -> list[str]:
             with open(file, "rb") as opened:
                 content = opened.read()
     except OSError as error:
-        raise ConfigurationError(error.strerror or str(error), path=file) from error
+        raise ConfigurationError.of_system(error, file) from error
     if null_separated:
         lines = content.split(b"\0")
     else:

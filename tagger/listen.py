@@ -78,5 +78,5 @@ def _unrecognised(path: str) -> UnreadableError:
         with open(path, "rb"):
             pass
     except OSError as error:  # a broken link, no permission
-        return UnreadableError(error.strerror or str(error), path=path)
+        return UnreadableError.of_system(error, path)
     return UnreadableError("holds no sound format that gtag knows", path=path)

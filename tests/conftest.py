@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,13 @@ import pytest
 from tagger import demo
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def aged(path: Path, *, by_s: float = 3600.0) -> Path:
+    """The same file, last changed a while ago: one that nobody writes any more."""
+    then = time.time() - by_s
+    os.utime(path, (then, then))
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +54,7 @@ def make_audio(tmp_path: Path, _encoded: Callable[..., Path]) -> Callable[..., P
     """A fresh copy of a synthetic piece, without tags.
 
     `make_audio(".mp3")` → a path in `tmp_path`; `make_audio(".m4a", codec="alac", name="a.m4a")`.
+    It is an hour old, since gtag leaves alone what changed just now.
     Other keywords (`rate`, `channels`, `container`, `codec`, `bit_rate`, `options`) go to
     `tagger.demo.encode`.
     """
@@ -64,6 +74,6 @@ def make_audio(tmp_path: Path, _encoded: Callable[..., Path]) -> Callable[..., P
             name = f"piece{number}{suffix}"
         target = tmp_path / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        return Path(shutil.copyfile(source, target))
+        return aged(Path(shutil.copyfile(source, target)))
 
     return make

@@ -18,6 +18,7 @@ from tagger.errors import DataError, GtagError
 from tagger.formats import Format
 from tagger.genres import canonical
 from tagger.library import Library
+from tagger.placeholders import Placeholders
 from tagger.tags.artist import read_artist
 from tagger.tags.read import read_tags
 from training.datasets import SoundFile, as_text
@@ -125,7 +126,7 @@ def artist_of(path: str, format: Format) -> str | None:
 
 
 def _first_genre(path: str, format: Format) -> str | None:
-    persons = read_tags(path, format).persons
+    persons = Placeholders().without(read_tags(path, format).persons)
     return " ".join(as_text(persons[0]).split()) if persons else None
 
 

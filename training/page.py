@@ -13,21 +13,23 @@ from html import escape
 from tagger.screen import printable
 
 STYLE = """
-:root { color-scheme: light; }
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 66rem;
-  margin: 0 auto; padding: 1rem 1.5rem 3rem; overflow-wrap: anywhere; }
+:root { color-scheme: light dark; --text: #1a1a1a; --page: #fff; --soft: #555; --line: #ccc;
+  --alarm: #b3261e; }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
+  max-width: 66rem; margin: 0 auto; padding: 1rem 1.5rem 3rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.7rem; margin: .8rem 0; }
 h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; }
-.warning { background: #b3261e; color: #fff; padding: .9rem 1.2rem; font-size: 1.15rem;
+.warning { background: var(--alarm); color: #fff; padding: .9rem 1.2rem; font-size: 1.15rem;
   font-weight: 600; border-radius: .3rem; }
-.note { color: #555; }
+.note { color: var(--soft); }
 .tiles { display: flex; flex-wrap: wrap; gap: .8rem; }
-.tile { border: 1px solid #ccc; border-radius: .3rem; padding: .6rem .9rem; min-width: 8rem; }
+.tile { border: 1px solid var(--line); border-radius: .3rem; padding: .6rem .9rem;
+  min-width: 8rem; }
 .tile b { display: block; font-size: 1.5rem; }
-.tile span { color: #555; font-size: .9rem; }
+.tile span { color: var(--soft); font-size: .9rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { border-bottom: 1px solid #ddd; padding: .25rem .5rem; text-align: right;
+th, td { border-bottom: 1px solid var(--line); padding: .25rem .5rem; text-align: right;
   white-space: nowrap; }
 th { white-space: normal; overflow-wrap: normal; }
 td:first-child, td.text { white-space: normal; min-width: 6rem; }
@@ -35,7 +37,25 @@ th { vertical-align: bottom; }
 th:first-child, td:first-child, td.text, th.text { text-align: left; }
 figure { margin: 1rem 0 2rem; }
 img { max-width: 100%; height: auto; }
-figcaption { color: #555; max-width: 46rem; }
+figcaption { color: var(--soft); max-width: 46rem; }
+@media (prefers-color-scheme: dark) {
+  :root { --text: #e6e6e6; --page: #161616; --soft: #a8a8a8; --line: #444; }
+  /* Pictures are drawn on white: turned around in brightness, not in hue. */
+  img { filter: invert(.914) hue-rotate(180deg); }
+}
+/* No table is as narrow as a phone: there, each row is a list under its first cell. */
+@media (max-width: 40rem) {
+  body { padding: .5rem 1rem 2rem; }
+  table, tbody, tr, td { display: block; }
+  tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
+  tr.head { display: none; }
+  td, td.text { border: 0; display: flex; justify-content: space-between; gap: 1rem;
+    text-align: right; white-space: normal; padding: .1rem 0; }
+  td:first-child { display: block; text-align: left; font-weight: 600; }
+  td:not(:first-child)::before { content: attr(data-label); color: var(--soft);
+    text-align: left; }
+}
+@media print { :root { --text: #000; --page: #fff; --soft: #444; } img { filter: none; } }
 """
 # Even if a hole were found in the escaping: nothing is fetched, nothing runs.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -80,10 +100,14 @@ class Page:
         """A table; `texts` are the columns that hold words, beside the first."""
 
         def cells(tag: str, row: Sequence[object]) -> str:
-            kinds = (' class="text"' if i in texts else "" for i in range(len(row)))
-            return "".join(f"<{tag}{k}>{safe(c)}</{tag}>" for k, c in zip(kinds, row, strict=True))
+            made = ""
+            for i, (name, cell) in enumerate(zip(head, row, strict=True)):
+                kind = ' class="text"' if i in texts else ""
+                label = f' data-label="{safe(name)}"' if tag == "td" else ""
+                made += f"<{tag}{kind}{label}>{safe(cell)}</{tag}>"
+            return made
 
-        self._parts.append(f'<div class="scroll"><table><tr>{cells("th", head)}</tr>')
+        self._parts.append(f'<div class="scroll"><table><tr class="head">{cells("th", head)}</tr>')
         self._parts += [f"<tr>{cells('td', row)}</tr>" for row in rows]
         self._parts.append("</table></div>")
 

@@ -23,7 +23,8 @@ LISTED = 200  # tracks on the page; metrics.json has all
 READING = {
     "genres.png": "A genre with few tracks has a wide interval: do not read much into its point.",
     "confusion.png": "Each row is a genre as it stands in the data, each column what the model "
-    "made of it; the numbers are tracks, and the darker, the larger the share of the row.",
+    "made of it; the numbers are tracks, and the stronger the colour, the larger the share of the "
+    "row.",
     "precision_recall.png": "The further a curve reaches to the upper right, the better the genre "
     "can be picked out. AP is the area below it; grey are the other genres.",
     "reliability.png": "Points below the dashed line: the model is surer than it should be. "

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import click
 
+from tagger.cli.names import Group
 from tagger.errors import INSTALL_TRAIN, ExitStatus, GtagError
 
 # Each name is a module of this package that holds a command of the same name.
@@ -22,7 +23,7 @@ COMMANDS = ("scan", "show", "undo", "demo", "models", "train", "evaluate")
 _OF_THE_EXTRA_TRAIN = {"keras", "matplotlib", "optuna", "tensorflow"}
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -36,17 +37,25 @@ class _LazyGroup(click.Group):
 
 @click.group(
     cls=_LazyGroup,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 88},
     epilog="Exit status: 0 all well, 1 finished but something failed, 2 wrong usage or "
     "configuration, 130 interrupted.",
 )
 @click.version_option(package_name="gtag-music", prog_name="gtag")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> ExitStatus:
     """Listen to a music collection and write what is heard into its tags.
 
     gtag shows before it writes, keeps what people wrote by hand, leaves alone what it is unsure
     of, and takes back what it did.
     """
+    if context.invoked_subcommand is None:
+        # On stderr and with 2: a script that lost its arguments must not take it for success.
+        click.echo(context.get_help(), err=True)
+        return ExitStatus.USAGE
+    return ExitStatus.OK
 
 
 def main() -> NoReturn:

@@ -13,10 +13,10 @@ from rich.console import Console
 WIDTH = 80
 
 
-def console(file: TextIO | None = None) -> Console:
-    """A console on stdout or another stream, as wide as the terminal, but not above `WIDTH`."""
+def console(file: TextIO | None = None, *, widest: int | None = WIDTH) -> Console:
+    """A console on stdout or another stream, as wide as the terminal, but not above `widest`."""
     made = Console(file=file or sys.stdout, highlight=False, emoji=False, markup=False)
-    made.width = min(made.width, WIDTH)
+    made.width = min(made.width, widest or made.width)
     return made
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tagger.cli.left_out import LeftOut
+from tagger.cli.names import ExistingPath, ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.errors import ExitStatus
 
@@ -26,6 +27,7 @@ PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all"
 @click.option(
     "--model",
     "models",
+    type=ModelName(),
     multiple=True,
     metavar="NAME|DIR",
     help="A model of the zoo, or its folder; repeat to compare.",
@@ -42,7 +44,7 @@ PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all"
     "--data",
     required=True,
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=ExistingPath(exists=True, path_type=Path),
     metavar="DIR|FILE",
     help="Log-mel archive (tracks.csv and logmel.npz), a folder per genre of sound files, or a "
     "table of features (CSV). For a recipe repeatable: the first is measured on.",

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tagger.cli.names import Group, ModelName
 from tagger.errors import ExitStatus
 
 if TYPE_CHECKING:
     from tagger.models.card import Card
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with every figure.")
 @click.pass_context
 def models(context: click.Context, *, as_json: bool) -> ExitStatus:
@@ -47,7 +48,7 @@ def install(*, folder: Path) -> ExitStatus:
 
 
 @models.command()
-@click.argument("name")
+@click.argument("name", type=ModelName(own=True))
 def remove(*, name: str) -> ExitStatus:
     """Take one of your own models away."""
     from tagger.models import install as installing
@@ -58,7 +59,7 @@ def remove(*, name: str) -> ExitStatus:
 
 
 @models.command()
-@click.argument("name", required=False)
+@click.argument("name", type=ModelName(), required=False)
 def verify(*, name: str | None) -> ExitStatus:
     """Check cards and checksums, and let each model answer to a second of noise.
 

@@ -20,22 +20,32 @@ class Progress:
     ----------
     shown : bool
         False shows nothing. Nor is anything shown where stderr is no terminal.
-    count : callable
-        Gives what will be done, to be counted beside the work: a walk through a large library
-        takes a while, and nobody should wait for it.
+    before : str
+        What is done before the first track: stands in the bar's place until then.
     """
 
-    def __init__(self, *, shown: bool, count: Callable[[], Iterable[object]]) -> None:
+    def __init__(self, *, shown: bool, before: str = "") -> None:
         from tqdm import tqdm
 
+        self._begun = False
         self._bar: Any = tqdm(
+            desc=before,
+            bar_format="{desc}",
             unit=" tracks",
             file=sys.stderr,
             disable=not (shown and sys.stderr.isatty()),
             dynamic_ncols=True,
             smoothing=0.1,
+            leave=False,
         )
+
+    def expect(self, count: Callable[[], Iterable[object]]) -> None:
+        """Find out how much there is to do, beside the work.
+
+        A walk through a large library takes a while, and nobody should wait for it.
+        """
         if not self._bar.disable:
+            self._bar.unpause()  # what came before says nothing of tracks a second
             threading.Thread(target=self._count, args=(count,), daemon=True).start()
 
     def _count(self, count: Callable[[], Iterable[object]]) -> None:
@@ -53,11 +63,16 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        shown = self._begun and not self._bar.disable
         self._bar.close()
-        if not self._bar.disable:
+        if shown:
             print(file=sys.stderr)
 
     def step(self) -> None:
+        if not self._begun:
+            self._begun = self._bar.leave = True
+            self._bar.bar_format = None
+            self._bar.set_description_str("", refresh=False)
         self._bar.update()
 
     def say(self, line: str, *, to_stderr: bool = False) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, closing, contextmanager
-from functools import partial
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import cache, partial
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from tagger.errors import ExitStatus
+from tagger.at_rest import MIN_AGE_S
+from tagger.cli.names import ModelName
+from tagger.errors import ConfigurationError, ExitStatus, GtagError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tagger.cli.summary import Tally
+    from tagger.csv_report import CsvReport, Done
     from tagger.decide import Existing
+    from tagger.journal import Journal
     from tagger.library import Library, Track
-    from tagger.scan import Outcome
     from tagger.tags.write import Change
 
 _PATH = click.Path()
@@ -28,7 +33,10 @@ _PATH = click.Path()
 @click.option("--write-tags", is_flag=True, help="Write. Without it nothing is changed.")
 @click.option("--dry-run", is_flag=True, help="Write nothing, even beside --write-tags.")
 @click.option(
-    "--model", metavar="NAME|DIR", help="A model of the zoo (see gtag models) or a folder."
+    "--model",
+    type=ModelName(),
+    metavar="NAME|DIR",
+    help="A model of the zoo (see gtag models) or a folder.",
 )
 @click.option(
     "--min-confidence",
@@ -44,13 +52,35 @@ _PATH = click.Path()
     show_default=True,
     help="What happens to a genre that a person wrote.",
 )
+@click.option(
+    "--placeholder",
+    "placeholders",
+    multiple=True,
+    metavar="WORD",
+    help="A genre of this name means that there is none, as Unknown does; repeatable.",
+)
+@click.option(
+    "--no-default-placeholders",
+    is_flag=True,
+    help="Unknown, Other, Misc and the like are genres, too.",
+)
 @click.option("--report", type=_PATH, metavar="FILE.csv", help="One row for each track.")
+@click.option(
+    "--resume-report",
+    is_flag=True,
+    help="Go on with that report: leave out the tracks that it holds.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option(
     "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: the cores."
 )
 @click.option(
     "--exclude", multiple=True, metavar="GLOB", help="Leave out what matches; repeatable."
+)
+@click.option(
+    "--no-default-excludes",
+    is_flag=True,
+    help="Do not leave out trash, older versions, transfers and temporary files.",
 )
 @click.option(
     "--files-from", type=_PATH, metavar="FILE|-", help="Also scan the paths listed, one a line."
@@ -63,9 +93,27 @@ _PATH = click.Path()
     is_flag=True,
     help="Write hard-linked files too, into the file itself: a crash may then tear it.",
 )
+@click.option(
+    "--min-age",
+    type=click.FloatRange(min=0),
+    default=MIN_AGE_S,
+    show_default=True,
+    metavar="S",
+    help="Write no file that changed within so many seconds: another program may still be at it.",
+)
+@click.option(
+    "--write-incomplete", is_flag=True, help="Write files too that are cut off or hold zeros."
+)
 @click.option("--journal", type=_PATH, metavar="FILE", help="Where undo finds what was there.")
-@click.option("-v", "--verbose", is_flag=True, help="Show old → new for each change.")
-@click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
+@click.option(
+    "-v", "--verbose", count=True, help="Say more: list each track, then the reasons, too."
+)
+@click.option(
+    "-q",
+    "--quiet",
+    count=True,
+    help="Say less: in a terminal the summary only, elsewhere errors only; -qq: errors only.",
+)
 @click.option("--log-file", type=_PATH, metavar="FILE", help="Append details and surprises.")
 def scan(
     paths: tuple[str, ...],
@@ -75,18 +123,24 @@ def scan(
     model: str | None,
     min_confidence: float | None,
     existing: Existing,
+    placeholders: tuple[str, ...],
+    no_default_placeholders: bool,
     report: str | None,
+    resume_report: bool,
     as_json: bool,
     jobs: int | None,
     exclude: tuple[str, ...],
+    no_default_excludes: bool,
     files_from: str | None,
     null: bool,
     limit: int | None,
     preserve_mtime: bool,
     in_place: bool,
+    min_age: float,
+    write_incomplete: bool,
     journal: str | None,
-    verbose: bool,
-    quiet: bool,
+    verbose: int,
+    quiet: int,
     log_file: str | None,
 ) -> ExitStatus:
     """Listen to music and show, or write, what genre it is.
@@ -96,56 +150,84 @@ def scan(
     """
     if null and not files_from:
         raise click.UsageError("-0 belongs to --files-from.")
+    if resume_report and not report:
+        raise click.UsageError("--resume-report belongs to --report.")
     if not paths and not files_from:
         raise click.UsageError("Name files or folders to scan, or a list of them: --files-from.")
 
-    from tagger.cli.files import cannot_open, not_music
+    from tagger.cli.listing import Listing
     from tagger.cli.logs import log_to
     from tagger.cli.progress import Progress
     from tagger.cli.summary import Tally, print_summary
-    from tagger.csv_report import CsvReport, json_line, open_report
+    from tagger.csv_report import Done, json_line
     from tagger.decide import Policy
     from tagger.interrupt import Interrupts
     from tagger.library import Library, read_file_list
     from tagger.listen import classifier
     from tagger.models import zoo
     from tagger.native_messages import native_messages_hidden
+    from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
     from tagger.scan import scan as scan_tracks
     from tagger.screen import printable
 
     log_to(log_file)
+    # What is told: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
+    level = (2 if sys.stdout.isatty() and not as_json else 1) + verbose - quiet
     model = model or zoo.DEFAULT
-    with native_messages_hidden():  # a model that cannot be used ends the command here
-        card = classifier(model).card
-    policy = Policy(card.threshold if min_confidence is None else min_confidence, existing)
     listed = read_file_list(files_from, null_separated=null) if files_from else []
-    library = partial(Library, [*paths, *listed], exclude=exclude, limit=limit)
-
+    library = partial(
+        Library, [*paths, *listed], exclude=exclude, default_excludes=not no_default_excludes
+    )
     tracks, tally, interrupted = library(), Tally(), False
     with ExitStack() as stack:
-        csv_report = None
+        progress = stack.enter_context(Progress(shown=level > 0, before="loading the model"))
+        with native_messages_hidden():  # a model that cannot be used ends the command here
+            card = classifier(model).card
+        policy = Policy(
+            card.threshold if min_confidence is None else min_confidence,
+            existing,
+            Placeholders(
+                (*(() if no_default_placeholders else DEFAULT_PLACEHOLDERS), *placeholders)
+            ),
+        )
+        writes = write_tags and not dry_run
+        csv_report, done = None, Done()
         if report:
-            try:
-                file = stack.enter_context(open_report(not_music(report, "--report")))
-            except OSError as error:
-                raise cannot_open(report, error) from error
-            csv_report = CsvReport(file)
-        write = None
-        if write_tags and not dry_run:
-            write = stack.enter_context(
-                _writer(tracks, journal, card.tag, preserve_mtime=preserve_mtime, in_place=in_place)
+            csv_report, done = stack.enter_context(
+                _report(report, resumed=resume_report, writes=writes)
             )
+
+        def pending(library: Library) -> Iterator[Track]:
+            return islice((track for track in library if track.path not in done), limit)
+
+        check = partial(_check, min_age_s=min_age, whole=not write_incomplete)
+        write = rehearse = None
+        if writes:
+            write = stack.enter_context(
+                _writer(
+                    tracks,
+                    check,
+                    journal,
+                    card.tag,
+                    preserve_mtime=preserve_mtime,
+                    in_place=in_place,
+                )
+            )
+        else:
+            rehearse = stack.enter_context(_rehearsal(check, journal, in_place=in_place))
         interrupts = stack.enter_context(Interrupts())
-        progress = stack.enter_context(Progress(shown=not quiet, count=library))
+        progress.expect(lambda: pending(library()))
         outcomes = scan_tracks(
-            tracks,
+            pending(tracks),
             model=model,
             policy=policy,
             write=write,
-            rehearse=None if write else _rehearsal(in_place=in_place),
+            rehearse=rehearse,
             jobs=jobs,
             interrupts=interrupts,
         )
+        listing = Listing(sys.stderr if as_json else sys.stdout, reasons=level > 2)
+        problems = Listing(sys.stderr)
         try:
             for outcome in stack.enter_context(closing(outcomes)):
                 tally.add(outcome)
@@ -153,14 +235,22 @@ def scan(
                     csv_report.add(outcome)
                 if as_json:
                     progress.say(json_line(outcome))
-                if line := _line(outcome, verbose=verbose, quiet=quiet):
-                    progress.say(line, to_stderr=as_json or outcome.status.is_problem)
+                if outcome.status.is_problem:
+                    progress.say(problems.line(outcome), to_stderr=True)
+                elif level > 1:
+                    progress.say(listing.line(outcome), to_stderr=as_json)
                 progress.step()
         except KeyboardInterrupt:
             interrupted = True
-    if not quiet:
+    if level > 0:
         summary = sys.stderr if as_json else sys.stdout
-        print_summary(tally, others=tracks.others, file=summary)
+        print_summary(
+            tally,
+            others=tracks.others,
+            left_out=tracks.left_out,
+            in_report=len(done),
+            file=summary,
+        )
         if write is None and tally.would_write and not interrupted:
             click.echo("\nNothing was written. --write-tags writes.", file=summary)
     for problem in tracks.problems:
@@ -172,8 +262,45 @@ def scan(
 
 
 @contextmanager
+def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvReport, Done]]:
+    """The report, and the tracks that it holds already."""
+    from tagger.cli.files import cannot_open, not_music
+    from tagger.csv_report import CsvReport, Done, open_report, resume_report
+    from tagger.decide import Status
+
+    not_music(file, "--report")
+    try:
+        if resumed and Path(file).exists():
+            opened, done = resume_report(file)
+        else:
+            opened, done = open_report(file), Done()
+    except OSError as error:
+        raise cannot_open(file, error) from error
+    with opened:
+        if writes and Status.WOULD_WRITE in done.statuses:
+            raise ConfigurationError(
+                "is the report of a dry run: its tracks would not be written",
+                path=file,
+                hint="name another --report",
+            )
+        yield CsvReport(opened, resumed=done.resumed), done
+
+
+def _check(track: Track, is_own: Callable[[str], bool], *, min_age_s: float, whole: bool) -> None:
+    """Refuse what another program still writes, and what is not all there."""
+    from tagger.at_rest import check_at_rest
+    from tagger.whole import check_whole
+
+    assert track.format is not None, "an unrecognised file is never written"
+    check_at_rest(track.path, min_age_s=min_age_s, is_own=is_own)
+    if whole:
+        check_whole(track.path, track.format)
+
+
+@contextmanager
 def _writer(
     library: Library,
+    check: Callable[[Track, Callable[[str], bool]], None],
     journal_file: str | None,
     model: str,
     *,
@@ -190,6 +317,7 @@ def _writer(
 
         def write(track: Track, change: Change) -> None:
             assert track.format is not None, "an unrecognised file is never written"
+            check(track, journal.wrote_last)
             write_change(
                 track.path,
                 track.format,
@@ -203,39 +331,47 @@ def _writer(
         yield write
 
 
-def _rehearsal(*, in_place: bool) -> Callable[[Track], None]:
+@contextmanager
+def _rehearsal(
+    check: Callable[[Track, Callable[[str], bool]], None],
+    journal_file: str | None,
+    *,
+    in_place: bool,
+) -> Iterator[Callable[[Track], None]]:
     """A function that raises what writing would, so that a dry run tells."""
+    from tagger.journal import Journal, default_journal_path
     from tagger.tags.write import check_change
 
-    def rehearse(track: Track) -> None:
-        assert track.format is not None, "an unrecognised file is never written"
-        check_change(track.path, track.format, in_place=in_place)
+    file = Path(journal_file or default_journal_path())
+    with ExitStack() as stack:
 
-    return rehearse
+        @cache  # opened where it is asked for, and not made: a dry run leaves nothing behind
+        def journal() -> Journal | None:
+            with suppress(GtagError, OSError):  # which a write would tell
+                return stack.enter_context(Journal(file)) if file.exists() else None
+            return None
 
+        def is_own(path: str) -> bool:
+            opened = journal()
+            return opened is not None and opened.wrote_last(path)
 
-def _line(outcome: Outcome, *, verbose: bool, quiet: bool) -> str | None:
-    """What is said of one track while the scan goes on."""
-    from tagger.decide import Status
-    from tagger.screen import printable
+        def rehearse(track: Track) -> None:
+            assert track.format is not None, "an unrecognised file is never written"
+            check(track, is_own)
+            check_change(track.path, track.format, in_place=in_place)
 
-    path = printable(outcome.path)
-    if outcome.status.is_problem:
-        return f"{path}: {outcome.status}: {printable(outcome.message)}"
-    if verbose and not quiet and outcome.status in (Status.WRITTEN, Status.WOULD_WRITE):
-        old, new = printable(outcome.old_genre) or "no genre", printable(outcome.new_genre)
-        return f"{path}: {old} → {new}"
-    return None
+        yield rehearse
 
 
 def _how_to_go_on(tally: Tally, *, report: str | None, wrote: bool) -> str:
     lines = [f"gtag: interrupted after {tally.tracks} tracks."]
     if report:
-        lines.append("The report holds them. Name another one to keep it.")
-    if wrote:
+        lines.append("The report holds them. To go on, run the same command with --resume-report.")
+    elif wrote:
         lines.append(
             "To go on, run the same command again: what is written already is left as it is."
         )
+    if wrote:
         lines.append("To take back what was written: gtag undo")
     else:
         lines.append("Nothing was written.")

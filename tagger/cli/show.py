@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tagger.cli.names import ModelName
 from tagger.errors import ExitStatus, UnreadableError
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ _BAR = 30
 
 @click.command()
 @click.argument("file", type=click.Path())
-@click.option("--model", metavar="NAME|DIR", help="A model of the zoo or a folder.")
+@click.option(
+    "--model", type=ModelName(), metavar="NAME|DIR", help="A model of the zoo or a folder."
+)
 @click.option(
     "--plot",
     type=click.Path(),
@@ -30,6 +33,7 @@ _BAR = 30
 )
 def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     """Show what is heard in FILE and when, what its tags say, and what a scan would do."""
+    from tagger.at_rest import check_at_rest
     from tagger.audio import read_excerpts
     from tagger.cli.console import console
     from tagger.cli.files import not_music
@@ -43,6 +47,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     from tagger.screen import printable
     from tagger.tags.read import read_tags
     from tagger.tags.write import check_change
+    from tagger.whole import check_whole
 
     if plot:
         not_music(plot, "--plot")
@@ -63,6 +68,8 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     refusal = None
     if decision.change is not None:
         try:
+            check_at_rest(file, min_age_s=0)
+            check_whole(file, format)
             check_change(file, format)
         except GtagError as error:
             refusal = error

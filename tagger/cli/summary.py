@@ -6,6 +6,7 @@ It must not know how it came about. It grows with the number of genres, not of t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from rich.table import Table
@@ -64,15 +65,33 @@ class Tally:
         return self._confidence[genre] / self.genres[genre]
 
 
-def print_summary(tally: Tally, *, others: int, file: TextIO) -> None:
-    """Print the tables, at most 80 columns wide."""
+def print_summary(
+    tally: Tally,
+    *,
+    others: int,
+    left_out: Mapping[str, int],
+    in_report: int,
+    file: TextIO,
+) -> None:
+    """Print the tables, at most 80 columns wide.
+
+    Parameters
+    ----------
+    tally : Tally
+    others : int
+        Files that are no tracks.
+    left_out : mapping from str to int
+        How many files and folders were left out by default, by glob.
+    in_report : int
+        Tracks that the report held already.
+    """
     screen = console(file)
     if tally.genres:
         screen.print(_genres(tally, screen))
         screen.print()
     if not tally.tracks:
         screen.print("No tracks here.")
-    screen.print(_statuses(tally, others))
+    screen.print(_statuses(tally, others, left_out, in_report))
 
 
 def _genres(tally: Tally, screen: Console) -> Table:
@@ -92,7 +111,7 @@ def _genres(tally: Tally, screen: Console) -> Table:
     return table
 
 
-def _statuses(tally: Tally, others: int) -> Table:
+def _statuses(tally: Tally, others: int, left_out: Mapping[str, int], in_report: int) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(justify="right")
     table.add_column()
@@ -101,6 +120,11 @@ def _statuses(tally: Tally, others: int) -> Table:
         if count := tally.statuses[status]:
             style = "red" if status.is_problem else "green" if status is Status.WRITTEN else ""
             table.add_row(str(count), Text(status, style=style), _MEANING[status])
+    if in_report:
+        table.add_row(str(in_report), Text("done before"), "their rows stood in the report")
     if others:
         table.add_row(str(others), Text("other files"), "no music")
+    if left_out:
+        names = Text(f"{', '.join(sorted(left_out))}: see --no-default-excludes")
+        table.add_row(str(sum(left_out.values())), Text("left out"), names)
     return table

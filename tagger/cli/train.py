@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tagger.cli.left_out import LeftOut
+from tagger.cli.names import ExistingPath, ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.errors import ConfigurationError, ExitStatus
 
@@ -27,7 +28,7 @@ _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
 )
 @click.option(
     "--from-tags",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=ExistingPath(exists=True, file_okay=False, path_type=Path),
     metavar="DIR",
     help="Learn your own genres: a library whose tags name them.",
 )
@@ -41,7 +42,7 @@ _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
 @click.option(
     "--data",
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=ExistingPath(exists=True, path_type=Path),
     metavar="DIR|FILE",
     help="Learn from a folder with a folder of sound for each genre, a log-mel archive, or a "
     "table of features (CSV); repeat for more. The first is what is measured on.",
@@ -69,6 +70,7 @@ _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
 @click.option(
     "--member",
     "members",
+    type=ModelName(),
     multiple=True,
     metavar="NAME",
     help="With --recipe ensemble: a measured model to average; repeat for more.",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--list", "as_list", is_flag=True, help="List the runs; take nothing back.")
 @click.option("--dry-run", is_flag=True, help="Say what would be taken back; write nothing.")
 @click.option("--journal", type=click.Path(), metavar="FILE", help="As given to that scan.")
+@click.option("-v", "--verbose", is_flag=True, help="List each file; with --list, each run.")
 @click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 def undo(
     run_and_paths: tuple[str, ...],
@@ -29,6 +30,7 @@ def undo(
     as_list: bool,
     dry_run: bool,
     journal: str | None,
+    verbose: bool,
     quiet: bool,
 ) -> ExitStatus:
     """Take back what the last scan wrote, or what RUN did.
@@ -44,10 +46,12 @@ def undo(
     file = not_music(journal, "--journal") if journal else default_journal_path()
     with Journal(file) as opened:
         if as_list:
-            _print_runs(list_runs(opened))
+            _print_runs(list_runs(opened), all_of_them=verbose)
             return ExitStatus.OK
         return _report(
-            undo_run(opened, run, paths, dry_run=dry_run, command=sys.argv[1:]), quiet=quiet
+            undo_run(opened, run, paths, dry_run=dry_run, command=sys.argv[1:]),
+            verbose=verbose,
+            quiet=quiet,
         )
 
 
@@ -57,7 +61,7 @@ def _parsed(arguments: tuple[str, ...]) -> tuple[int | None, tuple[str, ...]]:
     return None, arguments
 
 
-def _report(undone: Iterator[Undone], *, quiet: bool) -> ExitStatus:
+def _report(undone: Iterator[Undone], *, verbose: bool, quiet: bool) -> ExitStatus:
     from tagger.interrupt import Interrupts
     from tagger.screen import printable
     from tagger.undo import UndoStatus
@@ -78,7 +82,7 @@ def _report(undone: Iterator[Undone], *, quiet: bool) -> ExitStatus:
                         line += f": {printable(one.message)}"
                     if one.status.is_problem:
                         click.echo(line, err=True)
-                    elif not quiet:
+                    elif verbose and not quiet:
                         click.echo(line)
     except KeyboardInterrupt:
         interrupted = True
@@ -90,15 +94,16 @@ def _report(undone: Iterator[Undone], *, quiet: bool) -> ExitStatus:
     return ExitStatus.PROBLEMS if problems else ExitStatus.OK
 
 
-def _print_runs(runs: list[RunRecord]) -> None:
+def _print_runs(runs: list[RunRecord], *, all_of_them: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from tagger.cli.console import console
     from tagger.screen import printable
 
-    if not runs:
-        click.echo("No run yet.")
+    shown = [run for run in runs if all_of_them or run.in_force or run.undone]
+    if not shown:
+        click.echo("No run changed anything yet." if runs else "No run yet.")
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("Run", justify="right", style="bold")
@@ -106,7 +111,7 @@ def _print_runs(runs: list[RunRecord]) -> None:
     table.add_column("In force", justify="right")
     table.add_column("Undone", justify="right")
     table.add_column("Command", overflow="fold")
-    for run in runs:
+    for run in shown:
         row = [str(run.id), run.started[:19].replace("T", " "), str(run.in_force), str(run.undone)]
         command = " ".join(("gtag", *run.command))
         table.add_row(*row, Text(printable(command if run.ended else f"{command} (not ended)")))

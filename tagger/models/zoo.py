@@ -12,6 +12,8 @@ from pathlib import Path
 from tagger.errors import ModelError
 from tagger.models.card import CARD, Card, inside, read_card
 from tagger.models.prediction import Classifier
+from tagger.places import data_folder
+from tagger.suggest import did_you_mean
 
 DEFAULT = "cnn"
 
@@ -22,9 +24,20 @@ def bundled_folder() -> Path:
 
 def user_folder() -> Path:
     """Where users' own models live, by name."""
-    from platformdirs import user_data_path
+    return data_folder() / "models"
 
-    return user_data_path("gtag") / "models"
+
+def names(*roots: Path) -> list[str]:
+    """What models in folders of models are called; no card is read, so that completion is quick."""
+    return sorted(
+        {
+            folder.name
+            for root in roots
+            if root.is_dir()
+            for folder in root.iterdir()
+            if (folder / CARD).is_file()
+        }
+    )
 
 
 def available() -> list[Card]:
@@ -63,8 +76,13 @@ def find(name_or_folder: str) -> Card:
             return read_card(root / name_or_folder)
     if Path(name_or_folder).is_dir():
         return read_card(Path(name_or_folder))
-    names = ", ".join(card.name for card in available()) or "none"
-    raise ModelError(f"there is no model {name_or_folder!r}", hint=f"there are: {names}")
+    raise ModelError(f"there is no model {name_or_folder!r}", hint=_instead_of(name_or_folder))
+
+
+def _instead_of(name: str) -> str:
+    known = [card.name for card in available()]
+    there = f"there are: {', '.join(known) or 'none'}"
+    return " ".join(filter(None, (did_you_mean(name, known), there)))
 
 
 def load(name_or_folder: str = DEFAULT) -> Classifier:

@@ -71,7 +71,7 @@ def read_tags(path: str | PathLike[str], format: Format) -> TagState:
         with open(path, "rb") as file:
             return state_of(open_or_explain(file, format, path))
     except OSError as error:
-        raise UnreadableError(error.strerror or str(error), path=path) from error
+        raise UnreadableError.of_system(error, path) from error
 
 
 def state_of(container: Container) -> TagState:

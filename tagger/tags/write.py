@@ -151,7 +151,7 @@ def check_change(path: str | PathLike[str], format: Format, *, in_place: bool = 
     except (CannotKeepError, BrokenTagError) as error:
         raise RefusedError(f"not written: {error}", path=path) from error
     except OSError as error:
-        raise UnreadableError(error.strerror or str(error), path=path) from error
+        raise UnreadableError.of_system(error, path) from error
 
 
 def apply_change(path: str | PathLike[str], format: Format, change: Change) -> None:

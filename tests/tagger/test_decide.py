@@ -1,10 +1,13 @@
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tagger.decide import Policy, Status, decide
 from tagger.models.prediction import Prediction
+from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
 from tagger.tags.read import TagState
 from tagger.tags.write import Change
 
@@ -135,3 +138,67 @@ def test_what_sounds_like_no_music_is_left_alone_unless_every_guess_is_wanted():
     assert decision.reason == "a steady sound, not music; if it is: Metal 0.97 or Polka 0.03"
     assert decided(tagged("Jazz"), prediction=doubted).status is Status.KEPT
     assert decided(tagged(), min_confidence=0, prediction=doubted).status is Status.WOULD_WRITE
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *(
+            "Unknown",
+            "unknown",
+            "<unknown>",
+            "[Unknown]",
+            "Other",
+            "Misc",
+            "Misc.",
+            "None",
+            "Genre",
+        ),
+        *("Unclassifiable", "Default", "No Genre", "n/a", "(12)", "12", "---", "?", "Unbekannt"),
+    ],
+)
+@pytest.mark.parametrize("existing", ["keep", "replace", "append"])
+def test_a_rippers_placeholder_is_no_persons_word(word, existing):
+    for tags in (tagged(word), tagged(hidden=(("ID3v1", (word,)),))):
+        decision = decided(tags, existing)
+        assert decision.change is not None and decision.change.genres == ("Rock",)
+        assert decision.reason == f"{word} says no genre"
+
+
+@pytest.mark.parametrize(
+    "word", ["Other Worlds", "Alternative", "Misc Metal", "无", "🎸", "No Wave", "80s", "Ünknown"]
+)
+def test_what_only_resembles_a_placeholder_is_kept(word):
+    assert decided(tagged(word)).status is Status.KEPT
+
+
+def test_a_placeholder_beside_a_genre_goes_and_the_genre_stays():
+    assert decided(tagged("Unknown", "Jazz")).status is Status.KEPT
+    change = decided(tagged("Unknown", "Jazz"), "append").change
+    assert change is not None and change.genres == ("Jazz", "Rock")
+
+
+def test_placeholders_are_ones_own_choice():
+    def status(word, words):
+        policy = Policy(0.5, placeholders=Placeholders(words))
+        return decide(heard(), tagged(word), policy).status
+
+    assert status("Audiobook", DEFAULT_PLACEHOLDERS) is Status.KEPT
+    assert status("Audiobook", (*DEFAULT_PLACEHOLDERS, "audiobook")) is Status.WOULD_WRITE
+    assert status("Other", ("unknown",)) is Status.KEPT
+    assert status("Other", ()) is Status.KEPT
+    assert status("---", ()) is Status.KEPT
+
+
+def test_what_stood_in_place_of_a_placeholder_is_written_once():
+    change = decided(tagged("Unknown")).change
+    assert change is not None
+    tags = tagged(*change.genres, ours=change.gtag_genre, model=MODEL)
+    assert decided(tags).status is Status.UNCHANGED
+
+
+def test_the_docs_show_the_placeholders():
+    text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    told = text.partition("### Words that are no genre")[2].partition("\n### ")[0]
+    shown = re.findall(r"`([^`]+)`", " ".join(told.split("empty list.")[1].split()))
+    assert tuple(shown) == DEFAULT_PLACEHOLDERS

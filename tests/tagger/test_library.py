@@ -10,7 +10,7 @@ import pytest
 
 from tagger import formats
 from tagger.errors import ConfigurationError, UnreadableError
-from tagger.library import Library, Track, read_file_list
+from tagger.library import DEFAULT_EXCLUDES, Library, Track, read_file_list
 
 
 @pytest.fixture
@@ -66,6 +66,44 @@ def test_skips_what_storages_and_gtag_itself_leave_beside_music(folder, piece):
     put(folder, piece, "kept.flac", "@eaDir/a.flac", ".AppleDouble/a.flac", "._a.flac")
     put(folder, piece, ".gtag-0123456789abcdef.flac", "x/@eaDir/SYNO@b/a.flac", ".hidden.flac")
     assert names(folder) == [".hidden.flac", "kept.flac"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("$RECYCLE.BIN/a.flac", "$Recycle.Bin/S-1-5/a.flac", "#recycle/a.flac", "@Recycle/a.flac"),
+        *(".Trash-1000/files/a.flac", ".stversions/a~20250101-1200.flac", ".snapshots/1/a.flac"),
+        *(".git/a.flac", "a.flac.part", "a.flac.crdownload", "a.flac.!qB", "A.FLAC.PART"),
+        *(".syncthing.a.flac.tmp", "~syncthing~a.flac.tmp", "a.flac.bak", "deep/er/.git/x/a.flac"),
+    ],
+)
+def test_trash_versions_and_temporaries_are_no_library(folder, piece, name):
+    put(folder, piece, "kept.flac", name)
+    library = Library([str(folder)])
+    assert [track.path for track in library] == [str(folder / "kept.flac")]
+    assert library.left_out.total() == 1
+    assert library.others == 0
+    assert names(folder, default_excludes=False) == sorted(["kept.flac", name])
+    assert met(folder / name) == []
+    assert met(folder / name, default_excludes=False) == [str(folder / name)]
+
+
+def test_what_is_only_called_similarly_is_a_library(folder, piece):
+    put(folder, piece, "Part.flac", "git/a.flac", "Trash Metal/a.flac", "bak/a.flac", "tmp/a.flac")
+    put(folder, piece, "Snapshots/a.flac", "a.part.flac", "recycle/a.flac")
+    assert len(names(folder)) == 8
+
+
+def test_gtags_own_temporary_files_are_never_tracks(folder, piece):
+    put(folder, piece, ".gtag-0123456789abcdef.flac")
+    assert names(folder, default_excludes=False) == []
+
+
+def test_the_docs_show_what_is_left_out():
+    text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    table = text.partition("### What is no library")[2].partition("\n### ")[0]
+    for what, globs in DEFAULT_EXCLUDES.items():
+        assert f"| {what} | {', '.join(f'`{glob}`' for glob in globs)} |\n" in table
 
 
 def test_the_skipped_stay_skipped_when_a_list_names_them(folder, piece):
@@ -175,6 +213,36 @@ def test_a_path_that_is_not_there_is_a_wrong_command(folder):
         Library([str(folder / "a\0b")])
 
 
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("Musik", "did you mean {}/Music?"),
+        ("Musik/Beethoven/x.flac", "did you mean {}/Music?"),
+        ("Music/bethoven", "did you mean {}/Music/Beethoven?"),
+        ("Music/Beeth", "did you mean {}/Music/Beethoven?"),  # a name that was cut at a space
+        ("polka", "check the spelling; a name with spaces needs quotes"),
+        ("link", "it is a link to nowhere, which is not there"),
+        ("Music/Beethoven/a.flac/b", "a part of the path is a file, not a folder"),
+    ],
+)
+def test_a_path_that_cannot_be_read_says_what_to_do(folder, piece, typed, hint):
+    put(folder, piece, "Music/Beethoven/a.flac")
+    (folder / "link").symlink_to("nowhere")
+    with pytest.raises(ConfigurationError) as caught:
+        Library([str(folder / typed)])
+    assert caught.value.hint == hint.format(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+def test_a_folder_without_permission_says_what_to_do(folder, piece):
+    put(folder, piece, "a/1.flac")
+    (folder / "a").chmod(0)
+    library = Library([str(folder)])
+    assert list(library) == []
+    (folder / "a").chmod(0o755)
+    assert "permissions" in str(library.problems[0])
+
+
 def test_goes_on_where_a_folder_cannot_be_read(folder, piece, monkeypatch):
     put(folder, piece, "a/1.flac", "b/2.flac", "c/3.flac")
     listdir = os.listdir
@@ -191,6 +259,7 @@ def test_goes_on_where_a_folder_cannot_be_read(folder, piece, monkeypatch):
     assert isinstance(problem, UnreadableError)
     assert problem.path == str(folder / "b")
     assert problem.message == "Permission denied"
+    assert problem.hint == "change its permissions, or run gtag as somebody who may read it"
 
 
 @pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names are Unicode there")

@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from tagger.errors import INSTALL_TRAIN, ConfigurationError
+from tagger.suggest import did_you_mean
 from training.datasets import Example
 
 
@@ -217,9 +218,9 @@ def find(name: str, settings: Settings | None = None) -> Recipe:
         installed.
     """
     if name not in RECIPES:
-        raise ConfigurationError(
-            f"there is no recipe {name!r}", hint=f"there are: {', '.join(RECIPES)}"
-        )
+        there = f"there are: {', '.join(RECIPES)}"
+        hint = " ".join(filter(None, (did_you_mean(name, RECIPES), there)))
+        raise ConfigurationError(f"there is no recipe {name!r}", hint=hint)
     if settings is not None:
         _check(name, settings)
     needs = dict.fromkeys(RECIPES[name].needs, f"the recipe {name}")

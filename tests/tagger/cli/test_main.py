@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -139,3 +140,121 @@ def test_shell_completion(shell):
 def test_completion_knows_the_commands():
     said = completion(_GTAG_COMPLETE="bash_complete", COMP_WORDS="gtag s", COMP_CWORD="1")
     assert {"plain,scan", "plain,show"} <= set(said.split())
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    """Runs a script in a real shell, where `gtag` is this one and a model of one's own is there."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "gtag"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tagger "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    own = tmp_path / "data" / "gtag" / "models" / "my-genres"
+    own.mkdir(parents=True)
+    (own / "card.toml").write_text("")
+
+    def run(name, script):
+        if not shutil.which(name):
+            pytest.skip(f"no {name} here")
+        ran = subprocess.run([name, "-c", script], capture_output=True, text=True, cwd=ROOT)
+        assert ran.stderr == ""
+        return {line.partition("\t")[0] for line in ran.stdout.splitlines()}
+
+    return run
+
+
+COMPLETED = [
+    ("gtag sc", {"scan"}),
+    ("gtag scan --mod", {"--model"}),
+    ("gtag scan --model ", {"cnn", "ensemble", "my-genres", "trees"}),
+    ("gtag evaluate --model my", {"my-genres"}),
+    ("gtag models remove ", {"my-genres"}),
+    ("gtag models ver", {"verify"}),
+]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX shells")
+@pytest.mark.parametrize(("line", "offered"), COMPLETED)
+def test_bash_completes_commands_options_and_models(shell, line, offered):
+    words = " ".join(f'"{word}"' for word in line.split(" "))
+    script = f"""
+        eval "$(_GTAG_COMPLETE=bash_source gtag)"
+        COMP_WORDS=({words}); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
+        _gtag_completion gtag
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    assert shell("bash", script) == offered
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX shells")
+@pytest.mark.parametrize(("line", "offered"), COMPLETED)
+def test_fish_completes_commands_options_and_models(shell, line, offered):
+    script = f"_GTAG_COMPLETE=fish_source gtag | source; complete -C '{line}'"
+    assert shell("fish", script) == offered
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX shells")
+def test_zsh_takes_the_completion(shell):
+    # Its completion runs only while somebody types; that it loads is what can be asked here.
+    script = """
+        autoload -Uz compinit && compinit -D -u
+        eval "$(_GTAG_COMPLETE=zsh_source gtag)"
+        print $_comps[gtag]
+    """
+    assert shell("zsh", script) == {"_gtag_completion"}
+    said = completion(
+        _GTAG_COMPLETE="zsh_complete", COMP_WORDS="gtag scan --model m", COMP_CWORD="3"
+    )
+    assert said.split() == ["plain", "my-genres", "_"]
+
+
+def test_a_bare_gtag_shows_readable_help(gtag):
+    ran = gtag()
+    assert ran.status == 2  # a script that lost its arguments must not go on
+    assert ran.out == ""
+    assert ran.err.splitlines() == gtag("--help").out.splitlines()
+    assert "\\x0a" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("scna", "."), "scan"),
+        (("Scan", "."), "scan"),
+        (("evalute",), "evaluate"),
+        (("models", "instal", "x"), "install"),
+        (("scan", "--model", "cn", "."), "cnn"),
+        (("scan", "--model", "ensembel", "."), "ensemble"),
+        (("show", "--model", "Trees", "x"), "trees"),
+        (("evaluate", "--recipe", "boosted-tree", "--data", "."), "boosted-trees"),
+    ],
+)
+def test_a_mistyped_name_is_answered_with_the_nearest(gtag, make_audio, arguments, meant):
+    arguments = [make_audio(".wav") if word == "x" else word for word in arguments]
+    ran = gtag(*arguments)
+    assert ran.status == 2
+    assert f"did you mean {meant}" in ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("scan",),
+        ("show",),
+        ("scan", "--files-from"),
+        ("train", "--from-tags"),
+        ("train", "--output", "new", "--data"),
+        ("evaluate", "--model", "cnn", "--data"),
+    ],
+)
+def test_a_mistyped_path_is_answered_with_the_nearest(gtag, tmp_path, arguments):
+    (tmp_path / "Music").mkdir()
+    ran = gtag(*arguments, tmp_path / "Musik")
+    assert ran.status in (1, 2)
+    assert f"No such file or directory (did you mean {tmp_path / 'Music'}?)" in ran.err
+
+
+def test_a_name_like_no_other_is_answered_with_all(gtag):
+    assert "there are: scan, show, undo" in gtag("xyzzy").err

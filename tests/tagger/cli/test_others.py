@@ -19,6 +19,13 @@ def test_demo_composes_and_scans(gtag, tmp_path):
     assert "Nothing was written" in ran.out or "unsure" in ran.out
 
 
+def test_what_demo_made_can_be_written_at_once(gtag, tmp_path):
+    gtag("demo", tmp_path / "pieces")
+    ran = gtag("scan", tmp_path / "pieces", "--write-tags", "--min-confidence", 0, "--jobs", 1)
+    assert ran.status == 0
+    assert "5  written" in ran.out
+
+
 def test_models_lists_the_zoo_with_figures(gtag):
     ran = gtag("models")
     assert ran.status == 0

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import re
@@ -9,10 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import mutagen
 import pytest
 from mediafile import MediaFile
+from mutagen.id3 import ID3, TCON
 
 from tagger.csv_report import COLUMNS
+from tests.conftest import aged
 from tests.tagger.cli.conftest import rows
 
 
@@ -25,6 +29,7 @@ def music(make_audio, tmp_path):
     media = MediaFile(folder / "1.flac")
     media.genre = "Polka"
     media.save()
+    aged(folder / "1.flac")
     (folder / "notes.txt").write_text("no music")
     return folder
 
@@ -80,6 +85,42 @@ def test_a_dry_run_tells_what_writing_would_refuse(gtag, music):
     assert gtag("scan", music, "--json", *SURE_OF_ALL, *options).status == 0
 
 
+@pytest.mark.parametrize(("suffix", "word"), [(".mp3", "(12)"), (".flac", "<unknown>")])
+def test_a_placeholder_is_replaced_shown_and_brought_back(gtag, make_audio, suffix, word):
+    piece = make_audio(suffix)
+    if suffix == ".mp3":
+        tags = ID3()
+        tags.add(TCON(encoding=0, text=["12"]))
+        tags.save(piece, v1=2)
+        word = "Other"
+    else:
+        media = MediaFile(piece)
+        media.genre = word
+        media.save()
+    before = mutagen.File(aged(piece)).tags
+    kept = gtag("scan", piece, "--no-default-placeholders", "--json", *SURE_OF_ALL)
+    assert json.loads(kept.out)["status"] == "kept"
+
+    row = json.loads(gtag("scan", piece, "--write-tags", "--json", *SURE_OF_ALL).out)
+    assert (row["status"], row["old_genre"]) == ("written", word)
+    assert MediaFile(piece).genre == row["genre"]
+    assert gtag("undo").status == 0
+    assert mutagen.File(piece).tags == before
+    assert MediaFile(piece).genre == word
+
+
+def test_a_word_of_ones_own_can_mean_no_genre(gtag, music):
+    ran = gtag("scan", music, "--placeholder", "polka", "--json", *SURE_OF_ALL)
+    assert [json.loads(line)["status"] for line in ran.out.splitlines()] == ["would-write"] * 3
+
+
+def test_the_summary_says_what_was_left_out(gtag, music):
+    shutil.copy2(music / "0.mp3", music / "new.mp3.part")
+    ran = gtag("scan", music, *ONE)
+    assert re.search(r"^ *1 +left out +\*\.part: see --no-default-excludes", ran.out, re.M)
+    assert len(gtag("scan", music, "--no-default-excludes", "--json", *ONE).out.splitlines()) == 4
+
+
 def test_the_models_own_threshold_is_the_default(gtag, music):
     from tagger.models import zoo
 
@@ -97,12 +138,26 @@ def test_json_is_one_object_a_line_and_nothing_else_on_stdout(gtag, music):
     assert "kept" in ran.err
 
 
-def test_verbose_shows_each_change(gtag, music):
-    ran = gtag("scan", music, "-v", *SURE_OF_ALL, "--existing", "replace")
-    changes = [line for line in ran.out.splitlines() if "→" in line]
-    assert len(changes) == 3
-    assert re.search(r"1\.flac: Polka → \S+$", changes[1])
-    assert re.search(r"0\.mp3: no genre → \S+$", changes[0])
+def test_verbose_lists_each_track(gtag, music):
+    ran = gtag("scan", music, "-v", *SURE_OF_ALL)
+    lines = ran.out.splitlines()[:3]
+    heard = r"([\w-]+) 0\.\d\d +"
+    assert re.fullmatch(rf"would-write  {heard}no genre → \1 +{music}/0\.mp3", lines[0])
+    assert re.fullmatch(rf"kept         {heard}Polka stays +{music}/1\.flac", lines[1])
+    assert "a person wrote Polka" not in ran.out
+    assert "a person wrote Polka" in gtag("scan", music, "-vv", *SURE_OF_ALL).out
+
+
+def test_without_a_terminal_only_the_summary_is_printed(gtag, music):
+    ran = gtag("scan", music, *SURE_OF_ALL)
+    assert str(music) not in ran.out
+    assert ran.out.splitlines()[0].split()[0] == "Genre"
+
+
+def test_an_unsure_track_is_listed_with_both_guesses(gtag, music):
+    ran = gtag("scan", music / "0.mp3", "-v", "--min-confidence", 1, *ONE)
+    guess = r"[\w-]+ 0\.\d\d"
+    assert re.match(rf"unsure +{guess} or {guess} +{music}/0\.mp3\n", ran.out)
 
 
 def test_quiet_says_only_what_is_wrong(gtag, music):
@@ -176,7 +231,7 @@ def test_a_path_that_is_not_there_is_2(gtag, tmp_path):
 @pytest.mark.parametrize("option", ["--report", "--log-file", "--journal"])
 def test_no_slip_of_the_hand_costs_a_song(gtag, music, option):
     before = contents(music)
-    shutil.copy(music / "0.mp3", music / "disguised")
+    shutil.copy2(music / "0.mp3", music / "disguised")
     for name in ("0.mp3", "disguised"):
         ran = gtag("scan", music, "--write-tags", *SURE_OF_ALL, option, music / name)
         assert ran.status == 2
@@ -203,7 +258,7 @@ def test_the_log_names_what_was_unexpected(gtag, make_audio, tmp_path):
 def many(make_audio, tmp_path, n):
     first = make_audio(".wav", duration_s=4.0, name="many/000.wav")
     for i in range(1, n):
-        shutil.copy(first, first.with_name(f"{i:03d}.wav"))
+        shutil.copy2(first, first.with_name(f"{i:03d}.wav"))
     return first.parent
 
 
@@ -232,7 +287,8 @@ def test_ctrl_c_keeps_what_was_done(make_audio, tmp_path, jobs):
     os.killpg(process.pid, signal.SIGINT)  # the terminal sends it to the whole group
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "gtag undo" in err and "same command" in err and "Traceback" not in err
+    assert "gtag undo" in err and "Traceback" not in err
+    assert "same command with --resume-report" in err
     done = rows(report)
     assert 3 <= len(done) < 300
     assert len(done) == 3 + len(out.splitlines())
@@ -264,20 +320,20 @@ def test_a_second_ctrl_c_leaves_no_half_written_file(make_audio, tmp_path):
         assert MediaFile(path).length == pytest.approx(4.0, abs=0.1)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
-def test_progress_shows_on_a_terminal_and_nowhere_else(make_audio, tmp_path, gtag):
+def in_terminal(*arguments, columns=80):
+    """What a command prints in a terminal, and its exit status."""
     import fcntl
     import pty
     import termios
 
-    folder = many(make_audio, tmp_path, 6)
-    assert "track" not in gtag("scan", folder, "--json", "-q", *ONE).err
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-m", "tagger", "scan", str(folder), "--jobs", "1"],
-        stdout=subprocess.DEVNULL,
+        [sys.executable, "-m", "tagger", *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
         stderr=theirs,
+        env=os.environ | {"TERM": "xterm-256color", "NO_COLOR": "", "PYTHONUTF8": "1"},
     )
     os.close(theirs)
     shown = b""
@@ -290,6 +346,195 @@ def test_progress_shows_on_a_terminal_and_nowhere_else(make_audio, tmp_path, gta
             break
         shown += block
     os.close(ours)
-    assert process.wait() == 0
-    assert re.search(rb"6/6 .*tracks/s", shown)
-    assert b"INFO" not in shown and b"WARNING" not in shown
+    return process.wait(), shown.decode()
+
+
+terminals = pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
+
+
+@terminals
+def test_progress_shows_on_a_terminal_and_nowhere_else(make_audio, tmp_path, gtag):
+    folder = many(make_audio, tmp_path, 6)
+    assert "track" not in gtag("scan", folder, "--json", "-q", *ONE).err
+    status, shown = in_terminal("scan", folder, *ONE)
+    assert status == 0
+    assert re.search(r"6/6 .*tracks/s", shown)
+    assert "INFO" not in shown and "WARNING" not in shown
+
+
+@terminals
+def test_the_bar_says_what_it_waits_for_before_the_first_track(make_audio, tmp_path):
+    _, shown = in_terminal("scan", many(make_audio, tmp_path, 2), *ONE)
+    before, _, after = shown.partition("loading the model")
+    assert "tracks/s" not in before and before.strip("\r\x1b[A") == ""
+    assert "2/2" in after
+
+
+@terminals
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_terminal_shows_one_line_a_track(music, columns):
+    (music / "broken.mp3").write_bytes(b"")
+    long = music / f"{'ä very lông name ' * 8}.mp3"
+    shutil.copy2(music / "0.mp3", long)
+    status, shown = in_terminal("scan", music, *SURE_OF_ALL, columns=columns)
+    assert status == 1
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", shown)
+    lines = [line.rpartition("\r")[2] for line in plain.replace("\r\n", "\n").split("\n")]
+    listed = [line for line in lines if re.match(r"(would-write|kept|unreadable) +", line)]
+    assert len(listed) == 5
+    assert all(len(line) < columns for line in listed if not line.startswith("unreadable"))
+    assert any(line.endswith("name .mp3") and "…" in line for line in listed)
+    assert "\x1b[36mwould-write" in shown  # cyan
+
+
+@terminals
+def test_quiet_in_a_terminal_is_the_summary_only(music):
+    status, shown = in_terminal("scan", music, "-q", *SURE_OF_ALL)
+    assert status == 0
+    assert "0.mp3" not in shown and "Mean confidence" in shown
+    status, shown = in_terminal("scan", music, "-qq", *SURE_OF_ALL)
+    assert (status, shown) == (0, "")
+
+
+def test_a_report_is_gone_on_with(gtag, music, tmp_path):
+    whole, report = tmp_path / "whole.csv", tmp_path / "report.csv"
+    options = ("--resume-report", *SURE_OF_ALL)
+    assert gtag("scan", music, "--report", whole, *options).status == 0  # there was none: begun
+    assert gtag("scan", music, "--report", report, "--limit", 1, *SURE_OF_ALL).status == 0
+    ran = gtag("scan", music, "--report", report, "--limit", 1, *options)
+    assert re.search(r"^1 +done before", ran.out, re.M)
+    assert len(rows(report)) == 2
+    ran = gtag("scan", music, "--report", report, *options)
+    assert ran.status == 0
+    assert re.search(r"^2 +done before", ran.out, re.M)
+    assert report.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names are Unicode there")
+def test_a_report_knows_tracks_of_any_name(gtag, make_audio, tmp_path):
+    piece = make_audio(".wav", name="m/a.wav")
+    names = (b"a.wav", b"=1+1.wav", b'a, "b".wav', b"caf\xe9.wav", b"line\nend.wav")
+    for name in names[1:]:
+        shutil.copy2(piece, os.fsencode(piece.parent) + b"/" + name)
+    report = tmp_path / "report.csv"
+    listed = tmp_path / "list"
+    listed.write_bytes(b"\0".join(names))
+    options = ("--files-from", listed, "-0", "--report", report, "--resume-report", *ONE)
+    with contextlib.chdir(piece.parent):
+        assert gtag("scan", *options).status == 0
+        assert re.search(r"^5 +done before", gtag("scan", *options).out, re.M)
+    assert len(rows(report)) == 5
+
+
+def test_a_row_that_a_crash_cut_off_is_made_anew(gtag, music, tmp_path):
+    report = tmp_path / "report.csv"
+    options = ("--report", report, "--resume-report", *SURE_OF_ALL)
+    assert gtag("scan", music, *options).status == 0
+    whole = report.read_bytes()
+    for end in (3, 40, len(whole) - 150):
+        report.write_bytes(whole[:-end])
+        assert gtag("scan", music, *options).status == 0
+        assert report.read_bytes() == whole
+
+
+def test_what_is_no_report_is_not_gone_on_with(gtag, music, tmp_path):
+    other = tmp_path / "mine.csv"
+    for content in (b"a,b\r\n1,2\r\n", b"\xff\xfe\r\n", b"no table\n"):
+        other.write_bytes(content)
+        ran = gtag("scan", music, "--report", other, "--resume-report", *ONE)
+        assert ran.status == 2
+        assert "no report" in ran.err
+        assert other.read_bytes() == content
+    assert gtag("scan", music, "--resume-report", *ONE).status == 2
+
+
+def test_a_dry_runs_report_does_not_keep_tracks_from_being_written(gtag, music, tmp_path):
+    report = tmp_path / "report.csv"
+    assert gtag("scan", music, "--report", report, *SURE_OF_ALL).status == 0
+    before = contents(music)
+    options = ("--report", report, "--resume-report", "--write-tags")
+    ran = gtag("scan", music, *options, *SURE_OF_ALL)
+    assert ran.status == 2
+    assert "dry run" in ran.err
+    assert contents(music) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--write-tags",)])
+def test_what_changed_just_now_is_left_alone(gtag, music, options):
+    os.utime(music / "0.mp3")
+    before = (music / "0.mp3").read_bytes()
+    ran = gtag("scan", music / "0.mp3", *options, *SURE_OF_ALL)
+    assert ran.status == 1
+    assert re.search(
+        r"0\.mp3: refused: changed \d+ s ago: another program may still write it"
+        r" \(scan again when 60 s have passed, or with --min-age 0\)$",
+        ran.err.strip(),
+    )
+    assert (music / "0.mp3").read_bytes() == before
+
+    aged(music / "0.mp3", by_s=600)
+    assert gtag("scan", music / "0.mp3", *options, "--min-age", 900, *SURE_OF_ALL).status == 1
+    aged(music / "0.mp3", by_s=-5)  # by the clock of a network storage
+    assert gtag("scan", music / "0.mp3", *options, *SURE_OF_ALL).status == 1
+    assert gtag("scan", music / "0.mp3", *options, "--min-age", 0, *SURE_OF_ALL).status == 0
+
+
+def test_a_download_that_has_not_ended_is_left_alone(gtag, music):
+    (music / "0.mp3.aria2").write_bytes(b"")
+    ran = gtag("scan", music / "0.mp3", *SURE_OF_ALL)
+    assert ran.status == 1
+    assert "refused: a download of it has not ended (0.mp3.aria2 lies beside it" in ran.err
+
+
+def test_what_gtag_itself_wrote_just_now_is_no_other_programs(gtag, music):
+    piece = music / "0.mp3"
+    assert gtag("scan", piece, "--write-tags", *SURE_OF_ALL).status == 0
+    assert gtag("undo").status == 0
+    assert "would-write" in gtag("scan", piece, *SURE_OF_ALL).out
+    assert gtag("scan", piece, "--write-tags", *SURE_OF_ALL).status == 0
+    media = MediaFile(piece)
+    media.genre = None
+    media.save()
+    for options in ((), ("--write-tags",)):
+        assert "changed 0 s ago" in gtag("scan", piece, *options, *SURE_OF_ALL).err
+
+
+def test_a_dry_run_makes_no_journal(gtag, music, tmp_path):
+    assert gtag("scan", music, *SURE_OF_ALL).status == 0
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+@pytest.mark.parametrize("options", [(), ("--write-tags",)])
+def test_what_another_program_has_open_for_writing_is_left_alone(gtag, music, options):
+    piece = music / "0.mp3"
+    with open(piece, "rb"):  # whoever only reads is in nobody's way
+        assert "would-write" in gtag("scan", piece, *SURE_OF_ALL).out
+    code = "import sys; f = open(sys.argv[1], 'ab'); print(flush=True); sys.stdin.read()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, piece], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdin and other.stdout
+    other.stdout.readline()
+    before = piece.read_bytes()
+    ran = gtag("scan", piece, *options, "--min-age", 0, *SURE_OF_ALL)
+    assert ran.status == 1
+    assert "refused: another program has it open for writing" in ran.err
+    assert piece.read_bytes() == before
+    other.stdin.close()
+    other.wait()
+    assert gtag("scan", piece, *options, "--min-age", 0, *SURE_OF_ALL).status == 0
+
+
+@pytest.mark.parametrize("options", [(), ("--write-tags",)])
+def test_a_file_that_is_not_all_there_is_refused_unless_asked_for(gtag, make_audio, options):
+    piece = make_audio(".flac", duration_s=10.0)
+    content = piece.read_bytes()
+    piece.write_bytes(content[: len(content) * 2 // 3])
+    aged(piece)
+    ran = gtag("scan", piece, *options, *SURE_OF_ALL)
+    assert ran.status == 1
+    assert re.search(r"refused: cut off: 6\.\d of 10\.0 s .* \(.*--write-incomplete\)", ran.err)
+    assert piece.stat().st_size == len(content) * 2 // 3
+    ran = gtag("scan", piece, *options, "--write-incomplete", *SURE_OF_ALL)
+    assert ran.status == 0

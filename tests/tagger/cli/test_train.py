@@ -119,7 +119,7 @@ def test_a_library_with_one_artist_a_genre_is_measured_as_far_as_it_can_be(
         (["--data", ".", "--output", "m", "--recipe", "svm"], "for benchmarks only"),
         (["--data", ".", "--output", "m", "--recipe", "polka"], "there is no recipe 'polka'"),
         (["--data", ".", "--output", "m", "--recipe", "head", "--tune", "3"], "no use for --tune"),
-        (["--data", "nowhere", "--output", "m"], "does not exist"),
+        (["--data", "nowhere", "--output", "m"], "No such file or directory"),
         (["--data", ".", "--output", "cnn"], "is a model of gtag's own"),
         (["--data", ".", "--output", "My model"], "no model can be called 'My model'"),
         (

@@ -24,7 +24,7 @@ def genres(folder):
 def test_takes_back_the_last_scan(gtag, written):
     ran = gtag("undo")
     assert ran.status == 0
-    assert ran.out.splitlines()[-1] == "2 restored"
+    assert ran.out == "2 restored\n"
     assert genres(written) == [None, None]
     ran = gtag("undo")
     assert ran.status == 2
@@ -35,7 +35,7 @@ def test_dry_run_takes_nothing_back(gtag, written):
     before = genres(written)
     ran = gtag("undo", "--dry-run")
     assert ran.status == 0
-    assert ran.out.splitlines()[-1] == "2 would-restore"
+    assert ran.out == "2 would-restore\n"
     assert genres(written) == before
 
 
@@ -50,6 +50,33 @@ def test_lists_runs(gtag, written):
     listed = gtag("undo", "--list").out
     runs = re.findall(r"^ *(\d+)  .* (\d+) +(\d+)  gtag (\w+)", listed, re.M)
     assert runs == [("2", "2", "0", "undo"), ("1", "0", "2", "scan")]
+
+
+def test_verbose_lists_each_file(gtag, written):
+    for options, status in ((("--dry-run",), "would-restore"), ((), "restored")):
+        ran = gtag("undo", "-v", *options)
+        assert ran.out.splitlines() == [
+            *(f"{written / name}: {status}" for name in ("a.mp3", "b.flac")),
+            f"2 {status}",
+        ]
+
+
+def test_the_list_leaves_out_runs_that_changed_nothing(gtag, written):
+    def runs(*options):
+        listed = gtag("undo", "--list", *options).out
+        return re.findall(r"^ *(\d+)  .* gtag (\w+)", listed, re.M)
+
+    options = ("--write-tags", "--min-confidence", 0, "-q", "--jobs", 1)
+    assert gtag("scan", written, *options).status == 0  # all unchanged
+    assert runs() == [("1", "scan")]
+    assert runs("-v") == [("2", "scan"), ("1", "scan")]
+
+
+def test_a_list_without_any_change_says_so(gtag, tmp_path):
+    assert gtag("undo", "--list").out == "No run yet.\n"
+    (tmp_path / "empty").mkdir()
+    assert gtag("scan", tmp_path / "empty", "--write-tags").status == 0
+    assert gtag("undo", "--list").out == "No run changed anything yet.\n"
 
 
 def test_what_somebody_changed_since_is_named_and_left_alone(gtag, written):

@@ -1,0 +1,111 @@
+"""Whether another program still writes a file: a download, a rip, a copy from another machine.
+
+What replaces such a file loses what comes later: the other program goes on in the old one. It must
+not know what is in the file.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tagger.errors import RefusedError
+
+if sys.platform == "linux":
+    import fcntl
+
+# Seconds without a change, after which a file counts as finished.
+MIN_AGE_S = 60.0
+
+# aria2 loads into the file itself, and notes how far it is in one beside it.
+_ARIA2 = ".aria2"
+
+# File systems on which Linux knows about every writer. On a network, others may write, and a lease
+# is refused for reasons of the network's.
+_LOCAL = {
+    *("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "bcachefs", "zfs", "tmpfs", "overlay"),
+    *("vfat", "exfat", "ntfs3", "hfsplus", "jfs"),
+}
+
+
+def check_at_rest(
+    path: str | os.PathLike[str],
+    *,
+    min_age_s: float = MIN_AGE_S,
+    is_own: Callable[[str], bool] = lambda path: False,
+) -> None:
+    """Refuse a file that changed just now, is being loaded, or is open for writing elsewhere.
+
+    Parameters
+    ----------
+    path : path-like
+        A link is followed.
+    min_age_s : float
+        A file that changed within so many seconds is refused; 0 refuses only what is open.
+    is_own : function of a path
+        Whether it was gtag that changed it last.
+
+    Raises
+    ------
+    RefusedError
+    OSError
+        It cannot be read.
+    """
+    age_s = time.time() - Path(path).stat().st_mtime
+    # Either way: the clocks of a network storage and of this machine may differ.
+    if abs(age_s) < min_age_s and not is_own(os.fspath(path)):
+        raise RefusedError(
+            f"changed {max(0, age_s):.0f} s ago: another program may still write it",
+            path=path,
+            hint=f"scan again when {min_age_s:g} s have passed, or with --min-age 0",
+        )
+    note = os.fspath(path) + _ARIA2
+    if os.path.lexists(note):
+        raise RefusedError(
+            "a download of it has not ended",
+            path=path,
+            hint=f"{Path(note).name} lies beside it: remove that where the download was given up",
+        )
+    if _is_open_for_writing(path):
+        raise RefusedError(
+            "another program has it open for writing",
+            path=path,
+            hint="scan again when that is done",
+        )
+
+
+def _is_open_for_writing(path: str | os.PathLike[str]) -> bool:
+    """Whether the system says so; False where it does not tell."""
+    if sys.platform != "linux":
+        return False
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        # Whoever opens it while the lease is held makes the system send a signal. By default that
+        # is one that ends the process, this is one that does nothing.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        # A lease for reading is given only while nobody has the file open for writing.
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        return error.errno == errno.EAGAIN and _file_system(path) in _LOCAL
+    finally:
+        os.close(descriptor)  # which gives the lease back
+    return False
+
+
+def _file_system(path: str | os.PathLike[str]) -> str:
+    """The kind of file system that a file lies on, by Linux' table of mounts."""
+    real = os.path.realpath(path)
+    found, kind = "", ""
+    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
+        before, _, after = line.partition(" - ")
+        place = before.split(" ")[4].encode("utf-8", "surrogateescape")
+        place = place.decode("unicode_escape").encode("latin-1", "replace")  # \040 is a space
+        mounted = os.fsdecode(place).rstrip("/")
+        if len(mounted) >= len(found) and (real + "/").startswith(mounted + "/"):
+            found, kind = mounted, after.split(" ")[0]
+    return kind

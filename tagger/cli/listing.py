@@ -1,0 +1,125 @@
+"""One line for each track while a scan goes on: what was heard, and what becomes of the tags.
+
+It must not know how a line reaches the terminal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TextIO
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from tagger.cli.console import console
+from tagger.decide import Status
+from tagger.screen import printable
+
+if TYPE_CHECKING:
+    from tagger.scan import Outcome
+
+_STYLES = {
+    Status.WRITTEN: "green",
+    Status.WOULD_WRITE: "cyan",
+    Status.UNSURE: "yellow",
+    Status.UNREADABLE: "red",
+    Status.REFUSED: "red",
+    Status.FAILED: "red",
+}
+# Columns, as wide as the longest status and as what bundled models say.
+_STATUS, _HEARD, _TAGS, _GAP = 11, 14, 20, 2
+_LEAST_FOR_CELL, _LEAST_FOR_PATH = 4, 12
+
+
+class Listing:
+    """Makes the lines of a scan.
+
+    Parameters
+    ----------
+    file : text file
+        Where they will be printed. In a terminal a line is as wide as that, and the path is cut
+        off at its beginning; elsewhere it is as long as it is.
+    reasons : bool
+        Put the reason below each track.
+    """
+
+    def __init__(self, file: TextIO, *, reasons: bool = False) -> None:
+        self._console = console(file)
+        self._width = console(file, widest=None).width if file.isatty() else None
+        self._reasons = reasons
+        unicode = self._console.encoding.lower().startswith("utf")
+        self._arrow, self._cut = ("→", "…") if unicode else ("->", "~")
+
+    def line(self, outcome: Outcome) -> str:
+        """What is said of a track: a line, or two with the reason."""
+        status, style = outcome.status, _STYLES.get(outcome.status, "")
+        room = _STATUS + _GAP
+        told = Text().append(_padded(status, _STATUS), style)
+        told.append(" " * _GAP)
+        if status.is_problem:
+            path, said = printable(outcome.path), printable(outcome.message)
+            if self._width is None:
+                return f"{path}: {status}: {said}"
+            told.append(f"{path}: {said}")  # whole: it says what to do
+            return self._rendered(told)
+        if status is Status.UNSURE:
+            cells = [(_two_guesses(outcome), _HEARD + _GAP + _TAGS)]
+        else:
+            cells = [(_guess(outcome), _HEARD), (self._tags(outcome), _TAGS)]
+        for i, (text, width) in enumerate(cells):
+            behind = sum(_GAP + later for _, later in cells[i + 1 :]) + _GAP + _LEAST_FOR_PATH
+            shown = self._cut_end(text, room + behind)
+            told.append(_padded(shown, width) + " " * _GAP)
+            room += max(width, cell_len(shown)) + _GAP
+        told.append(self._cut_start(printable(outcome.path), room))
+        if self._reasons and outcome.message:
+            told.append(f"\n{' ' * (_STATUS + _GAP)}{printable(outcome.message)}", "dim")
+        return self._rendered(told)
+
+    def _tags(self, outcome: Outcome) -> str:
+        old = printable(outcome.old_genre) or "no genre"
+        new = printable(outcome.new_genre) or "no genre"
+        return f"{old} stays" if old == new else f"{old} {self._arrow} {new}"
+
+    def _cut_end(self, text: str, others: int) -> str:
+        """A cell that leaves so much room for the others."""
+        if self._width is None:
+            return text
+        # The last column stays free: some terminals begin a new line when it is filled.
+        width = max(_LEAST_FOR_CELL, self._width - others - 1)
+        if cell_len(text) <= width:
+            return text
+        return set_cell_size(text, width - 1).rstrip() + self._cut
+
+    def _cut_start(self, text: str, before: int) -> str:
+        """A path of which the end fits, with so much before it."""
+        if self._width is None:
+            return text
+        width = max(_LEAST_FOR_PATH, self._width - before - 1)
+        if cell_len(text) <= width:
+            return text
+        end = text[-width:]
+        while cell_len(end) > width - 1:
+            end = end[1:]
+        return self._cut + end
+
+    def _rendered(self, text: Text) -> str:
+        with self._console.capture() as captured:
+            self._console.print(text, end="", soft_wrap=True)
+        return captured.get()
+
+
+def _padded(text: str, width: int) -> str:
+    return set_cell_size(text, width) if cell_len(text) < width else text
+
+
+def _guess(outcome: Outcome) -> str:
+    if outcome.confidence is None:
+        return ""
+    return f"{printable(outcome.genre)} {outcome.confidence:.2f}"
+
+
+def _two_guesses(outcome: Outcome) -> str:
+    if outcome.confidence is None or outcome.runner_up_confidence is None:
+        return printable(outcome.message)
+    second = f"{printable(outcome.runner_up)} {outcome.runner_up_confidence:.2f}"
+    return f"{_guess(outcome)} or {second}"

@@ -1,0 +1,68 @@
+"""Names that people type: a mistyped one is answered with the nearest, a begun one is completed.
+
+It must not know what commands do.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from tagger.errors import ConfigurationError
+from tagger.suggest import did_you_mean
+
+
+class Group(click.Group):
+    """Commands, where a mistyped name is answered with what may have been meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not (ctx.resilient_parsing or name.startswith("-") or self.get_command(ctx, name)):
+            there = self.list_commands(ctx)
+            instead = did_you_mean(name, there) or f"there are: {', '.join(there)}"
+            raise click.UsageError(f"there is no command {name!r} ({instead})", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class ModelName(click.ParamType):
+    """The name of a model, or its folder: completed, and handed on as it is.
+
+    Parameters
+    ----------
+    own : bool
+        Complete the names of people's own models only, and no folders.
+    """
+
+    name = "model"
+
+    def __init__(self, *, own: bool = False) -> None:
+        self._own = own
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        from tagger.models import zoo
+
+        roots = [zoo.user_folder()] if self._own else [zoo.bundled_folder(), zoo.user_folder()]
+        named = [name for name in zoo.names(*roots) if name.startswith(incomplete)]
+        if named or self._own:
+            return [CompletionItem(name) for name in named]
+        # Only where no name fits: shells offer folders instead of names, not beside them.
+        return [CompletionItem(incomplete, type="dir")]
+
+
+class ExistingPath(click.Path):
+    """A path that has to be there; where it is not, what to do is said as elsewhere."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            os.stat(value)  # noqa: PTH116
+        except (OSError, ValueError) as error:
+            message = str(ConfigurationError.of_system(error, value))
+            raise click.BadParameter(message, ctx, param) from error
+        return super().convert(value, param, ctx)

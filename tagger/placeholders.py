@@ -1,0 +1,55 @@
+"""Words that stand in a genre field and say no genre: what rippers put there for want of one.
+
+They are no person's word, so they are not kept. It must not know tags, nor genres.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+# Case, spaces and punctuation do not count: "<unknown>" and "Unknown." are "unknown" as well.
+# docs/commands.md shows them.
+DEFAULT_PLACEHOLDERS = (
+    *("Unknown", "Unknown Genre", "Genre Unknown", "Genre", "No Genre", "None", "Null", "N/A"),
+    *("Not Available", "Not Specified", "Not Set", "Unspecified", "Undefined", "Unset", "Empty"),
+    *("Other", "Others", "Misc", "Miscellaneous", "Default", "Default Genre", "Data"),
+    *("Unclassified", "Unclassifiable", "Uncategorized", "Uncategorised", "TBD", "To Do"),
+    # ID3v1's numbers for "Other" and for none, where nobody translated them.
+    *("12", "255"),
+    *("Unbekannt", "Unbekanntes Genre", "Sonstige", "Sonstiges", "Andere", "Ohne", "Inconnu"),
+    *("Genre inconnu", "Autre", "Autres", "Desconocido", "Otro", "Otros", "Desconhecido"),
+    *("Outro", "Outros", "Sconosciuto", "Altro", "Onbekend", "Overig", "Okänd", "Ukjent"),
+)
+
+
+class Placeholders:
+    """The words that say no genre.
+
+    Parameters
+    ----------
+    words : iterable of str
+        With none of them, every word is a genre.
+
+    >>> Placeholders(["Unknown"]).without(("<unknown>", "Rock", "???"))
+    ('Rock',)
+    """
+
+    def __init__(self, words: Iterable[str] = DEFAULT_PLACEHOLDERS) -> None:
+        self._keys = {_key(word) for word in words}
+        if self._keys:
+            self._keys.add("")  # nothing but punctuation
+
+    def without(self, genres: Iterable[str]) -> tuple[str, ...]:
+        """Those of the values that say a genre."""
+        return tuple(genre for genre in genres if _key(genre) not in self._keys)
+
+
+def _key(word: str) -> str:
+    return "".join(c for c in word.casefold() if not _is_decoration(c))
+
+
+def _is_decoration(c: str) -> bool:
+    """Punctuation, spaces and signs such as <>; not letters and digits of any script, nor emoji."""
+    category = unicodedata.category(c)
+    return category[0] in "PZC" or category in ("Sm", "Sk")

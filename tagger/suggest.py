@@ -1,0 +1,31 @@
+"""What somebody may have meant who mistyped a name. Must not know: what the names are of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def did_you_mean(name: str, names: Iterable[str], *, shown_in: str = "") -> str:
+    """A question that names what is nearest, or nothing where nothing is near.
+
+    Parameters
+    ----------
+    name : str
+        What was typed.
+    names : iterable of str
+        What there is.
+    shown_in : str
+        Put before each name that is shown.
+
+    >>> did_you_mean("scna", ["scan", "show", "undo"]), did_you_mean("polka", ["scan"])
+    ('did you mean scan?', '')
+    """
+    from difflib import get_close_matches
+
+    spelled = {known.casefold(): known for known in names}
+    typed = name.casefold()
+    # The beginning of a name: a shell cut it off at a space.
+    near = [key for key in spelled if len(typed) > 2 and key.startswith(typed)]
+    near = near[:2] or get_close_matches(typed, spelled, n=2)
+    near = [shown_in + spelled[key] for key in near]
+    return f"did you mean {' or '.join(near)}?" if near else ""
