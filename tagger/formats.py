@@ -11,6 +11,8 @@ import importlib
 import os
 import stat
 import struct
+import tarfile
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from os import PathLike
@@ -99,8 +101,29 @@ _MP4_AUDIO_BRANDS = {b"M4A ", b"M4B ", b"M4P "}
 _MOST_BOXES = 1_000_000
 
 # How far to look for the first MPEG frame behind junk, and how many in a row are no accident.
-_MPEG_SEARCH = 64 * 1024
+_MPEG_SEARCH = 512 * 1024
 _MPEG_IN_A_ROW = 4
+_MPEG_EXTENSIONS = frozenset({".mp3", ".mp2", ".mpga", ".mpa", ".bit"})
+
+# What begins like this is of another kind, whatever MPEG frames stand in it: an archive of MP3s is no
+# MP3. Offset and bytes.
+_FOREIGN = (
+    *((0, magic) for magic in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"7z\xbc\xaf\x27\x1c")),
+    *((0, magic) for magic in (b"Rar!", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")),
+    *((0, magic) for magic in (b"LZIP", b"\x04\x22\x4d\x18", b"MSCF", b"ISc(", b"StuffIt", b"SIT!")),
+    *((0, magic) for magic in (b"!<arch>", b"070701", b"070702", b"070707", b"xar!", b"hsqs", b"wim")),
+    *((0, magic) for magic in (b"\x1a\x45\xdf\xa3", b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM")),
+    *((0, magic) for magic in (b"OggS", b"FLV\x01", b".RMF", b".ra\xfd", b"caff", b".snd", b"riff", b"nut/")),
+    *((0, magic) for magic in (b"\0\0\x01\xba", b"\0\0\x01\xb3", b"MThd", b"ADIF", b"#!AMR")),
+    *((0, magic) for magic in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")),
+    *((0, magic) for magic in (b"%PDF", b"%!PS", b"{\\rtf", b"\xd0\xcf\x11\xe0", b"<", b"\xef\xbb\xbf<")),
+    *((0, magic) for magic in (b"\x7fELF", b"MZ", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa", b"#!/")),
+    *((0, magic) for magic in (b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"SQLite format 3")),
+    *((4, kind) for kind in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid")),
+    (0x8001, b"CD001"),  # an image of a disc
+)
+_TAR_BLOCK = 512
+_TS_PACKET = 188
 
 
 def has_audio_extension(path: str | PathLike[str]) -> bool:
@@ -111,6 +134,8 @@ def has_audio_extension(path: str | PathLike[str]) -> bool:
 def identify(path: str | PathLike[str]) -> Format | None:
     """The container that a file's content says it is, or None.
 
+    The name counts where an MP3's frames stand behind junk: unknown archives have frames, too.
+
     Raises
     ------
     UnreadableError
@@ -120,12 +145,12 @@ def identify(path: str | PathLike[str]) -> Format | None:
         if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - opening a FIFO would wait
             return None
         with open(path, "rb") as file:
-            return identify_open(file)
+            return identify_open(file, os.fspath(path))
     except OSError as error:
         raise UnreadableError.of_system(error, path) from error
 
 
-def identify_open(file: BinaryIO) -> Format | None:
+def identify_open(file: BinaryIO, name: str | bytes = "") -> Format | None:
     """As `identify`, for a seekable file object."""
     start = skip_id3v2(file)
     head = file.read(36)
@@ -151,7 +176,22 @@ def identify_open(file: BinaryIO) -> Format | None:
         return TTA
     if head[:4] == b"DSD ":
         return DSF
-    return MP3 if _is_mpeg_audio(file, start) else None
+    extension = os.fsdecode(os.path.splitext(name)[1]).lower()  # noqa: PTH122
+    return MP3 if _is_mpeg_audio(file, start, extension in _MPEG_EXTENSIONS) else None
+
+
+def _is_foreign(head: bytes) -> bool:
+    """Whether something that is no MPEG sound begins so."""
+    if any(head.startswith(magic, offset) for offset, magic in _FOREIGN):
+        return True
+    if len(head) > 2 * _TS_PACKET and head[0] == head[_TS_PACKET] == head[2 * _TS_PACKET] == 0x47:
+        return True
+    try:
+        # Of any age: the oldest have no signature, but a sum over the header.
+        tarfile.TarInfo.frombuf(head[:_TAR_BLOCK], "utf-8", "surrogateescape")
+    except (tarfile.HeaderError, ValueError):
+        return False
+    return True
 
 
 def id3v2_length(header: bytes) -> int:
@@ -312,7 +352,7 @@ def _mpeg_frame(header: bytes) -> tuple[int, tuple[int, int, int]] | None:
     return samples_by_8 * bits // _RATES[version][rate] + padding, (version, layer, rate)
 
 
-def _is_mpeg_audio(file: BinaryIO, start: int) -> bool:
+def _is_mpeg_audio(file: BinaryIO, start: int, named_so: bool) -> bool:
     file.seek(start)
     data = file.read(_MPEG_SEARCH + 8 * 1024)
 
@@ -326,11 +366,16 @@ def _is_mpeg_audio(file: BinaryIO, start: int) -> bool:
             count, kind, position = count + 1, frame[1], position + frame[0]
         return count, position
 
+    if _is_foreign(data):
+        return False
     lead = len(data) - len(data.lstrip(b"\0"))  # some taggers pad behind the ID3v2 tag
     count, end = frames_from(lead)
     rest = data[end : end + 8]
     if count >= 2 or (count == 1 and (not rest or rest.startswith((b"TAG", b"APETAGEX")))):
         return True
+    # Zip's directory stands at the end: it may have anything in front.
+    if not named_so or _is_foreign(data[lead:]) or zipfile.is_zipfile(file):
+        return False
     position = data.find(b"\xff", lead)
     while 0 <= position < _MPEG_SEARCH:
         if frames_from(position)[0] == _MPEG_IN_A_ROW:

@@ -7,12 +7,13 @@ names a genre) gets the same genre, so that no player reads another.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Protocol
 
 from tagger.errors import RefusedError, UnreadableError
-from tagger.formats import Format
+from tagger.formats import Format, identify_open
 from tagger.replace_file import Identity, check_writable, replace_file
 from tagger.tags.blocks import (
     GENRE,
@@ -118,6 +119,7 @@ def write_change(
         )
 
     def edit(copy: str) -> None:
+        refuse_unless(format, copy, path)  # of the very bytes that are edited
         if pending is not None:
             pending.old = snapshot(copy, format)
         apply_change(copy, format, change)
@@ -139,10 +141,25 @@ def write_change(
     )
 
 
+def refuse_unless(format: Format, copy: str | PathLike[str], path: str | PathLike[str]) -> None:
+    """See that a copy holds what the original was taken for: nothing else may be written into.
+
+    Raises
+    ------
+    RefusedError
+    """
+    with open(copy, "rb") as file:
+        found = identify_open(file, os.fspath(path))
+    if found != format:
+        what = "no container that gtag writes" if found is None else found.name
+        raise RefusedError(f"not written: its content is {what}, not {format.name}", path=path)
+
+
 def check_change(path: str | PathLike[str], format: Format, *, in_place: bool = False) -> None:
     """Raise what `write_change` would, as far as that shows without writing."""
     try:
         check_writable(path, in_place=in_place)
+        refuse_unless(format, path, path)
         with open(path, "rb") as file:
             container = open_or_explain(file, format, path)
             for block in container.blocks:

@@ -122,7 +122,9 @@ def test_sound_behind_junk_needs_several_frames_in_a_row(make_audio):
     assert identify(path) == formats.MP3
     path.write_bytes(b"junk" * 5000 + sound[:800])
     assert identify(path) is None
-    path.write_bytes(b"junk" * 50_000 + sound)
+    path.write_bytes(b"junk" * 75_000 + sound)
+    assert identify(path) == formats.MP3
+    path.write_bytes(b"junk" * 150_000 + sound)
     assert identify(path) is None
 
 
