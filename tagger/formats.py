@@ -105,21 +105,36 @@ _MPEG_SEARCH = 512 * 1024
 _MPEG_IN_A_ROW = 4
 _MPEG_EXTENSIONS = frozenset({".mp3", ".mp2", ".mpga", ".mpa", ".bit"})
 
-# What begins like this is of another kind, whatever MPEG frames stand in it: an archive of MP3s is no
-# MP3. Offset and bytes.
+# What begins like this is of another kind, whatever MPEG frames stand in it: an archive of MP3s is
+# no MP3. Offset and bytes.
 _FOREIGN = (
     *((0, magic) for magic in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"7z\xbc\xaf\x27\x1c")),
     *((0, magic) for magic in (b"Rar!", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")),
-    *((0, magic) for magic in (b"LZIP", b"\x04\x22\x4d\x18", b"MSCF", b"ISc(", b"StuffIt", b"SIT!")),
-    *((0, magic) for magic in (b"!<arch>", b"070701", b"070702", b"070707", b"xar!", b"hsqs", b"wim")),
+    *(
+        (0, magic)
+        for magic in (b"LZIP", b"\x04\x22\x4d\x18", b"MSCF", b"ISc(", b"StuffIt", b"SIT!")
+    ),
+    *(
+        (0, magic)
+        for magic in (b"!<arch>", b"070701", b"070702", b"070707", b"xar!", b"hsqs", b"wim")
+    ),
     *((0, magic) for magic in (b"\x1a\x45\xdf\xa3", b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM")),
-    *((0, magic) for magic in (b"OggS", b"FLV\x01", b".RMF", b".ra\xfd", b"caff", b".snd", b"riff", b"nut/")),
+    *(
+        (0, magic)
+        for magic in (b"OggS", b"FLV\x01", b".RMF", b".ra\xfd", b"caff", b".snd", b"riff", b"nut/")
+    ),
     *((0, magic) for magic in (b"\0\0\x01\xba", b"\0\0\x01\xb3", b"MThd", b"ADIF", b"#!AMR")),
     *((0, magic) for magic in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")),
-    *((0, magic) for magic in (b"%PDF", b"%!PS", b"{\\rtf", b"\xd0\xcf\x11\xe0", b"<", b"\xef\xbb\xbf<")),
+    *(
+        (0, magic)
+        for magic in (b"%PDF", b"%!PS", b"{\\rtf", b"\xd0\xcf\x11\xe0", b"<", b"\xef\xbb\xbf<")
+    ),
     *((0, magic) for magic in (b"\x7fELF", b"MZ", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa", b"#!/")),
     *((0, magic) for magic in (b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"SQLite format 3")),
-    *((4, kind) for kind in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid")),
+    *(
+        (4, kind)
+        for kind in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid")
+    ),
     (0x8001, b"CD001"),  # an image of a disc
 )
 _TAR_BLOCK = 512

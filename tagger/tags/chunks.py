@@ -94,31 +94,42 @@ class Chunks:
             position = chunk.end
         self.end = min(self.end, self._length)
 
+    @property
+    def _place(self) -> int:
+        """Where a new chunk goes: to the end, but before a chunk at which mutagen stops reading."""
+        odd = (c.start for c in self.chunks if not _is_readable(c))
+        return next(odd, self.end)
+
     def find(self, kind: bytes) -> list[Chunk]:
         """Chunks of a kind, which counts in either case."""
         return [c for c in self.chunks if c.kind.upper() == kind]
 
     def behind(self, chunk: Chunk | None) -> int:
         """How many bytes follow a chunk, or a new one at the end."""
-        return self._length - (self.end if chunk is None else min(chunk.end, self._length))
+        return self._length - (self._place if chunk is None else min(chunk.end, self._length))
 
     def check(self) -> None:
         """Raise where the file's lengths are not true: what is written might go astray."""
         if not self.sound:
             raise CannotKeepError("its chunks are not as long as they claim")
 
-    def put(self, file: BinaryIO, chunk: Chunk | None, data: bytes, kind: bytes) -> None:
-        """Replace a chunk's data, add a chunk at the end, or (without data) take one away."""
+    def put(
+        self, file: BinaryIO, chunk: Chunk | None, data: bytes, kind: bytes, *, keep: bool = False
+    ) -> None:
+        """Replace a chunk's data, add a chunk, or (without data) take one away.
+
+        With `keep` an empty one stays.
+        """
         self.check()
         new = b""
-        if data:
+        if data or keep:
             letters = kind if chunk is None else chunk.kind
             new = letters + self._number.pack(len(data)) + data + bytes(len(data) % 2)
         if chunk is not None:
             start, old = chunk.start, min(chunk.end, self.end) - chunk.start
         else:
-            start, old = self.end, 0
-            new = bytes(self.end % 2 ^ self.start % 2) + new  # an even byte that was forgotten
+            start, old = self._place, 0
+            new = bytes(start % 2 ^ self.start % 2) + new  # an even byte that was forgotten
         size = self.end - self.start - 8 + len(new) - old
         if size >= 1 << 32:
             raise CannotKeepError("it would grow beyond 4 GiB, which its kind does not allow")
@@ -137,6 +148,11 @@ class Chunks:
                 yield from read_ranges(file, chunk.start + 8, end)
 
 
+def _is_readable(chunk: Chunk) -> bool:
+    """Whether mutagen reads on behind a chunk."""
+    return all(0x20 <= c < 0x7F for c in chunk.kind) and (chunk.kind != b"LIST" or chunk.size >= 4)
+
+
 class ChunkSlot:
     """An ID3 tag's place in a WAV or AIFF file: a chunk, or the end."""
 
@@ -144,14 +160,15 @@ class ChunkSlot:
 
     def __init__(self, chunks: Chunks, chunk: Chunk | None) -> None:
         self._chunks, self._chunk = chunks, chunk
+        self.is_empty_chunk = chunk is not None and chunk.size == 0
         self.behind = chunks.behind(chunk)
 
     def check(self) -> None:
         self._chunks.check()
 
-    def put(self, file: BinaryIO, data: bytes) -> None:
+    def put(self, file: BinaryIO, data: bytes, *, keep: bool = False) -> None:
         kind = b"id3 " if self._chunks.is_wav else b"ID3 "
-        self._chunks.put(file, self._chunk, data, kind)
+        self._chunks.put(file, self._chunk, data, kind, keep=keep)
 
 
 class DsfSlot(RangeSlot):
@@ -171,7 +188,7 @@ class DsfSlot(RangeSlot):
         if not self._sound:
             raise CannotKeepError("its header points to a tag behind its end")
 
-    def put(self, file: BinaryIO, data: bytes) -> None:
+    def put(self, file: BinaryIO, data: bytes, *, keep: bool = False) -> None:
         self.check()
         super().put(file, data)
         claimed = self._claimed + len(data) - self.size

@@ -74,8 +74,14 @@ class Slot(Protocol):
     def check(self) -> None:
         """Raise CannotKeepError where nothing can be put."""
 
-    def put(self, file: BinaryIO, data: bytes) -> None:
-        """Write `data` in the place of what is there; nothing takes the tag away."""
+    # Whether there is a chunk for a tag, but nothing in it.
+    is_empty_chunk: bool
+
+    def put(self, file: BinaryIO, data: bytes, *, keep: bool = False) -> None:
+        """Write `data` in the place of what is there.
+
+        Nothing takes the tag away, with its chunk unless `keep`.
+        """
 
 
 class RangeSlot:
@@ -83,13 +89,15 @@ class RangeSlot:
 
     behind = _END_SIZE
 
+    is_empty_chunk = False
+
     def __init__(self, start: int, size: int, room: int = _ROOM) -> None:
         self.start, self.size, self.room = start, size, room
 
     def check(self) -> None:
         pass
 
-    def put(self, file: BinaryIO, data: bytes) -> None:
+    def put(self, file: BinaryIO, data: bytes, *, keep: bool = False) -> None:
         replace_range(file, self.start, self.size, data)
 
 
@@ -202,31 +210,41 @@ class Id3v2(Block):
 
     def foreign(self) -> list[bytes]:
         if self.version == 2:
-            return [*self._as_23().foreign()[:-1], self._after]
+            return [
+                *(new for new, e in zip(self._as_23(), self.entries, strict=True) if not e.role),
+                self._tail,
+                self._after,
+            ]
         return [*super().foreign(), self._tail, self._after]
 
     def prepare(self) -> None:
         self._slot.check()
         if self.version == 2:
-            converted = self._as_23()
+            frames = self._as_23()
             self.version, self._revision, self._flags = 3, 0, 0
-            self._tail, self._unsynced = b"", False
-            self.entries = converted.entries
+            self._unsynced = False
+            self.entries = [self._entry(raw) for raw in frames]
 
-    def _as_23(self) -> Id3v2:
-        from mutagen.id3 import ID3
+    def _as_23(self) -> list[bytes]:
+        """The frames as those of version 2.3: most differ in their names and sizes alone.
 
-        try:
-            tag = ID3(io.BytesIO(self._data), v2_version=3, load_v1=False)
-            filled = sum(len(e.raw) > 6 for e in self.entries)
-            complete = not (tag.unknown_frames or self._tail) and len(tag) >= filled
-            buffer = io.BytesIO()
-            tag.save(buffer, v1=0, v2_version=3, v23_sep=None, padding=lambda info: 0)
-        except Exception as error:
-            raise CannotKeepError("its old ID3v2.2 tag cannot be translated to 2.3") from error
-        if not complete:
-            raise CannotKeepError("its old ID3v2.2 tag holds frames that 2.3 does not know")
-        return Id3v2(self._slot, buffer.getvalue())
+        Raises
+        ------
+        CannotKeepError
+            One of them has no name in 2.3, or bytes behind them are no frames.
+        """
+        if self._tail:
+            raise CannotKeepError("its old ID3v2.2 tag is damaged")
+        frames = []
+        for entry in self.entries:
+            name, body = entry.raw[:3].decode("latin-1"), entry.raw[6:]
+            new_name = _name_in_23(name)
+            if new_name is None:
+                raise CannotKeepError("its old ID3v2.2 tag holds frames that 2.3 does not know")
+            if name == "PIC":
+                body = _picture_in_23(body)
+            frames.append(new_name + struct.pack(">I", len(body)) + b"\0\0" + body)
+        return frames
 
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
         if role == GENRE:
@@ -298,7 +316,7 @@ class Id3v2(Block):
         self._slot.put(file, tag + self._after)
 
     def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
-        self._slot.put(file, b"")
+        self._slot.put(file, b"", keep=bool(shape.get("empty_chunk")))
 
     def shape(self) -> dict[str, Any]:
         if self.version == 2:
@@ -309,7 +327,38 @@ class Id3v2(Block):
             "flags": self._flags,
             "extended": to_text(self._extended),
             "area": len(self._data),
+            "empty_chunk": self._slot.is_empty_chunk,
         }
+
+
+# What iTunes writes beside the standard's frames.
+_ITUNES_IN_23 = {
+    **{"PCS": b"PCST", "TCT": b"TCAT", "TDS": b"TDES", "TID": b"TGID", "WFD": b"WFED"},
+    **{"TKW": b"TKWD", "MVN": b"MVNM", "MVI": b"MVIN", "GP1": b"GRP1", "TCP": b"TCMP"},
+}
+
+
+def _name_in_23(name: str) -> bytes | None:
+    """What 2.3 calls a frame of 2.2; None where it has none like it."""
+    from mutagen.id3 import Frames_2_2
+
+    if name in _ITUNES_IN_23:
+        return _ITUNES_IN_23[name]
+    frame = Frames_2_2.get(name)
+    # A frame that names frames of the same version would have to be translated inside.
+    if frame is None or name in ("LNK", "CRM"):
+        return None
+    new_name = frame.__base__.__name__
+    return new_name.encode() if len(new_name) == 4 and new_name != "Frame" else None
+
+
+def _picture_in_23(body: bytes) -> bytes:
+    """A picture whose kind stands there as a type of medium, no longer in three letters."""
+    kind = body[1:4]
+    if len(body) < 5:
+        raise CannotKeepError("its old ID3v2.2 tag holds a damaged picture")
+    types = {b"PNG": b"image/png", b"JPG": b"image/jpeg", b"-->": b"-->"}
+    return body[:1] + types.get(kind, b"image/" + kind.lower()) + b"\0" + body[4:]
 
 
 _NO_GENRE = frozenset({"255", "(255)"})

@@ -107,7 +107,7 @@ class Ilst(Block):
             raise CannotKeepError("it is a fragmented MP4, whose tags cannot be written safely")
         if not self._only:
             raise CannotKeepError("it has its metadata more than once")
-        if self._meta is not None and self._meta.data != bytes(4):
+        if self._meta is not None and self._meta.data not in (b"", bytes(4)):
             raise CannotKeepError("its metadata box is of an unknown kind")
 
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
@@ -126,6 +126,8 @@ class Ilst(Block):
         if self._meta is None:
             self._meta = _Box(b"meta", bytes(4), [_Box(b"hdlr", _HANDLER)])
             self._udta.children.insert(0, self._meta)
+        # As all programs expect it; undo makes it QuickTime's again.
+        self._meta.data = b"" if shape is not None and shape.get("plain_meta") else bytes(4)
         if self._ilst is None:
             self._ilst = _Box(b"ilst", b"")
             self._meta.children.append(self._ilst)
@@ -140,12 +142,14 @@ class Ilst(Block):
             self._udta.children = [c for c in self._udta.children if c.kind != b"meta"]
         elif self._meta is not None:
             self._meta.children = [c for c in self._meta.children if c.kind != b"ilst"]
+            self._meta.data = b"" if shape.get("plain_meta") else self._meta.data
         self._put(file, shape)
 
     def shape(self) -> dict[str, Any]:
         return {
             "udta": self._udta is not None,
             "meta": self._meta is not None,
+            "plain_meta": self._meta is not None and not self._meta.data,
             "area": self._end - self._start,
         }
 
@@ -217,8 +221,9 @@ def _parse(data: bytes, parent: bytes) -> list[_Box]:
             raise BrokenTagError("its index (`moov`) is damaged")
         body = data[position + head : position + size]
         box = _Box(kind, body, long=head == 16)
-        own = 4 if kind == b"meta" else 0
-        # A `meta` that does not begin with zeros is QuickTime's, or of a later version.
+        # QuickTime's `meta` has no version and flags before its boxes.
+        own = 4 if kind == b"meta" and body[4:8] != b"hdlr" else 0
+        # A `meta` that does not begin with zeros is of a later version.
         if kind in _TAKEN_APART.get(parent, ()) and body[:own] == bytes(own):
             box.data, box.children = body[:own], _parse(body[own:], kind)
         boxes.append(box)

@@ -166,5 +166,3 @@ def test_no_file_that_another_formats_reader_opens_is_written(
     if opens:
         assert identify(path) != MP3
         refused_and_untouched(path)
-
-
