@@ -28,6 +28,8 @@ if sys.platform != "win32":
 # What the name of every file begins with that gtag makes beside a track.
 TEMPORARY_PREFIX = ".gtag-"
 
+CHANGED_MEANWHILE = "changed by somebody else meanwhile"
+
 # A suffix is kept because some demuxers guess by it, but not one that makes the name long.
 _LONGEST_SUFFIX = 8
 
@@ -126,12 +128,16 @@ def replace_file(
                 before_copy(str(copy), str(backup) if backup else None)
             with _removed_at_end(copy):
                 copy_content(target, copy)
+                copied = Identity.of(copy)
                 edit(str(copy))
                 verify(str(target), str(copy))
                 carry_attributes(target, copy, seen, preserve_mtime=preserve_mtime)
                 sync_file(copy)
+                before = Identity.of(target)
+                if not before.same_content(copied):
+                    raise RefusedError(CHANGED_MEANWHILE, path=target)
                 if before_swap is not None:
-                    before_swap(Identity.of(target), Identity.of(copy), str(copy))
+                    before_swap(before, Identity.of(copy), str(copy))
                 if backup is None:
                     _swap(copy, target, seen)
                 else:
@@ -164,6 +170,11 @@ def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> N
 def _temporary_beside(target: Path) -> Path:
     suffix = target.suffix if len(os.fsencode(target.suffix)) <= _LONGEST_SUFFIX else ""
     return target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{suffix}")
+
+
+def _trace(status: os.stat_result) -> tuple[int, ...]:
+    """What changes with every write: the time of the last change cannot be put back."""
+    return *_glance(status), status.st_ctime_ns
 
 
 def _glance(status: os.stat_result) -> tuple[int, int, int, int]:
@@ -214,7 +225,7 @@ def _locked(target: Path) -> Iterator[None]:
         except PermissionError:  # an SMB lock shuts out everybody, ourselves included
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         if not os.path.samestat(os.fstat(descriptor), target.stat()):
-            raise RefusedError("changed by somebody else meanwhile", path=target)
+            raise RefusedError(CHANGED_MEANWHILE, path=target)
         yield
     finally:
         os.close(descriptor)
@@ -229,8 +240,8 @@ def _removed_at_end(temporary: Path) -> Iterator[None]:
 
 
 def _refuse_if_touched(target: Path, seen: os.stat_result) -> None:
-    if _glance(target.stat()) != _glance(seen):
-        raise RefusedError("changed by somebody else meanwhile", path=target)
+    if _trace(target.stat()) != _trace(seen):
+        raise RefusedError(CHANGED_MEANWHILE, path=target)
 
 
 def _swap(copy: Path, target: Path, seen: os.stat_result) -> None:

@@ -478,3 +478,53 @@ def test_the_disk_has_the_copy_before_the_intent_and_the_name_after_the_swap(tra
     assert after == (
         [*backup_and_folder, "write", "fsync", "done"] if linked else ["replace", "fsync", "done"]
     )
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("when", ["edit", "verify", "before_swap"])
+def test_an_edit_of_equal_size_whose_time_is_put_back_is_left_to_them(tmp_path, when, in_place):
+    """Regression: size and time of modification were as before, and the edit was lost."""
+    path = tmp_path / "song.mp3"
+    path.write_bytes(b"old words" * 100)
+    if in_place:
+        (tmp_path / "link.mp3").hardlink_to(path)
+    status = path.stat()
+    theirs = b"NEW WORDS" * 100
+
+    def somebody(*_: object) -> None:
+        path.write_bytes(theirs)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def edit(copy: str) -> None:
+        Path(copy).write_bytes(b"ours")
+        if when == "edit":
+            somebody()
+
+    with pytest.raises(RefusedError, match="changed by somebody else"):
+        replace_file(
+            path,
+            edit,
+            somebody if when == "verify" else lambda original, copy: None,
+            before_swap=somebody if when == "before_swap" else None,
+            in_place=in_place,
+        )
+    assert path.read_bytes() == theirs
+    assert {p.name for p in tmp_path.iterdir()} <= {"song.mp3", "link.mp3"}
+
+
+def test_what_is_copied_is_what_is_replaced(tmp_path, monkeypatch):
+    """Regression: what was written into the file while it was copied got lost."""
+    from tagger import replace_file as module
+
+    path = tmp_path / "song.mp3"
+    path.write_bytes(b"old words")
+    whole = module.copy_content
+
+    def copy_and_look_away(source: Path, destination: Path) -> None:
+        whole(source, destination)
+        destination.write_bytes(b"half old,")  # as if another program had been at it just then
+
+    monkeypatch.setattr(module, "copy_content", copy_and_look_away)
+    with pytest.raises(RefusedError, match="changed by somebody else"):
+        replace_file(path, lambda copy: None, lambda original, copy: None)
+    assert path.read_bytes() == b"old words"
