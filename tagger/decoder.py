@@ -35,11 +35,16 @@ _LOUDEST = 1e5  # float files may exceed full scale, some by the factor 32,768
 
 # Only these demuxers and decoders may see a file. Others open what it names (hls, concat, dash,
 # sdp), or would decode its cover art just to know the size (90 ms for a large PNG).
-_DEMUXERS = "mp3,flac,ogg,mov,asf,wav,w64,aiff,ape,wv,mpc,mpc8,tta,dsf,aac"
+_DEMUXERS = (
+    "mp3,flac,ogg,mov,asf,wav,w64,aiff,ape,wv,mpc,mpc8,tta,dsf,aac,matroska,webm,ac3,eac3,dts,dtshd,"
+    "caf,au,rm,amr,oma,shn,tak,iff"
+)
 _DECODERS = frozenset(
     {"mp3float", "mp3", "mp2float", "mp2", "mp1float", "mp1", "aac", "aac_latm", "ac3", "eac3"}
     | {"flac", "vorbis", "opus", "speex", "alac", "wmav1", "wmav2", "wmapro", "wmalossless"}
-    | {"wmavoice", "ape", "wavpack", "mpc7", "mpc8", "tta", "gsm", "gsm_ms"}
+    | {"wmavoice", "ape", "wavpack", "mpc7", "mpc8", "tta", "gsm", "gsm_ms", "dca", "truehd", "mlp"}
+    | {"cook", "real_144", "real_288", "sipr", "ralf", "atrac1", "atrac3", "atrac3al", "atrac3plus"}
+    | {"atrac3plusal", "shorten", "tak", "amrnb", "amrwb", "mace3", "mace6", "qdm2", "dst"}
 )
 _CODEC_WHITELIST = ",".join(
     name

@@ -1,4 +1,4 @@
-"""One table of the containers that gtag tags, and how to know each by its content.
+"""One table of the containers that gtag tags or hears, and how to know each by its content.
 
 An extension is a claim, the content is a fact: `identify` looks at the first bytes (and, where
 those say too little, at the stream headers behind them). It must not know what a tag says, nor
@@ -13,7 +13,7 @@ import stat
 import struct
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, BinaryIO
@@ -29,7 +29,8 @@ class Format:
     ----------
     name : str
     family : str
-        How its main tag is written: "id3", "vorbis", "mp4", "asf" or "ape".
+        How its main tag is written: "id3", "vorbis", "mp4", "asf" or "ape"; empty where gtag
+        hears the container, but writes no tags into it.
     mutagen_class : str
         Dotted name of a `mutagen.FileType` that reads the tags; where there is a choice, one that
         leaves the stream alone: mutagen can loop for ever over a damaged Musepack header.
@@ -37,8 +38,13 @@ class Format:
     """
 
     name: str
-    family: str
-    mutagen_class: str
+    family: str = ""
+    mutagen_class: str = ""
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether gtag reads and writes its tags."""
+        return bool(self.family)
 
     def open_with_mutagen(self, file: Any) -> Any:
         """A `mutagen.FileType` of the path or file object; raises `mutagen.MutagenError`."""
@@ -67,13 +73,51 @@ FORMATS = (
     WAV, AIFF, APE, WAVPACK, MUSEPACK, TTA, DSF,
 )  # fmt: skip
 
-# Extensions that promise one of the containers above and nothing else: a file with such a name
-# that `identify` does not know is reported, any other is only counted. `.mp4`, `.asf`, `.mov`
-# are as often films.
+# What is heard, but not tagged: the container holds no tags, or no library that is well kept
+# writes them.
+AAC = Format("AAC without a container")
+AC3 = Format("AC-3")
+AMR = Format("AMR")
+AU = Format("AU")
+CAF = Format("CAF")
+DFF = Format("DSDIFF")
+DTS = Format("DTS")
+MATROSKA = Format("Matroska")
+OMA = Format("OpenMG")
+REAL = Format("RealAudio")
+RF64 = Format("RF64")
+SHORTEN = Format("Shorten")
+TAK = Format("TAK")
+W64 = Format("Wave64")
+WEBM = Format("WebM")
+
+# Offset and bytes. Foreign to MPEG sound, all of them.
+_HEARD_BY = (
+    (0, b"#!AMR", AMR),
+    (0, b".snd", AU),
+    (0, b"caff", CAF),
+    (12, b"DSD ", DFF),
+    (0, b"\x7f\xfe\x80\x01", DTS),
+    (0, b"\xfe\x7f\x01\x80", DTS),
+    (0, b"\x1f\xff\xe8\x00\x07", DTS),
+    (0, b"\xff\x1f\x00\xe8\xf1\x07", DTS),
+    (0, b"DTSHDHDR", DTS),
+    (0, b"EA3\x01", OMA),
+    (0, b".ra\xfd", REAL),
+    (0, b"ajkg", SHORTEN),
+    (0, b"tBaK", TAK),
+    (0, bytes.fromhex("726966662e91cf11a5d628db04c10000"), W64),
+)
+
+# Extensions that promise sound and nothing else: a file with such a name that `identify` does not
+# know is reported, any other is only counted. `.mp4`, `.asf`, `.mov`, `.mkv`, `.webm`, `.rm` are as
+# often films.
 AUDIO_EXTENSIONS = frozenset(
     {".mp3", ".flac", ".fla", ".ogg", ".oga", ".opus", ".spx", ".m4a", ".m4b", ".m4p", ".m4r"}
     | {".wma", ".wav", ".wave", ".aif", ".aiff", ".aifc", ".ape", ".wv", ".mpc", ".mp+", ".mpp"}
-    | {".tta", ".dsf"}
+    | {".tta", ".dsf", ".mp2", ".m2a", ".mpa", ".mpga", ".aac", ".mka", ".ac3", ".eac3", ".dts"}
+    | {".dtshd", ".caf", ".au", ".snd", ".w64", ".rf64", ".ra", ".amr", ".awb", ".dff", ".oma"}
+    | {".aa3", ".shn", ".tak", ".ofr", ".ofs"}
 )
 
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -174,7 +218,7 @@ def identify_open(file: BinaryIO, name: str | bytes = "") -> Format | None:
     if head[:4] == b"OggS":
         return _identify_ogg(file, start)
     if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
-        return WAV
+        return WAV if head[:4] == b"RIFF" else RF64
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return AIFF
     if head[4:8] == b"ftyp":
@@ -191,6 +235,19 @@ def identify_open(file: BinaryIO, name: str | bytes = "") -> Format | None:
         return TTA
     if head[:4] == b"DSD ":
         return DSF
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return _identify_matroska(file, start)
+    if head[:4] == b".RMF":
+        return _identify_real(file, start)
+    for offset, magic, heard in _HEARD_BY:
+        if head.startswith(magic, offset) and (heard != DFF or head[:4] == b"FRM8"):
+            return heard
+    if head[:3] == b"ea3":  # OpenMG has a tag of its own in front, by the rules of ID3
+        return OMA
+    if _is_framed(file, start, _adts_frame):
+        return AAC
+    if _is_framed(file, start, _ac3_frame):
+        return AC3
     extension = os.fsdecode(os.path.splitext(name)[1]).lower()  # noqa: PTH122
     return MP3 if _is_mpeg_audio(file, start, extension in _MPEG_EXTENSIONS) else None
 
@@ -342,6 +399,128 @@ def _are_still(file: BinaryIO, position: int, serials: set[bytes]) -> bool:
                 return False
         position += 27 + len(segments) + sum(segments)
     return set(packets.values()) == {_THEORA_HEADERS + 1}
+
+
+def _identify_matroska(file: BinaryIO, start: int) -> Format | None:
+    """By its document's type; one with pictures is a film (a cover is an attachment)."""
+    end = file.seek(0, os.SEEK_END)
+    name, kinds = None, set[int]()
+
+    def walk(parent: int, start: int, end: int) -> None:
+        nonlocal name
+        for kind, body, stop in _ebml_elements(file, start, end):
+            if kind not in _EBML_INSIDE[parent]:
+                continue
+            if kind in _EBML_INSIDE:
+                walk(kind, body, stop)
+                if kind == _TRACKS:
+                    return  # nothing else is looked for in a segment
+                continue
+            file.seek(body)
+            value = file.read(min(stop - body, 16))
+            if kind == _DOCTYPE:
+                name = value.rstrip(b"\0")
+            else:
+                kinds.add(int.from_bytes(value))
+
+    walk(_TOP, start, end)
+    if _MATROSKA_SOUND not in kinds or _MATROSKA_PICTURES in kinds:
+        return None
+    return {b"matroska": MATROSKA, b"webm": WEBM}.get(name or b"")
+
+
+_TOP, _EBML, _DOCTYPE, _SEGMENT = 0, 0x1A45DFA3, 0x4282, 0x18538067
+_TRACKS, _TRACK, _TRACK_TYPE = 0x1654AE6B, 0xAE, 0x83
+_EBML_INSIDE = {
+    _TOP: (_EBML, _SEGMENT),
+    _EBML: (_DOCTYPE,),
+    _SEGMENT: (_TRACKS,),
+    _TRACKS: (_TRACK,),
+    _TRACK: (_TRACK_TYPE,),
+}
+_MATROSKA_PICTURES, _MATROSKA_SOUND = 1, 2
+# The tracks are described before the clusters of sound, unless somebody puts them last.
+_MOST_ELEMENTS = 100_000
+
+
+def _ebml_elements(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """The elements from `start` to `end`: kind, body, end. One of unknown length takes the rest."""
+    for _ in range(_MOST_ELEMENTS):
+        file.seek(start)
+        head = file.read(12)
+        kind_size = 9 - head[0].bit_length() if head else 9
+        if start >= end or kind_size > 4 or len(head) <= kind_size:
+            return
+        size_size = 9 - head[kind_size].bit_length()
+        body = kind_size + size_size
+        if size_size > 8 or len(head) < body:
+            return
+        size = int.from_bytes(head[kind_size:body]) & (1 << 7 * size_size) - 1
+        unknown = size == (1 << 7 * size_size) - 1
+        stop = end if unknown else min(start + body + size, end)
+        yield int.from_bytes(head[:kind_size]), start + body, stop
+        start = stop
+
+
+def _identify_real(file: BinaryIO, start: int) -> Format | None:
+    """A RealMedia file names the kind of each of its streams in its header."""
+    file.seek(start)
+    head = file.read(1 << 16)
+    return REAL if b"audio/x-pn-" in head and b"video/x-pn-" not in head else None
+
+
+def _is_framed(file: BinaryIO, start: int, frame: Callable[[bytes], int]) -> bool:
+    """Whether frames follow each other; `frame` tells the length of one by its header, or 0."""
+    for _ in range(_MPEG_IN_A_ROW):
+        file.seek(start)
+        length = frame(file.read(7))
+        if not length:
+            return False
+        start += length
+    return True
+
+
+def _adts_frame(header: bytes) -> int:
+    if len(header) < 7 or header[0] != 0xFF or header[1] & 0xF6 != 0xF0 or header[2] >> 2 & 15 > 12:
+        return 0
+    length = int.from_bytes(header[3:6]) >> 5 & 0x1FFF
+    return length if length > 7 else 0
+
+
+_AC3_BITRATES = (
+    32,
+    40,
+    48,
+    56,
+    64,
+    80,
+    96,
+    112,
+    128,
+    160,
+    192,
+    224,
+    256,
+    320,
+    384,
+    448,
+    512,
+    576,
+    640,
+)
+
+
+def _ac3_frame(header: bytes) -> int:
+    """Of AC-3, or of Enhanced AC-3, whose identity is above 10."""
+    if len(header) < 6 or header[:2] != b"\x0b\x77":
+        return 0
+    identity, rate, code = header[5] >> 3, header[4] >> 6, header[4] & 0x3F
+    if identity > 10:
+        return 2 * ((int.from_bytes(header[2:4]) & 0x7FF) + 1) if identity <= 16 else 0
+    if rate == 3 or code >= 2 * len(_AC3_BITRATES):
+        return 0
+    bitrate = _AC3_BITRATES[code >> 1]
+    return (4 * bitrate, 2 * (320 * bitrate // 147 + (code & 1)), 6 * bitrate)[rate]
 
 
 # Layers II and III only: "layer I" is what tables of jumps in programs look like.

@@ -24,6 +24,7 @@ from tagger.interrupt import Interrupts
 from tagger.listen import Listened, listen
 from tagger.native_messages import native_messages_hidden
 from tagger.tags.read import TagState, read_tags
+from tagger.tags.write import refuse_untagged
 from tagger.workers import Lost, map_in_workers
 
 if TYPE_CHECKING:
@@ -148,9 +149,10 @@ def _settled(
         return row(Status.UNREADABLE, message=_message(listened.error))
     assert track.format is not None, "nothing was heard of an unrecognised file"
     try:
+        refuse_untagged(track.format, track.path)
         tags = read_tags(track.path, track.format)
     except Exception as error:
-        return row(Status.UNREADABLE, message=_message(error))
+        return row(_failure(error, Status.UNREADABLE), message=_message(error))
 
     decision = decide(listened.prediction, tags, policy)
     reason = _message(listened.error) if listened.error else decision.reason
@@ -204,12 +206,12 @@ def _before(tags: TagState) -> tuple[str, ...]:
     return tags.genres or tags.persons
 
 
-def _failure(error: Exception) -> Status:
+def _failure(error: Exception, otherwise: Status = Status.FAILED) -> Status:
     if isinstance(error, RefusedError):
         return Status.REFUSED
     if isinstance(error, UnreadableError):
         return Status.UNREADABLE
-    return Status.FAILED
+    return otherwise
 
 
 def _message(error: Exception | None) -> str:

@@ -60,13 +60,15 @@ class TagState:
 
 
 def read_tags(path: str | PathLike[str], format: Format) -> TagState:
-    """Read what a file says of its genre.
+    """Read what a file says of its genre; nothing of a container that gtag only hears.
 
     Raises
     ------
     UnreadableError
         The file cannot be read, or its tag is damaged.
     """
+    if not format.is_tagged:
+        return TagState()
     try:
         with open(path, "rb") as file:
             return state_of(open_or_explain(file, format, path))

@@ -148,11 +148,20 @@ def refuse_unless(format: Format, copy: str | PathLike[str], path: str | PathLik
     ------
     RefusedError
     """
+    refuse_untagged(format, path)
     with open(copy, "rb") as file:
         found = identify_open(file, os.fspath(path))
     if found != format:
         what = "no container that gtag writes" if found is None else found.name
         raise RefusedError(f"not written: its content is {what}, not {format.name}", path=path)
+
+
+def refuse_untagged(format: Format, path: str | PathLike[str]) -> None:
+    """Raise RefusedError for a container that gtag only hears."""
+    if not format.is_tagged:
+        raise RefusedError(
+            f"this container ({format.name}) holds no tags that gtag can write", path=path
+        )
 
 
 def check_change(path: str | PathLike[str], format: Format, *, in_place: bool = False) -> None:

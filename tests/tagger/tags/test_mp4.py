@@ -218,7 +218,9 @@ def test_metadata_twice_is_refused(make_audio):
 
 def test_metadata_of_an_unknown_kind_is_refused(make_audio):
     path = make_audio(".m4a")
-    inside(path, lambda body: atom(b"meta", b"\x01\0\0\0" + atom(b"hdlr", bytes(25))), b"moov", b"udta")
+    inside(
+        path, lambda body: atom(b"meta", b"\x01\0\0\0" + atom(b"hdlr", bytes(25))), b"moov", b"udta"
+    )
     with pytest.raises(RefusedError, match="unknown kind"):
         write(path)
 
