@@ -5,6 +5,7 @@ Knows how chunks lie in a file and how its sizes follow, not what an ID3 tag say
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ class Chunks:
         # As the file says; behind it may stand what is none of the form's.
         self.end = start + 8 + int(self._number.unpack(head[4:8])[0])
         self.chunks: list[Chunk] = []
+        self._damaged = set[Chunk]()
         self.sound = head[:4] in (b"RIFF", b"FORM") and self.end <= self._length + 1
         position = start + 12
         while position + 8 <= min(self.end, self._length):
@@ -96,13 +98,24 @@ class Chunks:
 
     @property
     def _place(self) -> int:
-        """Where a new chunk goes: to the end, but before a chunk at which mutagen stops reading."""
-        odd = (c.start for c in self.chunks if not _is_readable(c))
+        """Where a new chunk goes: to the end, but before a chunk at which mutagen stops reading.
+
+        Programs take the first tag of a kind: a damaged one stands behind, too.
+        """
+        odd = (c.start for c in self.chunks if c in self._damaged or not _is_readable(c))
         return next(odd, self.end)
 
     def find(self, kind: bytes) -> list[Chunk]:
         """Chunks of a kind, which counts in either case."""
         return [c for c in self.chunks if c.kind.upper() == kind]
+
+    def info_lists(self, file: BinaryIO) -> list[Chunk]:
+        """A WAV's INFO lists, damaged ones included."""
+        return [c for c in self.chunks if self.is_wav and _is_info(file, c)]
+
+    def take_for_content(self, chunk: Chunk) -> None:
+        """Keep a chunk as it is: the tag in it is damaged."""
+        self._damaged.add(chunk)
 
     def behind(self, chunk: Chunk | None) -> int:
         """How many bytes follow a chunk, or a new one at the end."""
@@ -138,14 +151,18 @@ class Chunks:
         file.write(self._number.pack(size))
 
     def content(self, file: BinaryIO) -> Iterator[bytes]:
-        """All chunks but tags."""
+        """All chunks but tags that can be read."""
         for chunk in self.chunks:
-            file.seek(chunk.start + 8)
-            is_info = chunk.kind == b"LIST" and file.read(4) == b"INFO"
-            if chunk.kind.upper() != b"ID3 " and not (is_info and self.is_wav):
+            is_tag = chunk.kind.upper() == b"ID3 " or (self.is_wav and _is_info(file, chunk))
+            if not is_tag or chunk in self._damaged:
                 yield chunk.kind + struct.pack("<I", chunk.size)
                 end = min(chunk.start + 8 + chunk.size, self._length)
                 yield from read_ranges(file, chunk.start + 8, end)
+
+
+def _is_info(file: BinaryIO, chunk: Chunk) -> bool:
+    file.seek(chunk.start + 8)
+    return chunk.kind.upper() == b"LIST" and file.read(4) == b"INFO"
 
 
 def _is_readable(chunk: Chunk) -> bool:
@@ -230,13 +247,7 @@ class Info(Block):
         return True
 
     def description(self) -> Description:
-        told: Description = {}
-        for raw in (e.raw for e in self.entries if e.role is None):
-            name, values = _INFO_NAMES.get(raw[:4]), distinct([_info_text(raw)])
-            # Of the two items for a track's number, that which more programs read.
-            if name and values and (raw[:4] != b"ITRK" or name not in told):
-                told[name] = values
-        return told
+        return _info_description(self.entries)
 
     def prepare(self) -> None:
         self._chunks.check()
@@ -254,6 +265,59 @@ class Info(Block):
 
     def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
         self._chunks.put(file, self._chunk, b"", b"LIST")
+
+
+class DamagedInfo(Block):
+    """An INFO list that lacks pad bytes or its end: kept as it is, read as far as that goes.
+
+    What other programs read there is not to be hidden by a new tag, and a genre is a person's.
+    """
+
+    name = "damaged INFO"
+
+    def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Chunk) -> None:
+        super().__init__(exists=True)
+        chunks.take_for_content(chunk)
+        file.seek(chunk.start + 8)
+        data, position = file.read(min(chunk.size, _MOST_OF_A_DAMAGED_LIST)), 4
+        while position + 8 <= len(data) and _INFO_ID.match(data, position):
+            size = struct.unpack("<I", data[position + 4 : position + 8])[0]
+            raw = data[position : position + 8 + size]
+            role = GENRE if raw[:4] == b"IGNR" else None
+            self.entries.append(Entry(raw, role, _genres(raw) if role else ()))
+            position += 8 + size
+            if size % 2 and not _INFO_ID.match(data, position):
+                position += 1
+
+    def description(self) -> Description:
+        return _info_description(self.entries)
+
+    def prepare(self) -> None:
+        if self.wants_genre:
+            raise CannotKeepError("its INFO list is damaged, and names a genre")
+
+    def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
+        raise CannotKeepError("its INFO list is damaged")
+
+    def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
+        """It stays as it is."""
+
+    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
+        """It stays as it is."""
+
+
+_INFO_ID = re.compile(rb"[A-Z][A-Z0-9]{3}")
+_MOST_OF_A_DAMAGED_LIST = 1 << 20
+
+
+def _info_description(entries: list[Entry]) -> Description:
+    told: Description = {}
+    for raw in (e.raw for e in entries if e.role is None):
+        name, values = _INFO_NAMES.get(raw[:4]), distinct([_info_text(raw)])
+        # Of the two items for a track's number, that which more programs read.
+        if name and values and (raw[:4] != b"ITRK" or name not in told):
+            told[name] = values
+    return told
 
 
 def _genres(raw: bytes) -> tuple[str, ...]:

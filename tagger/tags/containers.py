@@ -15,7 +15,7 @@ from tagger.formats import AIFF, ASF, DSF, FLAC, MP4, WAV, Format, id3v2_length,
 from tagger.tags.apev2 import Apev2, leading_apev2_size
 from tagger.tags.asf import AsfAttributes
 from tagger.tags.blocks import Block, BrokenTagError, Description, Entry, read_exactly, role_of
-from tagger.tags.chunks import Chunks, ChunkSlot, DsfSlot, Info
+from tagger.tags.chunks import Chunks, ChunkSlot, DamagedInfo, DsfSlot, Info
 from tagger.tags.id3 import Id3v2, read_id3v2
 from tagger.tags.mp4 import Ilst
 from tagger.tags.ogg import OggComments, ogg_content
@@ -135,16 +135,26 @@ def _surrounded(
 
 def _open_chunks(file: BinaryIO, start: int) -> Container:
     chunks = Chunks(file, start)
-    tags: list[Block] = [
-        Id3v2(ChunkSlot(chunks, c), read_exactly(file, c.start + 8, c.size))
-        for c in chunks.find(b"ID3 ")
-    ] or [Id3v2(ChunkSlot(chunks, None))]
-    main = tags[0]
-    for chunk in chunks.find(b"LIST") if chunks.is_wav else []:
-        file.seek(chunk.start + 8)
-        if file.read(4) == b"INFO":
+    tags = list[Block]()
+    for chunk in chunks.find(b"ID3 "):
+        data = read_exactly(file, chunk.start + 8, chunk.size)
+        try:
+            tags.append(Id3v2(ChunkSlot(chunks, chunk), data))
+        except BrokenTagError:
+            # What does not even begin like a tag is read by nobody, what stands behind one by few.
+            if data[:3] == b"ID3" and not tags:
+                raise
+            chunks.take_for_content(chunk)
+    main: Block
+    main, *others = tags or [Id3v2(ChunkSlot(chunks, None))]
+    tags = [main, *others]
+    lists = chunks.info_lists(file)
+    for chunk in lists:
+        try:
             tags.append(Info(file, chunks, chunk))
-    if chunks.is_wav and not any(isinstance(tag, Info) for tag in tags):
+        except BrokenTagError:
+            tags.append(DamagedInfo(file, chunks, chunk))
+    if chunks.is_wav and not lists:
         tags.append(Info(file, chunks, None))  # some programs read only that
     front, back = tags_in_front(file, start), tags_behind(file, chunks.end)
 

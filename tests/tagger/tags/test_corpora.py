@@ -30,7 +30,7 @@ OLD_NAMES = {"partial.mp3": ["ffmpeg: TPA: '4' became None"]}
 
 def corpus(shared_data: Path) -> list[Path]:
     files = sorted(p for p in (shared_data / "corpora").rglob("*") if p.is_file())
-    return [p for p in files if identify(p) is not None]
+    return [p for p in files if (f := identify(p)) is not None and f.is_tagged]
 
 
 def packets_or_none(path: Path) -> list[str] | None:
