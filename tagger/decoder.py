@@ -7,14 +7,16 @@ whatever it claims. It must not know which places are wanted, and why.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from tagger.errors import UnreadableError
+from tagger.formats import sound_start
 
 SAMPLE_RATE = 22050  # Hz
 
@@ -80,6 +82,28 @@ def reason(error: BaseException) -> str:
     return words
 
 
+class _Behind:
+    """A file as if it began at `start`."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file, self._start = file, start
+        file.seek(start)
+
+    def read(self, n: int = -1) -> bytes:
+        return self._file.read(n)
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        moved = offset + self._start if whence == os.SEEK_SET else offset
+        return self._file.seek(moved, whence) - self._start
+
+
+def _opened(file: Any) -> Any:
+    return av.open(file, options=_OPTIONS, metadata_errors="ignore", mode="r")
+
+
 class Source:
     """The sound of one open file.
 
@@ -95,9 +119,20 @@ class Source:
 
     def __init__(self, path: str) -> None:
         # With "file:", no name is taken for an address or a list ("http:…", "concat:…").
-        self._container: Any = av.open(
-            "file:" + path, options=_OPTIONS, metadata_errors="ignore", mode="r"
-        )
+        self._file: BinaryIO | None = None
+        try:
+            self._container: Any = _opened("file:" + path)
+        except (av.InvalidDataError, av.ArgumentError):
+            # Behind an ID3 tag or junk ffmpeg does not find everything: show it without that.
+            self._file = open(path, "rb")  # noqa: SIM115 - until the container is closed
+            try:
+                start = sound_start(self._file, path)
+                if not start:
+                    raise
+                self._container = _opened(_Behind(self._file, start))
+            except BaseException:
+                self._file.close()
+                raise
         try:
             self._stream = self._container.streams.best("audio")
             if self._stream is None or not self._stream.time_base:
@@ -108,7 +143,7 @@ class Source:
             self._codec.thread_count = 1
             self._codec.options = _CODEC_OPTIONS
         except BaseException:
-            self._container.close()
+            self._close()
             raise
         self._time_base = float(self._stream.time_base)
         self._origin = self._stream.start_time or 0
@@ -121,7 +156,12 @@ class Source:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
         self._container.close()
+        if self._file is not None:
+            self._file.close()
 
     def _claimed_s(self) -> float | None:
         if self._stream.duration is not None:

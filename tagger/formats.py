@@ -182,6 +182,7 @@ _FOREIGN = (
     (0x8001, b"CD001"),  # an image of a disc
 )
 _TAR_BLOCK = 512
+_ID3_HEADER = 10
 _TS_PACKET = 188
 
 
@@ -248,8 +249,24 @@ def identify_open(file: BinaryIO, name: str | bytes = "") -> Format | None:
         return AAC
     if _is_framed(file, start, _ac3_frame):
         return AC3
-    extension = os.fsdecode(os.path.splitext(name)[1]).lower()  # noqa: PTH122
-    return MP3 if _is_mpeg_audio(file, start, extension in _MPEG_EXTENSIONS) else None
+    return MP3 if _find_mpeg_audio(file, start, name) is not None else None
+
+
+def sound_start(file: BinaryIO, name: str | bytes = "") -> int:
+    """Where a container begins: behind ID3v2 tags, an MP3's behind junk, too. 0 for an unknown one.
+
+    Parameters
+    ----------
+    file : binary file
+        Seekable.
+    name : str or bytes
+        As `identify` takes it into account.
+    """
+    format = identify_open(file, name)
+    if format is None:
+        return 0
+    start = skip_id3v2(file)
+    return (_find_mpeg_audio(file, start, name) or 0) if format == MP3 else start
 
 
 def _is_foreign(head: bytes) -> bool:
@@ -546,9 +563,13 @@ def _mpeg_frame(header: bytes) -> tuple[int, tuple[int, int, int]] | None:
     return samples_by_8 * bits // _RATES[version][rate] + padding, (version, layer, rate)
 
 
-def _is_mpeg_audio(file: BinaryIO, start: int, named_so: bool) -> bool:
+def _find_mpeg_audio(file: BinaryIO, start: int, name: str | bytes) -> int | None:
+    """Where the frames begin, or None. Behind junk they count only in what is named an MP3."""
+    if start > file.seek(0, os.SEEK_END):
+        start = _ID3_HEADER  # the tag lies about its size
     file.seek(start)
     data = file.read(_MPEG_SEARCH + 8 * 1024)
+    extension = os.fsdecode(os.path.splitext(name)[1]).lower()  # noqa: PTH122
 
     def frames_from(position: int) -> tuple[int, int]:
         """How many consistent frames follow each other, and where the last of them ends."""
@@ -561,18 +582,18 @@ def _is_mpeg_audio(file: BinaryIO, start: int, named_so: bool) -> bool:
         return count, position
 
     if _is_foreign(data):
-        return False
+        return None
     lead = len(data) - len(data.lstrip(b"\0"))  # some taggers pad behind the ID3v2 tag
     count, end = frames_from(lead)
     rest = data[end : end + 8]
     if count >= 2 or (count == 1 and (not rest or rest.startswith((b"TAG", b"APETAGEX")))):
-        return True
+        return start + lead
     # Zip's directory stands at the end: it may have anything in front.
-    if not named_so or _is_foreign(data[lead:]) or zipfile.is_zipfile(file):
-        return False
+    if extension not in _MPEG_EXTENSIONS or _is_foreign(data[lead:]) or zipfile.is_zipfile(file):
+        return None
     position = data.find(b"\xff", lead)
     while 0 <= position < _MPEG_SEARCH:
         if frames_from(position)[0] == _MPEG_IN_A_ROW:
-            return True
+            return start + position
         position = data.find(b"\xff", position + 1)
-    return False
+    return None
