@@ -74,6 +74,8 @@ class Block(ABC):
     """
 
     name: ClassVar[str]
+    # Whether mutagen reads the file only once the tag was written.
+    mends_reading = False
 
     def __init__(self, entries: Iterable[Entry] = (), *, exists: bool) -> None:
         self.entries = list(entries)

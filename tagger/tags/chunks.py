@@ -82,7 +82,7 @@ class Chunks:
         self.end = start + 8 + int(self._number.unpack(head[4:8])[0])
         self.chunks: list[Chunk] = []
         self._damaged = set[Chunk]()
-        self.sound = head[:4] in (b"RIFF", b"FORM") and self.end <= self._length + 1
+        self.sound = head[:4] in (b"RIFF", b"FORM") and start + 12 <= self.end <= self._length + 1
         position = start + 12
         while position + 8 <= min(self.end, self._length):
             file.seek(position)

@@ -90,6 +90,7 @@ class Ilst(Block):
         self._udta = self._moov.child(b"udta")
         self._meta = self._udta and self._udta.child(b"meta")
         self._ilst = self._meta and self._meta.child(b"ilst")
+        self.mends_reading = self._meta is not None and not self._meta.data
         atoms = self._ilst.children if self._ilst else []
         super().__init__((_entry(a) for a in atoms), exists=self._ilst is not None)
 

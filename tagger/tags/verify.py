@@ -108,7 +108,7 @@ def check_planned(
             if not {genre.casefold() for genre in block.values(GENRE)} <= allowed:
                 problem = f"its {block.name} would contradict"
         if problem is None and _as_mutagen_reads(copy, format, container.main) != planned:
-            _refuse_if_mutagen_cannot_read(original, format, container.main)
+            refuse_if_mutagen_cannot_read(original, format, container.main)
             problem = "mutagen does not read the tags as planned"
     if problem is not None:
         raise WriteFailedError(f"not written: {problem}", path=original)
@@ -159,7 +159,8 @@ def _as_mutagen_reads(path: str | PathLike[str], format: Format, main: Block) ->
         return None
 
 
-def _refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format, main: Block) -> None:
+def refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format, main: Block) -> None:
+    """Raise RefusedError where nobody but gtag could read what gtag writes."""
     try:
         _mutagen_tags(path, format, main)
     except Exception as error:

@@ -27,7 +27,13 @@ from tagger.tags.blocks import (
 )
 from tagger.tags.read import open_or_explain
 from tagger.tags.snapshot import snapshot
-from tagger.tags.verify import Fields, check_kept, check_planned, check_seen
+from tagger.tags.verify import (
+    Fields,
+    check_kept,
+    check_planned,
+    check_seen,
+    refuse_if_mutagen_cannot_read,
+)
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,8 @@ def check_change(path: str | PathLike[str], format: Format, *, in_place: bool = 
             for block in container.blocks:
                 if block is container.main or container.asks_for_genre(block):
                     block.prepare()
+            if not container.main.mends_reading:
+                refuse_if_mutagen_cannot_read(path, format, container.main)
     except (CannotKeepError, BrokenTagError) as error:
         raise RefusedError(f"not written: {error}", path=path) from error
     except OSError as error:
