@@ -1,8 +1,9 @@
 """Replaces a file by an edited copy of itself, so that either stands there whole at every instant.
 
-Copy beside → edit the copy → verify it → carry owner, mode and attributes over → sync → journal the
-intent → check that nobody touched the original → swap → sync the folder. It must not know what is
-in the files: `edit` and `verify` are functions of the caller, and so is the journal.
+Copy beside → edit the copy → verify it → carry owner, mode and attributes over → sync → check that the
+original still holds what was copied → journal the intent → check that nobody touched the original →
+swap → sync the folder. It must not know what is in the files: `edit` and `verify` are functions of the
+caller, and so is the journal.
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ if sys.platform != "win32":
 
 # What the name of every file begins with that gtag makes beside a track.
 TEMPORARY_PREFIX = ".gtag-"
-
-CHANGED_MEANWHILE = "changed by somebody else meanwhile"
 
 # A suffix is kept because some demuxers guess by it, but not one that makes the name long.
 _LONGEST_SUFFIX = 8
@@ -59,9 +58,9 @@ class Identity:
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> Identity:
         """Read a file and say what it is; OSError where it cannot be read."""
-        with open(path, "rb") as file:
-            digest = file_digest(file, "sha256").hexdigest()
-        return cls(*_glance(Path(path).stat()), digest)
+        digest = _digest(path)
+        status = Path(path).stat()
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, digest)
 
     def same_content(self, other: Identity) -> bool:
         """Tell whether both hold the same bytes, wherever they lie and whenever written."""
@@ -124,18 +123,20 @@ def replace_file(
         backup = _temporary_beside(target) if linked else None
         with _locked(target):
             seen = target.stat()
+            if (seen.st_nlink > 1) != linked:
+                raise _touched(target)
             if before_copy is not None:
                 before_copy(str(copy), str(backup) if backup else None)
             with _removed_at_end(copy):
                 copy_content(target, copy)
-                copied = Identity.of(copy)
+                copied = _digest(copy)
                 edit(str(copy))
                 verify(str(target), str(copy))
                 carry_attributes(target, copy, seen, preserve_mtime=preserve_mtime)
                 sync_file(copy)
                 before = Identity.of(target)
-                if not before.same_content(copied):
-                    raise RefusedError(CHANGED_MEANWHILE, path=target)
+                if before.digest != copied:
+                    raise _touched(target)
                 if before_swap is not None:
                     before_swap(before, Identity.of(copy), str(copy))
                 if backup is None:
@@ -172,13 +173,19 @@ def _temporary_beside(target: Path) -> Path:
     return target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{suffix}")
 
 
-def _trace(status: os.stat_result) -> tuple[int, ...]:
-    """What changes with every write: the time of the last change cannot be put back."""
-    return *_glance(status), status.st_ctime_ns
+def _digest(path: str | os.PathLike[str]) -> str:
+    with open(path, "rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
-def _glance(status: os.stat_result) -> tuple[int, int, int, int]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+def _glance(status: os.stat_result) -> tuple[int, ...]:
+    # Anybody can put the time of modification back; nobody that of the last change of any kind.
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return (status.st_dev, status.st_ino, status.st_size, *times)
+
+
+def _touched(target: Path) -> RefusedError:
+    return RefusedError("changed by somebody else meanwhile", path=target)
 
 
 def _refuse_unwritable(target: Path, in_place: bool) -> bool:
@@ -225,7 +232,7 @@ def _locked(target: Path) -> Iterator[None]:
         except PermissionError:  # an SMB lock shuts out everybody, ourselves included
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         if not os.path.samestat(os.fstat(descriptor), target.stat()):
-            raise RefusedError(CHANGED_MEANWHILE, path=target)
+            raise _touched(target)
         yield
     finally:
         os.close(descriptor)
@@ -240,8 +247,8 @@ def _removed_at_end(temporary: Path) -> Iterator[None]:
 
 
 def _refuse_if_touched(target: Path, seen: os.stat_result) -> None:
-    if _trace(target.stat()) != _trace(seen):
-        raise RefusedError(CHANGED_MEANWHILE, path=target)
+    if _glance(target.stat()) != _glance(seen):
+        raise _touched(target)
 
 
 def _swap(copy: Path, target: Path, seen: os.stat_result) -> None:

@@ -287,6 +287,94 @@ def test_a_file_that_somebody_touched_meanwhile_is_left_to_them(track, moment, l
     assert not left_behind(track.parent)
 
 
+@pytest.mark.parametrize("moment", ["edit", "verify", "before_swap"])
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("how", ["rewritten", "replaced"])
+def test_an_edit_of_equal_size_whose_time_was_put_back_is_not_lost(track, moment, linked, how):
+    """Tag editors keep the size (padding) and, on request, the time of modification."""
+    theirs = OLD.replace(b"old", b"THE")
+    before = track.stat()
+    if linked:
+        os.link(track, track.with_name("other.mp3"))
+    seen = track.stat()
+
+    def touch(*arguments):
+        if how == "replaced":
+            track.with_name("theirs").write_bytes(theirs)
+            track.with_name("theirs").replace(track)
+        while True:  # until the clock of files, which ticks in ms, has moved on
+            track.write_bytes(theirs)
+            os.utime(track, ns=(before.st_atime_ns, before.st_mtime_ns))
+            if track.stat().st_ctime_ns != seen.st_ctime_ns:
+                break
+
+    now = {"edit": edit, "verify": lambda *paths: None, "before_swap": lambda *arguments: None}
+    calm = now[moment]
+    now[moment] = lambda *arguments: (calm(*arguments), touch())
+    with pytest.raises(RefusedError, match="changed by somebody else"):
+        replace_file(
+            track, now["edit"], now["verify"], before_swap=now["before_swap"], in_place=linked
+        )
+    assert track.read_bytes() == theirs
+    assert track.stat().st_mtime_ns == before.st_mtime_ns
+    assert not left_behind(track.parent)
+
+
+@pytest.mark.parametrize("moment", ["edit", "verify"])
+def test_what_is_replaced_is_what_was_copied_whatever_its_times_say(track, moment, monkeypatch):
+    """On file systems that do not tell the time of the last change, the content does."""
+    theirs = OLD.replace(b"old", b"THE")
+    status = track.stat()
+    real = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda p, **o: status if p == track else real(p, **o))
+    intents = []
+    now = {"edit": edit, "verify": lambda *paths: None}
+    calm = now[moment]
+    now[moment] = lambda *arguments: (calm(*arguments), track.write_bytes(theirs))
+    with pytest.raises(RefusedError, match="changed by somebody else"):
+        replace_file(track, now["edit"], now["verify"], before_swap=lambda *i: intents.append(i))
+    assert track.read_bytes() == theirs
+    assert intents == []
+
+
+@pytest.mark.parametrize("what", ["chmod", "link", "attribute"])
+def test_a_change_beside_the_bytes_is_not_lost_either(track, what):
+    """What carries over was read before: a later change of it would be gone."""
+    change = {
+        "chmod": lambda: track.chmod(0o640),
+        "link": lambda: os.link(track, track.with_name("other.mp3")),
+        "attribute": lambda: os.setxattr(track, "user.mood", b"dry"),
+    }[what]
+    seen = track.stat().st_ctime_ns
+
+    def before_swap(*identities):
+        while track.stat().st_ctime_ns == seen:  # the clock of files ticks in ms
+            track.with_name("other.mp3").unlink(missing_ok=True)
+            try:
+                change()
+            except OSError:
+                pytest.skip("no extended attributes here")
+
+    with pytest.raises(RefusedError, match="changed by somebody else"):
+        replace_file(track, edit, accept, before_swap=before_swap)
+    assert track.read_bytes() == OLD
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_gtag_itself_leaves_the_time_of_change_alone(track, linked):
+    """Else it would take its own reading and locking for somebody else's change."""
+    if linked:
+        os.link(track, track.with_name("other.mp3"))
+    os.utime(track, (1, 1))  # so long ago that reading it notes the time of access
+    seen = track.stat()
+    then = []
+    replace_file(
+        track, edit, accept, in_place=linked, before_swap=lambda *i: then.append(track.stat())
+    )
+    assert then[0].st_ctime_ns == seen.st_ctime_ns
+    assert track.read_bytes() == NEW
+
+
 def test_a_second_gtag_on_the_same_file_is_refused(track):
     inside, go_on = threading.Event(), threading.Event()
 
@@ -478,53 +566,3 @@ def test_the_disk_has_the_copy_before_the_intent_and_the_name_after_the_swap(tra
     assert after == (
         [*backup_and_folder, "write", "fsync", "done"] if linked else ["replace", "fsync", "done"]
     )
-
-
-@pytest.mark.parametrize("in_place", [False, True])
-@pytest.mark.parametrize("when", ["edit", "verify", "before_swap"])
-def test_an_edit_of_equal_size_whose_time_is_put_back_is_left_to_them(tmp_path, when, in_place):
-    """Regression: size and time of modification were as before, and the edit was lost."""
-    path = tmp_path / "song.mp3"
-    path.write_bytes(b"old words" * 100)
-    if in_place:
-        (tmp_path / "link.mp3").hardlink_to(path)
-    status = path.stat()
-    theirs = b"NEW WORDS" * 100
-
-    def somebody(*_: object) -> None:
-        path.write_bytes(theirs)
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-
-    def edit(copy: str) -> None:
-        Path(copy).write_bytes(b"ours")
-        if when == "edit":
-            somebody()
-
-    with pytest.raises(RefusedError, match="changed by somebody else"):
-        replace_file(
-            path,
-            edit,
-            somebody if when == "verify" else lambda original, copy: None,
-            before_swap=somebody if when == "before_swap" else None,
-            in_place=in_place,
-        )
-    assert path.read_bytes() == theirs
-    assert {p.name for p in tmp_path.iterdir()} <= {"song.mp3", "link.mp3"}
-
-
-def test_what_is_copied_is_what_is_replaced(tmp_path, monkeypatch):
-    """Regression: what was written into the file while it was copied got lost."""
-    from tagger import replace_file as module
-
-    path = tmp_path / "song.mp3"
-    path.write_bytes(b"old words")
-    whole = module.copy_content
-
-    def copy_and_look_away(source: Path, destination: Path) -> None:
-        whole(source, destination)
-        destination.write_bytes(b"half old,")  # as if another program had been at it just then
-
-    monkeypatch.setattr(module, "copy_content", copy_and_look_away)
-    with pytest.raises(RefusedError, match="changed by somebody else"):
-        replace_file(path, lambda copy: None, lambda original, copy: None)
-    assert path.read_bytes() == b"old words"
