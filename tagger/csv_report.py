@@ -13,7 +13,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from tagger.errors import ConfigurationError
+from tagger.errors import ConfigurationError, WriteFailedError
 from tagger.scan import Outcome
 
 COLUMNS = tuple(field.name for field in fields(Outcome))
@@ -45,8 +45,13 @@ class CsvReport:
         self._write([_cell(name, values[name]) for name in COLUMNS])
 
     def _write(self, row: list[str] | tuple[str, ...]) -> None:
-        self._writer.writerow(row)
-        self._file.flush()
+        try:
+            self._writer.writerow(row)
+            self._file.flush()
+        except OSError as error:
+            raise WriteFailedError(
+                f"the report cannot be written: {error.strerror}", path=self._file.name
+            ) from error
 
 
 def open_report(path: str) -> TextIO:

@@ -1,9 +1,9 @@
 """Replaces a file by an edited copy of itself, so that either stands there whole at every instant.
 
-Copy beside → edit the copy → verify it → carry owner, mode and attributes over → sync → check that the
-original still holds what was copied → journal the intent → check that nobody touched the original →
-swap → sync the folder. It must not know what is in the files: `edit` and `verify` are functions of the
-caller, and so is the journal.
+Copy beside → edit the copy → verify it → carry owner, mode and attributes over → sync → check that
+the original still holds what was copied → journal the intent → check that nobody touched the
+original → swap → sync the folder. It must not know what is in the files: `edit` and `verify` are
+functions of the caller, and so is the journal.
 """
 
 from __future__ import annotations

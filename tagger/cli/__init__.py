@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from tagger.cli.names import Group
+from tagger.cli.streams import STDOUT, give_up_stdout, make_streams_usable
 from tagger.errors import INSTALL_TRAIN, ExitStatus, GtagError
 
 # Each name is a module of this package that holds a command of the same name.
@@ -62,11 +63,10 @@ def main() -> NoReturn:
     """Run the command line and end the process with its exit status."""
     from tagger.screen import printable
 
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character shows its escape instead of a traceback.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    make_streams_usable()
     try:
         status = cli.main(prog_name="gtag", standalone_mode=False)
+        sys.stdout.flush()
     except click.UsageError as error:
         usage = f"{error.ctx.get_usage()}\n" if error.ctx else ""
         _fail(f"{usage}gtag: {printable(error.format_message())}", ExitStatus.USAGE)
@@ -85,6 +85,11 @@ def main() -> NoReturn:
             ExitStatus.USAGE,
         )
     except OSError as error:
+        if error.filename == STDOUT:
+            give_up_stdout()
+            if isinstance(error, BrokenPipeError):  # whoever read it has had enough
+                sys.exit(int(ExitStatus.PROBLEMS))
+            _fail(f"gtag: {STDOUT} cannot be written: {error.strerror}", ExitStatus.PROBLEMS)
         _fail(f"gtag: cannot go on: {printable(str(error))}", ExitStatus.PROBLEMS)
     except Exception as error:
         if "GTAG_TRACEBACK" in os.environ:

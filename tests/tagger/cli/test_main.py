@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import click
+import mutagen
 import pytest
 
 from tagger.cli import COMMANDS, cli
@@ -120,6 +121,63 @@ def test_a_closed_pipe_is_no_drama(make_audio):
     process.stdout.close()
     assert b"Traceback" not in process.stderr.read()
     process.wait()
+
+
+def redirected(redirection, *arguments):
+    """What a command ends with, and what it says, when a shell closes or redirects its streams."""
+    script = f'"$0" -m tagger "$@" {redirection}'
+    return subprocess.run(
+        ["sh", "-c", script, sys.executable, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-", "2>/dev/full"])
+def test_streams_that_are_closed_change_no_status(make_audio, tmp_path, monkeypatch, closed):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    piece, broken = make_audio(".mp3", duration_s=2.0), tmp_path / "broken.mp3"
+    broken.write_bytes(b"no sound")
+    for arguments, status in (
+        (("--help",), 0),
+        (("scan", tmp_path / "nowhere"), 2),
+        (("scan", broken), 1),
+        (("models",), 0),
+        (("scan", "--write-tags", "--min-confidence", "0", piece), 0),
+        (("undo", "--list"), 0),
+    ):
+        ran = redirected(closed, *arguments)
+        assert ran.returncode == status, arguments
+        assert "Traceback" not in ran.stderr
+    assert mutagen.File(piece)["TCON"].text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+def test_nothing_that_is_printed_goes_into_a_file(make_audio, tmp_path, monkeypatch):
+    """The first file to be opened gets the number of a closed stream, and its messages."""
+    code = (
+        "import os, sys, tagger.cli.streams as s; s.make_streams_usable();"
+        "file = open(sys.argv[1], 'r+b'); os.write(1, b'one'); os.write(2, b'two')"
+    )
+    piece = make_audio(".mp3", duration_s=2.0)
+    before = piece.read_bytes()
+    script = f'"$0" -c "{code}" "$1" <&- >&- 2>&-'
+    subprocess.run(["sh", "-c", script, sys.executable, str(piece)], check=True)
+    assert piece.read_bytes() == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_output_is_named(make_audio, tmp_path):
+    for arguments in (("--help",), ("models",), ("scan", "--json", make_audio(".wav"))):
+        ran = redirected(">/dev/full", *arguments)
+        assert ran.returncode == 1
+        assert "gtag: the standard output cannot be written: No space left" in ran.stderr
+        assert "Traceback" not in ran.stderr and "Exception" not in ran.stderr
+    ran = redirected("", "scan", "--report", "/dev/full", make_audio(".wav"))
+    assert ran.returncode == 1
+    assert "gtag: /dev/full: the report cannot be written: No space left" in ran.stderr
 
 
 def completion(**environment):
