@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -49,6 +50,8 @@ class CsvReport:
             self._writer.writerow(row)
             self._file.flush()
         except OSError as error:
+            with suppress(OSError):  # what waits in it could not be written later either
+                self._file.close()
             raise WriteFailedError(
                 f"the report cannot be written: {error.strerror}", path=self._file.name
             ) from error
