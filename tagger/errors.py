@@ -76,6 +76,10 @@ class ConfigurationError(GtagError):
     exit_status = ExitStatus.USAGE
 
 
+class ResourceError(ConfigurationError):
+    """The machine, or its limits, have too little of something: no file's fault."""
+
+
 class ModelError(ConfigurationError):
     """A model is missing, damaged or not to be trusted."""
 

@@ -11,8 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagger.audio import read_excerpts
-from tagger.errors import GtagError, UnreadableError
+import numpy as np
+
+from tagger.audio import Excerpt, Sound, read_excerpts
+from tagger.decoder import SAMPLE_RATE
+from tagger.errors import GtagError, ResourceError, UnreadableError
+from tagger.exhausted import what_ran_out
 from tagger.models import zoo
 from tagger.models.heard import Heard
 
@@ -55,14 +59,38 @@ def listen(model: str, track: Track) -> Listened:
     try:
         sound = read_excerpts(track.path)
         prediction = classifier(model).predict(Heard.from_sound(sound))
-    except GtagError as error:
-        return Listened(error=error)
     except Exception as error:  # a decoder's or our own: it must not take the batch along
-        return Listened(
-            error=UnreadableError(f"{type(error).__name__}: {error}", path=track.path),
-            traceback=traceback.format_exc(),
-        )
+        if isinstance(error, GtagError) and what_ran_out(error) is None:
+            return Listened(error=error)
+        return Listened(error=_blamed(model, track, error), traceback=traceback.format_exc())
     return Listened(prediction, sound.duration_s)
+
+
+def _blamed(model: str, track: Track, error: Exception) -> GtagError:
+    """Whose fault an unexpected error is: the machine's, or the track's."""
+    lacking = what_ran_out(error)
+    try:
+        classifier(model).predict(Heard.from_sound(_noise()))
+    except Exception as again:  # nor can anything else be heard
+        words = str(again).partition("\n")[0]
+        return (
+            lacking
+            or what_ran_out(again)
+            or ResourceError(
+                f"no music can be heard here: {type(again).__name__}: {words}",
+                hint="memory or another resource may be short, or the installation is damaged",
+            )
+        )
+    if lacking is None:
+        return UnreadableError(f"{type(error).__name__}: {error}", path=track.path)
+    if isinstance(error.__cause__ or error, MemoryError):
+        return UnreadableError(f"{lacking.message} while it was heard", path=track.path)
+    return lacking
+
+
+def _noise() -> Sound:
+    samples = np.random.default_rng(0).uniform(-0.1, 0.1, round(5 * SAMPLE_RATE))
+    return Sound((Excerpt(samples.astype(np.float32), 0.0),), 5.0)
 
 
 @cache

@@ -18,8 +18,10 @@ from tagger.errors import (
     GtagError,
     NothingToHearError,
     RefusedError,
+    ResourceError,
     UnreadableError,
 )
+from tagger.exhausted import what_ran_out
 from tagger.interrupt import Interrupts
 from tagger.listen import Listened, listen
 from tagger.native_messages import native_messages_hidden
@@ -94,9 +96,17 @@ def scan(
         A worker that listens longer to one track is ended, and the track is unreadable.
     interrupts : Interrupts, optional
         Held while a file is written and while the consumer of the outcome deals with it.
+
+    Raises
+    ------
+    ResourceError
+        The machine has too little of something to go on; the tracks before are settled.
     """
     interrupts = interrupts or Interrupts()
     for track, listened in _listened(iter(tracks), model, jobs, deadline_s):
+        if isinstance(listened.error, ResourceError):
+            log.error("cannot go on at %r:\n%s", track.path, listened.traceback)
+            raise listened.error
         with interrupts.held():
             yield _settled(track, listened, policy, write, rehearse)
 
@@ -219,4 +229,7 @@ def _message(error: Exception | None) -> str:
     if isinstance(error, GtagError):
         return error.message if error.hint is None else f"{error.message} ({error.hint})"
     log.error("unexpected: %r", error, exc_info=error)
+    lacking = what_ran_out(error) if error else None
+    if lacking is not None:
+        return f"{lacking.message} ({lacking.hint})"
     return f"{type(error).__name__}: {error}"

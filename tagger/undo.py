@@ -106,6 +106,8 @@ def _taken_back(path: str, change: ChangeRecord, run: Run, lineage: Lineage) -> 
         refused = isinstance(error, RefusedError)
         message = error.message if error.hint is None else f"{error.message} ({error.hint})"
         return Undone(path, UndoStatus.REFUSED if refused else UndoStatus.FAILED, message)
+    except MemoryError:
+        return Undone(path, UndoStatus.FAILED, "memory ran out")
     return Undone(path, UndoStatus.RESTORED)
 
 

@@ -26,6 +26,8 @@ from typing import Any, Generic, TypeVar
 
 from joblib.externals.loky import ProcessPoolExecutor
 
+from tagger.errors import ResourceError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -178,8 +180,18 @@ class _Pool:
             return lost
 
     def warm_up(self) -> None:
-        """Wait until the worker has started: not the item's time."""
-        self.submit(abs, 0).exception()
+        """Wait until the worker has started: not the item's time.
+
+        Raises
+        ------
+        ResourceError
+            It cannot start.
+        """
+        if self.submit(abs, 0).exception() is not None:
+            raise ResourceError(
+                "worker processes cannot be started",
+                hint="use --jobs 1; memory, open files or processes may be short",
+            )
 
     def kill(self) -> None:
         self._lifeline.close()

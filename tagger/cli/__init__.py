@@ -90,8 +90,10 @@ def main() -> NoReturn:
             if isinstance(error, BrokenPipeError):  # whoever read it has had enough
                 sys.exit(int(ExitStatus.PROBLEMS))
             _fail(f"gtag: {STDOUT} cannot be written: {error.strerror}", ExitStatus.PROBLEMS)
+        _fail_where_something_ran_out(error)
         _fail(f"gtag: cannot go on: {printable(str(error))}", ExitStatus.PROBLEMS)
     except Exception as error:
+        _fail_where_something_ran_out(error)
         if "GTAG_TRACEBACK" in os.environ:
             raise
         _fail(
@@ -106,6 +108,14 @@ def main() -> NoReturn:
 def _end_undisturbed() -> None:
     """All is done: one more Ctrl-C while the interpreter winds up must not change the status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _fail_where_something_ran_out(error: Exception) -> None:
+    from tagger.exhausted import what_ran_out
+
+    lacking = what_ran_out(error)
+    if lacking is not None:
+        _fail(f"gtag: {lacking}", lacking.exit_status)
 
 
 def _fail(message: str, status: ExitStatus) -> NoReturn:

@@ -14,6 +14,7 @@ import click
 from tagger.at_rest import MIN_AGE_S
 from tagger.cli.names import ModelName
 from tagger.errors import ConfigurationError, ExitStatus, GtagError
+from tagger.exhausted import check_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -154,6 +155,7 @@ def scan(
         raise click.UsageError("--resume-report belongs to --report.")
     if not paths and not files_from:
         raise click.UsageError("Name files or folders to scan, or a list of them: --files-from.")
+    check_memory()
 
     from tagger.cli.listing import Listing
     from tagger.cli.logs import log_to

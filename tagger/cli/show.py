@@ -9,6 +9,7 @@ import click
 
 from tagger.cli.names import ModelName
 from tagger.errors import ExitStatus, UnreadableError
+from tagger.exhausted import check_memory
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,6 +34,8 @@ _BAR = 30
 )
 def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     """Show what is heard in FILE and when, what its tags say, and what a scan would do."""
+    check_memory()
+
     from tagger.at_rest import check_at_rest
     from tagger.audio import read_excerpts
     from tagger.cli.console import console

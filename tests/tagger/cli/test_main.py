@@ -180,6 +180,29 @@ def test_a_full_output_is_named(make_audio, tmp_path):
     assert "gtag: /dev/full: the report cannot be written: No space left" in ran.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux keeps them")
+@pytest.mark.parametrize(
+    ("limit", "jobs", "said"),
+    [
+        ("ulimit -v 600000", "1", "too little memory: 585 MB are allowed"),
+        ("ulimit -v 600000", "2", "too little memory: 585 MB are allowed"),
+        ("ulimit -n 12", "2", "the number of open files is exhausted"),
+    ],
+)
+def test_what_ran_out_is_named_and_no_track_blamed(make_audio, tmp_path, limit, jobs, said):
+    pieces = [make_audio(".mp3", duration_s=2.0, seed=seed) for seed in range(2)]
+    command = [sys.executable, "-m", "tagger", "scan", "--jobs", jobs, *map(str, pieces)]
+    ran = subprocess.run(
+        ["sh", "-c", f'{limit}; exec "$@"', "sh", *command],
+        env=os.environ | {"XDG_STATE_HOME": str(tmp_path / "state")},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 2
+    assert f"gtag: {said}" in ran.stderr
+    assert "Traceback" not in ran.stderr and "unreadable" not in ran.stderr
+
+
 def completion(**environment):
     return subprocess.run(
         [sys.executable, "-m", "tagger"],

@@ -1,0 +1,75 @@
+"""Whether an error says that the machine, or its limits, have too little of something.
+
+Such an error is nobody's file's fault. It must not know what was being done.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator
+
+from tagger.errors import ResourceError
+
+if sys.platform != "win32":
+    import resource
+
+# Address space that a process needs to listen, on two cores. More cores need more.
+_NEEDED_MB = 800
+
+_BY_NUMBER = {
+    errno.ENOMEM: "memory",
+    errno.EMFILE: "the number of open files",
+    errno.ENFILE: "the number of open files",
+}
+# Of errors that have no number: threads, and libraries that find no room.
+_BY_WORDS = {
+    "can't start new thread": "the number of threads",
+    "failed to map segment": "memory",
+    "Cannot allocate memory": "memory",
+}
+_HINTS = {
+    "memory": "close other programs, use fewer --jobs, or raise ulimit -v",
+    "the number of open files": "use --jobs 1, close other programs, or raise ulimit -n",
+    "the number of threads": "use --jobs 1, close other programs, or raise ulimit -u",
+}
+
+
+def what_ran_out(error: BaseException) -> ResourceError | None:
+    """What there was too little of where that is why an error was raised; else None."""
+    for one in _with_causes(error):
+        lacking = "memory" if isinstance(one, MemoryError) else None
+        if isinstance(one, OSError):
+            lacking = lacking or _BY_NUMBER.get(one.errno or 0)
+        lacking = lacking or next((_BY_WORDS[w] for w in _BY_WORDS if w in str(one)), None)
+        if lacking:
+            said = "memory ran out" if lacking == "memory" else f"{lacking} is exhausted"
+            return ResourceError(said, hint=_HINTS[lacking])
+    return None
+
+
+def check_memory() -> None:
+    """Refuse to begin where the memory that is allowed cannot be enough to listen.
+
+    Libraries that find too little crash, hang or blame others.
+
+    Raises
+    ------
+    ResourceError
+    """
+    if sys.platform == "win32":
+        return
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if allowed != resource.RLIM_INFINITY and allowed < _NEEDED_MB << 20:
+        raise ResourceError(
+            f"too little memory: {allowed >> 20} MB are allowed, {_NEEDED_MB} MB are needed",
+            hint="raise ulimit -v",
+        )
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    passed: set[int] = set()
+    while error is not None and id(error) not in passed:
+        passed.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
