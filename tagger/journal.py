@@ -6,87 +6,42 @@ The journal must not know what the old values mean: it keeps them as JSON.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
 
 from tagger.errors import ConfigurationError
 from tagger.journal_file import JournalFile
-from tagger.journal_run import PendingChange, Run, identity_from_json, is_live, recover
+from tagger.journal_rows import (
+    ChangeRecord,
+    DamagedChange,
+    Kind,
+    RunRecord,
+    a_change,
+    a_run,
+    an_identity,
+    or_none,
+)
+from tagger.journal_run import PendingChange, Run, is_live, recover
 from tagger.places import state_folder
-from tagger.replace_file import Identity
 
-__all__ = ["ChangeRecord", "Journal", "PendingChange", "Run", "RunRecord", "default_journal_path"]
-
-Kind = Literal["scan", "undo"]
+__all__ = [
+    "ChangeRecord",
+    "DamagedChange",
+    "Journal",
+    "PendingChange",
+    "Run",
+    "RunRecord",
+    "default_journal_path",
+]
 
 
 def default_journal_path() -> Path:
     """The journal in the platform's folder for state, the same for every run of a person."""
     return state_folder() / "journal.sqlite"
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One run, as journalled.
-
-    Attributes
-    ----------
-    started, ended : str
-        UTC, ISO 8601; `ended` is None while it goes on, and when it was cut off.
-    command : tuple of str
-        The command line.
-    in_force : int
-        How many changes of the run were not taken back.
-    undone : int
-        How many were.
-    """
-
-    id: int
-    kind: Kind
-    started: str
-    ended: str | None
-    command: tuple[str, ...]
-    model: str | None
-    in_force: int
-    undone: int
-
-
-@dataclass(frozen=True)
-class ChangeRecord:
-    """One change, as journalled.
-
-    Attributes
-    ----------
-    path : str
-        Absolute, links resolved.
-    settled : bool
-        False while nobody knows whether the file was swapped: compare it with both identities.
-    old, new : Any
-        JSON-able: the raw values before, and what was planned.
-    before, after : Identity
-        The file's two states.
-    undone : bool
-        An undo took it back, and nothing took that undo back.
-    """
-
-    id: int
-    run: int
-    path: str
-    settled: bool
-    format: str
-    preserve_mtime: bool
-    in_place: bool
-    old: Any
-    new: Any
-    before: Identity
-    after: Identity
-    undone: bool
 
 
 @dataclass(frozen=True)
@@ -194,20 +149,10 @@ class Journal:
                 " WHERE run = runs.id AND state IN ('intent', 'done')) FROM runs ORDER BY id DESC"
             )
             return [
-                RunRecord(
-                    id=run,
-                    kind=kind,
-                    started=started,
-                    ended=ended,
-                    command=tuple(json.loads(command)),
-                    model=model,
-                    in_force=changes - undone_in[run],
-                    undone=undone_in[run],
-                )
-                for run, kind, started, ended, command, model, changes in rows
+                a_run(row, changes - undone_in[row[0]], undone_in[row[0]]) for *row, changes in rows
             ]
 
-    def changes(self, run: int) -> list[ChangeRecord]:
+    def changes(self, run: int) -> list[ChangeRecord | DamagedChange]:
         """The changes that a run made, or may have made, in their order."""
         with self._file.errors(ConfigurationError):
             undone = self._undone()
@@ -216,26 +161,7 @@ class Journal:
                 " FROM changes WHERE run = ? AND state IN ('intent', 'done') ORDER BY id",
                 (run,),
             )
-            return [
-                ChangeRecord(
-                    id=change,
-                    run=run,
-                    path=os.fsdecode(path),
-                    settled=state == "done",
-                    format=format_name,
-                    preserve_mtime=bool(preserve_mtime),
-                    in_place=bool(in_place),
-                    old=json.loads(old),
-                    new=json.loads(new),
-                    before=identity_from_json(before),
-                    after=identity_from_json(after),
-                    undone=change in undone,
-                )
-                for (
-                    change, path, state, format_name, preserve_mtime, in_place,
-                    old, new, before, after,
-                ) in rows
-            ]  # fmt: skip
+            return [a_change(row, run, row[0] in undone) for row in rows]
 
     def later_run(self, change: ChangeRecord) -> int | None:
         """The newest run that changed the same file after this change and was not undone."""
@@ -243,7 +169,7 @@ class Journal:
             undone = self._undone()
             for later, run in self._database.execute(
                 "SELECT id, run FROM changes WHERE path = ? AND id > ? AND state = 'done'"
-                " AND undoes IS NULL ORDER BY id DESC",
+                " AND undoes IS NULL AND typeof(run) = 'integer' ORDER BY id DESC",
                 (os.fsencode(change.path), change.id),
             ):
                 if later not in undone:
@@ -259,9 +185,10 @@ class Journal:
                 " ORDER BY id DESC LIMIT 1",
                 (os.fsencode(real),),
             ).fetchone()
-        if row is None:
+        after = None if row is None else or_none(an_identity, row[0])
+        if after is None:
             return False
-        after, now = identity_from_json(row[0]), Path(real).stat()
+        now = Path(real).stat()
         return (after.size, after.mtime_ns) == (now.st_size, now.st_mtime_ns)
 
     def lineage(self) -> Lineage:
@@ -275,10 +202,11 @@ class Journal:
                 " JOIN changes AS change ON undo.undoes = change.id"
                 " WHERE undo.state = 'done' ORDER BY undo.id"
             ):
-                result = identity_from_json(text)
+                result, before = or_none(an_identity, text), or_none(an_identity, original)
+                if result is None or before is None:
+                    continue
                 sizes.add(result.size)
-                ours = lineage.root(result.digest)
-                theirs = lineage.root(identity_from_json(original).digest)
+                ours, theirs = lineage.root(result.digest), lineage.root(before.digest)
                 if ours != theirs:
                     parents[ours] = theirs
         return lineage

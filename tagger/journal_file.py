@@ -78,6 +78,8 @@ class JournalFile:
             self.database = sqlite3.connect(
                 os.fsencode(path), timeout=_BUSY_S, isolation_level=None
             )
+        # Text that is no text must not end the reading of all other rows.
+        self.database.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
         try:
             with self.errors(ConfigurationError):
                 self._prepare()

@@ -6,6 +6,7 @@ It must not know what the old and new values mean.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,9 +17,12 @@ from typing import Any, Literal
 
 from tagger.errors import ConfigurationError, WriteFailedError
 from tagger.journal_file import JournalFile
+from tagger.journal_rows import DamagedRowError, an_open_change
 from tagger.locks import HeldLock, take_lock
 from tagger.recovery import Standing, remove_temporaries, settle
 from tagger.replace_file import Identity
+
+log = logging.getLogger(__name__)
 
 # `copying`: named before its copy is made; `intent`: all is on the disk to swap it and to take it
 # back; then `done`, or `aborted` where the file stands as it was.
@@ -191,6 +195,7 @@ def recover(file: JournalFile) -> None:
     with file.errors(ConfigurationError):
         open_runs = file.database.execute(
             "SELECT DISTINCT run FROM changes WHERE state IN ('copying', 'intent')"
+            " AND typeof(run) = 'integer'"
         ).fetchall()
         for (run,) in open_runs:
             lock = take_lock(lock_file(file, run))
@@ -205,27 +210,27 @@ def recover(file: JournalFile) -> None:
 def settle_run(file: JournalFile, run: int) -> None:
     """Find out what became of a run's open changes; what is out of reach stays open."""
     settled: list[tuple[State, int]] = []
-    for change, state, path, copy, backup, before, after in file.database.execute(
+    for row in file.database.execute(
         "SELECT id, state, path, copy, backup, before, after FROM changes"
         " WHERE run = ? AND state IN ('copying', 'intent')",
         (run,),
     ).fetchall():
-        temporaries = [os.fsdecode(name) for name in (copy, backup) if name is not None]
+        try:
+            change = an_open_change(row)
+        except DamagedRowError:
+            # Nobody can say what it was about: it stays, an undo names it, and the work goes on.
+            log.warning("entry %d of %s is damaged", row[0], file.path)
+            continue
         found = Standing.OLD
-        if state == "intent":
+        if change.before is not None and change.after is not None:
             try:
-                found = settle(
-                    os.fsdecode(path),
-                    identity_from_json(before),
-                    identity_from_json(after),
-                    None if backup is None else os.fsdecode(backup),
-                )
+                found = settle(change.path, change.before, change.after, change.backup)
             except OSError:
                 continue  # the backup stays for the next time
-        if found is not Standing.OUT_OF_REACH and remove_temporaries(temporaries):
+        if found is not Standing.OUT_OF_REACH and remove_temporaries(change.temporaries):
             # Of a file that somebody changed since, nobody can say whether gtag wrote it first:
             # it counts as written, and undo will refuse it by name.
-            settled.append(("aborted" if found is Standing.OLD else "done", change))
+            settled.append(("aborted" if found is Standing.OLD else "done", change.id))
     with file.transaction():
         _mark(file, settled)
 
@@ -244,11 +249,6 @@ def is_live(file: JournalFile, run: int) -> bool:
 def lock_file(file: JournalFile, run: int) -> Path:
     """The file that a run's process holds locked while it lives."""
     return file.path.with_name(f"{file.path.name}-run{run}.lock")
-
-
-def identity_from_json(text: str) -> Identity:
-    """An identity as journalled."""
-    return Identity(**json.loads(text))
 
 
 def identity_as_json(identity: Identity) -> str:

@@ -67,7 +67,8 @@ def undo_run(
     if not dry_run:
         journal.recover()
     places = [os.path.realpath(path) for path in paths]
-    here, sought = select_changes(journal, run, places)
+    here, sought, damaged = select_changes(journal, run, places)
+    yield from damaged
     lineage = journal.lineage()
     with ExitStack() as stack:
         this: Run | None = None

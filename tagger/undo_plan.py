@@ -12,11 +12,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from tagger.errors import ConfigurationError
-from tagger.journal import ChangeRecord, Journal, Lineage
+from tagger.journal import ChangeRecord, DamagedChange, Journal, Lineage
 from tagger.recovery import Standing, standing
 from tagger.replace_file import Identity
 
 CHANGED_SINCE = "somebody changed it since"
+DAMAGED = "what the journal says of it is damaged: it cannot be taken back"
 
 
 class UndoStatus(StrEnum):
@@ -45,7 +46,7 @@ class Undone:
 
 def select_changes(
     journal: Journal, run: int | None, places: list[str]
-) -> tuple[list[ChangeRecord], list[ChangeRecord]]:
+) -> tuple[list[ChangeRecord], list[ChangeRecord], list[Undone]]:
     """Choose what is to be taken back, by what the journal says.
 
     Parameters
@@ -61,21 +62,28 @@ def select_changes(
     here : list of ChangeRecord
     elsewhere : list of ChangeRecord
         Of files that lay elsewhere, and are not there any more.
+    damaged : list of Undone
+        Of which the journal says what makes no sense.
 
     Raises
     ------
     ConfigurationError
         There is no such run, or it still goes on.
     """
-    here, elsewhere = [], []
+    here, elsewhere, damaged = [], [], []
     for change in journal.changes(_run_to_undo(journal, run)):
+        if isinstance(change, DamagedChange):
+            if not places or any(_lies_in(change.path or "", place) for place in places):
+                shown = change.path or f"{journal.path}, entry {change.id}"
+                damaged.append(Undone(shown, UndoStatus.FAILED, DAMAGED))
+            continue
         if change.undone or not (change.settled or _was_carried_out(change)):
             continue
         if not places or any(_lies_in(change.path, place) for place in places):
             here.append(change)
         elif not os.path.lexists(change.path):
             elsewhere.append(change)
-    return here, elsewhere
+    return here, elsewhere, damaged
 
 
 def find_obstacle(

@@ -46,8 +46,11 @@ def undo(
     file = not_music(journal, "--journal") if journal else default_journal_path()
     with Journal(file) as opened:
         if as_list:
-            _print_runs(list_runs(opened), all_of_them=verbose)
-            return ExitStatus.OK
+            runs = list_runs(opened)
+            _print_runs(runs, all_of_them=verbose)
+            for run_of in (one for one in runs if one.damaged):
+                click.echo(f"gtag: what the journal says of run {run_of.id} is damaged", err=True)
+            return ExitStatus.PROBLEMS if any(one.damaged for one in runs) else ExitStatus.OK
         return _report(
             undo_run(opened, run, paths, dry_run=dry_run, command=sys.argv[1:]),
             verbose=verbose,

@@ -6,6 +6,7 @@ not ours is not touched, and a tag that was not there goes.
 
 from __future__ import annotations
 
+import struct
 from os import PathLike
 from typing import Any
 
@@ -22,6 +23,11 @@ from tagger.tags.blocks import (
 )
 from tagger.tags.containers import Container
 from tagger.tags.read import open_or_explain
+
+_DAMAGED = "what the journal says of its tags is damaged"
+_LARGEST_AREA = 1 << 28  # of an ID3v2 tag with its padding, which has the largest
+# What a shape of wrong values ends in: each kind of block knows its own alone.
+_OF_A_DAMAGED_SHAPE = (TypeError, KeyError, ValueError, LookupError, OverflowError, struct.error)
 
 
 def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
@@ -48,6 +54,7 @@ def restore(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> N
         The file's tags are not those that the snapshot was taken from.
     UnreadableError, OSError
     """
+    _check(old, path)
     try:
         with open(path, "r+b") as file:
             # From the last, since what is written moves all that follows it.
@@ -57,10 +64,13 @@ def restore(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> N
                 _restore_block(file, container, block, old["blocks"][i])
     except (CannotKeepError, BrokenTagError) as error:
         raise RefusedError(f"not restored: {error}", path=path) from error
+    except _OF_A_DAMAGED_SHAPE as error:
+        raise RefusedError(_DAMAGED, path=path) from error
 
 
 def same_fields(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> bool:
     """Whether every genre and GTAG field of a file is, to the byte, as in a snapshot."""
+    _check(old, path)
     with open(path, "rb") as file:
         container = open_or_explain(file, format, path)
         try:
@@ -72,6 +82,39 @@ def same_fields(path: str | PathLike[str], format: Format, old: dict[str, Any]) 
     return all(_comparable(b) == _comparable(o) for b, o in pairs) and all(
         b.get("carried") == o["carried"] for b, o in pairs if "carried" in o
     )
+
+
+def _check(old: Any, path: str | PathLike[str]) -> None:
+    """Refuse what no snapshot can be, whoever wrote it into the journal."""
+    if not isinstance(old, dict) or not isinstance(old.get("blocks"), list):
+        raise RefusedError(_DAMAGED, path=path)
+    for block in old["blocks"]:
+        if not (
+            isinstance(block, dict)
+            and isinstance(block.get("name"), str)
+            and isinstance(block.get("exists"), bool)
+            and isinstance(block.get("shape"), dict)
+            and _is_area(block["shape"].get("area"))
+            and isinstance(block.get("fields"), list)
+            and block.get("carried") in (None, False, True)
+            and all(map(_is_field, block["fields"]))
+        ):
+            raise RefusedError(_DAMAGED, path=path)
+
+
+def _is_area(size: Any) -> bool:
+    return size is None or (type(size) is int and 0 <= size <= _LARGEST_AREA)
+
+
+def _is_field(field: Any) -> bool:
+    if not isinstance(field, list) or len(field) != 3:
+        return False
+    place, role, raw = field
+    try:
+        from_text(raw)
+    except (TypeError, ValueError):
+        return False
+    return type(place) is int and isinstance(role, str)
 
 
 def _counterparts(blocks: list[Block], old: list[dict[str, Any]]) -> list[Block]:

@@ -1,4 +1,6 @@
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 from mediafile import MediaFile
@@ -100,3 +102,28 @@ def test_a_journal_of_ones_own(gtag, make_audio, tmp_path):
 
 def test_no_such_run_is_2(gtag, written):
     assert gtag("undo", "99").status == 2
+
+
+def test_a_damaged_journal_is_named_and_the_rest_taken_back(gtag, make_audio, tmp_path):
+    pieces = [make_audio(".mp3", duration_s=2.0, seed=seed) for seed in range(2)]
+    journal = tmp_path / "journal.sqlite"
+    options = ("--write-tags", "--min-confidence", "0", "--journal", journal)
+    assert gtag("scan", *pieces, *options).status == 0
+    with closing(sqlite3.connect(journal)) as database, database:
+        database.execute("UPDATE changes SET old = '[null]' WHERE id = 1")
+        database.execute("UPDATE changes SET before = '{}', state = 'intent' WHERE id = 2")
+        database.execute("UPDATE runs SET command = '{', started = 7")
+    listed = gtag("undo", "--list", "--journal", journal)
+    assert listed.status == 1
+    assert listed.err == "gtag: what the journal says of run 1 is damaged\n"
+    more = make_audio(".mp3", duration_s=2.0, seed=3)
+    assert gtag("scan", more, *options).status == 0
+    for run, said in (
+        (2, "1 restored"),
+        (1, f"{pieces[0]}: refused: what the journal says of its tags is damaged\n"),
+        (1, f"{pieces[1]}: failed: what the journal says of it is damaged"),
+    ):
+        ran = gtag("undo", str(run), "--journal", journal)
+        assert said in ran.out + ran.err
+        assert "mistake" not in ran.err
+        assert ran.status == (0 if run == 2 else 1)
