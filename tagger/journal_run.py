@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -205,6 +207,21 @@ def recover(file: JournalFile) -> None:
                 settle_run(file, run)
             finally:
                 lock.release()
+        _remove_stale_locks(file)
+
+
+def _remove_stale_locks(file: JournalFile) -> None:
+    """Remove the lock files of runs that were killed when nothing was open."""
+    name = re.compile(re.escape(f"{file.path.name}-run") + r"\d+\.lock")
+    stale = [path for path in file.path.parent.iterdir() if name.fullmatch(path.name)]
+    if not stale:
+        return
+    with file.transaction():  # a run takes its lock within one, so none can be just about to
+        for path in stale:
+            with suppress(OSError):  # somebody else removes it, or it is nobody's to remove
+                lock = take_lock(path)
+                if lock is not None:
+                    lock.release()
 
 
 def settle_run(file: JournalFile, run: int) -> None:

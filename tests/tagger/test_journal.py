@@ -451,3 +451,40 @@ def test_a_lock_that_cannot_be_removed_is_still_given_back(journal, monkeypatch)
     assert faults.struck == "unlink"
     assert not journal.is_live(run.id)
     assert not list(journal.path.parent.glob("*.lock"))
+
+
+RUN = """
+import sys
+from tagger.journal import Journal
+run = Journal(sys.argv[1]).start_run("scan", ())
+print(run.id, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_lock_files_of_killed_runs_are_removed_and_those_of_living_ones_stay(journal):
+    def started():
+        command = [sys.executable, "-c", RUN, journal.path]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        return process, int(process.stdout.readline())
+
+    def locks():
+        return sorted(path.name for path in journal.path.parent.glob("*.lock"))
+
+    killed, _ = started()
+    living, number = started()
+    other = journal.path.with_name("other.sqlite-run1.lock")
+    other.touch()
+    try:
+        killed.kill()
+        killed.communicate()
+        assert len(locks()) == 3
+        journal.start_run("scan", ()).finish()
+        assert locks() == [f"journal.sqlite-run{number}.lock", "other.sqlite-run1.lock"]
+        assert journal.is_live(number)
+    finally:
+        living.communicate()
+    journal.recover()
+    assert locks() == ["other.sqlite-run1.lock"]
