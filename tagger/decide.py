@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from tagger.genres import canonical
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from tagger.tags.read import TagState
 
 Existing = Literal["keep", "replace", "append"]
+Detail = Literal["genre", "style"]
+
+# Where the best of independent genres is less probable than not, the track sounds like none.
+NONE_BELOW = 0.5
 
 
 class Status(StrEnum):
@@ -45,26 +50,53 @@ class Policy:
 
     Attributes
     ----------
-    min_confidence : float
+    min_confidence : float or None
         Below this probability a file is left alone, and above 0 also what sounds like no music.
+        None: the model's own threshold for each genre.
     existing : {"keep", "replace", "append"}
         What happens to a genre that a person wrote.
     placeholders : Placeholders
         Words that are no genre, and so no person's.
+    genres : int
+        Up to so many genres are named.
+    detail : {"genre", "style"}
+        Whether a genre's style is named in its place, where one is probable enough.
     """
 
-    min_confidence: float
+    min_confidence: float | None = None
     existing: Existing = "keep"
     placeholders: Placeholders = field(default_factory=Placeholders)
+    genres: int = 1
+    detail: Detail = "genre"
+
+    def threshold(self, prediction: Prediction, genre: str) -> float:
+        """How probable a genre must be."""
+        own = self.min_confidence
+        return prediction.threshold(genre) if own is None else own
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do with one file: `change` is there only for the status `would-write`."""
+    """What to do with one file.
+
+    Attributes
+    ----------
+    status : Status
+    reason : str
+        In words.
+    change : Change or None
+        Only for the status `would-write`.
+    genres : tuple of str
+        What the model names, most probable first: genres, or styles in their place.
+    confidence : float or None
+        In the first of them.
+    """
 
     status: Status
     reason: str
     change: Change | None = None
+    genres: tuple[str, ...] = ()
+    confidence: float | None = None
 
 
 def decide(prediction: Prediction | None, tags: TagState, policy: Policy) -> Decision:
@@ -80,39 +112,62 @@ def decide(prediction: Prediction | None, tags: TagState, policy: Policy) -> Dec
     """
     if prediction is None:
         return Decision(Status.UNSURE, "nothing to hear")
-    genre, persons = prediction.genre, policy.placeholders.without(tags.persons)
+    named = _named(prediction, policy)
+    said, persons = tuple(name for name, _ in named), policy.placeholders.without(tags.persons)
+    decision = partial(Decision, genres=said, confidence=named[0][1] if named else None)
     if persons and policy.existing == "keep":
-        return Decision(Status.KEPT, f"a person wrote {_listed(persons)}")
+        return decision(Status.KEPT, f"a person wrote {_listed(persons)}")
     guesses = (
-        f"{genre} {prediction.confidence:.2f} or {prediction.runner_up} "
+        f"{prediction.genre} {prediction.confidence:.2f} or {prediction.runner_up} "
         f"{prediction.runner_up_confidence:.2f}"
     )
-    if prediction.doubt and policy.min_confidence > 0:
-        return Decision(Status.UNSURE, f"{prediction.doubt}; if it is: {guesses}")
-    if prediction.confidence < policy.min_confidence:
-        return Decision(Status.UNSURE, f"{guesses}; {policy.min_confidence:.2f} is asked for")
-    if policy.existing == "append" and _key(genre) in map(_key, persons):
-        return Decision(Status.KEPT, f"a person wrote {genre} already")
+    if prediction.doubt and policy.min_confidence != 0:
+        return decision(Status.UNSURE, f"{prediction.doubt}; if it is: {guesses}")
+    if not named:
+        if prediction.independent and prediction.confidence < NONE_BELOW:
+            reason = f"sounds like none of the genres that {prediction.model} knows; {guesses}"
+        else:
+            needed = policy.threshold(prediction, prediction.genre)
+            reason = f"{guesses}; {needed:.2f} is asked for"
+        return decision(Status.UNSURE, reason)
+    if policy.existing == "append":
+        written = {*map(_key, persons)}
+        named_ones, said = said, tuple(name for name in said if _key(name) not in written)
+        if persons and not said:
+            return decision(Status.KEPT, f"a person wrote {_listed(named_ones)} already")
 
     appended_to = persons if policy.existing == "append" else ()
-    genres = (*appended_to, genre)
+    genres = (*appended_to, *said)
     if (
         set(tags.genres) == set(genres)
         and not (policy.existing == "replace" and persons)
-        and tags.gtag_genre == (genre,)
+        and set(tags.gtag_genre) == set(said)
         and tags.gtag_model == prediction.model
     ):
-        return Decision(Status.UNCHANGED, f"{prediction.model} wrote {genre} before")
-    return Decision(
+        return decision(Status.UNCHANGED, f"{prediction.model} wrote {_listed(said)} before")
+    return decision(
         Status.WOULD_WRITE,
         _why_written(tags, persons, appended=bool(appended_to)),
         Change(
             genres=genres,
-            gtag_genre=(genre,),
-            confidence=prediction.confidence,
+            gtag_genre=said,
+            confidence=dict(named)[said[0]],
             model=prediction.model,
         ),
     )
+
+
+def _named(prediction: Prediction, policy: Policy) -> list[tuple[str, float]]:
+    """What is probable enough to be written, and how probable; the best genre must be."""
+    named: list[tuple[str, float]] = []
+    for genre, probability in prediction.ranked():
+        if probability < policy.threshold(prediction, genre):
+            if not named:
+                return []
+            continue
+        style = prediction.style_of(genre) if policy.detail == "style" else None
+        named.append((style.name, style.probability) if style else (genre, probability))
+    return named[: policy.genres]
 
 
 def _why_written(tags: TagState, persons: tuple[str, ...], *, appended: bool) -> str:

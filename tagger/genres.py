@@ -1,50 +1,61 @@
-"""The ten genres of the bundled models, and the names that people use for them.
+"""The genres that gtag knows and their styles, and the names that people use for both.
 
-Knows names only: nothing of tags, models or files.
+The vocabulary itself is a tree in `vocabulary.toml`. Depends on nothing else of gtag.
 """
 
 from __future__ import annotations
 
-CANONICAL = (
-    "Blues",
-    "Classical",
-    "Country",
-    "Disco",
-    "Hip-Hop",
-    "Jazz",
-    "Metal",
-    "Pop",
-    "Reggae",
-    "Rock",
-)
+import tomllib
+from functools import cache
+from importlib.resources import files
 
-# Keys as `_key` leaves them. Only names that mean the genre itself: a sub-genre such as
-# "bluegrass" says more than its parent, and is no mistake of a person's to be corrected.
-_ALIASES = {
-    "hiphop": "Hip-Hop",
-    "hiphoprap": "Hip-Hop",
-    "rap": "Hip-Hop",
-    "raphiphop": "Hip-Hop",
-    "classic": "Classical",
-    "classicalmusic": "Classical",
-    "heavymetal": "Metal",
-    "popmusic": "Pop",
-    "rockmusic": "Rock",
-    "jazzmusic": "Jazz",
-    "countrymusic": "Country",
-    "reggaemusic": "Reggae",
-}
-_BY_KEY = {name.casefold().replace("-", ""): name for name in CANONICAL} | _ALIASES
+
+@cache
+def vocabulary() -> dict[str, tuple[str, ...]]:
+    """Every genre with its styles, in the order of the file.
+
+    >>> vocabulary()["Electronic"][:2]
+    ('Breakbeat', 'Downtempo')
+    """
+    return {genre: tuple(entry.get("styles", {})) for genre, entry in _tree().items()}
+
+
+def canonical(name: str) -> str | None:
+    """The vocabulary's own spelling of a genre or style, or None where it has none.
+
+    >>> canonical("hip hop"), canonical("Rap/Hip-Hop"), canonical("DnB"), canonical("Polka")
+    ('Hip-Hop', 'Hip-Hop', 'Drum and Bass', None)
+    """
+    return _names().get(_key(name))
+
+
+def genre_of(name: str) -> str | None:
+    """The genre that a genre or style belongs to, or None where the vocabulary has none.
+
+    >>> genre_of("house"), genre_of("Jazz"), genre_of("Polka")
+    ('Electronic', 'Jazz', None)
+    """
+    known = canonical(name)
+    return next((g for g, styles in vocabulary().items() if known == g or known in styles), None)
+
+
+@cache
+def _tree() -> dict[str, dict[str, dict[str, list[str]]]]:
+    text = files("tagger").joinpath("vocabulary.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Canonical names by key."""
+    names: dict[str, str] = {}
+    for genre, entry in _tree().items():
+        known: dict[str, list[str]] = {genre: list(entry["aliases"]), **entry.get("styles", {})}
+        for canonical_name, aliases in known.items():
+            for name in (canonical_name, *aliases):
+                names.setdefault(_key(name), canonical_name)
+    return names
 
 
 def _key(name: str) -> str:
     return "".join(c for c in name.casefold() if c.isalnum())
-
-
-def canonical(name: str) -> str | None:
-    """The canonical name of a genre, or None where it is none of ours.
-
-    >>> canonical("hip hop"), canonical("Hip-Hop/Rap"), canonical("Polka")
-    ('Hip-Hop', 'Hip-Hop', None)
-    """
-    return _BY_KEY.get(_key(name))

@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 
 from tagger.audio import SAMPLE_RATE
-from tagger.spectrogram import N_MELS
+from tagger.spectrogram import N_MELS, TOP_DB
 
 N_MFCC = 20
 N_BANDS = 32  # of four mel bands each
@@ -32,6 +32,7 @@ SLOPE_REACH = 4  # columns either way
 ONSET_RANGES = {"all": (0, 128), "low": (0, 16), "mid": (16, 64), "high": (64, 128)}  # mel bands
 WINDOW = 128  # columns of a modulation spectrum: 6 s
 WINDOW_STEP = 32
+NARROW_BANDS = 112  # mel bands: below 7.4 kHz
 MODULATION_EDGES = (1, 2, 3, 5, 8, 12, 18, 27, 40)  # bins of 0.17 Hz
 
 
@@ -166,3 +167,18 @@ def _correlations(wide: np.ndarray) -> np.ndarray:
     centred = wide - wide.mean(axis=1, keepdims=True)
     centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-3)
     return (centred @ centred.T)[np.triu_indices(len(wide), 1)]
+
+
+def below_seven_khz(excerpts: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """The same spectrogram as if nothing sounded above 7.4 kHz.
+
+    Codecs and low sample rates cut off there, and where they do gives a collection away, not a
+    genre. Decibels are relative to the maximum of what remains.
+    """
+    peak = max(float(db[:NARROW_BANDS].max()) for db in excerpts)
+    narrow = []
+    for db in excerpts:
+        cut = np.full_like(db, -TOP_DB)
+        cut[:NARROW_BANDS] = np.maximum(db[:NARROW_BANDS] - peak, -TOP_DB)
+        narrow.append(cut)
+    return tuple(narrow)

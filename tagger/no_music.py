@@ -1,9 +1,7 @@
-"""Whether a track sounds like no music at all: a steady sound, or speech.
+"""How a spectrogram moves: what tells music from steady sounds and from speech.
 
-A model chooses among its genres, and noise is Metal to it with 0.97. What moves in a spectrogram
-tells music from both: nothing moves in noise, hum and tones; the bands of a voice rise and fall
-with every syllable (the modulation at 4 Hz of Scheirer and Slaney 1997), and without a pulse.
-Must not know: models, decisions.
+Nothing moves in noise, hum and tones; the bands of a voice rise and fall with every syllable (the
+modulation at 4 Hz of Scheirer and Slaney 1997), and without a pulse. `models.detector` judges.
 """
 
 from __future__ import annotations
@@ -11,34 +9,36 @@ from __future__ import annotations
 import numpy as np
 
 from tagger.log_mel_statistics import N_BANDS, N_WIDE, bands, slopes
-from tagger.spectrogram import LogMel
+from tagger.spectrogram import TOP_DB, LogMel, mel_frequencies
 
 SMOOTHING = 11  # columns, 0.5 s: noise flickers from column to column
-# None of 1,912 clips of GTZAN, panda and emotify lies beyond: the steadiest one has 2.1 dB, the
-# most syllabic one 2.39 dB a column. Noises have up to 1.0 dB; 37 of 40 synthetic voices more than
-# 2.45 dB a column. Dry staccato music has as much, but a pulse of 0.8 and more.
-STEADY_DB = 1.5  # spread of the liveliest wide band, smoothed
 NORMAL_SPREAD = 2.56  # standard deviations between these percentiles of a normal distribution
 QUIET_DB = -60.0  # a column with nothing louder is a pause, or the beginning of a fade
-SPEECH_SLOPE_DB = 2.45  # a column: standard deviation of the slopes of a voice's bands, in mean
-PULSE = 0.5  # autocorrelation of the onsets at the best beat; chance gives 0.2, in 10 s up to 0.5
+FLOOR_DB = 4.0 - TOP_DB  # what is no louder is the floor of the spectrogram, or rounding
 BEATS = slice(5, 43)  # columns: 0.23 to 2 s
 VOICE_BANDS = slice(3, 18)  # of 32: centred from 340 to 2,400 Hz
+MOVEMENT = ("liveliness", "syllabic_movement", "pulse")
 
 
-def doubt(log_mel: LogMel) -> str:
-    """What speaks against music, in words; empty where nothing does.
+def movement(log_mel: LogMel) -> np.ndarray:
+    """How a track moves, as a detector of music looks at it [shape=(len(MOVEMENT),)].
 
     Parameters
     ----------
     log_mel : LogMel
         Of the whole track or its excerpts.
     """
-    if liveliness(log_mel) < STEADY_DB:
-        return "a steady sound, not music"
-    if syllabic_movement(log_mel) > SPEECH_SLOPE_DB and pulse(log_mel) < PULSE:
-        return "more like speech than music"
-    return ""
+    return np.array([liveliness(log_mel), syllabic_movement(log_mel), pulse(log_mel)])
+
+
+def highest_hz(log_mel: LogMel) -> float:
+    """The centre of the highest mel band in which anything sounds, in hertz; 0 where nothing does.
+
+    A low sample rate or a codec cuts off all above; an old recording at least hisses there.
+    """
+    db = np.concatenate(log_mel.excerpts, axis=1)
+    sounding = np.flatnonzero(np.percentile(db, 99, axis=1) > FLOOR_DB)
+    return float(mel_frequencies()[sounding[-1]]) if len(sounding) else 0.0
 
 
 def liveliness(log_mel: LogMel) -> float:

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from tagger.decide import Policy, Status, decide
+from tagger.decide import Decision, Policy, Status, decide
 from tagger.errors import (
     GtagError,
     NothingToHearError,
@@ -45,6 +45,8 @@ class Outcome:
 
     Attributes
     ----------
+    genre : str
+        What the model names; where it is too unsure to name anything, its best guess.
     old_genre, new_genre : str
         What the tags say before and after; several genres are joined with ``; ``. After a dry
         run, what they would say.
@@ -166,7 +168,7 @@ def _settled(
 
     decision = decide(listened.prediction, tags, policy)
     reason = _message(listened.error) if listened.error else decision.reason
-    row = partial(row, old=_before(tags))
+    row = partial(row, old=_before(tags), named=decision)
     if decision.change is None:
         return row(decision.status, message=reason)
     new = decision.change.genres
@@ -188,6 +190,7 @@ def _row(
     message: str,
     old: tuple[str, ...] = (),
     new: tuple[str, ...] | None = None,
+    named: Decision | None = None,
 ) -> Outcome:
     before = "; ".join(old)
     outcome = Outcome(
@@ -201,6 +204,8 @@ def _row(
     if listened.prediction is None:
         return outcome
     best, second = listened.prediction.ranked()[:2]
+    if named is not None and named.genres and named.confidence is not None:
+        best = "; ".join(named.genres), named.confidence
     return replace(
         outcome,
         genre=best[0],

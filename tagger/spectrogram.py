@@ -60,46 +60,61 @@ def front_end() -> dict[str, str | int | float]:
     }
 
 
-@lru_cache(maxsize=1)
-def mel_filters() -> np.ndarray:
-    """Slaney's mel filter bank, 0 Hz to half the sample rate [shape=(N_MELS, 1 + N_FFT // 2)]."""
+def slaney_mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> np.ndarray:
+    """Slaney's mel filter bank, 0 Hz to half the sample rate [shape=(n_mels, 1 + n_fft // 2)]."""
     from librosa.filters import mel
 
-    return mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS)
+    return mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels)
+
+
+@lru_cache(maxsize=1)
+def mel_filters() -> np.ndarray:
+    """The filter bank of the log-mel front end [shape=(N_MELS, 1 + N_FFT // 2)]."""
+    return slaney_mel_filters(SAMPLE_RATE, N_FFT, N_MELS)
+
+
+def slaney_mel_frequencies(n_mels: int, highest_hz: float) -> np.ndarray:
+    """Centre of each of so many mel bands from 0 Hz on, in hertz [shape=(n_mels,)]."""
+    from librosa import mel_frequencies as frequencies
+
+    return np.asarray(frequencies(n_mels=n_mels + 2, fmax=highest_hz)[1:-1])
 
 
 def mel_frequencies() -> np.ndarray:
-    """Centre of each mel band in hertz [shape=(N_MELS,)]."""
-    from librosa import mel_frequencies as frequencies
-
-    return np.asarray(frequencies(n_mels=N_MELS + 2, fmax=SAMPLE_RATE / 2)[1:-1])
+    """Centre of each mel band of the log-mel front end in hertz [shape=(N_MELS,)]."""
+    return slaney_mel_frequencies(N_MELS, SAMPLE_RATE / 2)
 
 
-@lru_cache(maxsize=1)
-def _window() -> np.ndarray:
+@lru_cache(maxsize=4)
+def _window(n_fft: int) -> np.ndarray:
     from scipy.signal import get_window
 
-    return get_window("hann", N_FFT, fftbins=True).astype(np.float32)
+    return get_window("hann", n_fft, fftbins=True).astype(np.float32)
 
 
-def power_spectrogram(y: np.ndarray, hop: int = HOP) -> np.ndarray:
+def power_frames(y: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
     """Squared magnitude of the STFT, without padding.
 
     Parameters
     ----------
-    y : np.ndarray [shape=(n,)] mono waveform, at least `N_FFT` samples
-    hop : int, samples
+    y : np.ndarray [shape=(n,)] mono waveform, at least `n_fft` samples
+    n_fft, hop : int, samples
 
     Returns
     -------
-    np.ndarray [shape=(1 + (n - N_FFT) // hop, 1 + N_FFT // 2), dtype=float32]
+    np.ndarray [shape=(1 + (n - n_fft) // hop, 1 + n_fft // 2), dtype=float32]
         One row a frame, as lies best in memory; row j covers samples from ``hop * j``.
     """
     from scipy.fft import rfft
 
-    frames = np.lib.stride_tricks.sliding_window_view(y, N_FFT)[::hop]
-    spectrum = rfft(frames * _window(), axis=1)
+    frames = np.lib.stride_tricks.sliding_window_view(y, n_fft)[::hop]
+    spectrum = rfft(frames * _window(n_fft), axis=1)
     return np.square(spectrum.real) + np.square(spectrum.imag)
+
+
+def power_spectrogram(y: np.ndarray, hop: int = HOP) -> np.ndarray:
+    """`power_frames` of the log-mel front end's length, `N_FFT` samples."""
+    return power_frames(y, N_FFT, hop)
 
 
 def pad_edges(

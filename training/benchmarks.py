@@ -24,7 +24,7 @@ from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError, DataError, GtagError
 from training.datasets import Example
 from training.gather import Sources, gather
-from training.recipes import RECIPES, Settings
+from training.recipes import RECIPES, Settings, usable
 from training.resume import Call, digest
 from training.side_by_side import LEAKS, Measurement, measure_protocols, picture
 from training.splits import PROTOCOLS
@@ -194,6 +194,7 @@ def read_results(output: Path, data: str) -> dict[str, Measurement]:
 def _measure(
     row: Row, examples: Sequence[Example], protocol: str, work: Path, progress: bool
 ) -> Measurement:
+    examples = usable(row.recipe, examples)
     own = work / row.name.replace(" ", "-")
     settings = Settings(own, resume=True, progress=progress, **row.settings)
     try:

@@ -1,121 +1,352 @@
-"""Makes the bundled models again: trains, measures and calibrates them, and draws their pictures.
+"""Makes the bundled models again: looks at all tracks, trains, measures, calibrates, publishes.
 
-    python -m training.bundled --data GTZAN --data PANDA --data EMOTIFY
+    python -m training.musicnn
+    python -m training.bundled --data GTZAN --data PANDA --data EMOTIFY --data ISHKUR \\
+        --data NO_MUSIC
 
-About an hour and a half on two cores; interrupted, the same command goes on with --resume. The
-models that stand there are replaced at the very end. Must not know: what a recipe
-does inside.
+About a quarter of an hour on two cores. The first set is the one of single genres that accuracy is
+measured on. Interrupted, the same command with --resume does not look at tracks again. The models
+that stand there are replaced at the very end.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
+from tqdm import tqdm
 
-from tagger.cli.left_out import LeftOut
-from tagger.errors import GtagError, ModelError
-from tagger.models.card import CARD, Card, read_card
-from tagger.models.zoo import bundled_folder
-from training.after_training import report_training
-from training.ensemble import train_ensemble
-from training.run import train_model
+from tagger.errors import GtagError
+from tagger.genres import vocabulary
+from tagger.models.card import OUT_OF_FOLD, Card
+from tagger.models.detector import WITH_EMBEDDING, WITHOUT
+from tagger.models.features import NARROW_FEATURES
+from tagger.models.head import EMBEDDING, NARROW
+from tagger.models.multi_label import STYLES, STYLES_BIAS
+from tagger.models.prediction import logit
+from tagger.models.zoo import bundled_folder, load_backbone
+from training import multi_label, steady_sounds
+from training.detectors import fit_detector
+from training.metrics import Measured, expected_calibration_error, wilson
+from training.multi_label import Ask, Fit, LabelFigures, Report
+from training.plots import coverage, reliability_diagram
+from training.publish import learned_from, write_model
+from training.recipes import multi_label as networks
+from training.recipes import multi_label_trees as trees
+from training.steady_sounds import write_steady_sounds
+from training.styles import fit_styles
+from training.track_views import BACKBONE, Tracks, look_at
 
-RECIPES = {"cnn": "cnn", "trees": "boosted-trees"}  # by the model's name
-ENSEMBLE = "ensemble"  # of both
-MEASURED = ("artist", "fault-filtered")
-PICTURES = ("reliability.png", "coverage.png")  # of the first of those
+VERSION = 2
+WEIGHTS_OF_TREES = (0.1, 0.2, 0.3, 0.4, 0.5)  # in the ensemble
+SEED = 0
+DRAWS = 3  # of the folds
 
 
-def make(data: Sequence[Path], work: Path, *, resume: bool = False) -> Iterator[Card]:
-    """Train the bundled models, one after the other.
+@dataclass(frozen=True)
+class Trained:
+    """A model's logits for tracks that it had not learned from, and what follows from them.
 
-    Parameters
+    Attributes
     ----------
-    data : sequence of Path
-        Log-mel archives; the first one is measured on.
-    work : Path
-        Where the models are put, each in a folder of its name.
-    resume : bool
-        Go on from what an interrupted call left there.
-
-    Yields
-    ------
-    Card
-        Of each model that is done.
+    logits, probabilities : np.ndarray [shape=(n, n_labels)]
+    figures : list of LabelFigures
+    report : Report
     """
-    if not resume:
-        shutil.rmtree(work, ignore_errors=True)
-    for name, recipe in RECIPES.items():
-        folder = work / name
-        if not (folder / CARD).is_file():
-            train_model(
-                recipe,
-                data,
-                folder,
-                protocols=MEASURED,
-                name=name,
-                say=lambda line: click.echo(line, err=True),
-                left_out=LeftOut(),
-                resume=True,
-                progress=True,
-            )
-        yield read_card(folder)
-    yield train_ensemble(
-        [str(work / name) for name in RECIPES], work / ENSEMBLE, name=ENSEMBLE, with_members=False
-    )
+
+    logits: np.ndarray
+    probabilities: np.ndarray
+    figures: list[LabelFigures]
+    report: Report
 
 
-def told(card: Card, before: Card | None) -> Iterator[str]:
-    """Line by line: a model's figures, and those of the one that it replaces."""
-    earlier = {row["protocol"]: row["accuracy"] for row in before.figures} if before else {}
-    for row in card.figures:
-        was = earlier.get(row["protocol"])
-        yield (
-            f"{card.name}, {row['protocol']}: {row['accuracy']:.1%} of {row['n']} tracks right,"
-            f" {row['accuracy_low']:.1%} to {row['accuracy_high']:.1%}"
-            + ("" if was is None else f"; {was:.1%} before")
+@dataclass(frozen=True)
+class Lesson:
+    """What all models learn from: tracks, what is known of them, and how they are divided."""
+
+    tracks: Tracks
+    labels: tuple[str, ...]
+    table: np.ndarray
+    folds: np.ndarray
+    doubted: np.ndarray
+    reference: str
+
+    @classmethod
+    def of(cls, tracks: Tracks, labels: Sequence[str], doubted: np.ndarray) -> Lesson:
+        return cls(
+            tracks,
+            tuple(labels),
+            multi_label.targets(tracks.items, labels),
+            multi_label.fold_of([item.artist for item in tracks.items], SEED),
+            doubted,
+            tracks.items[0].source,
         )
+
+    def judge(self, logits: np.ndarray) -> Trained:
+        """Calibrate and measure what a model said out of fold."""
+        probabilities = multi_label.cross_calibrated(logits, self.table, self.folds)
+        # An estimated embedding says less than a real one: it must not set a threshold.
+        heard = np.where(self.tracks.estimated[:, None], np.nan, self.table)
+        figures = multi_label.find_thresholds(probabilities, heard, self.labels, ~self.doubted)
+        report = multi_label.measure(
+            self.tracks,
+            probabilities,
+            self.table,
+            self.labels,
+            self.doubted,
+            figures,
+            self.reference,
+        )
+        return Trained(logits, probabilities, figures, report)
+
+    def train(self, fit: Fit, rows: np.ndarray) -> Trained:
+        """Ask about each track those models that did not learn from its artist.
+
+        The mean over several draws of the folds: with one alone, the accuracy on 152 tracks is five
+        points higher or lower by chance.
+        """
+        artists = [item.artist for item in self.tracks.items]
+        draws = (multi_label.fold_of(artists, SEED + draw) for draw in range(DRAWS))
+        said = [multi_label.out_of_fold(fit, rows, self.table, folds) for folds in draws]
+        return self.judge(np.mean(said, axis=0))
+
+    def measured(self, trained: Trained) -> Measured:
+        """On the reference set, as the reports show it."""
+        mine = np.array(
+            [
+                item.source == self.reference and not estimated
+                for item, estimated in zip(self.tracks.items, self.tracks.estimated, strict=True)
+            ]
+        )
+        return Measured(
+            self.labels,
+            self.table[mine].argmax(axis=1),
+            trained.probabilities[mine],
+            tuple(i.track for i, m in zip(self.tracks.items, mine, strict=True) if m),
+        )
+
+    def card(self, name: str, trained: Trained) -> dict[str, Any]:
+        """The part of a model's card that its kind does not matter for."""
+        heard = ~self.tracks.estimated
+        platt = multi_label.platt_by_label(trained.logits[heard], self.table[heard])
+        right, n = trained.report.shares[f"right, of {self.reference}"]
+        low, high = wilson(right, n)
+        return {
+            "name": name,
+            "version": VERSION,
+            "labels": list(self.labels),
+            "label": [
+                {
+                    "name": figures.label,
+                    "slope": float(slope),
+                    "offset": float(offset),
+                    "threshold": min(figures.threshold, 1.0),
+                    **figures.as_table(),
+                }
+                for figures, (slope, offset) in zip(trained.figures, platt, strict=True)
+            ],
+            "calibration": {
+                "method": "Platt's scaling of each label",
+                "fitted_on": "out-of-fold predictions, artists apart",
+                "ece_after": round(trained.report.ece, 4),
+            },
+            "decision": {
+                "threshold": float(np.median([min(f.threshold, 1.0) for f in trained.figures])),
+                "why": f"each label's own, where out-of-fold precision reaches "
+                f"{multi_label.PRECISION:.0%}, and not below {multi_label.LOWEST_THRESHOLD}; this "
+                "is their median",
+            },
+            "figures": [
+                {
+                    "protocol": "artist",
+                    "measured_on": self.reference,
+                    "n": n,
+                    "accuracy": round(right / n, 4),
+                    "accuracy_low": round(low, 4),
+                    "accuracy_high": round(high, 4),
+                }
+            ],
+            "shares": [
+                {
+                    "of": group,
+                    "n": n,
+                    "share": round(k / max(n, 1), 4),
+                    "low": round(wilson(k, n)[0], 4),
+                    "high": round(wilson(k, n)[1], 4),
+                }
+                for group, (k, n) in trained.report.shares.items()
+            ],
+            "learned_from": learned_from(self.tracks.items),
+        }
+
+    def extras(self, trained: Trained) -> dict[str, bytes]:
+        content = networks.packed(
+            {"logits": trained.logits, "targets": np.nan_to_num(self.table, nan=-1.0)}
+        )
+        return {OUT_OF_FOLD: content}
+
+
+def networks_fit(rows: np.ndarray, table: np.ndarray, seed: int) -> Ask:
+    # One for each draw; what is averaged over the draws is an ensemble, like what ships.
+    arrays = networks.fit_networks(rows, table, networks=1, seed=seed)
+    return lambda asked: networks.ask(arrays, asked)
+
+
+def trees_fit(rows: np.ndarray, table: np.ndarray, seed: int) -> Ask:
+    booster = trees.fit_trees(rows, table, seed=seed)
+    return lambda asked: trees.ask(booster, asked)
+
+
+def make(
+    tracks: Tracks, work: Path, say: Callable[[str], None]
+) -> dict[str, tuple[Card, Measured]]:
+    """Train and publish all models below `work`; each with what it was measured on."""
+    with_embedding = fit_detector(tracks, tracks.embedding, SEED)
+    without = fit_detector(tracks, tracks.narrow, SEED)
+    backbone = load_backbone(BACKBONE).card.tag
+    for name, detector, network, seen in (
+        (WITH_EMBEDDING, with_embedding, backbone, tracks.embedding),
+        (WITHOUT, without, "", tracks.narrow),
+    ):
+        card = detector.card(name, backbone=network, n_inputs=seen.shape[1])
+        card["learned_from"] = learned_from(tracks.items)
+        write_model(work / name, card, {"detector.npz": detector.weights})
+
+    # Noise that is made is for the detectors; genres are learned from recordings.
+    recorded = np.array([item.source != steady_sounds.NAME for item in tracks.items])
+    tracks = tracks.only(recorded)
+    doubted, doubted_fast = with_embedding.doubted[recorded], without.doubted[recorded]
+    both = np.concatenate([tracks.embedding, tracks.narrow], axis=1)
+    every = Lesson.of(tracks, tuple(vocabulary()), doubted)
+    tried = every.train(networks_fit, both)
+    kept = tuple(f.label for f in tried.figures if f.worth_having)
+    for figures in tried.figures:
+        if not figures.worth_having:
+            say(f"left out: {figures.label}: too few of {figures.n} are named rightly")
+    lesson = Lesson.of(tracks, kept, doubted)
+    fast_lesson = Lesson.of(tracks, kept, doubted_fast)
+    made: dict[str, tuple[Card, Measured]] = {}
+
+    def told(name: str, of: Lesson, trained: Trained, card: Card) -> None:
+        made[name] = card, of.measured(trained)
+        for line in trained.report.lines():
+            say(f"{name}: {line}")
+
+    cnn = lesson.train(networks_fit, both)
+    styles = fit_styles(tracks, both, lesson.folds)
+    arrays = networks.fit_networks(both, lesson.table, seed=SEED)
+    arrays |= {STYLES: styles.coefficients, STYLES_BIAS: styles.intercept}
+    card = {
+        "kind": "multi-label",
+        "backbone": backbone,
+        "inputs": [EMBEDDING, NARROW],
+        "style": styles.tables(),
+        "tried": [f.label for f in tried.figures if not f.worth_having],
+    }
+    published = write_model(
+        work / "cnn",
+        lesson.card("cnn", cnn) | card,
+        {"multi_label.npz": networks.packed(arrays)},
+        lesson.extras(cnn),
+    )
+    told("cnn", lesson, cnn, published)
+
+    fast = fast_lesson.train(networks_fit, tracks.narrow)
+    arrays = networks.fit_networks(tracks.narrow, lesson.table, seed=SEED)
+    published = write_model(
+        work / "fast",
+        fast_lesson.card("fast", fast)
+        | {"kind": "multi-label", "backbone": backbone, "inputs": [NARROW]},
+        {"multi_label.npz": networks.packed(arrays)},
+        fast_lesson.extras(fast),
+    )
+    told("fast", fast_lesson, fast, published)
+
+    grown = fast_lesson.train(trees_fit, tracks.narrow)
+    booster = trees.fit_trees(tracks.narrow, lesson.table, seed=SEED)
+    published = write_model(
+        work / "trees",
+        fast_lesson.card("trees", grown)
+        | {"kind": "boosted-trees", "features": list(NARROW_FEATURES)},
+        {"trees.ubj": bytes(booster.save_raw("ubj"))},
+        fast_lesson.extras(grown),
+    )
+    told("trees", fast_lesson, grown, published)
+
+    ensemble, published = join(lesson, cnn, grown, styles.tables(), work / "ensemble")
+    told("ensemble", lesson, ensemble, published)
+    return made
+
+
+def join(
+    lesson: Lesson, cnn: Trained, grown: Trained, styles: list[dict[str, Any]], folder: Path
+) -> tuple[Trained, Card]:
+    """Publish the ensemble of both: the mean of calibrated logits, by the best weight."""
+    known = ~np.isnan(lesson.table) & ~lesson.tracks.estimated[:, None]
+
+    def joined(weight: float) -> np.ndarray:
+        return (1 - weight) * logit(cnn.probabilities) + weight * logit(grown.probabilities)
+
+    def surprise(weight: float) -> float:
+        odds = joined(weight)[known]
+        return float(np.logaddexp(0, -(2 * lesson.table[known] - 1) * odds).mean())
+
+    weight = min(WEIGHTS_OF_TREES, key=surprise)
+    ensemble = lesson.judge(joined(weight))
+    card = {
+        "kind": "ensemble",
+        "members": [
+            {"model": f"cnn-{VERSION}", "weight": 1 - weight},
+            {"model": f"trees-{VERSION}", "weight": weight},
+        ],
+        "style": styles,
+    }
+    card = lesson.card("ensemble", ensemble) | card
+    return ensemble, write_model(folder, card, {}, lesson.extras(ensemble))
 
 
 @click.command()
 @click.option("--data", required=True, multiple=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--models", type=click.Path(file_okay=False, path_type=Path), help="Where they go.")
 @click.option("--pictures", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--jobs", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted call stopped.")
-def main(data: tuple[Path, ...], models: Path | None, pictures: Path | None, resume: bool) -> None:
+def main(
+    data: tuple[Path, ...], models: Path | None, pictures: Path | None, jobs: int, resume: bool
+) -> None:
     """Make the bundled models again, with the pictures of docs/models.md."""
     models = models or bundled_folder()
     pictures = pictures or models.parent / "docs" / "models"
     work = models.with_name(models.name + ".work")
+    if not resume:
+        shutil.rmtree(work, ignore_errors=True)
     try:
-        cards = []
-        for card in make(data, work, resume=resume):
-            cards.append(card)
-            for line in told(card, _standing(models / card.name)):
-                click.echo(line)
+        with tqdm(desc="listening", unit="track", disable=None) as bar:
+            tracks = look_at(
+                [*data, write_steady_sounds(work / steady_sounds.NAME)],
+                work,
+                jobs=jobs,
+                step=lambda done, n: bar.update(),
+                left_out=lambda track, reason: click.echo(f"left out: {track}: {reason}", err=True),
+            )
+        made = make(tracks, work, lambda line: click.echo(line))
     except GtagError as error:
         raise click.ClickException(str(error)) from error
     pictures.mkdir(parents=True, exist_ok=True)
-    for card in cards:
-        report = report_training(card, work / f"{card.name}.report")
-        assert report is not None  # all of them are measured
-        for name in PICTURES:
-            shutil.copyfile(report / MEASURED[0] / name, pictures / f"{card.name}-{name}")
+    for name, (card, measured) in made.items():
+        ece = expected_calibration_error(measured)
+        (pictures / f"{name}-reliability.png").write_bytes(reliability_diagram(measured, ece))
+        (pictures / f"{name}-coverage.png").write_bytes(coverage(measured, card.threshold))
     # Copied, not moved: what is interrupted here goes on without another training.
-    for card in cards:
-        shutil.rmtree(models / card.name, ignore_errors=True)
-        shutil.copytree(card.folder, models / card.name)
+    for name in (WITH_EMBEDDING, WITHOUT, *made):
+        shutil.rmtree(models / name, ignore_errors=True)
+        shutil.copytree(work / name, models / name)
     shutil.rmtree(work)
-
-
-def _standing(folder: Path) -> Card | None:
-    try:
-        return read_card(folder)
-    except ModelError:
-        return None
 
 
 if __name__ == "__main__":

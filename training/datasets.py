@@ -21,6 +21,7 @@ import numpy as np
 
 from tagger.errors import DataError
 from tagger.genres import canonical
+from tagger.models.heard import Heard
 from tagger.spectrogram import N_MELS, TOP_DB, LogMel
 
 View = TypeVar("View")
@@ -66,6 +67,8 @@ class Example:
         How many of the columns each excerpt has, one after the other; empty: it is one piece.
     features : Features or None
         From a table, where the set is one.
+    embeddings : dict of str to np.ndarray [shape=(n_dimensions,)]
+        What pretrained networks made of its sound, by their name and version.
     """
 
     track: str
@@ -78,6 +81,7 @@ class Example:
     mel: np.ndarray | None = field(default=None, repr=False, compare=False)
     excerpt_columns: tuple[int, ...] = ()
     features: Features | None = field(default=None, repr=False, compare=False)
+    embeddings: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
     _views: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def spectrogram(self) -> np.ndarray:
@@ -100,6 +104,10 @@ class Example:
         excerpts = np.split(db, np.cumsum(self.excerpt_columns)[:-1], axis=1)
         starts_s = (0.0,) * len(excerpts)
         return LogMel(excerpts=tuple(excerpts), starts_s=starts_s, ref_db=float("nan"))
+
+    def heard(self) -> Heard:
+        """What a model can be asked about: the spectrogram, and the embeddings that are known."""
+        return Heard.from_log_mel(self.log_mel(), self.embeddings)
 
     def view(self, name: str, compute: Callable[[Example], View]) -> View:
         """What a recipe makes of this track, computed when it first asks."""
@@ -151,6 +159,34 @@ def is_log_mel_archive(folder: Path) -> bool:
     return (folder / "tracks.csv").is_file() and (folder / "logmel.npz").is_file()
 
 
+EMBEDDINGS = {"musicnn.npz": "musicnn-1"}  # file of an archive, and whose embedding it keeps
+
+
+def read_embeddings(folder: Path) -> dict[str, dict[str, np.ndarray]]:
+    """The embeddings that an archive keeps, by track and by name and version of the network.
+
+    Raises
+    ------
+    DataError
+        Where a file of embeddings is damaged.
+    """
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, network in EMBEDDINGS.items():
+        file = folder / name
+        if not file.is_file():
+            continue
+        try:
+            with np.load(file, allow_pickle=False) as kept:
+                tracks, rows = kept["names"], kept["penultimate"].astype(np.float32)
+        except NPZ_ERRORS as error:
+            raise DataError(f"cannot be read: {error}", path=file) from error
+        if rows.ndim != 2 or len(rows) != len(tracks):
+            raise DataError("holds no embeddings: its parts do not fit together", path=file)
+        for track, row in zip(tracks, rows, strict=True):
+            found.setdefault(str(track), {})[network] = row
+    return found
+
+
 def read_log_mel_archive(folder: Path) -> list[Example]:
     """The labelled tracks of a log-mel archive, in the order of its `tracks.csv`.
 
@@ -185,6 +221,7 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
     ):
         raise DataError("is no log-mel archive: its parts do not fit together", path=file)
     position = {name: i for i, name in enumerate(names)}
+    embeddings = read_embeddings(folder)
     source = as_text(folder.resolve().name)
     examples = []
     for row in rows:
@@ -203,6 +240,7 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
                 fold=row.get("artist_fold") or "",
                 mel=mels[i, :, :width],
                 excerpt_columns=_excerpts(excerpts, i, width),
+                embeddings=embeddings.get(row["track"], {}),
             )
         )
     if not examples:

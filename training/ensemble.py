@@ -52,6 +52,11 @@ def train_ensemble(
         raise DataError("two members have the same name; train with --name")
     if any(card.kind == "ensemble" for card in cards):
         raise DataError("an ensemble cannot be a member of another; name its members instead")
+    if any(card.independent for card in cards):
+        raise DataError(
+            "models whose genres are independent, such as the bundled ones, cannot be members",
+            hint="gtag's own ensemble of them is called ensemble",
+        )
     if len({card.labels for card in cards}) > 1 or len(cards) < 2:
         raise DataError("an ensemble needs two or more models with the same labels")
     measured = [unpack(card.folder / OUT_OF_FOLD, card.labels) for card in cards]

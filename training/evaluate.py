@@ -140,7 +140,7 @@ def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> 
             with native_messages_hidden():
                 heard = item.heard()
                 looked_at = _looked_at(model, heard)
-                probabilities = model.calibrated(model.scores(heard))
+                probabilities = model.calibrated(model.scores(heard).track)
         except GtagError as error:
             left_out[item.track] = error.message
             if not isinstance(error, NothingToHearError):
@@ -227,11 +227,7 @@ def _tracks(data: Path) -> Iterator[_Track]:
         rows = {row.track: row for row in table}
         for example in read_log_mel_archive(data):
             row_of_it = rows.get(example.track)
-            heard = (
-                heard_in_table(row_of_it, example)
-                if row_of_it
-                else Heard.from_log_mel(example.log_mel())
-            )
+            heard = heard_in_table(row_of_it, example) if row_of_it else example.heard()
             yield _Track(example.track, example.genre, None, heard)
     else:
         for file in read_genre_folders(data):

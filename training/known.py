@@ -5,16 +5,14 @@ Must not know: how anything is trained or measured.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from tagger.formats import has_audio_extension
 from tagger.models import zoo
 from tagger.models.card import Card
-from training import recipes
-from training.datasets import Example, as_in_card
+from training.datasets import as_in_card
 
 
 def seen(card: Card, tracks: Iterable[str]) -> tuple[str, ...]:
@@ -41,18 +39,3 @@ def _bare(track: str) -> str:
     """What a track may be called elsewhere: of `blues/blues.00001.wav`, `blues.00001`."""
     path = Path(track)
     return path.stem if has_audio_extension(path) else path.name
-
-
-def known_beforehand(recipe: str, examples: Sequence[Example]) -> str:
-    """A warning where the model that a recipe builds on has learned from these tracks already.
-
-    The module of such a recipe names that model in `BACKBONE`.
-    """
-    module = sys.modules[recipes.RECIPES[recipe].function.partition(":")[0]]
-    backbone = getattr(module, "BACKBONE", None)
-    if backbone is None:
-        return ""
-    card = zoo.find(backbone)
-    n = len(seen(card, [example.track for example in examples]))
-    known = f"{card.tag} had learned from {n} of these {len(examples)} tracks before: no honest "
-    return known + "figure" if n else ""

@@ -2,7 +2,7 @@
 
 What is heard of a file is kept at once, as a part of its own; at the end the parts become an
 archive that `training.datasets` reads like any other. A file counts as known while its size and
-time of change stay. Must not know: recipes, where genres come from.
+time of change stay.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,28 @@ from tqdm import tqdm
 from tagger.audio import read_excerpts
 from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError, DataError, GtagError, NothingToHearError
-from tagger.spectrogram import N_MELS, TOP_DB, front_end, log_mel
+from tagger.models import zoo
+from tagger.models.heard import Heard
+from tagger.models.prediction import Embedder
+from tagger.patches import patch_front_end
+from tagger.spectrogram import N_MELS, TOP_DB, front_end
 from tagger.workers import Lost, map_in_workers
-from training.datasets import NPZ_ERRORS, Example, SoundFile, is_log_mel_archive, read_tracks
+from training.datasets import (
+    EMBEDDINGS,
+    NPZ_ERRORS,
+    Example,
+    SoundFile,
+    is_log_mel_archive,
+    read_embeddings,
+    read_tracks,
+)
 
 DEADLINE_S = 60.0  # for one file
 PARTS = "parts"
 _OF_PARTS = re.compile(r"[0-9a-f]{32}\.npz(\.fresh)?|all\.npy")
-_HALF_MADE = {PARTS, "logmel.npz", "logmel.npz.fresh", "tracks.csv.fresh"}
+BACKBONE = "musicnn"
+(EMBEDDING_FILE, BACKBONE_TAG), *_ = EMBEDDINGS.items()
+_HALF_MADE = {PARTS, "logmel.npz", "logmel.npz.fresh", "tracks.csv.fresh", EMBEDDING_FILE}
 OURS = "heard_as"  # a column that only archives made here have
 
 
@@ -44,10 +59,13 @@ class HeardFile:
     mel : np.ndarray [shape=(N_MELS, n_columns), dtype=uint8]
         Excerpt after excerpt, as `Example.mel`.
     excerpt_columns : tuple of int
+    embedding : np.ndarray [shape=(n_dimensions,)]
+        Of the pretrained network, in mean over the track.
     """
 
     mel: np.ndarray
     excerpt_columns: tuple[int, ...]
+    embedding: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -139,6 +157,7 @@ def prepare(
             artist=f"{source}:{file.artist}" if file.artist else None,
             mel=known[keys[file.track]].mel,
             excerpt_columns=known[keys[file.track]].excerpt_columns,
+            embeddings={BACKBONE_TAG: known[keys[file.track]].embedding},
         )
         for file in files
     ]
@@ -147,7 +166,8 @@ def prepare(
 def hear(file: SoundFile) -> HeardFile | Silent | str:
     """What is kept of a file, or why nothing is; runs in the workers."""
     try:
-        mel = log_mel(read_excerpts(file.path).excerpts)
+        heard = Heard.from_sound(read_excerpts(file.path))
+        mel, embedding = heard.log_mel, _backbone().embed(heard).mean(axis=0)
     except NothingToHearError as error:
         return Silent(error.message)
     except GtagError as error:
@@ -158,7 +178,13 @@ def hear(file: SoundFile) -> HeardFile | Silent | str:
     return HeardFile(
         np.rint((db + TOP_DB) * (255 / TOP_DB)).astype(np.uint8),
         tuple(excerpt.shape[1] for excerpt in mel.excerpts),
+        embedding.astype(np.float32),
     )
+
+
+@cache
+def _backbone() -> Embedder:
+    return zoo.load_backbone(BACKBONE)
 
 
 def _cores() -> int:
@@ -177,7 +203,7 @@ def _key(file: SoundFile) -> str:
         state = [status.st_size, status.st_mtime_ns]
     except OSError:
         state = []  # hearing it will say what is wrong
-    text = json.dumps([file.track, state, front_end()])
+    text = json.dumps([file.track, state, front_end(), patch_front_end(), BACKBONE_TAG])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -207,15 +233,17 @@ def _known(store: Path) -> dict[str, HeardFile]:
         with np.load(store / "logmel.npz", allow_pickle=False) as archive:
             names, mels = archive["names"], archive["idx"]
             excerpts = archive["excerpt_columns"]
-    except NPZ_ERRORS:
+        embeddings = read_embeddings(store)
+    except (*NPZ_ERRORS, DataError):
         return {}  # damaged: heard anew
     position = {str(name): i for i, name in enumerate(names)}
     known = {}
     for row in read_tracks(store):
         i = position.get(row["track"])
-        if i is not None and row.get(OURS):
+        embedding = embeddings.get(row["track"], {}).get(BACKBONE_TAG)
+        if i is not None and row.get(OURS) and embedding is not None:
             columns = tuple(int(n) for n in excerpts[i] if n > 0)
-            known[row[OURS]] = HeardFile(mels[i, :, : sum(columns)], columns)
+            known[row[OURS]] = HeardFile(mels[i, :, : sum(columns)], columns, embedding)
     return known
 
 
@@ -225,7 +253,12 @@ def _part(parts: Path, key: str) -> Path:
 
 def _keep(part: Path, heard: HeardFile) -> None:
     content = io.BytesIO()
-    np.savez(content, mel=heard.mel, excerpt_columns=heard.excerpt_columns)
+    np.savez(
+        content,
+        mel=heard.mel,
+        excerpt_columns=heard.excerpt_columns,
+        embedding=heard.embedding,
+    )
     write_whole(part, content.getvalue())
 
 
@@ -235,14 +268,15 @@ def _is_whole(part: Path) -> bool:
         return False
     try:
         with np.load(part, allow_pickle=False) as kept:
-            return bool(kept["excerpt_columns"].size)
+            return bool(kept["excerpt_columns"].size and kept["embedding"].size)
     except NPZ_ERRORS:
         return False
 
 
 def _read_part(part: Path) -> HeardFile:
     with np.load(part, allow_pickle=False) as kept:
-        return HeardFile(kept["mel"], tuple(int(n) for n in kept["excerpt_columns"]))
+        columns = tuple(int(n) for n in kept["excerpt_columns"])
+        return HeardFile(kept["mel"], columns, kept["embedding"])
 
 
 def _table(files: Sequence[SoundFile], keys: dict[str, str]) -> bytes:
@@ -291,5 +325,12 @@ def _pack(
             n_frames=n_frames,
             excerpt_columns=excerpts,
         )
+    embeddings = io.BytesIO()
+    np.savez_compressed(
+        embeddings,
+        names=np.array([file.track for file in files]),
+        penultimate=np.stack([heard(file).embedding for file in files]),
+    )
+    write_whole(store / EMBEDDING_FILE, embeddings.getvalue())
     fresh.replace(store / "logmel.npz")
     write_whole(store / "tracks.csv", table)

@@ -10,24 +10,36 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, Protocol
 
 import tomli_w
 
 from tagger.durable_io import write_whole
 from tagger.models.card import CARD, Card, read_card
-from training.datasets import Example, as_in_card
+from training.datasets import as_in_card
 from training.folders import check_folder
 
 TERMS = {
     "gtzan": "Tzanetakis & Cook 2002; recordings never cleared: research and training only",
     "panda": "Panda et al. 2018; commercial recordings: research and training only",
     "emotify": "Magnatune recordings, CC BY-NC-SA",
-    "fma_small": "Defferrard et al. 2017; CC-licensed recordings, each under its own terms",
+    "ishkur": "a guide to electronic music; excerpts never cleared: research only",
+    "steady": "made by gtag",
+    "no_music": "ESC-10 (CC), Asterisk and KLettres prompts, free spoken digits",
 }
 
 
-def learned_from(examples: Iterable[Example]) -> list[dict[str, Any]]:
+class Learned(Protocol):
+    """A track that was learned from."""
+
+    @property
+    def track(self) -> str: ...
+
+    @property
+    def source(self) -> str: ...
+
+
+def learned_from(examples: Iterable[Learned]) -> list[dict[str, Any]]:
     """The card's list of sets, their terms and the tracks that were learned from."""
     tracks: dict[str, list[str]] = {}
     for example in examples:

@@ -26,13 +26,11 @@ from tagger.models.card import (
     OUT_OF_FOLD,
     Card,
 )
-from tagger.models.heard import Heard
 from training import recipes, splits
 from training.datasets import Example, labels_of, targets
 from training.feature_table import feature_rows, scannable
 from training.gather import LeftOut, Sources, gather
 from training.importance import permutation_importance
-from training.known import known_beforehand
 from training.learning import (
     correlation,
     correlation_table,
@@ -113,7 +111,7 @@ def train_model(
         say=say,
         left_out=left_out,
     )
-    examples = scannable(everything, say)
+    examples = recipes.usable(recipe, scannable(everything, say), say)
     if len(labels_of(examples)) < 2:
         raise DataError("there are fewer than two genres: nothing to tell apart")
     call.learns_from(examples, say)
@@ -130,9 +128,6 @@ def train_model(
             say(f"{error.message}: measured under {otherwise} instead, which flatters")
             outcomes[otherwise] = measure(fit, examples, otherwise, how)
     about = _sets(examples)
-    if doubt := known_beforehand(recipe, examples):
-        say(f"WARNING: {doubt}")
-        about["note"] = doubt
     card |= described(outcomes, about)
     for protocol, outcome in outcomes.items():
         say_unmeasured(protocol, outcome, examples, say)
@@ -189,7 +184,7 @@ def _milliseconds(card: Card, examples: Sequence[Example]) -> float | None:
     model = zoo.load_card(card)
     times = []
     for example in [examples[0], *examples[:TIMED]]:  # the first one also loads libraries
-        heard = Heard.from_log_mel(example.log_mel())
+        heard = example.heard()
         started = time.perf_counter()
         model.scores(heard)
         times.append(1000 * (time.perf_counter() - started))

@@ -21,7 +21,6 @@ from training.datasets import Example
 from training.evaluate import Evaluation
 from training.feature_table import feature_names, feature_rows
 from training.gather import LeftOut, Sources, gather
-from training.known import known_beforehand
 from training.learning import Learning, correlation, importance
 from training.metrics import Measured, figures, threshold_for_precision
 from training.outcomes import PRECISION, Outcome, calibrated
@@ -54,7 +53,7 @@ class Measurement:
     seconds : float
         Training and asking together.
     note : str
-        Why nothing could be measured, or what is doubtful about it.
+        Why nothing could be measured.
     """
 
     name: str
@@ -106,12 +105,11 @@ def measure_protocols(
         seconds[protocol] = time.monotonic() - began
     if not outcomes:
         raise DataError("no protocol can be followed: " + "; ".join(notes.values()))
-    doubt = known_beforehand(recipe, examples)
     name = f"{recipe} {settings.variant}".strip()
     rows = [
         Measurement(name, p, note=notes[p])
         if p in notes
-        else Measurement(name, p, figures(calibrated(outcomes, p)), seconds[p], doubt)
+        else Measurement(name, p, figures(calibrated(outcomes, p)), seconds[p])
         for p in chosen
     ]
     return rows, outcomes
@@ -150,6 +148,7 @@ def evaluate_recipe(
         say=say,
         left_out=left_out,
     )
+    examples = recipes.usable(recipe, examples, say)
     call.learns_from(examples, say)
     rows, outcomes = measure_protocols(recipe, examples, protocols, how)
     for protocol, outcome in outcomes.items():
@@ -203,9 +202,6 @@ def as_evaluation(row: Measurement, data: str, measured: Measured) -> Evaluation
 
 def meaning(rows: Sequence[Measurement]) -> str:
     """In one sentence: what the gap between the protocols means."""
-    doubt = next((row.note for row in rows if row.figures and row.note), "")
-    if doubt:
-        return f"The gap says nothing of what is kept apart: {doubt}."
     by_protocol = {row.protocol: row.figures for row in rows if row.figures}
     leaky = next((p for p in LEAKS if p in by_protocol), None)
     honest = next((p for p in ("artist", "fault-filtered") if p in by_protocol), None)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tagger.cli.summary import Tally
     from tagger.csv_report import CsvReport, Done
-    from tagger.decide import Existing
+    from tagger.decide import Detail, Existing
     from tagger.journal import Journal
     from tagger.library import Library, Track
     from tagger.tags.write import Change
@@ -44,7 +44,22 @@ _PATH = click.Path()
     type=click.FloatRange(0, 1),
     metavar="P",
     help="Leave alone what is less sure, and what sounds like no music unless P is 0. Default: "
-    "the model's own threshold.",
+    "the model's own threshold for each genre.",
+)
+@click.option(
+    "--genres",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Name up to N genres, where the model is sure of several.",
+)
+@click.option(
+    "--detail",
+    type=click.Choice(["genre", "style"]),
+    default="genre",
+    show_default=True,
+    help="Name the style in place of its genre, where the model is sure of it.",
 )
 @click.option(
     "--existing",
@@ -123,6 +138,8 @@ def scan(
     dry_run: bool,
     model: str | None,
     min_confidence: float | None,
+    genres: int,
+    detail: Detail,
     existing: Existing,
     placeholders: tuple[str, ...],
     no_default_placeholders: bool,
@@ -186,11 +203,13 @@ def scan(
         with native_messages_hidden():  # a model that cannot be used ends the command here
             card = classifier(model).card
         policy = Policy(
-            card.threshold if min_confidence is None else min_confidence,
+            min_confidence,
             existing,
             Placeholders(
                 (*(() if no_default_placeholders else DEFAULT_PLACEHOLDERS), *placeholders)
             ),
+            genres=genres,
+            detail=detail,
         )
         writes = write_tags and not dry_run
         csv_report, done = None, Done()

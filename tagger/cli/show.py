@@ -67,7 +67,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
         except NothingToHearError as error:
             silence = error
     tags = read_tags(file, format)
-    decision = decide(prediction, tags, Policy(asked.card.threshold))
+    decision = decide(prediction, tags, Policy())
     refusal = None
     if decision.change is not None:
         try:

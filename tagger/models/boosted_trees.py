@@ -49,13 +49,18 @@ class Trees:
         except xgboost.core.XGBoostError as error:  # with a stack trace for a message
             raise ValueError("XGBoost cannot read them") from error
 
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        """Logits [shape=(n, n_labels)] from descriptors [shape=(n, n_features)]."""
+        margins: np.ndarray = self._booster.inplace_predict(inputs, predict_type="margin")
+        return margins
+
     def ask(self, inputs: np.ndarray) -> np.ndarray:
         """Log probabilities [shape=(n, n_labels)] from descriptors [shape=(n, n_features)]."""
-        return log_softmax(self._booster.inplace_predict(inputs, predict_type="margin"))
+        return log_softmax(self.logits(inputs))
 
-    def hear(self, heard: Heard) -> np.ndarray:
-        """Log probabilities of one track [shape=(n_labels,)]."""
-        return self.ask(self._chosen(heard)[None])[0]
+    def look(self, heard: Heard) -> np.ndarray:
+        """What the trees see of one track [shape=(1, n_features)]."""
+        return self._chosen(heard)[None]
 
 
 class BoostedTrees(Classifier):
@@ -85,4 +90,5 @@ class BoostedTrees(Classifier):
             )
 
     def scores(self, heard: Heard) -> Scores:
-        return Scores(self._trees.hear(heard))
+        ask = self._trees.logits if self.card.independent else self._trees.ask
+        return Scores(ask(self._trees.look(heard))[0])

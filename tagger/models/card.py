@@ -12,9 +12,12 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tagger.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CARD = "card.toml"
 DEFAULT_THRESHOLD = 0.5  # where nothing was measured
@@ -22,10 +25,42 @@ DEFAULT_THRESHOLD = 0.5  # where nothing was measured
 # learned from. Reports and ensembles are made of them, where a model's folder has them.
 HISTORY, IMPORTANCE, CORRELATION = "history.csv", "importance.csv", "correlation.csv"
 OUT_OF_FOLD = "out_of_fold.npz"
-KINDS = ("cnn", "boosted-trees", "random-forest", "linear", "dense", "head", "ensemble")
+KINDS = (
+    *("cnn", "boosted-trees", "random-forest", "linear", "dense", "head", "multi-label"),
+    *("ensemble", "backbone", "detector"),
+)
+WITH_BACKBONE = ("head", "multi-label")
+# Models that other models are built on: they name no genre.
+PARTS = ("backbone", "detector")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _HINT = "get the model anew from where it came from, or train it again"
+
+
+@dataclass(frozen=True)
+class CalibratedLabel:
+    """How a model whose labels are independent makes one label's logit a probability.
+
+    Attributes
+    ----------
+    slope, offset : float
+        The probability is ``sigmoid(slope * logit + offset)`` (Platt 1999).
+    threshold : float
+        From where on the label is named by default.
+    """
+
+    slope: float
+    offset: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class StyleOnCard:
+    """A style that a model tells apart within a genre, and from which probability on."""
+
+    name: str
+    genre: str
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -44,7 +79,10 @@ class Card:
     temperature : float
         Logits are divided by it, so that confidence means what it says.
     threshold : float
-        Default of `--min-confidence`.
+        From where on a genre is named by default, where all genres have the same threshold.
+    calibrated_labels : tuple of CalibratedLabel
+        In the order of the labels, where they are independent; else empty.
+    styles : tuple of StyleOnCard
     learned_from : dict of str to frozenset of str
         Track ids of each set that it learned from.
     figures : tuple of dict
@@ -60,6 +98,8 @@ class Card:
     labels: tuple[str, ...]
     temperature: float
     threshold: float
+    calibrated_labels: tuple[CalibratedLabel, ...]
+    styles: tuple[StyleOnCard, ...]
     learned_from: dict[str, frozenset[str]]
     figures: tuple[dict[str, Any], ...]
     data: dict[str, Any]
@@ -70,13 +110,27 @@ class Card:
         return f"{self.name}-{self.version}"
 
     @property
+    def independent(self) -> bool:
+        """Whether each label has a probability of its own: none of them may fit, or several."""
+        return bool(self.calibrated_labels)
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """From where on each label is named by default [shape=(n_labels,)]."""
+        import numpy as np
+
+        if self.independent:
+            return np.array([label.threshold for label in self.calibrated_labels])
+        return np.full(len(self.labels), self.threshold)
+
+    @property
     def members(self) -> tuple[str, ...]:
         """Name and version of each model that an ensemble averages."""
         return tuple(entry["model"] for entry in self.data.get("members", ()))
 
     @property
     def backbone(self) -> str:
-        """Name and version of the network whose embedding a head looks at."""
+        """Name and version of the network whose embedding a model looks at."""
         return str(self.data["backbone"])
 
     def weights(self) -> bytes:
@@ -174,9 +228,9 @@ def read_card(folder: Path) -> Card:
     backbone = data.get("backbone")
     need(
         backbone is None
-        if kind != "head"
+        if kind not in WITH_BACKBONE
         else isinstance(backbone, str) and _NAME.fullmatch(backbone),
-        "a head, and nothing else, has a backbone like cnn-1",
+        f"only models of the kinds {', '.join(WITH_BACKBONE)} have a backbone, like cnn-1",
     )
     parts = data.get("calibration", {}), data.get("decision", {})
     need(all(isinstance(part, dict) for part in parts), "calibration and decision are tables")
@@ -184,6 +238,29 @@ def read_card(folder: Path) -> Card:
     threshold = data.get("decision", {}).get("threshold", DEFAULT_THRESHOLD)
     need(_is_number(temperature) and temperature > 0, "temperature must be above 0")
     need(_is_number(threshold) and 0 <= threshold <= 1, "threshold must be from 0 to 1")
+    tables = data.get("label", []), data.get("style", [])
+    need(all(map(_are_tables, tables)), "label and style are tables")
+    need(
+        not tables[0]
+        or (
+            [entry.get("name") for entry in tables[0]] == labels
+            and all(_is_number(e.get(k)) for e in tables[0] for k in ("slope", "offset"))
+        ),
+        "where labels are calibrated one by one, each has a name, a slope and an offset",
+    )
+    need(
+        all(_is_share(entry.get("threshold")) for table in tables for entry in table),
+        "the threshold of each label and style must be from 0 to 1",
+    )
+    need(
+        all(isinstance(e.get("name"), str) and e.get("genre") in (labels or ()) for e in tables[1]),
+        "each style has a name and a genre among the labels",
+    )
+    calibrated = tuple(
+        CalibratedLabel(float(e["slope"]), float(e["offset"]), float(e["threshold"]))
+        for e in tables[0]
+    )
+    styles = tuple(StyleOnCard(e["name"], e["genre"], float(e["threshold"])) for e in tables[1])
     learned = data.get("learned_from", [])
     figures = data.get("figures", [])
     need(_are_tables(learned) and _are_tables(figures), "learned_from and figures are tables")
@@ -201,6 +278,8 @@ def read_card(folder: Path) -> Card:
         labels=tuple(data["labels"]),
         temperature=float(temperature),
         threshold=float(threshold),
+        calibrated_labels=calibrated,
+        styles=styles,
         learned_from={
             str(entry.get("set")): frozenset(map(str, entry.get("tracks", []))) for entry in learned
         },
@@ -213,6 +292,10 @@ def _is_number(value: object) -> bool:
     if type(value) is int:
         return abs(value) < 10**18
     return type(value) is float and math.isfinite(value)
+
+
+def _is_share(value: object) -> bool:
+    return _is_number(value) and 0 <= float(value) <= 1  # type: ignore[arg-type]
 
 
 def _are_tables(value: object) -> bool:

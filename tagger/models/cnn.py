@@ -1,73 +1,29 @@
 """Runs a chunk-averaged CNN with LiteRT.
 
 Weights are a `.tflite` file whose signature takes `chunks` and returns `logits` and `embedding`.
-Must not know: where models are kept, how they were trained.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.heard import Heard
+from tagger.models.lite import LiteNetwork
 from tagger.models.prediction import Classifier, Scores, log_softmax
-from tagger.native_messages import native_messages_hidden
 from tagger.spectrogram import CHUNK_COLUMNS, N_MELS
 
-# One process a core is how a collection is scanned; a second thread would only get in the way.
-THREADS = 1
 
-
-@dataclass(frozen=True)
-class NetworkOutput:
-    """What the network says of each chunk.
-
-    Attributes
-    ----------
-    logits : np.ndarray [shape=(n_chunks, n_labels)]
-    embedding : np.ndarray [shape=(n_chunks, n_dimensions)]
-    """
-
-    logits: np.ndarray
-    embedding: np.ndarray
-
-
-class LiteNetwork:
-    """A network in LiteRT's form, loaded from memory.
-
-    Parameters
-    ----------
-    weights : bytes
-        A `.tflite` file.
+def load_network(weights: bytes) -> LiteNetwork:
+    """The network of a `.tflite` file.
 
     Raises
     ------
     ValueError, RuntimeError, KeyError
         Where that is no network with this module's signature.
     """
-
-    def __init__(self, weights: bytes) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        with native_messages_hidden():
-            self._interpreter = Interpreter(model_content=weights, num_threads=THREADS)
-            self._run: Any = self._interpreter.get_signature_runner()
-            # Whatever LiteRT has to say, it says with the first chunk; and what cannot run at all
-            # shows here.
-            self._run(chunks=np.zeros((1, N_MELS, CHUNK_COLUMNS), dtype=np.float32))
-        outputs = self._run.get_output_details()
-        self.n_labels = int(outputs["logits"]["shape"][-1])
-        self.n_dimensions = int(outputs["embedding"]["shape"][-1])
-
-    def __call__(self, chunks: np.ndarray) -> NetworkOutput:
-        """Logits and embeddings of chunks [shape=(n_chunks, N_MELS, CHUNK_COLUMNS)]."""
-        # Outputs are read by name: the converter may swap their order.
-        output = self._run(chunks=chunks)
-        return NetworkOutput(output["logits"], output["embedding"])
+    return LiteNetwork(weights, "chunks", (1, N_MELS, CHUNK_COLUMNS), ("logits", "embedding"))
 
 
 class ChunkCnn(Classifier):
@@ -82,29 +38,32 @@ class ChunkCnn(Classifier):
     def __init__(self, card: Card) -> None:
         self.card = card
         try:
-            self._network = LiteNetwork(card.weights())
+            self._network = load_network(card.weights())
         except (ValueError, RuntimeError, KeyError) as error:
+            raise ModelError(f"not a valid gtag network: {error}", path=card.folder) from error
+        if self._network.size("logits") != len(card.labels):
             raise ModelError(
-                f"the weights are no network of ours: {error}", path=card.folder
-            ) from error
-        if self._network.n_labels != len(card.labels):
-            raise ModelError(
-                f"the network has {self._network.n_labels} outputs for {len(card.labels)} labels",
+                f"the network has {self._network.size('logits')} outputs for "
+                f"{len(card.labels)} labels",
                 path=card.folder,
             )
 
     @property
     def n_dimensions(self) -> int:
         """Of the embedding."""
-        return self._network.n_dimensions
+        return self._network.size("embedding")
 
-    def hear(self, heard: Heard) -> NetworkOutput:
-        """Logits and embedding of each chunk of a track."""
-        return self._network(heard.chunks[0])
+    def embed(self, heard: Heard) -> np.ndarray:
+        """Embedding of each chunk [shape=(n_chunks, n_dimensions)]."""
+        return self._network(heard.chunks[0])["embedding"]
+
+    def starts_s(self, heard: Heard) -> np.ndarray:
+        """Where each chunk starts in the track, in seconds [shape=(n_chunks,)]."""
+        return heard.chunks[1]
 
     def scores(self, heard: Heard) -> Scores:
-        logits = self.hear(heard).logits
-        return Scores(mean_log_probabilities(logits), log_softmax(logits))
+        logits = self._network(heard.chunks[0])["logits"]
+        return Scores(mean_log_probabilities(logits), log_softmax(logits), self.starts_s(heard))
 
 
 def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:

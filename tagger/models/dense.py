@@ -1,12 +1,10 @@
 """Runs a network on descriptors with LiteRT.
 
 Weights are a `.tflite` file whose signature takes `features` and returns `logits`, the scaling of
-the inputs worked in. Must not know: where models are kept, how they were trained.
+the inputs worked in.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
@@ -14,11 +12,8 @@ from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.heard import Heard
 from tagger.models.linear import columns_of
+from tagger.models.lite import LiteNetwork
 from tagger.models.prediction import Classifier, Scores, log_softmax
-from tagger.native_messages import native_messages_hidden
-
-# One process a core is how a collection is scanned; a second thread would only get in the way.
-THREADS = 1
 
 
 class FeatureNetwork:
@@ -28,6 +23,7 @@ class FeatureNetwork:
     ----------
     weights : bytes
         A `.tflite` file.
+    n_inputs : int
 
     Raises
     ------
@@ -35,20 +31,13 @@ class FeatureNetwork:
         Where that is no network with this module's signature.
     """
 
-    def __init__(self, weights: bytes) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        with native_messages_hidden():
-            interpreter = Interpreter(model_content=weights, num_threads=THREADS)
-            self._run: Any = interpreter.get_signature_runner()
-            self.n_inputs = int(self._run.get_input_details()["features"]["shape"][-1])
-            # Whatever LiteRT has to say, it says with the first row.
-            self._run(features=np.zeros((1, self.n_inputs), dtype=np.float32))
-        self.n_labels = int(self._run.get_output_details()["logits"]["shape"][-1])
+    def __init__(self, weights: bytes, n_inputs: int) -> None:
+        self._network = LiteNetwork(weights, "features", (1, n_inputs), ("logits",))
+        self.n_labels = self._network.size("logits")
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Log probabilities [shape=(n, n_labels)] from inputs [shape=(n, n_inputs)]."""
-        return log_softmax(self._run(features=rows.astype(np.float32))["logits"])
+        return log_softmax(self._network(rows.astype(np.float32))["logits"])
 
 
 class Dense(Classifier):
@@ -64,13 +53,11 @@ class Dense(Classifier):
         self.card = card
         self._columns, n_inputs = columns_of(card)
         try:
-            self._network = FeatureNetwork(card.weights())
+            self._network = FeatureNetwork(card.weights(), n_inputs)
         except (ValueError, RuntimeError, KeyError) as error:
-            raise ModelError(
-                f"the weights are no network of ours: {error}", path=card.folder
-            ) from error
-        if (self._network.n_labels, self._network.n_inputs) != (len(card.labels), n_inputs):
-            raise ModelError("the network has other inputs or outputs", path=card.folder)
+            raise ModelError(f"not a valid gtag network: {error}", path=card.folder) from error
+        if self._network.n_labels != len(card.labels):
+            raise ModelError("the network has other outputs", path=card.folder)
 
     def scores(self, heard: Heard) -> Scores:
         return Scores(self._network(self._columns(heard)[None])[0])

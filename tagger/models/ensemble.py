@@ -12,11 +12,13 @@ import numpy as np
 from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.heard import Heard
-from tagger.models.prediction import Classifier, Scores, log_softmax
+from tagger.models.prediction import Classifier, Scores, log_softmax, logit
 
 
 class Ensemble(Classifier):
     """A weighted average in log space, which is a weighted geometric mean of probabilities.
+
+    Where labels are independent, calibrated logits are averaged.
 
     Parameters
     ----------
@@ -34,11 +36,21 @@ class Ensemble(Classifier):
             raise ModelError("weights of members must be above 0", path=card.folder)
         self._weights = weights / weights.sum()
         for member in members:
-            if member.card.labels != card.labels:
+            if (member.card.labels, member.card.independent) != (card.labels, card.independent):
                 raise ModelError(f"{member.card.tag} has other labels", path=card.folder)
 
     def scores(self, heard: Heard) -> Scores:
         said = [member.scores(heard) for member in self._members]
-        track = sum(w * s.track for w, s in zip(self._weights, said, strict=True))
-        by_chunk = (s.chunks for s in said if s.chunks is not None)
-        return Scores(log_softmax(np.asarray(track)), next(by_chunk, None))
+        by_chunk = next((s for s in said if s.chunks is not None), None)
+        return Scores(
+            self._joined(said),
+            None if by_chunk is None else by_chunk.chunks,
+            None if by_chunk is None else by_chunk.chunk_starts_s,
+            next((s.styles for s in said if s.styles is not None), None),
+        )
+
+    def _joined(self, said: Sequence[Scores]) -> np.ndarray:
+        if self.card.independent:
+            each = [logit(m.calibrated(s.track)) for m, s in zip(self._members, said, strict=True)]
+            return np.asarray(self._weights @ np.stack(each))
+        return log_softmax(self._weights @ np.stack([s.track for s in said]))

@@ -1,7 +1,4 @@
-"""Descriptors by name: how a model that looks at some of them finds them in what was heard.
-
-Must not know: which model asks, where its weights are.
-"""
+"""Descriptors by name: how a model that looks at some of them finds them in what was heard."""
 
 from __future__ import annotations
 
@@ -13,6 +10,9 @@ from tagger.descriptors import FEATURES
 from tagger.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.models.heard import Heard
 
+# The features of the log-mel spectrogram below 7.4 kHz.
+NARROW_FEATURES = tuple(f"narrow_{name}" for name in LOG_MEL_FEATURES)
+
 
 class FeatureColumns:
     """A choice of descriptors, in the model's order.
@@ -20,7 +20,7 @@ class FeatureColumns:
     Parameters
     ----------
     names : sequence of str
-        From `LOG_MEL_FEATURES` and `FEATURES`.
+        From `LOG_MEL_FEATURES`, `NARROW_FEATURES` and `FEATURES`.
 
     Raises
     ------
@@ -29,19 +29,25 @@ class FeatureColumns:
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        position = {name: i for i, name in enumerate((*LOG_MEL_FEATURES, *FEATURES))}
-        unknown = [name for name in names if name not in position]
+        tables = (LOG_MEL_FEATURES, NARROW_FEATURES, FEATURES)
+        place = {name: (t, i) for t, table in enumerate(tables) for i, name in enumerate(table)}
+        unknown = [name for name in names if name not in place]
         if unknown or not names:
             raise ValueError(f"unknown feature {unknown[0]!r}" if unknown else "no features")
-        self._columns = np.array([position[name] for name in names], dtype=np.intp)
-        self._need_sound = bool((self._columns >= len(LOG_MEL_FEATURES)).any())
-        self._need_log_mel = bool((self._columns < len(LOG_MEL_FEATURES)).any())
+        of_table = np.array([place[name][0] for name in names])
+        column = np.array([place[name][1] for name in names], dtype=np.intp)
+        self._n = len(names)
+        self._chosen = [(of_table == t, column[of_table == t]) for t in range(len(tables))]
 
     def __call__(self, heard: Heard) -> np.ndarray:
         """The chosen descriptors of a track [shape=(n_names,)]; only what is needed is computed."""
-        both = np.zeros(len(LOG_MEL_FEATURES) + len(FEATURES), dtype=np.float32)
-        if self._need_log_mel:
-            both[: len(LOG_MEL_FEATURES)] = heard.log_mel_statistics
-        if self._need_sound:
-            both[len(LOG_MEL_FEATURES) :] = heard.descriptors
-        return both[self._columns]
+        views = (
+            lambda: heard.log_mel_statistics,
+            lambda: heard.narrow_statistics,
+            lambda: heard.descriptors,
+        )
+        values = np.zeros(self._n, dtype=np.float32)
+        for view, (places, columns) in zip(views, self._chosen, strict=True):
+            if len(columns):
+                values[places] = view()[columns]
+        return values

@@ -1,7 +1,6 @@
 """Runs a linear head: a small model of a person's own genres on top of a network's embedding.
 
-The network, its backbone, is a model of the zoo, or lies in the head's own folder. Must not
-know: where models are kept, how they were trained.
+The network, its backbone, is a model of the zoo, or lies in the head's own folder.
 """
 
 from __future__ import annotations
@@ -12,47 +11,96 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.cnn import ChunkCnn
 from tagger.models.heard import Heard
 from tagger.models.linear import load_weights
-from tagger.models.prediction import Classifier, Scores
+from tagger.models.prediction import Classifier, Embedder, Scores
 
-INPUTS = ("embedding-mean", "embedding-std", "log-mel-statistics")
+EMBEDDING, SPREAD, STATISTICS = "embedding-mean", "embedding-std", "log-mel-statistics"
+NARROW = "narrow-log-mel-statistics"
+INPUTS = (EMBEDDING, SPREAD, STATISTICS, NARROW)
 
 
-def look(backbone: ChunkCnn, inputs: Sequence[str], heard: Heard) -> np.ndarray:
-    """What a head sees of a track.
+def embedding_by_chunk(backbone: Embedder, heard: Heard) -> np.ndarray:
+    """What a network makes of each chunk of a track [shape=(n_chunks, n_dimensions)], once."""
+    tag = backbone.card.tag
+    if tag not in heard.embedded:
+        heard.embedded[tag] = backbone.embed(heard)
+    return heard.embedded[tag]
+
+
+def mean_embedding(backbone: Embedder, heard: Heard) -> np.ndarray:
+    """The same in mean over the chunks [shape=(n_dimensions,)]; it may be known beforehand."""
+    tag = backbone.card.tag
+    if tag not in heard.embeddings:
+        heard.embeddings[tag] = embedding_by_chunk(backbone, heard).mean(axis=0)
+    return heard.embeddings[tag]
+
+
+def look(backbone: Embedder, inputs: Sequence[str], heard: Heard) -> np.ndarray:
+    """What a model on an embedding sees of a track.
 
     Parameters
     ----------
-    backbone : ChunkCnn
+    backbone : Embedder
     inputs : sequence of str
         From `INPUTS`: mean and standard deviation of the embedding over the track's chunks, and
-        statistics of its log-mel spectrogram.
+        statistics of its log-mel spectrogram, of all of it or below 7.4 kHz.
 
     Returns
     -------
     np.ndarray [shape=(n,)]
     """
     parts = []
-    if {"embedding-mean", "embedding-std"} & set(inputs):
-        embedding = backbone.hear(heard).embedding
     for name in inputs:
-        if name == "embedding-mean":
-            parts.append(embedding.mean(axis=0))
-        elif name == "embedding-std":
-            parts.append(embedding.std(axis=0))
+        if name == EMBEDDING:
+            parts.append(mean_embedding(backbone, heard))
+        elif name == SPREAD:
+            parts.append(embedding_by_chunk(backbone, heard).std(axis=0))
         else:
-            parts.append(heard.log_mel_statistics)
+            parts.append(_statistics(name, heard))
     return np.concatenate(parts)
 
 
-def n_inputs(backbone: ChunkCnn, inputs: Sequence[str]) -> int:
+def _statistics(name: str, heard: Heard) -> np.ndarray:
+    return heard.narrow_statistics if name == NARROW else heard.log_mel_statistics
+
+
+def look_by_chunk(backbone: Embedder, inputs: Sequence[str], heard: Heard) -> np.ndarray | None:
+    """The same chunk by chunk [shape=(n_chunks, n)]: its embedding, the track's statistics.
+
+    None where a single chunk does not have all that the model looks at.
+    """
+    if SPREAD in inputs or EMBEDDING not in inputs or not heard.has_sound:
+        return None
+    embedding = embedding_by_chunk(backbone, heard)
+    parts = [
+        embedding if name == EMBEDDING else np.tile(_statistics(name, heard), (len(embedding), 1))
+        for name in inputs
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def n_inputs(backbone: Embedder, inputs: Sequence[str]) -> int:
     """How many numbers `look` gives."""
     from tagger.log_mel_statistics import LOG_MEL_FEATURES
 
-    sizes = {"log-mel-statistics": len(LOG_MEL_FEATURES)}
+    sizes = dict.fromkeys((STATISTICS, NARROW), len(LOG_MEL_FEATURES))
     return sum(sizes.get(name, backbone.n_dimensions) for name in inputs)
+
+
+def inputs_of(card: Card, backbone: Classifier | Embedder) -> tuple[Embedder, list[str]]:
+    """The network and the inputs that a card names, checked.
+
+    Raises
+    ------
+    ModelError
+    """
+    if not isinstance(backbone, Embedder):
+        raise ModelError(f"{backbone.card.tag} has no embedding", path=card.folder)
+    inputs = card.data.get("inputs")
+    if not isinstance(inputs, list) or not inputs or not all(name in INPUTS for name in inputs):
+        raise ModelError(f"inputs must be some of {', '.join(INPUTS)}", path=card.folder)
+    return backbone, inputs
 
 
 class Head(Classifier):
@@ -64,18 +112,13 @@ class Head(Classifier):
         Where the weights are damaged, or do not fit the card or the backbone.
     """
 
-    def __init__(self, card: Card, backbone: Classifier) -> None:
+    def __init__(self, card: Card, backbone: Classifier | Embedder) -> None:
         self.card = card
-        if not isinstance(backbone, ChunkCnn):
-            raise ModelError(f"{backbone.card.tag} has no embedding", path=card.folder)
-        inputs = card.data.get("inputs")
-        if not isinstance(inputs, list) or not inputs or not all(name in INPUTS for name in inputs):
-            raise ModelError(f"inputs must be some of {', '.join(INPUTS)}", path=card.folder)
-        self._backbone, self._inputs = backbone, inputs
-        self._weights = load_weights(card, n_inputs(backbone, inputs))
+        self._backbone, self._inputs = inputs_of(card, backbone)
+        self._weights = load_weights(card, n_inputs(self._backbone, self._inputs))
 
     def scores(self, heard: Heard) -> Scores:
-        if self._inputs == ["embedding-mean"]:
-            embedding = self._backbone.hear(heard).embedding
-            return Scores(self._weights(embedding.mean(axis=0)), self._weights(embedding))
-        return Scores(self._weights(look(self._backbone, self._inputs, heard)))
+        by_chunk = look_by_chunk(self._backbone, self._inputs, heard)
+        chunks = None if by_chunk is None else self._weights(by_chunk)
+        starts_s = None if by_chunk is None else self._backbone.starts_s(heard)
+        return Scores(self._weights(look(self._backbone, self._inputs, heard)), chunks, starts_s)

@@ -26,6 +26,7 @@ from tagger.models.card import (
     read_card,
 )
 from tagger.models.heard import Heard
+from tagger.models.prediction import sigmoid
 from tagger.native_messages import native_messages_hidden
 
 
@@ -114,19 +115,36 @@ def verify(card: Card) -> None:
 
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, SAMPLE_RATE).astype(np.float32)
     sound = Sound((Excerpt(noise, 0.0, 0, 0),), 1.0)
-    model = zoo.load_card(card)
     try:
         with native_messages_hidden():
-            answer = model.predict(Heard.from_sound(sound)).probabilities
+            answer = _answer(card, Heard.from_sound(sound))
     except (ValueError, RuntimeError, KeyError) as error:
         raise ModelError(f"cannot answer: {error}", path=card.folder) from error
     if (
         answer.shape != (len(card.labels),)
         or not np.isfinite(answer).all()
         or answer.min() < 0
-        or abs(answer.sum() - 1) > 1e-3
+        or answer.max() > 1 + 1e-3
+        or not (card.independent or card.kind == "backbone" or abs(answer.sum() - 1) < 1e-3)
     ):
         raise ModelError("what it answers are no probabilities", path=card.folder)
+
+
+def _answer(card: Card, heard: Heard) -> np.ndarray:
+    """What a model says of a track [shape=(n_labels,)]; parts of other models, too."""
+    if card.kind == "backbone":
+        from tagger.models.backbone import Backbone
+
+        return sigmoid(Backbone(card).outputs(heard.patches.patches)["tags"]).mean(axis=0)
+    if card.kind == "detector":
+        from tagger.models.detector import Detector
+        from tagger.models.head import mean_embedding
+
+        detector = Detector(card)
+        if detector.backbone:
+            mean_embedding(zoo.load_backbone(detector.backbone.rpartition("-")[0]), heard)
+        return detector.probabilities(heard)
+    return zoo.load_card(card).predict(heard).probabilities
 
 
 def is_bundled(name: str) -> bool:

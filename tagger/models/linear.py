@@ -20,6 +20,31 @@ from tagger.models.prediction import Classifier, Scores, log_softmax
 _LARGEST = 1 << 28  # bytes: more is no linear model, but an attack on memory
 
 
+def read_arrays(content: bytes) -> dict[str, np.ndarray]:
+    """The arrays of a `.npz` file of finite floating-point numbers. Nothing in it is unpickled.
+
+    Raises
+    ------
+    ValueError
+        Where it is no such file.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            if sum(entry.file_size for entry in packed.infolist()) > _LARGEST:
+                raise ValueError("it is too large")
+        with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+            arrays = {name: kept[name] for name in kept.files}
+    # MemoryError: a header may claim as many numbers as it likes.
+    except (
+        *(zipfile.BadZipFile, KeyError, OSError, EOFError, NotImplementedError),
+        MemoryError,
+    ) as error:
+        raise ValueError(f"it is not a valid .npz file: {error}") from error
+    if not all(a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays.values()):
+        raise ValueError("its arrays are not all finite numbers")
+    return arrays
+
+
 class LinearWeights:
     """Coefficients and intercepts, loaded from memory.
 
@@ -35,23 +60,15 @@ class LinearWeights:
     """
 
     def __init__(self, content: bytes) -> None:
+        arrays = read_arrays(content)
         try:
-            with zipfile.ZipFile(io.BytesIO(content)) as packed:
-                if sum(entry.file_size for entry in packed.infolist()) > _LARGEST:
-                    raise ValueError("it is too large")
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                self.coefficients, self.intercept = arrays["coefficients"], arrays["intercept"]
-        # MemoryError: a header may claim as many numbers as it likes.
-        except (
-            *(zipfile.BadZipFile, KeyError, OSError, EOFError, NotImplementedError),
-            MemoryError,
-        ) as error:
-            raise ValueError(f"it is no .npz file of ours: {error}") from error
+            self.coefficients, self.intercept = arrays["coefficients"], arrays["intercept"]
+        except KeyError as error:
+            raise ValueError(f"it has no array {error}") from error
         if (
             self.coefficients.ndim != 2
             or self.intercept.shape != self.coefficients.shape[:1]
             or any(a.dtype != np.float64 for a in (self.coefficients, self.intercept))
-            or not all(np.isfinite(a).all() for a in (self.coefficients, self.intercept))
         ):
             raise ValueError("its arrays make no sense")
 

@@ -1,20 +1,37 @@
-"""Prediction, and the protocol of whatever makes one.
-
-Must not know: files, tags, thresholds.
-"""
+"""Prediction, and the protocol of whatever makes one. Depends on no file, tag or policy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from tagger import no_music
+from tagger.models.card import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
     from tagger.models.card import Card
     from tagger.models.heard import Heard
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style that a track may have within one of its genres.
+
+    Attributes
+    ----------
+    name, genre : str
+        As ``House`` and ``Electronic``.
+    probability : float
+        That the track has both.
+    threshold : float
+        From where on it is named by default.
+    """
+
+    name: str
+    genre: str
+    probability: float
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -26,9 +43,15 @@ class Prediction:
     labels : tuple of str
         The genres that the model knows.
     probabilities : np.ndarray [shape=(n_labels,)]
-        Calibrated; sums to 1.
+        Calibrated. They sum to 1 unless `independent`.
     model : str
-        Name and version of the model, as written to `GTAG_MODEL`: ``cnn-1``.
+        Name and version of the model, as written to `GTAG_MODEL`: ``cnn-2``.
+    thresholds : np.ndarray [shape=(n_labels,)] or None
+        From where on each genre is named by default; None: from `DEFAULT_THRESHOLD` on.
+    independent : bool
+        Whether each genre has a probability of its own: none of them may fit, or several.
+    styles : tuple of Style
+        Most probable first.
     chunk_probabilities : np.ndarray [shape=(n_chunks, n_labels)] or None
         The same chunk by chunk, where the model looks at chunks.
     chunk_starts_s : np.ndarray [shape=(n_chunks,)] or None
@@ -40,9 +63,23 @@ class Prediction:
     labels: tuple[str, ...]
     probabilities: np.ndarray
     model: str
+    thresholds: np.ndarray | None = None
+    independent: bool = False
+    styles: tuple[Style, ...] = ()
     chunk_probabilities: np.ndarray | None = None
     chunk_starts_s: np.ndarray | None = None
     doubt: str = ""
+
+    def threshold(self, genre: str) -> float:
+        """From which probability on a genre is named by default."""
+        if self.thresholds is None:
+            return DEFAULT_THRESHOLD
+        return float(self.thresholds[self.labels.index(genre)])
+
+    def style_of(self, genre: str) -> Style | None:
+        """The most probable style of a genre, where it is probable enough to be named."""
+        best = next((style for style in self.styles if style.genre == genre), None)
+        return best if best is not None and best.probability >= best.threshold else None
 
     def ranked(self) -> list[tuple[str, float]]:
         """Genres and probabilities, the best first."""
@@ -72,13 +109,40 @@ class Scores:
 
     Attributes
     ----------
-    track : np.ndarray [shape=(n_labels,)] log probabilities
+    track : np.ndarray [shape=(n_labels,)]
+        Log probabilities; logits where the model's labels are independent.
     chunks : np.ndarray [shape=(n_chunks, n_labels)] or None
-        Log probabilities chunk by chunk, where the model looks at chunks.
+        The same chunk by chunk, where the model looks at chunks.
+    chunk_starts_s : np.ndarray [shape=(n_chunks,)] or None
+        Where each of those starts in the track.
+    styles : np.ndarray [shape=(n_styles,)] or None
+        Log probabilities of the card's styles, given their genre.
     """
 
     track: np.ndarray
     chunks: np.ndarray | None = None
+    chunk_starts_s: np.ndarray | None = None
+    styles: np.ndarray | None = None
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A network whose embedding other models look at."""
+
+    card: Card
+
+    @property
+    def n_dimensions(self) -> int:
+        """Of the embedding."""
+        ...
+
+    def embed(self, heard: Heard) -> np.ndarray:
+        """Embedding of each chunk of a track [shape=(n_chunks, n_dimensions)]."""
+        ...
+
+    def starts_s(self, heard: Heard) -> np.ndarray:
+        """Where each chunk starts in the track, in seconds [shape=(n_chunks,)]."""
+        ...
 
 
 class Classifier(Protocol):
@@ -90,9 +154,15 @@ class Classifier(Protocol):
         """What the model says of a track, not yet calibrated."""
         ...
 
-    def calibrated(self, scores: Scores) -> np.ndarray:
-        """Probabilities that mean what they say [shape=(n_labels,)]."""
-        return np.exp(log_softmax(scores.track / self.card.temperature))
+    def calibrated(self, scores: np.ndarray) -> np.ndarray:
+        """Probabilities that mean what they say [shape=(..., n_labels)], from `Scores.track`."""
+        if self.card.independent:
+            slopes, offsets = (
+                np.array([getattr(label, name) for label in self.card.calibrated_labels])
+                for name in ("slope", "offset")
+            )
+            return sigmoid(slopes * scores + offsets)
+        return np.exp(log_softmax(scores / self.card.temperature))
 
     def predict(self, heard: Heard) -> Prediction:
         """Say what genre a track has, with a confidence that means what it says.
@@ -100,18 +170,44 @@ class Classifier(Protocol):
         Parameters
         ----------
         heard : Heard
-            The track's log-mel spectrogram and what follows from it, computed on demand.
+            The track's views, computed on demand.
         """
+        from tagger.models.detector import doubt
+
         scores = self.scores(heard)
-        by_chunk = scores.chunks is not None
+        probabilities = self.calibrated(scores.track)
         return Prediction(
             labels=self.card.labels,
-            probabilities=self.calibrated(scores),
+            probabilities=probabilities,
             model=self.card.tag,
-            chunk_probabilities=None if scores.chunks is None else np.exp(scores.chunks),
-            chunk_starts_s=heard.chunks[1] if by_chunk else None,
-            doubt=no_music.doubt(heard.log_mel),
+            thresholds=self.card.thresholds,
+            independent=self.card.independent,
+            styles=self._styles(scores, probabilities),
+            chunk_probabilities=None if scores.chunks is None else self.calibrated(scores.chunks),
+            chunk_starts_s=scores.chunk_starts_s,
+            doubt=doubt(heard),
         )
+
+    def _styles(self, scores: Scores, probabilities: np.ndarray) -> tuple[Style, ...]:
+        if scores.styles is None:
+            return ()
+        styles = (
+            Style(s.name, s.genre, float(np.exp(given) * probabilities[i]), s.threshold)
+            for s, given in zip(self.card.styles, scores.styles, strict=True)
+            for i in [self.card.labels.index(s.genre)]
+        )
+        return tuple(sorted(styles, key=lambda style: -style.probability))
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """Probability from a logit."""
+    return 1 / (1 + np.exp(-np.clip(x, -60, 60)))
+
+
+def logit(p: np.ndarray) -> np.ndarray:
+    """Logit from a probability."""
+    p = np.clip(p, 1e-12, 1 - 1e-12)
+    return np.log(p) - np.log1p(-p)
 
 
 def log_softmax(x: np.ndarray) -> np.ndarray:

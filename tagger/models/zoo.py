@@ -5,13 +5,14 @@ Must not know: how a model computes, beyond which class runs which kind.
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from os import sep
 from pathlib import Path
 
 from tagger.errors import ModelError
-from tagger.models.card import CARD, Card, inside, read_card
-from tagger.models.prediction import Classifier
+from tagger.models.card import CARD, PARTS, WITH_BACKBONE, Card, inside, read_card
+from tagger.models.prediction import Classifier, Embedder
 from tagger.places import data_folder
 from tagger.suggest import did_you_mean
 
@@ -28,16 +29,24 @@ def user_folder() -> Path:
 
 
 def names(*roots: Path) -> list[str]:
-    """What models in folders of models are called; no card is read, so that completion is quick."""
+    """What models in folders are called; no card is parsed, so that completion is quick."""
     return sorted(
         {
             folder.name
             for root in roots
             if root.is_dir()
             for folder in root.iterdir()
-            if (folder / CARD).is_file()
+            if (folder / CARD).is_file() and not _is_part(folder / CARD)
         }
     )
+
+
+def _is_part(card: Path) -> bool:
+    try:
+        kind = re.search(rb'^kind = "(.*)"$', card.read_bytes(), re.M)
+    except OSError:
+        return False
+    return kind is not None and kind[1].decode(errors="replace") in PARTS
 
 
 def available() -> list[Card]:
@@ -50,9 +59,11 @@ def available() -> list[Card]:
         for folder in sorted(root.iterdir()) if root.is_dir() else ():
             if (folder / CARD).is_file():
                 try:
-                    cards.append(read_card(folder))
+                    card = read_card(folder)
                 except ModelError:
                     continue
+                if card.kind not in PARTS:
+                    cards.append(card)
     return cards
 
 
@@ -96,6 +107,28 @@ def load(name_or_folder: str = DEFAULT) -> Classifier:
     return load_card(find(name_or_folder))
 
 
+def load_backbone(name_or_folder: str) -> Embedder:
+    """A network whose embedding other models look at, verified and ready to be asked.
+
+    Raises
+    ------
+    ModelError
+        Where there is no such model, it is damaged, or it has no embedding.
+    """
+    return _load_backbone(find(name_or_folder))
+
+
+def _load_backbone(card: Card) -> Embedder:
+    if card.kind == "backbone":
+        from tagger.models.backbone import Backbone
+
+        return Backbone(card)
+    model = load_card(card)
+    if not isinstance(model, Embedder):
+        raise ModelError(f"{card.tag} has no embedding", path=card.folder)
+    return model
+
+
 def load_card(card: Card) -> Classifier:
     """The model of a card, verified and ready to be asked."""
     match card.kind:
@@ -118,17 +151,27 @@ def load_card(card: Card) -> Classifier:
         case "head":
             from tagger.models.head import Head
 
-            return Head(card, load_card(_member(card, card.backbone)))
+            return Head(card, _load_backbone(_member(card, card.backbone)))
+        case "multi-label":
+            from tagger.models.multi_label import MultiLabel
+
+            return MultiLabel(card, _load_backbone(_member(card, card.backbone)))
         case "ensemble":
             from tagger.models.ensemble import Ensemble
 
             return Ensemble(card, [load_card(_member(card, m)) for m in card.members])
+        case "backbone" | "detector":
+            raise ModelError(
+                f"{card.name} is a part of other models and names no genre",
+                path=card.folder,
+                hint="gtag models lists the models that do",
+            )
     raise ModelError(f"this gtag cannot run models of the kind {card.kind}", path=card.folder)
 
 
 def used_by(card: Card) -> list[Card]:
     """The cards of the models that a model uses, and of those that they use."""
-    tags = (card.backbone,) if card.kind == "head" else card.members
+    tags = (card.backbone,) if card.kind in WITH_BACKBONE else card.members
     used = [_member(card, tag) for tag in tags]
     return used + [deeper for inner in used for deeper in used_by(inner)]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tagger.decide import Policy, Status, decide
-from tagger.models.prediction import Prediction
+from tagger.models.prediction import Prediction, Style
 from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
 from tagger.tags.read import TagState
 from tagger.tags.write import Change
@@ -202,3 +202,65 @@ def test_the_docs_show_the_placeholders():
     told = text.partition("### Words that are no genre")[2].partition("\n### ")[0]
     shown = re.findall(r"`([^`]+)`", " ".join(told.split("empty list.")[1].split()))
     assert tuple(shown) == DEFAULT_PLACEHOLDERS
+
+
+def many(*, style=None, **probabilities):
+    """What a model says that knows each genre on its own."""
+    labels = ("Electronic", "Jazz", "Pop")
+    return Prediction(
+        labels=labels,
+        probabilities=np.array([probabilities.get(label, 0.05) for label in labels]),
+        model="cnn-2",
+        thresholds=np.array([0.5, 0.6, 0.7]),
+        independent=True,
+        styles=(style,) if style else (),
+    )
+
+
+def test_each_genre_has_a_threshold_of_its_own():
+    policy = Policy()
+    assert decide(many(Jazz=0.61), tagged(), policy).genres == ("Jazz",)
+    unsure = decide(many(Pop=0.65), tagged(), policy)
+    assert unsure.status is Status.UNSURE and "0.70 is asked for" in unsure.reason
+    assert decide(many(Pop=0.65), tagged(), Policy(0.6)).genres == ("Pop",)
+
+
+def test_none_of_these_is_an_answer():
+    """Regression: a model of ten genres wrote one of them on all other music."""
+    decision = decide(many(Jazz=0.3, Pop=0.2), tagged(), Policy())
+    assert decision.status is Status.UNSURE
+    assert "sounds like none of the genres that cnn-2 knows" in decision.reason
+    assert "Jazz 0.30 or Pop 0.20" in decision.reason
+
+
+def test_several_genres_each_above_its_threshold():
+    said = many(Electronic=0.9, Jazz=0.65, Pop=0.6)
+    assert decide(said, tagged(), Policy()).genres == ("Electronic",)
+    decision = decide(said, tagged(), Policy(genres=3))
+    assert decision.change is not None
+    assert decision.change.genres == decision.change.gtag_genre == ("Electronic", "Jazz")
+    assert decision.confidence == decision.change.confidence == 0.9
+    # The best one must be probable enough, or nothing is written.
+    assert decide(many(Pop=0.65, Jazz=0.61), tagged(), Policy(genres=3)).genres == ()
+    again = tagged("Jazz", "Electronic", ours=("Electronic", "Jazz"), model="cnn-2")
+    assert decide(said, again, Policy(genres=3)).status is Status.UNCHANGED
+
+
+def test_what_a_person_wrote_already_is_not_added_again():
+    said = many(Electronic=0.9, Jazz=0.65)
+    decision = decide(said, tagged("electronica"), Policy(existing="append", genres=2))
+    assert decision.change is not None
+    assert decision.change.genres == ("electronica", "Jazz")
+    assert decision.change.gtag_genre == ("Jazz",)
+    assert decision.change.confidence == 0.65
+
+
+def test_a_style_takes_the_place_of_its_genre_where_it_is_asked_for_and_sure():
+    said = many(Electronic=0.9, style=Style("House", "Electronic", 0.7, 0.6))
+    assert decide(said, tagged(), Policy()).genres == ("Electronic",)
+    decision = decide(said, tagged(), Policy(detail="style"))
+    assert decision.genres == ("House",) and decision.confidence == 0.7
+    unsure = many(Electronic=0.9, style=Style("House", "Electronic", 0.5, 0.6))
+    assert decide(unsure, tagged(), Policy(detail="style")).genres == ("Electronic",)
+    other = many(Jazz=0.9, style=Style("House", "Electronic", 0.7, 0.6))
+    assert decide(other, tagged(), Policy(detail="style")).genres == ("Jazz",)

@@ -6,6 +6,7 @@ import json
 import random
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ JAZZ = Change(("Jazz",), ("Jazz",), 0.91, "cnn-1")
 METAL = Change(("Metal",), ("Metal",), 0.91, "cnn-1")
 ROWS = 10_000
 
-_VALUES = (
+_VALUES: tuple[Any, ...] = (
     None, True, 0, -1, 7, 1 << 62, 1.5, float("nan"), float("inf"), "", "x", "genre", "é\x00",
     "AAA=", [], [[]], {}, {"path": 1}, [1, "genre", 2], [0, "title", "AAA="],
 )  # fmt: skip

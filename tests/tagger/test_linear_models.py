@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tagger.audio import SAMPLE_RATE, Excerpt, Sound
 from tagger.descriptors import FEATURES
 from tagger.errors import DataError, ModelError
 from tagger.log_mel_statistics import LOG_MEL_FEATURES
@@ -37,7 +38,7 @@ def linear(folder: Path, features: list[str], coefficients: np.ndarray, **card: 
 
 
 def head(folder: Path, inputs: list[str], n_inputs: int, backbone: str | None = None) -> Path:
-    tag = backbone or zoo.find("cnn").tag
+    tag = backbone or zoo.find("musicnn").tag
     data = {"name": "own", "version": 1, "kind": "head", "labels": ["Polka", "Zydeco"]}
     coefficients = np.random.default_rng(1).standard_normal((2, n_inputs))
     weights = {"head.npz": pack(coefficients, np.zeros(2))}
@@ -70,27 +71,52 @@ def test_what_needs_sound_says_so_where_there_is_none(heard):
         FeatureColumns([FEATURES[0]])(silent)
 
 
-def test_a_head_looks_at_its_backbone(tmp_path, heard):
-    size = zoo.load("cnn").hear(heard).embedding.shape[1]
+@pytest.fixture(scope="module")
+def sound() -> Heard:
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 8 * SAMPLE_RATE).astype(np.float32)
+    return Heard.from_sound(Sound((Excerpt(noise, 0.0),), 8.0))
+
+
+def test_a_head_looks_at_its_backbone(tmp_path, sound):
+    backbone = zoo.load_backbone("musicnn")
+    size = backbone.n_dimensions
     folder = head(tmp_path / "m", ["embedding-mean", "embedding-std"], 2 * size)
     model = zoo.load(str(folder))
-    prediction = model.predict(heard)
+    prediction = model.predict(sound)
     assert prediction.labels == ("Polka", "Zydeco") and prediction.model == "own-1"
     assert prediction.probabilities.sum() == pytest.approx(1)
-    embedding = zoo.load("cnn").hear(heard).embedding
+    embedding = backbone.embed(sound)
     row = np.concatenate([embedding.mean(axis=0), embedding.std(axis=0)])
     with np.load(folder / "head.npz") as arrays:
         logits = arrays["coefficients"] @ row
     assert prediction.genre == ["Polka", "Zydeco"][int(logits.argmax())]
 
 
-def test_a_head_prefers_the_backbone_that_it_brought_along(tmp_path, heard):
-    size = zoo.load("cnn").hear(heard).embedding.shape[1]
+def test_a_head_hears_chunk_by_chunk_where_it_looks_at_the_mean(tmp_path, sound):
+    size = zoo.load_backbone("musicnn").n_dimensions
+    n = size + len(LOG_MEL_FEATURES)
+    folder = head(tmp_path / "m", ["embedding-mean", "narrow-log-mel-statistics"], n)
+    prediction = zoo.load(str(folder)).predict(sound)
+    assert prediction.chunk_probabilities is not None and prediction.chunk_starts_s is not None
+    assert prediction.chunk_probabilities.shape == (len(prediction.chunk_starts_s), 2)
+
+
+def test_a_known_embedding_is_taken_as_it_is(tmp_path, heard):
+    size = zoo.load_backbone("musicnn").n_dimensions
+    model = zoo.load(str(head(tmp_path / "m", ["embedding-mean"], size)))
+    with pytest.raises(DataError, match="needs the sound"):
+        model.predict(heard)
+    known = Heard.from_log_mel(heard.log_mel, {"musicnn-1": np.zeros(size)})
+    np.testing.assert_allclose(model.predict(known).probabilities, 0.5)
+
+
+def test_a_head_prefers_the_backbone_that_it_brought_along(tmp_path):
+    size = zoo.load_backbone("musicnn").n_dimensions
     folder = head(tmp_path / "m", ["embedding-mean"], size, backbone="other-7")
     with pytest.raises(ModelError, match="no model 'other'"):
         zoo.load(str(folder))
-    shutil.copytree(zoo.bundled_folder() / "cnn", folder / "other")
-    with pytest.raises(ModelError, match="needs other-7, not cnn-"):
+    shutil.copytree(zoo.bundled_folder() / "musicnn", folder / "other")
+    with pytest.raises(ModelError, match="needs other-7, not musicnn-"):
         zoo.load(str(folder))
 
 
@@ -99,7 +125,7 @@ def test_a_backbone_that_is_no_name_is_refused(tmp_path, backbone):
     data = {"name": "own", "version": 1, "kind": "head", "labels": ["Polka", "Zydeco"]}
     if backbone is not None:
         data["backbone"] = backbone
-    with pytest.raises(ModelError, match="has a backbone like cnn-1"):
+    with pytest.raises(ModelError, match="have a backbone"):
         write_model(tmp_path / "m", data, {"head.npz": b""})
 
 

@@ -19,7 +19,7 @@ from tagger.models.card import CARD, read_card
 from tagger.models.cnn import mean_log_probabilities
 from tagger.models.prediction import Prediction, log_softmax
 
-BUNDLED = zoo.bundled_folder() / "cnn"
+BUNDLED = zoo.bundled_folder() / "trees"
 
 
 @pytest.fixture
@@ -33,12 +33,12 @@ def rewrite(model: Path, **changes: object) -> None:
 
 
 def test_the_bundled_model_loads_by_name_and_by_folder(model):
-    assert zoo.load("cnn").card.tag == zoo.load(str(model)).card.tag
-    assert "cnn" in [card.name for card in zoo.available()]
+    assert zoo.load("trees").card.tag == zoo.load(str(model)).card.tag
+    assert "trees" in [card.name for card in zoo.available()]
 
 
 def test_one_flipped_bit_in_the_weights_is_refused(model):
-    weights = model / "cnn.tflite"
+    weights = model / "trees.ubj"
     content = bytearray(weights.read_bytes())
     content[len(content) // 2] ^= 1
     weights.write_bytes(content)
@@ -54,16 +54,16 @@ def test_a_pickle_in_disguise_is_not_executed(model, tmp_path):
             return Path.touch, (marker,)
 
     content = pickle.dumps(Bomb())
-    (model / "cnn.tflite").write_bytes(content)
-    rewrite(model, weights={"file": "cnn.tflite", "sha256": hashlib.sha256(content).hexdigest()})
+    (model / "trees.ubj").write_bytes(content)
+    rewrite(model, weights={"file": "trees.ubj", "sha256": hashlib.sha256(content).hexdigest()})
     with pytest.raises(ModelError):
         zoo.load(str(model))
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("name", ["../cnn.tflite", "/etc/hostname", "", ".", "a/../../x"])
+@pytest.mark.parametrize("name", ["../trees.ubj", "/etc/hostname", "", ".", "a/../../x"])
 def test_weights_outside_the_folder_are_refused(model, name):
-    (model.parent / "cnn.tflite").write_bytes(b"x")
+    (model.parent / "trees.ubj").write_bytes(b"x")
     rewrite(model, weights={"file": name, "sha256": hashlib.sha256(b"x").hexdigest()})
     with pytest.raises(ModelError, match="outside its folder"):
         zoo.load(str(model))
@@ -71,8 +71,8 @@ def test_weights_outside_the_folder_are_refused(model, name):
 
 def test_a_link_that_leads_outside_is_refused(model):
     outside = model.parent / "outside.tflite"
-    (model / "cnn.tflite").rename(outside)
-    (model / "cnn.tflite").symlink_to(outside)
+    (model / "trees.ubj").rename(outside)
+    (model / "trees.ubj").symlink_to(outside)
     with pytest.raises(ModelError, match="outside its folder"):
         zoo.load(str(model))
 
@@ -116,15 +116,15 @@ def test_a_card_that_is_too_much_for_its_reader_is_refused(model, content):
 
 
 def test_links_in_a_circle_are_refused(model):
-    (model / "cnn.tflite").unlink()
-    (model / "cnn.tflite").symlink_to("cnn.tflite")
+    (model / "trees.ubj").unlink()
+    (model / "trees.ubj").symlink_to("trees.ubj")
     with pytest.raises(ModelError):
         zoo.load(str(model))
 
 
 def test_labels_that_do_not_fit_the_network_are_refused(model):
     rewrite(model, labels=["Rock", "Pop"])
-    with pytest.raises(ModelError, match="10 outputs for 2 labels"):
+    with pytest.raises(ModelError, match="each has a name"):
         zoo.load(str(model))
 
 

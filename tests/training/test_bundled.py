@@ -1,63 +1,71 @@
-"""Making the bundled models again: interrupted, gone on with, and put in place all at once."""
+"""Making the bundled models: from tracks to folders that scan loads, all with the same genres."""
 
 from __future__ import annotations
 
-import pytest
-from click.testing import CliRunner
+from dataclasses import replace
 
-from tagger.models.card import CARD, read_card
-from tests.training.archives import write_archive
+import numpy as np
+import pytest
+
+from tagger.log_mel_statistics import LOG_MEL_FEATURES
+from tagger.models import zoo
+from tagger.models.card import OUT_OF_FOLD, read_card
+from tagger.models.detector import Detector
+from tagger.models.heard import Heard
+from tagger.spectrogram import N_MELS, LogMel
+from tests.training.test_multi_label import tracks
 from training import bundled
+from training.recipes import multi_label as networks
+from training.recipes import multi_label_trees as trees
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory):
-    return write_archive(tmp_path_factory.mktemp("sets") / "hills", tracks_per_genre=12)
+def made(tmp_path_factory):
+    small = tracks(estimated=6)
+    wide = {
+        name: np.concatenate([getattr(small, name), np.zeros((len(small.items), n - 12))], axis=1)
+        for name, n in (("embedding", 200), ("narrow", len(LOG_MEL_FEATURES)))
+    }
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(networks, "EPOCHS", 40)
+        patch.setattr(networks, "NETWORKS", 1)
+        patch.setattr(trees, "ROUNDS", 30)
+        work = tmp_path_factory.mktemp("zoo") / "work"
+        models = bundled.make(replace(small, **wide), work, said.append)
+    return work, models, said
 
 
-@pytest.fixture(autouse=True)
-def quick_recipes(monkeypatch):
-    """What is tested is the way: networks take minutes."""
-    monkeypatch.setattr(bundled, "RECIPES", {"one": "logistic", "two": "logistic"})
+def heard() -> Heard:
+    rng = np.random.default_rng(0)
+    db = rng.uniform(-60, 0, (N_MELS, 300)).astype(np.float32)
+    embeddings = {"musicnn-1": rng.normal(size=200)}
+    return Heard.from_log_mel(LogMel((db,), (0.0,), 0.0), embeddings)
 
 
-def make(archive, folder, *options):
-    arguments = ["--data", archive, "--models", folder / "zoo", "--pictures", folder / "pictures"]
-    return CliRunner().invoke(bundled.main, [*map(str, arguments), *options])
+def test_every_model_is_there_and_answers(made):
+    work, models, _ = made
+    assert set(models) == {"cnn", "fast", "trees", "ensemble"}
+    for name in ("cnn", "fast", "trees"):
+        said = zoo.load_card(read_card(work / name)).predict(heard())
+        assert said.labels == ("Electronic", "Jazz", "Rock") and said.independent
+        assert ((said.probabilities >= 0) & (said.probabilities <= 1)).all()
+    for name in ("no-music", "no-music-fast"):
+        assert Detector(read_card(work / name)).probabilities(heard()).sum() == pytest.approx(1)
 
 
-def test_models_are_made_measured_and_drawn(archive, tmp_path):
-    first = make(archive, tmp_path)
-    assert first.exit_code == 0, first.output
-    cards = {name: read_card(tmp_path / "zoo" / name) for name in ("one", "two", "ensemble")}
-    assert [m.partition("-")[0] for m in cards["ensemble"].members] == ["one", "two"]
-    for name, card in cards.items():
-        assert {row["protocol"] for row in card.figures} == set(bundled.MEASURED)
-        assert (tmp_path / "pictures" / f"{name}-coverage.png").read_bytes()[1:4] == b"PNG"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["pictures", "zoo"]
-    assert "before" not in first.output
-
-    # The same seed and data give the same model.
-    weights = (tmp_path / "zoo" / "one" / cards["one"].data["weights"]["file"]).read_bytes()
-    second = make(archive, tmp_path)
-    assert f"{cards['one'].figures[0]['accuracy']:.1%} before" in second.output
-    assert (tmp_path / "zoo" / "one" / cards["one"].data["weights"]["file"]).read_bytes() == weights
-
-
-def test_what_was_interrupted_goes_on(archive, tmp_path, monkeypatch):
-    real = bundled.train_model
-
-    def interrupted(recipe, data, output, **options):
-        if output.name == "two":
-            raise KeyboardInterrupt
-        return real(recipe, data, output, **options)
-
-    monkeypatch.setattr(bundled, "train_model", interrupted)
-    assert make(archive, tmp_path).exit_code != 0
-    assert not (tmp_path / "zoo").exists()
-    kept = (tmp_path / "zoo.work" / "one" / CARD).stat().st_mtime_ns
-
-    monkeypatch.setattr(bundled, "train_model", real)
-    assert make(archive, tmp_path, "--resume").exit_code == 0
-    assert (tmp_path / "zoo" / "one" / CARD).stat().st_mtime_ns == kept
-    assert (tmp_path / "zoo" / "ensemble" / CARD).is_file()
+def test_the_cards_say_what_was_learned_and_measured(made):
+    work, models, said = made
+    card = read_card(work / "cnn")
+    assert card.figures[0]["protocol"] == "artist"
+    assert card.figures[0]["n"] == 114, "an embedding that is estimated is not measured on"
+    assert card.figures[0]["accuracy"] > 0.8
+    assert {row["name"] for row in card.data["label"]} == set(card.labels)
+    assert "Polka" not in card.labels and "Folk" in card.data["tried"]
+    assert {len(ids) for ids in card.learned_from.values()} == {120, 24}
+    assert [style.name for style in card.styles] == ["House", "Techno"]
+    assert (work / "cnn" / OUT_OF_FOLD).is_file()
+    assert any(line.startswith("left out: Folk") for line in said)
+    assert any(line.startswith("ensemble: right, of songs") for line in said)
+    measured = models["cnn"][1]
+    assert len(measured.tracks) == 114 and measured.right.mean() > 0.8

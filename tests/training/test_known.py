@@ -20,7 +20,7 @@ def card(tmp_path) -> Card:
         "mine": frozenset(["Delta/One/01.mp3", "Delta/One/Walk.mp3", "A/Intro.mp3", "B/Intro.mp3"]),
         "set": frozenset(["blues.00000", "jazz/jazz.00001.wav", as_in_card(ODD)]),
     }
-    return Card(tmp_path, "mine", 1, "linear", ("A", "B"), 1.0, 0.5, learned, (), {})
+    return Card(tmp_path, "mine", 1, "linear", ("A", "B"), 1.0, 0.5, (), (), learned, (), {})
 
 
 @pytest.mark.parametrize(

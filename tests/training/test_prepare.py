@@ -109,7 +109,7 @@ def test_an_interrupted_preparation_goes_on(pieces, monkeypatch, tmp_path):
     heard = in_this_process(monkeypatch)
     assert len(prepare(files, store, source="set")) == 4
     assert heard == [file.track for file in files[2:]]
-    assert sorted(p.name for p in store.iterdir()) == ["logmel.npz", "tracks.csv"]
+    assert sorted(p.name for p in store.iterdir()) == ["logmel.npz", "musicnn.npz", "tracks.csv"]
 
 
 def test_a_part_that_a_power_cut_emptied_is_heard_again(pieces, monkeypatch, tmp_path):
@@ -184,7 +184,7 @@ def test_a_file_that_kills_its_worker_is_left_out(monkeypatch, pieces, tmp_path)
     def crash(file):
         if file.track.startswith("jazz/jazz.00000"):
             return Lost(1.0, 60.0)
-        return HeardFile(np.zeros((128, 90), np.uint8), (90,))
+        return HeardFile(np.zeros((128, 90), np.uint8), (90,), np.zeros(200, np.float32))
 
     in_this_process(monkeypatch, crash)
     told: dict[str, str] = {}

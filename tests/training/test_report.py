@@ -97,7 +97,7 @@ def strictly_parsed(html: str) -> Strict:
 
 
 def make_card(folder: Path) -> Card:
-    return Card(folder, "trees", 1, "boosted-trees", ("A", "B"), 1.0, 0.5, {}, (), {})
+    return Card(folder, "trees", 1, "boosted-trees", ("A", "B"), 1.0, 0.5, (), (), {}, (), {})
 
 
 def make_evaluation(n: int = 60, labels=("Blues", "Jazz", "Rock"), seed=0, **more):

@@ -11,12 +11,10 @@ from tagger.errors import DataError
 from tests.training.archives import write_archive
 from training.datasets import read_log_mel_archive
 from training.metrics import wilson
-from training.recipes import Settings, head
+from training.recipes import Settings, classical
 from training.side_by_side import (
     ALL,
     Measurement,
-    as_evaluation,
-    calibrated,
     evaluate_recipe,
     meaning,
     measure_protocols,
@@ -55,7 +53,9 @@ def test_one_kind_of_protocol_says_nothing_about_memory():
 
 
 def test_a_recipe_is_measured_under_every_protocol(archive, tmp_path):
-    rows, sentence = evaluate_recipe("head", [ALL], [archive], tmp_path / "report", progress=False)
+    rows, sentence = evaluate_recipe(
+        "logistic", [ALL], [archive], tmp_path / "report", progress=False
+    )
     assert [r.protocol for r in rows] == list(PROTOCOLS)
     by_protocol = {r.protocol: r.figures for r in rows}
     assert by_protocol["artist"]["n"] == by_protocol["track-random"]["n"] == 24
@@ -85,13 +85,13 @@ def test_what_the_data_does_not_allow_for_is_a_note_or_an_error(archive, tmp_pat
         writer.writerows(csv.DictReader(lines))
     examples = read_log_mel_archive(poor)
     settings = Settings(tmp_path / "work")
-    rows, outcomes = measure_protocols("head", examples, [ALL], settings)
+    rows, outcomes = measure_protocols("logistic", examples, [ALL], settings)
     notes = {r.protocol: r.note for r in rows}
     assert "fault_filtered_split" in notes["fault-filtered"]
     assert "fault_filtered_split" not in notes["track-random"]
     assert set(outcomes) == {"segment-random", "track-random"}
     with pytest.raises(DataError, match="fault_filtered_split"):
-        measure_protocols("head", examples, ["fault-filtered"], settings)
+        measure_protocols("logistic", examples, ["fault-filtered"], settings)
 
 
 def test_what_could_not_be_measured_is_said(tmp_path):
@@ -113,23 +113,7 @@ def test_what_could_not_be_measured_is_said(tmp_path):
 def test_what_was_measured_is_not_measured_again(archive, tmp_path, monkeypatch):
     examples = read_log_mel_archive(archive)
     settings = Settings(tmp_path / "work", resume=True)
-    first, _ = measure_protocols("head", examples, ["fault-filtered"], settings)
-    monkeypatch.setattr(head, "fit", None)  # would fail if it were called
-    again, _ = measure_protocols("head", examples, ["fault-filtered"], settings)
+    first, _ = measure_protocols("logistic", examples, ["fault-filtered"], settings)
+    monkeypatch.setattr(classical, "fit_logistic", None)  # would fail if it were called
+    again, _ = measure_protocols("logistic", examples, ["fault-filtered"], settings)
     assert again[0].figures == first[0].figures
-
-
-def test_a_head_whose_backbone_knew_the_tracks_says_so(tmp_path):
-    from tagger.models import zoo
-
-    genres = ("blues", "jazz")
-    archive = write_archive(tmp_path / "set", tracks_per_genre=6, genres=genres)
-    examples = read_log_mel_archive(archive)
-    settings = Settings(tmp_path / "work")
-    rows, outcomes = measure_protocols("head", examples, ["track-random"], settings)
-    n = sum(e.track in zoo.find("cnn").learned_from["gtzan"] for e in examples)
-    assert n > 0
-    assert f"learned from {n} of these 12 tracks" in rows[0].note
-    told = as_evaluation(rows[0], "set", calibrated(outcomes, "track-random"))
-    assert told.warning == rows[0].note
-    assert rows[0].note in meaning(rows) and "never heard" not in meaning(rows)

@@ -15,7 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from tagger.errors import INSTALL_TRAIN, ConfigurationError
+from tagger.errors import INSTALL_TRAIN, ConfigurationError, DataError
 from tagger.suggest import did_you_mean
 from training.datasets import Example
 
@@ -42,6 +42,8 @@ class Entry:
         Packages of the extra that it cannot do without.
     slow : bool
         Takes long enough that nobody wants it measured unasked.
+    on_embedding : bool
+        Whether it looks at a pretrained network's embedding, which not every archive keeps.
     """
 
     function: str
@@ -52,6 +54,7 @@ class Entry:
     on_descriptors: bool = False
     needs: tuple[str, ...] = ()
     slow: bool = False
+    on_embedding: bool = False
 
 
 _NETWORK = ("keras", "tensorflow")
@@ -72,8 +75,9 @@ RECIPES = {
     ),
     "head": Entry(
         "training.recipes.head:fit",
-        "linear head on the bundled CNN's embedding; needs no TensorFlow",
-        variants=("embedding", "all"),
+        "linear head on a pretrained network's embedding; needs no TensorFlow",
+        variants=("all", "embedding"),
+        on_embedding=True,
     ),
     "logistic": Entry(
         "training.recipes.classical:fit_logistic",
@@ -235,6 +239,30 @@ def find(name: str, settings: Settings | None = None) -> Recipe:
         module.check(settings)  # before anything is heard: what it needs may not be there
     recipe: Recipe = getattr(module, function)
     return recipe
+
+
+def usable(
+    name: str, examples: Sequence[Example], say: Callable[[str], None] = lambda line: None
+) -> list[Example]:
+    """Those examples that a recipe can learn from; what is left out is told.
+
+    Raises
+    ------
+    DataError
+        Where there are none.
+    """
+    if not RECIPES[name].on_embedding:
+        return list(examples)
+    kept = [example for example in examples if example.embeddings]
+    if not kept:
+        raise DataError(
+            f"nothing keeps an embedding of these tracks, which recipe {name} looks at",
+            hint="give folders of sound, or archives with musicnn.npz",
+        )
+    if len(kept) < len(examples):
+        missing = len(examples) - len(kept)
+        say(f"left out: {missing} of {len(examples)} tracks of which no embedding is kept")
+    return kept
 
 
 def _check(name: str, settings: Settings) -> None:

@@ -12,7 +12,7 @@ import itertools
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tagger.durable_io import write_whole
-from tagger.models.cnn import LiteNetwork, mean_log_probabilities
+from tagger.models.cnn import load_network, mean_log_probabilities
 from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
 from training.augment import augment, mixup
 from training.datasets import Example, labels_of, targets, to_decibels
@@ -59,9 +59,9 @@ class FittedCnn:
     history: list[dict[str, float]]
 
     def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
-        network = LiteNetwork(self.weights)
+        network = load_network(self.weights)
         return np.stack(
-            [mean_log_probabilities(network(chunks(e.log_mel())[0]).logits) for e in examples]
+            [mean_log_probabilities(network(chunks(e.log_mel())[0])["logits"]) for e in examples]
         )
 
     def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
@@ -258,8 +258,17 @@ def convert(model: Any, *, quantise: bool) -> bytes:
     return converted(model.inputs, outputs, quantise=quantise)
 
 
-def converted(inputs: Any, outputs: dict[str, Any], *, quantise: bool) -> bytes:
-    """A part of a Keras model for LiteRT, with a signature of these inputs and named outputs."""
+def converted(
+    inputs: Any,
+    outputs: dict[str, Any],
+    *,
+    quantise: bool,
+    calibrate: Callable[[], Iterator[list[np.ndarray]]] | None = None,
+) -> bytes:
+    """A part of a Keras model for LiteRT, with a signature of these inputs and named outputs.
+
+    With `calibrate`, which yields typical inputs, all computation is in int8, not only the weights.
+    """
     import keras
     import tensorflow as tf
 
@@ -268,6 +277,8 @@ def converted(inputs: Any, outputs: dict[str, Any], *, quantise: bool) -> bytes:
     converter = tf.lite.TFLiteConverter.from_keras_model(named)
     if quantise:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if calibrate is not None:
+        converter.representative_dataset = calibrate
     with contextlib.redirect_stdout(io.StringIO()):  # Keras describes the export there
         return bytes(converter.convert())
 

@@ -59,7 +59,7 @@ class FittedNetwork:
 
     @cached_property
     def _network(self) -> FeatureNetwork:
-        return FeatureNetwork(self.weights)
+        return FeatureNetwork(self.weights, len(self.features))
 
     def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         card = {"kind": "dense", "features": list(self.features), "training": dict(self.training)}

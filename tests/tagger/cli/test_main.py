@@ -249,7 +249,7 @@ def shell(tmp_path, monkeypatch):
 COMPLETED = [
     ("gtag sc", {"scan"}),
     ("gtag scan --mod", {"--model"}),
-    ("gtag scan --model ", {"cnn", "ensemble", "my-genres", "trees"}),
+    ("gtag scan --model ", {"cnn", "ensemble", "fast", "my-genres", "trees"}),
     ("gtag evaluate --model my", {"my-genres"}),
     ("gtag models remove ", {"my-genres"}),
     ("gtag models ver", {"verify"}),

@@ -11,8 +11,9 @@ import tomli_w
 
 from tagger.models import install, zoo
 from tagger.models.card import CARD, read_card
+from tests.training.archives import write_archive
 
-BUNDLED = zoo.bundled_folder() / "cnn"
+BUNDLED = zoo.bundled_folder() / "trees"
 
 
 def rewrite(folder: Path, **changes: object) -> None:
@@ -50,9 +51,8 @@ def test_an_installed_model_is_known_by_its_name(gtag, mine, own, make_audio):
         "models",
         "models/mine",
         "models/mine/card.toml",
-        "models/mine/cnn.tflite",
-        "models/mine/history.csv",
         "models/mine/out_of_fold.npz",
+        "models/mine/trees.ubj",
     ]
     assert "mine" in gtag("models").out
     scanned = gtag("scan", "--model", "mine", "--jobs", "1", "--json", make_audio(".wav"))
@@ -76,14 +76,14 @@ def test_a_name_that_is_taken_is_refused(gtag, mine, own):
 
 
 def damaged(folder: Path) -> None:
-    content = bytearray((folder / "cnn.tflite").read_bytes())
+    content = bytearray((folder / "trees.ubj").read_bytes())
     content[1000] ^= 1
-    (folder / "cnn.tflite").write_bytes(content)
+    (folder / "trees.ubj").write_bytes(content)
 
 
 def linked_outside(folder: Path) -> None:
-    (folder / "cnn.tflite").rename(folder.parent / "elsewhere.tflite")
-    (folder / "cnn.tflite").symlink_to(folder.parent / "elsewhere.tflite")
+    (folder / "trees.ubj").rename(folder.parent / "elsewhere.tflite")
+    (folder / "trees.ubj").symlink_to(folder.parent / "elsewhere.tflite")
 
 
 def table_linked_outside(folder: Path) -> None:
@@ -91,13 +91,13 @@ def table_linked_outside(folder: Path) -> None:
 
 
 def no_network(folder: Path) -> None:
-    (folder / "cnn.tflite").write_bytes(b"no network")
+    (folder / "trees.ubj").write_bytes(b"no network")
     digest = hashlib.sha256(b"no network").hexdigest()
-    rewrite(folder, weights={"file": "cnn.tflite", "sha256": digest})
+    rewrite(folder, weights={"file": "trees.ubj", "sha256": digest})
 
 
 def upwards(folder: Path) -> None:
-    rewrite(folder, weights=read_card(folder).data["weights"] | {"file": "../x/cnn.tflite"})
+    rewrite(folder, weights=read_card(folder).data["weights"] | {"file": "../x/trees.ubj"})
 
 
 def no_weights(folder: Path) -> None:
@@ -109,7 +109,7 @@ def weights_of_another_shape(folder: Path) -> None:
 
 
 def odd_weights(folder: Path) -> None:
-    rewrite(folder, weights="cnn.tflite")
+    rewrite(folder, weights="trees.ubj")
 
 
 @pytest.mark.parametrize(
@@ -144,25 +144,36 @@ def test_an_ensemble_comes_with_the_models_in_its_folder(gtag, mine, own, tmp_pa
         "version": 1,
         "kind": "ensemble",
         "labels": list(read_card(mine).labels),
-        "members": [{"model": "mine-3", "weight": 1.0}, {"model": "cnn-1", "weight": 2.0}],
+        "label": read_card(mine).data["label"],
+        "members": [{"model": "mine-3", "weight": 1.0}, {"model": "trees-2", "weight": 2.0}],
     }
     (ensemble / CARD).write_text(tomli_w.dumps(card))
     assert gtag("models", "install", ensemble).status == 0
     assert traces(own)[1:] == [
         *("models/both", "models/both/card.toml", "models/both/mine"),
-        *("models/both/mine/card.toml", "models/both/mine/cnn.tflite"),
-        *("models/both/mine/history.csv", "models/both/mine/out_of_fold.npz"),
+        *("models/both/mine/card.toml", "models/both/mine/out_of_fold.npz"),
+        "models/both/mine/trees.ubj",
     ]
     assert gtag("models", "verify", "both").status == 0
 
 
-def test_an_installed_model_can_be_a_member_of_an_ensemble(gtag, mine, own, tmp_path):
+def test_an_installed_model_can_be_a_member_of_an_ensemble(gtag, own, tmp_path):
     """Regression: what it had been measured by was left behind."""
-    assert gtag("models", "install", mine).status == 0
-    members = ("--member", "mine", "--member", "trees")
+    archive = write_archive(tmp_path / "set")
+    for name in ("mine", "other"):
+        options = ("--protocol", "artist", "--name", name, "--output", tmp_path / name)
+        assert gtag("train", "--recipe", "logistic", "--data", archive, *options).status == 0
+    assert gtag("models", "install", tmp_path / "mine").status == 0
+    members = ("--member", "mine", "--member", tmp_path / "other")
     ran = gtag("train", "--recipe", "ensemble", *members, "--output", tmp_path / "both")
     assert ran.status == 0, ran.err
-    assert read_card(tmp_path / "both").members == ("mine-3", "trees-1")
+    assert read_card(tmp_path / "both").members == ("mine-1", "other-1")
+
+
+def test_models_of_independent_genres_are_no_members(gtag, tmp_path):
+    members = ("--member", "cnn", "--member", "trees")
+    ran = gtag("train", "--recipe", "ensemble", *members, "--output", tmp_path / "both")
+    assert ran.status == 2 and "genres are independent" in ran.err
 
 
 def test_an_interrupted_training_is_no_damaged_model(gtag, own):
@@ -179,9 +190,9 @@ def test_verify_finds_the_damaged_one(gtag, mine, own):
     ran = gtag("models", "verify")
     assert ran.status == 1
     lines = ran.out.splitlines()
-    assert "ok: cnn-1" in lines
+    assert {"ok: cnn-2", "ok: musicnn-1", "ok: no-music-1"} <= set(lines)
     bad = [line for line in lines if line.startswith("damaged: ")]
-    assert len(bad) == 2 and "card.toml" in bad[0] and "cnn.tflite" in bad[1]
+    assert len(bad) == 2 and "card.toml" in bad[0] and "trees.ubj" in bad[1]
     assert gtag("models", "verify", "mine").status == gtag("models", "verify", "empty").status == 1
     # Damaged ones can be removed, too.
     assert gtag("models", "remove", "mine").status == 0
@@ -189,7 +200,9 @@ def test_verify_finds_the_damaged_one(gtag, mine, own):
     assert gtag("models", "verify").status == 0
 
 
-@pytest.mark.parametrize("name", ["cnn", "../models", "..", ".", "", "nothing", "a/b", "\x1b[31m"])
+@pytest.mark.parametrize(
+    "name", ["trees", "../models", "..", ".", "", "nothing", "a/b", "\x1b[31m"]
+)
 def test_only_ones_own_models_can_be_removed(gtag, mine, own, name):
     assert gtag("models", "install", mine).status == 0
     ran = gtag("models", "remove", name)

@@ -37,21 +37,6 @@ def test_a_folder_with_a_broken_file_trains(gtag, genre_folders, make_audio, tmp
     assert again.out == ran.out
 
 
-def test_a_card_of_a_head_says_that_its_backbone_knew_the_tracks(tmp_path, gtag):
-    """Regression: one line on stderr, and neither card nor report said it."""
-    archive = write_archive(tmp_path / "set", genres=("blues", "jazz"))
-    output = tmp_path / "models" / "my-head"
-    options = ("--recipe", "head", "--protocol", "artist", "--output", output)
-    ran = gtag("train", "--data", archive, *options)
-    assert ran.status == 0 and "WARNING: cnn-1 had learned from" in ran.err
-    [row] = zoo.find(str(output)).figures
-    assert "no honest figure" in row["note"]
-    assert row["note"] in (output / "report" / "report.html").read_text(encoding="utf-8")
-    assert gtag("models", "install", output).status == 0
-    listed = gtag("models").out
-    assert "artist *" in listed and f"* {row['note']}" in " ".join(listed.split())
-
-
 def test_what_was_not_measured_is_said_to_be_so(tmp_path, gtag):
     """Regression: such a model wrote freely, and nobody had been told."""
     archive = write_archive(tmp_path / "set")

@@ -1,0 +1,87 @@
+"""Whether a track is music at all: a small linear model tells music, noise and voices apart.
+
+It looks at the pretrained network's embedding, where the model at hand asked for it anyway, and at
+how the log-mel spectrogram moves. Two sets of weights come with gtag: with the embedding, which
+tells best, and with statistics of the spectrogram in its place.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from tagger.errors import ModelError
+from tagger.models import zoo
+from tagger.models.card import Card
+from tagger.models.heard import Heard
+from tagger.models.linear import load_weights
+from tagger.no_music import MOVEMENT, highest_hz, movement
+
+MUSIC = "music"
+WITH_EMBEDDING, WITHOUT = "no-music", "no-music-fast"
+# 11 of 2,557 clips of music sound only below; what is sampled at 11,025 Hz does.
+NARROWEST_HZ = 6000.0
+WORDS = {"noise": "sounds like noise, not music", "voice": "sounds like a voice, not music"}
+
+
+class Detector:
+    """A linear model of music and what is none, ready to be asked.
+
+    Raises
+    ------
+    ModelError
+        Where the weights are damaged or do not fit the card.
+    """
+
+    def __init__(self, card: Card) -> None:
+        if card.kind != "detector" or MUSIC not in card.labels:
+            raise ModelError("is no detector of music", path=card.folder)
+        self.card = card
+        self.backbone = str(card.data.get("looks_at", ""))
+        n_looked_at = card.data.get("n_looked_at")
+        if type(n_looked_at) is not int or not 0 < n_looked_at < 10**6:
+            raise ModelError("does not say how many numbers it looks at", path=card.folder)
+        self._weights = load_weights(card, n_looked_at + len(MOVEMENT))
+
+    def can_ask(self, heard: Heard) -> bool:
+        return not self.backbone or self.backbone in heard.embeddings
+
+    def probabilities(self, heard: Heard) -> np.ndarray:
+        """Of each of the card's labels [shape=(n_labels,)]."""
+        return np.exp(self._weights(inputs(heard, self.backbone)))
+
+    def doubt(self, heard: Heard) -> str:
+        """What speaks against music, in words; empty where nothing does."""
+        probabilities = dict(zip(self.card.labels, self.probabilities(heard), strict=True))
+        if 1 - probabilities.pop(MUSIC) < self.card.threshold:
+            return ""
+        return WORDS.get(max(probabilities, key=lambda k: probabilities[k]), "not music")
+
+
+def inputs(heard: Heard, backbone: str = "") -> np.ndarray:
+    """What a detector sees of a track [shape=(n,)]: an embedding or statistics, and movement."""
+    seen = heard.embeddings[backbone] if backbone else heard.narrow_statistics
+    return np.concatenate([seen, movement(heard.log_mel)])
+
+
+def doubt(heard: Heard) -> str:
+    """What speaks against judging a track, in words; empty where nothing does.
+
+    It does not sound like music, or too little of it is left: the same piece at 8 kHz became Jazz.
+    """
+    highest = highest_hz(heard.log_mel)
+    if highest < NARROWEST_HZ:
+        return f"nothing sounds above {highest / 1000:.1f} kHz, too narrow to judge"
+    detectors = _detectors()
+    return next((d.doubt(heard) for d in detectors if d.can_ask(heard)), "")
+
+
+@cache
+def _detectors() -> tuple[Detector, ...]:
+    root = zoo.bundled_folder()
+    return tuple(
+        Detector(zoo.find(str(root / name)))
+        for name in (WITH_EMBEDDING, WITHOUT)
+        if (root / name).is_dir()
+    )

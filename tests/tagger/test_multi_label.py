@@ -1,0 +1,152 @@
+"""Models with a probability of its own for each genre, on small weights made on the spot."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagger.errors import ModelError
+from tagger.log_mel_statistics import LOG_MEL_FEATURES, NARROW_BANDS, below_seven_khz
+from tagger.models import zoo
+from tagger.models.card import read_card
+from tagger.models.heard import Heard
+from tagger.models.multi_label import MultiLabelWeights
+from tagger.spectrogram import N_MELS, LogMel
+from training.publish import write_model
+from training.recipes.multi_label import packed
+
+LABELS = ["Jazz", "Polka", "Zydeco"]
+N = len(LOG_MEL_FEATURES)
+
+
+def arrays(n_inputs: int = N, n_labels: int = 3, networks: int = 2, units: int = 4) -> dict:
+    rng = np.random.default_rng(0)
+    return {
+        "hidden": rng.normal(0, 0.01, (networks, n_inputs, units)),
+        "hidden_bias": rng.normal(size=(networks, units)),
+        "output": rng.normal(size=(networks, units, n_labels)),
+        "output_bias": rng.normal(size=(networks, n_labels)),
+    }
+
+
+def card(**more: object) -> dict:
+    return {
+        "name": "many",
+        "version": 3,
+        "kind": "multi-label",
+        "labels": LABELS,
+        "backbone": "musicnn-1",
+        "inputs": ["narrow-log-mel-statistics"],
+        "label": [
+            {"name": n, "slope": 2.0, "offset": -1.0, "threshold": t}
+            for n, t in zip(LABELS, (0.5, 0.6, 0.7), strict=True)
+        ],
+        **more,
+    }
+
+
+def heard(seed: int = 0) -> Heard:
+    db = np.random.default_rng(seed).uniform(-60, 0, (N_MELS, 300)).astype(np.float32)
+    return Heard.from_log_mel(LogMel((db,), (0.0,), 0.0))
+
+
+def test_it_says_what_numpy_says(tmp_path):
+    weights = arrays()
+    model = zoo.load_card(write_model(tmp_path / "many", card(), {"w.npz": packed(weights)}))
+    said = model.predict(heard())
+    row = heard().narrow_statistics.astype(np.float64)
+    each = [
+        np.maximum(row @ weights["hidden"][i] + weights["hidden_bias"][i], 0) @ weights["output"][i]
+        + weights["output_bias"][i]
+        for i in range(2)
+    ]
+    expected = 1 / (1 + np.exp(-(2.0 * np.mean(each, axis=0) - 1.0)))
+    np.testing.assert_allclose(said.probabilities, expected, rtol=1e-4)
+    assert said.independent and said.model == "many-3"
+    assert [said.threshold(name) for name in LABELS] == [0.5, 0.6, 0.7]
+    assert said.styles == () and said.chunk_probabilities is None
+
+
+def test_styles_share_their_genres_probability(tmp_path):
+    weights = {**arrays(), "styles": np.zeros((N, 2)), "styles_bias": np.log([0.75, 0.25])}
+    style = [{"name": n, "genre": "Polka", "threshold": 0.4} for n in ("Slow", "Fast")]
+    folder = tmp_path / "many"
+    model = zoo.load_card(write_model(folder, card(style=style), {"w.npz": packed(weights)}))
+    said = model.predict(heard())
+    polka = float(said.probabilities[1])
+    assert [s.name for s in said.styles] == ["Slow", "Fast"]
+    assert said.styles[0].probability == pytest.approx(0.75 * polka, rel=1e-5)
+    assert (said.style_of("Polka") is not None) == (0.75 * polka >= 0.4)
+    assert said.style_of("Jazz") is None
+
+
+def test_what_sounds_above_seven_khz_changes_nothing(tmp_path):
+    folder = tmp_path / "many"
+    model = zoo.load_card(write_model(folder, card(), {"w.npz": packed(arrays())}))
+    db = np.random.default_rng(1).uniform(-60, 0, (N_MELS, 300)).astype(np.float32)
+    cut = db.copy()
+    cut[NARROW_BANDS:] = -80
+    wide, narrow = (model.scores(Heard.from_log_mel(LogMel((x,), (0.0,), 0.0))) for x in (db, cut))
+    np.testing.assert_array_equal(wide.track, narrow.track)
+    assert below_seven_khz([db])[0].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"output": np.zeros((2, 4, 2))}, "do not fit"),
+        ({"hidden": np.zeros((2, N + 1, 4))}, "do not fit"),
+        ({"hidden_bias": np.full((2, 4), np.nan)}, "finite"),
+        ({"hidden": None}, "no array"),
+        ({"styles": np.zeros((N, 3)), "styles_bias": np.zeros(3)}, "do not fit the card"),
+    ],
+)
+def test_damaged_weights_are_refused(tmp_path, changes, message):
+    weights = {k: v for k, v in {**arrays(), **changes}.items() if v is not None}
+    made = write_model(tmp_path / "many", card(), {"w.npz": packed(weights)})
+    with pytest.raises(ModelError, match=message):
+        zoo.load_card(made)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"label": [{"name": "Jazz", "slope": 1.0, "offset": 0.0, "threshold": 0.5}]},
+        {"label": "x"},
+        {"label": [{"name": n, "slope": "a", "offset": 0, "threshold": 0.5} for n in LABELS]},
+        {"label": [{"name": n, "slope": 1.0, "offset": 0.0, "threshold": 2} for n in LABELS]},
+        {"style": [{"name": "Slow", "genre": "Waltz", "threshold": 0.5}]},
+        {"style": [{"name": 3, "genre": "Jazz", "threshold": 0.5}]},
+        {"backbone": None},
+    ],
+)
+def test_cards_that_make_no_sense_are_refused(tmp_path, broken):
+    data = {k: v for k, v in card(**broken).items() if v is not None}
+    with pytest.raises(ModelError, match="no valid card"):
+        write_model(tmp_path / "many", data, {"w.npz": packed(arrays())})
+
+
+def test_a_pickle_in_the_weights_is_not_executed(tmp_path):
+    content = io.BytesIO()
+    np.savez(content, hidden=np.array([print], dtype=object))
+    with pytest.raises(ValueError, match="pickle"):
+        MultiLabelWeights(content.getvalue())
+
+
+@pytest.mark.parametrize("name", ["musicnn", "no-music"])
+def test_a_part_of_other_models_is_refused_as_a_model(name):
+    with pytest.raises(ModelError, match="part of other models"):
+        zoo.load(name)
+    assert name not in [c.name for c in zoo.available()]
+
+
+@pytest.mark.parametrize("name", ["cnn", "fast", "trees", "ensemble"])
+def test_the_bundled_models_know_the_same_genres(name):
+    folder = Path(zoo.bundled_folder()) / name
+    made = read_card(folder)
+    assert made.independent and made.labels == zoo.find("cnn").labels
+    assert "Electronic" in made.labels and len(made.labels) >= 12
+    assert all(0.5 <= label.threshold <= 1 for label in made.calibrated_labels)

@@ -1,0 +1,188 @@
+"""Learning from partial labels: what is left open, artists apart, thresholds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tagger.models.prediction import sigmoid
+from training import multi_label
+from training.detectors import fit_detector
+from training.multi_label import find_thresholds, fit_platt, fold_of, measure, out_of_fold, targets
+from training.partial_labels import Known
+from training.recipes import multi_label as networks
+from training.recipes import multi_label_trees as trees
+from training.styles import fit_styles
+from training.track_views import Item, Tracks
+
+LABELS = ["Electronic", "Jazz", "Rock"]
+
+
+def items(n: int = 120) -> list[Item]:
+    made = []
+    for i in range(n):
+        genre = LABELS[i % 3]
+        left_open = frozenset({"Jazz"}) if genre == "Rock" and i % 2 else frozenset[str]()
+        style = ("House", "Techno")[i % 2] if genre == "Electronic" else ""
+        known = Known(frozenset({genre}), left_open, style)
+        made.append(Item(f"t{i}", "songs", f"songs:{i // 6}", known))
+    made += [
+        Item(f"n{i}", "noises", f"noises:{i}", Known(frozenset()), kind=("noise", "voice")[i % 2])
+        for i in range(24)
+    ]
+    return made
+
+
+def tracks(estimated: int = 0) -> Tracks:
+    """Each genre, style and kind has a direction of its own."""
+    rng = np.random.default_rng(0)
+    listed = items()
+    ways = rng.normal(size=(8, 12))
+    names = [*LABELS, "noise", "voice", "House", "Techno"]
+    rows = rng.normal(0, 0.8, (len(listed), 12))
+    for row, item in zip(rows, listed, strict=True):
+        for name in {*item.known.genres, item.known.style, item.kind} - {""}:
+            row += 2 * ways[names.index(name)]
+    guessed = np.arange(len(listed)) < estimated
+    return Tracks(tuple(listed), rows, guessed, rows.copy(), rng.normal(size=(len(listed), 3)))
+
+
+def test_targets_are_one_zero_or_unknown():
+    table = targets(items()[:3] + items()[5:6], LABELS)
+    np.testing.assert_array_equal(table[:3], np.eye(3))
+    assert np.isnan(table[3, 1]) and table[3, 2] == 1
+    assert not targets(items()[-1:], LABELS).any()
+
+
+def test_an_artist_is_never_on_both_sides():
+    artists = [f"a{i // 3}" for i in range(90)]
+    folds = fold_of(artists, seed=1)
+    assert len(set(folds)) == multi_label.FOLDS
+    for artist in set(artists):
+        assert len({f for f, a in zip(folds, artists, strict=True) if a == artist}) == 1
+    np.testing.assert_array_equal(folds, fold_of(artists, seed=1))
+
+
+def test_out_of_fold_never_asks_about_what_was_learned():
+    rows = np.arange(20.0)[:, None]
+    folds = np.arange(20) % 4
+
+    def fit(learned, table, seed):
+        def ask(asked):
+            assert not set(asked.ravel()) & set(learned.ravel())
+            return np.full((len(asked), 1), len(learned))
+
+        return ask
+
+    np.testing.assert_array_equal(out_of_fold(fit, rows, np.zeros((20, 1)), folds), 15)
+
+
+def test_platts_scaling_makes_logits_mean_what_they_say():
+    rng = np.random.default_rng(0)
+    honest = rng.normal(0, 2, 20_000)
+    truth = (rng.random(20_000) < sigmoid(honest)).astype(float)
+    slope, offset = fit_platt(3 * honest + 1, truth)
+    assert slope == pytest.approx(1 / 3, rel=0.1)
+    assert offset == pytest.approx(-1 / 3, abs=0.1)
+
+
+@pytest.mark.parametrize("recipe", ["networks", "trees"])
+def test_genres_are_learned_from_partial_labels(recipe):
+    given = tracks()
+    table = targets(given.items, LABELS)
+
+    def fit(rows, known, seed):
+        if recipe == "trees":
+            booster = trees.fit_trees(rows, known, seed=seed)
+            return lambda asked: trees.ask(booster, asked)
+        arrays = networks.fit_networks(rows, known, networks=1, seed=seed)
+        return lambda asked: networks.ask(arrays, asked)
+
+    folds = fold_of([item.artist for item in given.items])
+    logits = out_of_fold(fit, given.embedding, table, folds)
+    music = [i for i, item in enumerate(given.items) if not item.kind]
+    right = logits[music].argmax(axis=1) == np.nan_to_num(table[music]).argmax(axis=1)
+    assert right.mean() > 0.85
+
+
+def test_what_is_left_open_has_no_say():
+    """The same networks, whatever stands for an unknown label."""
+    given = tracks()
+    table = targets(given.items, LABELS)
+    unknown = table.copy()
+    unknown[:, 2] = np.nan
+    unknown[:4, 2] = table[:4, 2]
+    booster = trees.fit_trees(given.embedding, unknown)
+    said = trees.ask(booster, given.embedding)
+    assert np.abs(said[:, 2]).max() < np.abs(said[:, 0]).max()
+
+
+def test_the_same_seed_gives_the_same_networks():
+    given = tracks()
+    table = targets(given.items, LABELS)
+    first, again = (
+        networks.packed(networks.fit_networks(given.embedding, table, networks=1, seed=3))
+        for _ in range(2)
+    )
+    assert first == again
+
+
+def test_a_threshold_is_where_four_of_five_are_right():
+    confidence = np.linspace(0.99, 0.6, 100)
+    right = np.ones(100)
+    right[60::2] = 0  # from there on every second one is wrong
+    table = np.column_stack([right, 1 - right])
+    probabilities = np.column_stack([confidence, np.full(100, 0.01)])
+    figures = find_thresholds(probabilities, table, ["Jazz", "Rock"], np.ones(100, bool))
+    jazz, rock = figures
+    named = confidence >= jazz.threshold
+    assert right[named].mean() >= multi_label.PRECISION
+    assert jazz.named == named.sum() and jazz.right == right[named].sum()
+    assert jazz.threshold >= multi_label.LOWEST_THRESHOLD and jazz.worth_having
+    assert rock.threshold > 1 and not rock.worth_having
+
+
+def test_what_is_doubted_is_neither_named_nor_counted():
+    table = np.array([[1.0]] * 10 + [[0.0]] * 10)
+    probabilities = np.full((20, 1), 0.9)
+    music = np.arange(20) < 10
+    (figures,) = find_thresholds(probabilities, table, ["Jazz"], music)
+    assert (figures.named, figures.right) == (10, 10)
+
+
+def test_the_report_counts_what_a_scan_would_do():
+    given = tracks(estimated=3)
+    table = targets(given.items, LABELS)
+    probabilities = np.nan_to_num(table) * 0.9 + 0.01
+    doubted = np.array([bool(item.kind) for item in given.items])
+    figures = find_thresholds(probabilities, table, LABELS, ~doubted)
+    report = measure(given, probabilities, table, LABELS, doubted, figures, "songs")
+    assert report.shares["right, of songs"] == (117, 117)  # without the three that are estimated
+    assert report.shares["named, of recorded noise and voices"] == (0, 24)
+    assert report.shares["named, of music outside the model's genres"] == (0, 0)
+    assert report.ece == pytest.approx(0.09, abs=0.01)
+    fewer = measure(
+        given, probabilities[:, 1:], table[:, 1:], LABELS[1:], doubted, figures[1:], "songs"
+    )
+    named, n = fewer.shares["named, of music outside the model's genres"]
+    assert n == 39 and named == 0
+    assert any("n = 117" in line for line in report.lines())
+
+
+def test_noise_is_told_from_music():
+    given = tracks()
+    detector = fit_detector(given, given.embedding)
+    kinds = np.array([bool(item.kind) for item in given.items])
+    assert detector.doubted[kinds].mean() > 0.9
+    assert detector.doubted[~kinds].mean() < 0.05
+    assert detector.labels == ("music", "noise", "voice")
+
+
+def test_styles_that_can_be_told_apart_get_a_threshold():
+    given = tracks()
+    folds = fold_of([item.artist for item in given.items])
+    styles = fit_styles(given, given.embedding, folds)
+    assert styles.names == ("House", "Techno")
+    assert (styles.thresholds < 1).all()
+    assert [row["genre"] for row in styles.tables()] == ["Electronic", "Electronic"]
+    assert all(row["precision"] >= 0.8 for row in styles.tables())

@@ -1,0 +1,59 @@
+"""What the research sets say about genres, and what they leave open."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from tagger.genres import genre_of, vocabulary
+from training import partial_labels
+from training.partial_labels import known_genres
+
+
+def test_a_plain_set_names_one_genre_and_denies_the_others():
+    known = known_genres({"genre": "hiphop"})
+    assert known.genres == {"Hip-Hop"} and not known.open
+
+
+@pytest.mark.parametrize(
+    ("row", "genres", "left_open", "denied"),
+    [
+        ({"allmusic_genres": "Pop/Rock", "genre": ""}, set(), {"Disco", "Metal"}, {"Jazz"}),
+        ({"allmusic_genres": "Pop/Rock", "genre": "metal"}, {"Metal"}, {"Folk"}, {"Rock", "Pop"}),
+        ({"allmusic_genres": "Jazz; Vocal", "genre": ""}, {"Jazz", "Vocal"}, {"Latin"}, {"Metal"}),
+        ({"allmusic_genres": "Rap", "genre": "hiphop"}, {"Hip-Hop"}, set(), {"Rock", "R&B"}),
+        ({"allmusic_genres": "", "genre": ""}, set(), set(vocabulary()), set()),
+        ({"label": "electronic", "id3_genre": "Ambient", "genre": ""}, {"Electronic", "New Age"},
+         {"Pop"}, {"Rock"}),
+        ({"family": "House", "style": "Deep", "genre": ""}, {"Electronic"}, {"R&B"}, {"Rock"}),
+        ({"family": "Breakbeat", "style": "G-Funk", "genre": ""}, {"Hip-Hop"}, {"Electronic"},
+         {"Rock"}),
+        ({"family": "House", "style": "Disco", "genre": ""}, {"Disco"}, {"Pop"}, {"Metal"}),
+        ({"family": "Downtempo", "style": "Musique Concrete", "genre": ""}, set(), {"Electronic"},
+         {"Rock"}),
+        ({"kind": "noise", "what": "rain"}, set(), set(), set(vocabulary())),
+    ],
+)  # fmt: skip
+def test_what_is_known_left_open_and_denied(row, genres, left_open, denied):
+    known = known_genres(row)
+    assert known.genres == genres
+    assert left_open <= known.open
+    assert not denied & (known.genres | known.open)
+    assert not known.genres & known.open
+
+
+def test_families_are_styles_of_the_vocabulary():
+    assert set(partial_labels.FAMILIES.values()) == set(vocabulary()["Electronic"])
+    assert known_genres({"family": "Jungle", "style": "Hardstep"}).style == "Drum and Bass"
+    named = {*partial_labels.ALLMUSIC.values(), *partial_labels.ID3_IN_EMOTIFY.values()}
+    assert named <= set(vocabulary())
+    assert all(genre_of(g) for opened in partial_labels.ALSO.values() for g in opened)
+
+
+@pytest.mark.shared_data
+def test_every_style_of_the_guide_that_is_named_is_there(shared_data):
+    with (shared_data / "ishkur" / "tracks.csv").open(newline="") as lines:
+        styles = {row["style"] for row in csv.DictReader(lines)}
+    named = {*partial_labels.ALSO, *partial_labels.RAP, *partial_labels.NOT_ELECTRONIC}
+    assert named | partial_labels.UNSURE <= styles

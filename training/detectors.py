@@ -1,0 +1,76 @@
+"""Makes the detectors of music: linear models that tell music, noise and voices apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tagger.models.detector import MUSIC
+from tagger.models.linear import pack
+from training.multi_label import fold_of
+from training.softmax_regression import fit_softmax
+from training.track_views import Tracks
+
+STRENGTH = 0.03  # of data against the penalty
+DOUBTED = 0.01  # of music at most
+
+
+@dataclass(frozen=True)
+class FittedDetector:
+    """A detector, and what it said of tracks that it had not learned from.
+
+    Attributes
+    ----------
+    weights : bytes
+        As `tagger.models.linear` runs them.
+    labels : tuple of str
+    threshold : float
+        From which probability of no music on a track is doubted.
+    doubted : np.ndarray [shape=(n,), dtype=bool]
+        Out of fold.
+    """
+
+    weights: bytes
+    labels: tuple[str, ...]
+    threshold: float
+    doubted: np.ndarray
+
+    def card(self, name: str, *, backbone: str, n_inputs: int) -> dict[str, Any]:
+        return {
+            "name": name,
+            "version": 1,
+            "kind": "detector",
+            "labels": list(self.labels),
+            "looks_at": backbone,
+            "n_looked_at": n_inputs,
+            "decision": {
+                "threshold": self.threshold,
+                "why": f"where {DOUBTED:.0%} of music is doubted, out of fold",
+            },
+        }
+
+
+def fit_detector(tracks: Tracks, seen: np.ndarray, seed: int = 0) -> FittedDetector:
+    """Learn to tell music from noise and voices.
+
+    Parameters
+    ----------
+    tracks : Tracks
+    seen : np.ndarray [shape=(n, n_inputs)]
+        Embeddings or statistics; how tracks move is added.
+    """
+    rows = np.concatenate([seen, tracks.movement], axis=1)
+    kinds = np.array([item.kind or MUSIC for item in tracks.items])
+    folds = fold_of([item.artist for item in tracks.items], seed)
+    doubt = np.zeros(len(rows))
+    for fold in np.unique(folds):
+        inside = folds == fold
+        fitted = fit_softmax(rows[~inside], kinds[~inside], strength=STRENGTH, balanced=True)
+        doubt[inside] = 1 - fitted.probabilities(rows[inside])[:, fitted.labels.index(MUSIC)]
+    heard = ~tracks.estimated & (kinds == MUSIC)
+    threshold = round(float(np.quantile(doubt[heard], 1 - DOUBTED)), 4)
+    fitted = fit_softmax(rows, kinds, strength=STRENGTH, balanced=True)
+    weights = pack(fitted.coefficients, fitted.intercept)
+    return FittedDetector(weights, fitted.labels, threshold, doubt >= threshold)

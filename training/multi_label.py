@@ -1,0 +1,273 @@
+"""Models of many genres from partial labels: measured with artists apart, calibrated by label.
+
+A label's logit becomes a probability by Platt's scaling, and is named from where four in five are
+right, on tracks whose artists were not learned from. What is left open about a track counts neither
+as right nor as wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from tagger.models.prediction import sigmoid
+from training import steady_sounds
+from training.metrics import wilson
+from training.track_views import Item, Tracks
+
+FOLDS = 5
+PRECISION = 0.8  # of what is named by default
+# No genre is named below it, whatever its precision: so that of music outside the model's genres,
+# of which there is little to learn from, at most 15 % is named (docs/experiments.md).
+LOWEST_THRESHOLD = 0.7
+FEWEST = 10  # tracks that must be named rightly, for a label to be worth having
+
+Ask = Callable[[np.ndarray], np.ndarray]
+Fit = Callable[[np.ndarray, np.ndarray, int], Ask]
+"""Rows, targets and a seed in; a function from rows to logits out."""
+
+
+def targets(items: Sequence[Item], labels: Sequence[str]) -> np.ndarray:
+    """1, 0, or NaN where it is left open [shape=(n_items, n_labels)]."""
+    table = np.zeros((len(items), len(labels)))
+    for row, item in zip(table, items, strict=True):
+        for j, label in enumerate(labels):
+            if label in item.known.genres:
+                row[j] = 1.0
+            elif label in item.known.open:
+                row[j] = np.nan
+    return table
+
+
+def fold_of(artists: Sequence[str], seed: int = 0, folds: int = FOLDS) -> np.ndarray:
+    """A fold for each track, the same for all of an artist [shape=(n,)]."""
+
+    def drawn(artist: str) -> int:
+        # By the name, so that another set beside this one changes nothing.
+        return int.from_bytes(sha256(f"{seed} {artist}".encode()).digest()[:8]) % folds
+
+    return np.array([drawn(artist) for artist in artists])
+
+
+def out_of_fold(fit: Fit, rows: np.ndarray, table: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Logits for each track from a fit that did not learn from its artist [shape=(n, n_labels)]."""
+    logits = np.zeros(table.shape)
+    for fold in np.unique(folds):
+        inside = folds == fold
+        logits[inside] = fit(rows[~inside], table[~inside], int(fold))(rows[inside])
+    return logits
+
+
+def fit_platt(logits: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Slope and offset under which the truth is least surprising (Platt 1999)."""
+    from scipy.optimize import minimize
+
+    sign = 2 * truth - 1
+
+    def surprise(parameters: np.ndarray) -> float:
+        slope, offset = parameters
+        return float(np.logaddexp(0, -sign * (slope * logits + offset)).mean())
+
+    slope, offset = minimize(surprise, [1.0, 0.0], method="Nelder-Mead").x
+    return max(float(slope), 1e-3), float(offset)
+
+
+def platt_by_label(logits: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Slope and offset of each label [shape=(n_labels, 2)]."""
+    known = ~np.isnan(table)
+    return np.array(
+        [fit_platt(logits[known[:, j], j], table[known[:, j], j]) for j in range(table.shape[1])]
+    )
+
+
+def calibrated(logits: np.ndarray, platt: np.ndarray) -> np.ndarray:
+    """Probabilities [shape=(n, n_labels)]."""
+    return sigmoid(logits * platt[:, 0] + platt[:, 1])
+
+
+def cross_calibrated(logits: np.ndarray, table: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Each fold calibrated on the others, so that the error is not flattered."""
+    probabilities = np.empty(logits.shape)
+    for fold in np.unique(folds):
+        inside = folds == fold
+        platt = platt_by_label(logits[~inside], table[~inside])
+        probabilities[inside] = calibrated(logits[inside], platt)
+    return probabilities
+
+
+@dataclass(frozen=True)
+class LabelFigures:
+    """How a label does where it is the best one.
+
+    Attributes
+    ----------
+    threshold : float
+    n : int
+        Tracks that have the label.
+    named, right : int
+        Tracks that it is named for, and of those it is known of whether rightly.
+    """
+
+    label: str
+    threshold: float
+    n: int
+    named: int
+    right: int
+    covered: int
+
+    @property
+    def worth_having(self) -> bool:
+        return self.threshold <= 1 and self.right >= FEWEST
+
+    def as_table(self) -> dict[str, Any]:
+        low, high = wilson(self.right, self.named)
+        return {
+            "n": self.n,
+            "named": self.named,
+            "precision": round(self.right / max(self.named, 1), 4),
+            "precision_low": round(low, 4),
+            "precision_high": round(high, 4),
+            "coverage": round(self.covered / max(self.n, 1), 4),
+        }
+
+
+def find_thresholds(
+    probabilities: np.ndarray, table: np.ndarray, labels: Sequence[str], allowed: np.ndarray
+) -> list[LabelFigures]:
+    """From where on each label is right four times of five; above 1 where it never is.
+
+    Parameters
+    ----------
+    allowed : np.ndarray [shape=(n,), dtype=bool]
+        Tracks that are not doubted to be music, and so may be named at all.
+    """
+    best = probabilities.argmax(axis=1)
+    figures = []
+    for j, label in enumerate(labels):
+        known = ~np.isnan(table[:, j])
+        mine = allowed & known & (best == j)
+        confidence, right = probabilities[mine, j], table[mine, j] == 1
+        order = np.argsort(-confidence, kind="stable")
+        precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+        enough = np.flatnonzero(precision >= PRECISION)
+        threshold = 2.0
+        if len(enough):
+            # Down: rounded up, it would shut out the very track that it was set by.
+            threshold = math.floor(1e4 * float(confidence[order][enough[-1]])) / 1e4
+            threshold = max(threshold, LOWEST_THRESHOLD)
+        named = mine & (probabilities[:, j] >= threshold)
+        figures.append(
+            LabelFigures(
+                label,
+                threshold,
+                n=int(np.nansum(table[:, j])),
+                named=int(named.sum()),
+                right=int((table[named, j] == 1).sum()),
+                covered=int((table[named, j] == 1).sum()),
+            )
+        )
+    return figures
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a model says of tracks whose artists it did not learn from, at its thresholds.
+
+    Attributes
+    ----------
+    labels : list of LabelFigures
+    shares : dict of str to (int, int)
+        Of each group of tracks, how many of how many; see `measure`.
+    ece : float
+        Expected calibration error of the best label's confidence.
+    """
+
+    labels: list[LabelFigures]
+    shares: dict[str, tuple[int, int]]
+    ece: float
+
+    def lines(self) -> list[str]:
+        said = []
+        for name, (k, n) in self.shares.items():
+            low, high = wilson(k, n)
+            said.append(f"{name}: {k / max(n, 1):.1%} ({low:.1%} to {high:.1%}, n = {n})")
+        return [*said, f"expected calibration error: {self.ece:.3f}"]
+
+
+def measure(
+    tracks: Tracks,
+    probabilities: np.ndarray,
+    table: np.ndarray,
+    labels: Sequence[str],
+    doubted: np.ndarray,
+    thresholds: Sequence[LabelFigures],
+    reference: str,
+) -> Report:
+    """Count what a scan would do with tracks of which the sound, or its embedding, is known.
+
+    Parameters
+    ----------
+    probabilities : np.ndarray [shape=(n, n_labels)]
+        Out of fold, calibrated on other folds.
+    doubted : np.ndarray [shape=(n,), dtype=bool]
+        What does not sound like music to a detector that did not learn from it.
+    reference : str
+        The set of single genres, on which accuracy is measured.
+    """
+    from training.metrics import ECE_BINS
+
+    real = ~tracks.estimated
+    best = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    limit = np.array([figures.threshold for figures in thresholds])
+    named = real & ~doubted & (confidence >= limit[best])
+    kind = np.array([bool(item.kind) for item in tracks.items])
+    recorded = kind & np.array([item.source != steady_sounds.NAME for item in tracks.items])
+    source = np.array([item.source for item in tracks.items])
+    truth = table[np.arange(len(best)), best]
+    judged = real & ~kind & ~np.isnan(truth)
+    mine = real & (source == reference)
+    # Known to have a genre or several, none of them the model's, and none left open that is named.
+    outside = (
+        real
+        & ~kind
+        & np.array([bool(item.known.genres) for item in tracks.items])
+        & ~(table == 1).any(axis=1)
+    )
+    shares = {
+        f"right, of {reference}": (int((truth[mine] == 1).sum()), int(mine.sum())),
+        f"named, of {reference}": (int(named[mine].sum()), int(mine.sum())),
+        f"right, of what is named of {reference}": (
+            int((truth[mine & named] == 1).sum()),
+            int((mine & named).sum()),
+        ),
+        "right, of all that is named and known": (
+            int((truth[named & judged] == 1).sum()),
+            int((named & judged).sum()),
+        ),
+        "named, of music outside the model's genres": (
+            int((named & (truth == 0))[outside].sum()),
+            int(outside.sum()),
+        ),
+        "named, of recorded noise and voices": (int(named[recorded].sum()), int(recorded.sum())),
+        "doubted, of music": (int((doubted & real & ~kind).sum()), int((real & ~kind).sum())),
+    }
+    if "Electronic" in labels:
+        j = list(labels).index("Electronic")
+        electronic = real & (source == "ishkur") & (table[:, j] == 1)
+        shares["named Electronic, of electronic clips"] = (
+            int((named & (best == j))[electronic].sum()),
+            int(electronic.sum()),
+        )
+    bins = np.minimum((confidence[judged] * ECE_BINS).astype(int), ECE_BINS - 1)
+    right = truth[judged] == 1
+    gaps = [
+        abs(right[bins == b].mean() - confidence[judged][bins == b].mean()) * (bins == b).sum()
+        for b in np.unique(bins)
+    ]
+    return Report(list(thresholds), shares, float(sum(gaps) / max(judged.sum(), 1)))

