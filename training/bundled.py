@@ -1,6 +1,6 @@
 """Makes the bundled models again: trains, measures and calibrates them, and draws their pictures.
 
-    python -m training.bundled --data GTZAN --data PANDA --data EMOTIFY
+    python -m tagger.training.bundled --data GTZAN --data PANDA --data EMOTIFY
 
 About an hour and a half on two cores; interrupted, the same command goes on with --resume. The
 models that stand there are replaced at the very end. Must not know: what a recipe
@@ -19,9 +19,9 @@ from tagger.cli.left_out import LeftOut
 from tagger.errors import GtagError, ModelError
 from tagger.models.card import CARD, Card, read_card
 from tagger.models.zoo import bundled_folder
-from training.after_training import report_training
-from training.ensemble import train_ensemble
-from training.run import train_model
+from tagger.training.after_training import report_training
+from tagger.training.ensemble import train_ensemble
+from tagger.training.run import train_model
 
 RECIPES = {"cnn": "cnn", "trees": "boosted-trees"}  # by the model's name
 ENSEMBLE = "ensemble"  # of both

@@ -13,8 +13,8 @@ from pathlib import Path
 from tagger.formats import has_audio_extension
 from tagger.models import zoo
 from tagger.models.card import Card
-from training import recipes
-from training.datasets import Example, as_in_card
+from tagger.training import recipes
+from tagger.training.datasets import Example, as_in_card
 
 
 def seen(card: Card, tracks: Iterable[str]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """From files of sound to a log-mel archive: in parallel, resumable, each file heard once.
 
 What is heard of a file is kept at once, as a part of its own; at the end the parts become an
-archive that `training.datasets` reads like any other. A file counts as known while its size and
-time of change stay. Must not know: recipes, where genres come from.
+archive that `tagger.training.datasets` reads like any other. A file counts as known while its size
+and time of change stay. Must not know: recipes, where genres come from.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tagger.audio import read_excerpts
 from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError, DataError, GtagError, NothingToHearError
 from tagger.spectrogram import N_MELS, TOP_DB, front_end, log_mel
+from tagger.training.datasets import NPZ_ERRORS, Example, SoundFile, is_log_mel_archive, read_tracks
 from tagger.workers import Lost, map_in_workers
-from training.datasets import NPZ_ERRORS, Example, SoundFile, is_log_mel_archive, read_tracks
 
 DEADLINE_S = 60.0  # for one file
 PARTS = "parts"

@@ -27,23 +27,23 @@ from tagger.models.card import (
     Card,
 )
 from tagger.models.heard import Heard
-from training import recipes, splits
-from training.datasets import Example, labels_of, targets
-from training.feature_table import feature_rows, scannable
-from training.gather import LeftOut, Sources, gather
-from training.importance import permutation_importance
-from training.known import known_beforehand
-from training.learning import (
+from tagger.training import recipes, splits
+from tagger.training.datasets import Example, labels_of, targets
+from tagger.training.feature_table import feature_rows, scannable
+from tagger.training.gather import LeftOut, Sources, gather
+from tagger.training.importance import permutation_importance
+from tagger.training.known import known_beforehand
+from tagger.training.learning import (
     correlation,
     correlation_table,
     history_table,
     importance,
     importance_table,
 )
-from training.outcomes import PRECISION, Outcome, described, pack
-from training.publish import check_output, learned_from, with_cost, write_model
-from training.recipes import Fitted, OnDescriptors, Recipe, Settings
-from training.resume import Call
+from tagger.training.outcomes import PRECISION, Outcome, described, pack
+from tagger.training.publish import check_output, learned_from, with_cost, write_model
+from tagger.training.recipes import Fitted, OnDescriptors, Recipe, Settings
+from tagger.training.resume import Call
 
 TIMED = 20  # tracks
 # Between twins of what was learned from, a feature is worth what it tells of a recording.

@@ -19,7 +19,7 @@ DEFAULT = "cnn"
 
 
 def bundled_folder() -> Path:
-    return Path(str(files("model_zoo")))
+    return Path(str(files("tagger.model_zoo")))
 
 
 def user_folder() -> Path:

@@ -9,7 +9,7 @@ from scipy.signal import butter, sosfilt
 from tagger import demo, no_music
 from tagger.audio import SAMPLE_RATE, Excerpt
 from tagger.spectrogram import LogMel, log_mel
-from training.datasets import to_decibels
+from tagger.training.datasets import to_decibels
 
 SECONDS = 20
 TIME = np.arange(SECONDS * SAMPLE_RATE) / SAMPLE_RATE

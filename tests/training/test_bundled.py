@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from tagger.models.card import CARD, read_card
+from tagger.training import bundled
 from tests.training.archives import write_archive
-from training import bundled
 
 
 @pytest.fixture(scope="module")

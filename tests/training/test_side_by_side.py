@@ -8,11 +8,10 @@ import json
 import pytest
 
 from tagger.errors import DataError
-from tests.training.archives import write_archive
-from training.datasets import read_log_mel_archive
-from training.metrics import wilson
-from training.recipes import Settings, head
-from training.side_by_side import (
+from tagger.training.datasets import read_log_mel_archive
+from tagger.training.metrics import wilson
+from tagger.training.recipes import Settings, head
+from tagger.training.side_by_side import (
     ALL,
     Measurement,
     as_evaluation,
@@ -21,7 +20,8 @@ from training.side_by_side import (
     meaning,
     measure_protocols,
 )
-from training.splits import PROTOCOLS
+from tagger.training.splits import PROTOCOLS
+from tests.training.archives import write_archive
 
 
 @pytest.fixture(scope="module")

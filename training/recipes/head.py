@@ -21,9 +21,9 @@ from tagger.models.cnn import ChunkCnn
 from tagger.models.head import INPUTS, look
 from tagger.models.heard import Heard
 from tagger.models.linear import LinearWeights
-from training.datasets import Example, labels_of, targets
-from training.logistic import Regression, fit_regression
-from training.recipes import Settings
+from tagger.training.datasets import Example, labels_of, targets
+from tagger.training.logistic import Regression, fit_regression
+from tagger.training.recipes import Settings
 
 BACKBONE = "cnn"
 # Of 150 tracks of seven genres that were new to the backbone, artists kept apart, 52 % are right
