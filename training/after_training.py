@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from tagger.models.card import OUT_OF_FOLD, Card
-from training.learning import Learning, read_learning
-from training.metrics import figures
-from training.outcomes import CALIBRATION_PROTOCOL, calibrated, unpack
-from training.page import Page
-from training.report import learning_pictures, show_learning, write_files, write_report
-from training.side_by_side import (
+from tagger.training.learning import Learning, read_learning
+from tagger.training.metrics import figures
+from tagger.training.outcomes import CALIBRATION_PROTOCOL, calibrated, unpack
+from tagger.training.page import Page
+from tagger.training.report import learning_pictures, show_learning, write_files, write_report
+from tagger.training.side_by_side import (
     Measurement,
     as_evaluation,
     meaning,

@@ -1,6 +1,6 @@
 """Makes docs/benchmarks.md: every recipe under every protocol, beside what tutorials report.
 
-    python -m training.benchmarks --data ../shared/data/gtzan --output docs
+    python -m tagger.training.benchmarks --data ../shared/data/gtzan --output docs
 
 What is measured is kept in `benchmarks.json`, figure by figure, so that an interrupted run goes on
 where it stopped, and a single recipe can be measured anew. Must not know: what a recipe does
@@ -29,7 +29,7 @@ from training.resume import Call, digest
 from training.side_by_side import LEAKS, Measurement, measure_protocols, picture
 from training.splits import PROTOCOLS
 
-COMMAND = "python -m training.benchmarks --data ../shared/data/gtzan --output docs"
+COMMAND = "python -m tagger.training.benchmarks --data ../shared/data/gtzan --output docs"
 RESULTS, DOCUMENT, PICTURE, WORK = (
     *("benchmarks.json", "benchmarks.md", "benchmarks.png", "benchmarks.work"),
 )

@@ -15,9 +15,9 @@ import numpy as np
 from tagger.errors import DataError
 from tagger.models import zoo
 from tagger.models.card import CARD, OUT_OF_FOLD, Card
-from training.calibrate import apply_temperature, fit_temperature
-from training.outcomes import CALIBRATION_PROTOCOL, Outcome, described, pack, unpack
-from training.publish import check_output, with_cost, write_model
+from tagger.training.calibrate import apply_temperature, fit_temperature
+from tagger.training.outcomes import CALIBRATION_PROTOCOL, Outcome, described, pack, unpack
+from tagger.training.publish import check_output, with_cost, write_model
 
 STEPS = 20  # weights are tried in steps of one twentieth
 

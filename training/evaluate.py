@@ -21,16 +21,16 @@ from tagger.models.features import FeatureColumns
 from tagger.models.heard import Heard
 from tagger.models.prediction import Classifier
 from tagger.native_messages import native_messages_hidden
-from training.datasets import (
+from tagger.training.datasets import (
     SoundFile,
     is_log_mel_archive,
     read_genre_folders,
     read_log_mel_archive,
 )
-from training.feature_table import TABLE, heard_in_table, read_feature_table
-from training.known import seen
-from training.learning import Learning, correlation, read_learning
-from training.metrics import (
+from tagger.training.feature_table import TABLE, heard_in_table, read_feature_table
+from tagger.training.known import seen
+from tagger.training.learning import Learning, correlation, read_learning
+from tagger.training.metrics import (
     Measured,
     accuracy_by_coverage,
     confusion_matrix,

@@ -19,8 +19,8 @@ from tagger.errors import DataError
 from tagger.genres import canonical
 from tagger.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
 from tagger.models.heard import Heard
-from training.augment import altered
-from training.datasets import (
+from tagger.training.augment import altered
+from tagger.training.datasets import (
     Example,
     Features,
     as_text,

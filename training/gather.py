@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tagger.errors import ConfigurationError, DataError, GtagError
 from tagger.formats import identify
-from training.datasets import (
+from tagger.training.datasets import (
     NO_ARTISTS,
     Example,
     SoundFile,
@@ -23,9 +23,9 @@ from training.datasets import (
     read_genre_folders,
     read_log_mel_archive,
 )
-from training.own_library import MIN_TRACKS, artist_of, read_own_library
-from training.prepare import prepare
-from training.resume import HEARD
+from tagger.training.own_library import MIN_TRACKS, artist_of, read_own_library
+from tagger.training.prepare import prepare
+from tagger.training.resume import HEARD
 
 LeftOut = Callable[[str, str], None]
 """Told of a file, and why it cannot be learned from."""
@@ -122,7 +122,7 @@ def gather(
         examples = hear(library.files, sources.from_tags)
     for source in sources.data:
         if source.is_file():
-            from training.feature_table import read_feature_table
+            from tagger.training.feature_table import read_feature_table
 
             more = read_feature_table(source)
         elif is_log_mel_archive(source):

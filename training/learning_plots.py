@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from training.learning import Correlation
-from training.plots import BLACK, BLUE, ORANGE, as_png, short
+from tagger.training.learning import Correlation
+from tagger.training.plots import BLACK, BLUE, ORANGE, as_png, short
 
 FEATURES_DRAWN = 25
 

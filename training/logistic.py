@@ -15,8 +15,8 @@ import numpy as np
 from tagger.errors import DataError
 from tagger.models.linear import pack
 from tagger.models.prediction import log_softmax
-from training.datasets import Example
-from training.splits import set_aside
+from tagger.training.datasets import Example
+from tagger.training.splits import set_aside
 
 STRENGTHS = tuple(float(s) for s in 10.0 ** np.arange(-4.5, 1.1, 0.5))  # of data against penalty
 WORSE = 2  # so often the log loss may rise before weaker penalties are not tried any more

@@ -17,8 +17,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from tagger.errors import DataError
-from training import calibrate
-from training.metrics import (
+from tagger.training import calibrate
+from tagger.training.metrics import (
     Measured,
     accuracy_by_coverage,
     coverage_at_precision,

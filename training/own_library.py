@@ -21,7 +21,7 @@ from tagger.library import Library
 from tagger.placeholders import Placeholders
 from tagger.tags.artist import read_artist
 from tagger.tags.read import read_tags
-from training.datasets import SoundFile, as_text
+from tagger.training.datasets import SoundFile, as_text
 
 MIN_TRACKS = 8  # of a genre: fewer are neither learned well nor measured at all
 

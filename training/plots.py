@@ -17,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 
 from tagger.screen import printable
-from training.metrics import (
+from tagger.training.metrics import (
     Measured,
     accuracy_by_coverage,
     average_precision,

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from training import learning_plots, plots
-from training.evaluate import Evaluation
-from training.folders import check_folder
-from training.learning import Learning
-from training.page import Page
+from tagger.training import learning_plots, plots
+from tagger.training.evaluate import Evaluation
+from tagger.training.folders import check_folder
+from tagger.training.learning import Learning
+from tagger.training.page import Page
 
 METRICS, PAGE = "metrics.json", "report.html"
 LISTED = 200  # tracks on the page; metrics.json has all

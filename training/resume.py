@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError
-from training.datasets import Example
+from tagger.training.datasets import Example
 
 if TYPE_CHECKING:
-    from training.recipes import Settings
+    from tagger.training.recipes import Settings
 
 CALL = "call.json"
 HEARD = "heard-"  # folders of what was heard, which is good whatever is learned from it

@@ -38,10 +38,10 @@ from training.learning import (
     importance,
     importance_table,
 )
-from training.outcomes import PRECISION, Outcome, described, pack
-from training.publish import check_output, learned_from, with_cost, write_model
-from training.recipes import Fitted, OnDescriptors, Recipe, Settings
-from training.resume import Call
+from tagger.training.outcomes import PRECISION, Outcome, described, pack
+from tagger.training.publish import check_output, learned_from, with_cost, write_model
+from tagger.training.recipes import Fitted, OnDescriptors, Recipe, Settings
+from tagger.training.resume import Call
 
 TIMED = 20  # tracks
 # Between twins of what was learned from, a feature is worth what it tells of a recording.

@@ -15,7 +15,7 @@ import numpy as np
 
 from tagger.errors import DataError
 from tagger.spectrogram import COLUMN_S
-from training.datasets import NO_ARTISTS, Example
+from tagger.training.datasets import NO_ARTISTS, Example
 
 FOLDS = 3  # where a set has none of its own
 SEGMENT_COLUMNS = 64  # 3 s: ten to a clip of 30 s, as the field's tutorials cut it

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tagger.errors import DataError
-from training.calibrate import apply_temperature, fit_temperature
-from training.feature_table import Table
-from training.splits import set_aside
+from tagger.training.calibrate import apply_temperature, fit_temperature
+from tagger.training.feature_table import Table
+from tagger.training.splits import set_aside
 
 if TYPE_CHECKING:
     import optuna
 
-    from training.recipes import Settings
+    from tagger.training.recipes import Settings
 
 
 def tune(

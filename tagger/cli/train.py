@@ -109,8 +109,8 @@ def train(
     from tagger.models.card import is_name
     from tagger.models.install import is_bundled
     from tagger.screen import printable
-    from training.gather import Sources
-    from training.run import train_model
+    from tagger.training.gather import Sources
+    from tagger.training.run import train_model
 
     recipe = recipe or ("head" if from_tags else "cnn")
     if output is None and from_tags is None:
@@ -130,7 +130,7 @@ def train(
                 "an ensemble is made of its members alone",
                 hint="only --output, --name and --model-version go with --member",
             )
-        from training.ensemble import train_ensemble
+        from tagger.training.ensemble import train_ensemble
 
         _say_done(train_ensemble(members, output, name=name, version=version or 1), str(output))
         return ExitStatus.OK
@@ -158,8 +158,8 @@ def train(
 
 def _say_done(card: Card, where: str) -> None:
     from tagger.screen import printable
-    from training.after_training import report_training
-    from training.report import PAGE
+    from tagger.training.after_training import report_training
+    from tagger.training.report import PAGE
 
     report = report_training(card)
     click.echo(f"genres: {printable(', '.join(card.labels))}")

@@ -20,7 +20,7 @@ DEFAULT = "cnn"
 
 
 def bundled_folder() -> Path:
-    return Path(str(files("model_zoo")))
+    return Path(str(files("tagger.model_zoo")))
 
 
 def user_folder() -> Path:

@@ -20,7 +20,7 @@ from tagger.models.features import FeatureColumns
 from tagger.models.heard import Heard
 from tagger.models.linear import LinearWeights, pack
 from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, LogMel
-from training.publish import write_model
+from tagger.training.publish import write_model
 
 
 @pytest.fixture

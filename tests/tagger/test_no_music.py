@@ -11,7 +11,7 @@ from tagger.audio import SAMPLE_RATE, Excerpt
 from tagger.models.detector import doubt
 from tagger.models.heard import Heard
 from tagger.spectrogram import LogMel, log_mel
-from training.datasets import to_decibels
+from tagger.training.datasets import to_decibels
 
 SECONDS = 20
 TIME = np.arange(SECONDS * SAMPLE_RATE) / SAMPLE_RATE

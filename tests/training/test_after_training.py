@@ -7,10 +7,10 @@ import json
 import pytest
 
 from tagger.models.card import read_card
+from tagger.training.after_training import report_training
+from tagger.training.learning import read_learning
+from tagger.training.run import train_model
 from tests.training.archives import write_archive
-from training.after_training import report_training
-from training.learning import read_learning
-from training.run import train_model
 
 
 @pytest.fixture(scope="module")

@@ -19,13 +19,13 @@ from tagger.models.boosted_trees import Trees
 from tagger.models.card import CARD, read_card
 from tagger.models.heard import Heard
 from tagger.models.ubjson import check_trees
+from tagger.training import feature_table, splits
+from tagger.training.datasets import labels_of, read_log_mel_archive
+from tagger.training.evaluate import evaluate_model
+from tagger.training.publish import write_model
+from tagger.training.recipes import Settings, boosted_trees
+from tagger.training.run import train_model
 from tests.training.archives import write_archive
-from training import feature_table, splits
-from training.datasets import labels_of, read_log_mel_archive
-from training.evaluate import evaluate_model
-from training.publish import write_model
-from training.recipes import Settings, boosted_trees
-from training.run import train_model
 
 
 @pytest.fixture(scope="module", autouse=True)

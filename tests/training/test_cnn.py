@@ -12,13 +12,13 @@ from tagger.models import zoo
 from tagger.models.cnn import mean_log_probabilities
 from tagger.models.heard import Heard
 from tagger.spectrogram import chunks
+from tagger.training.datasets import read_log_mel_archive
+from tagger.training.evaluate import evaluate_model
+from tagger.training.learning import read_learning
+from tagger.training.recipes import Settings, cnn
+from tagger.training.report import write_report
+from tagger.training.run import train_model
 from tests.training.archives import GENRES, write_archive
-from training.datasets import read_log_mel_archive
-from training.evaluate import evaluate_model
-from training.learning import read_learning
-from training.recipes import Settings, cnn
-from training.report import write_report
-from training.run import train_model
 
 
 @pytest.fixture(scope="module")

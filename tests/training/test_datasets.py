@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from tagger.errors import DataError
-from tests.training.archives import write_archive
-from training.datasets import (
+from tagger.training.datasets import (
     labels_of,
     read_genre_folders,
     read_log_mel_archive,
     targets,
     to_decibels,
 )
+from tests.training.archives import write_archive
 
 
 def test_an_archive_is_joined_by_name_and_cut_to_its_frames(tmp_path):

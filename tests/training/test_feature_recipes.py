@@ -13,20 +13,20 @@ from tagger.descriptors import FEATURES
 from tagger.errors import ConfigurationError, DataError
 from tagger.models import zoo
 from tagger.models.heard import Heard
-from tests.training.archives import write_archive
-from training import feature_table, recipes
-from training.after_training import report_training
-from training.datasets import read_log_mel_archive, targets
-from training.evaluate import evaluate_model
-from training.feature_table import (
+from tagger.training import feature_table, recipes
+from tagger.training.after_training import report_training
+from tagger.training.datasets import read_log_mel_archive, targets
+from tagger.training.evaluate import evaluate_model
+from tagger.training.feature_table import (
     feature_names,
     learning_table,
     read_feature_table,
     scannable,
 )
-from training.learning import read_learning
-from training.recipes import Settings, classical, dense, feature_cnn
-from training.run import measure, train_model
+from tagger.training.learning import read_learning
+from tagger.training.recipes import Settings, classical, dense, feature_cnn
+from tagger.training.run import measure, train_model
+from tests.training.archives import write_archive
 
 PUBLISHED = ["logistic", "random-forest", "dense", "feature-cnn"]
 

@@ -16,7 +16,7 @@ from tagger.models import zoo
 from tagger.tags.artist import read_artist
 from tagger.tags.read import read_tags
 from tagger.tags.write import Change, write_change
-from training.own_library import merged_spellings, read_own_library
+from tagger.training.own_library import merged_spellings, read_own_library
 
 ROOT = Path(__file__).resolve().parents[2]
 STYLES = {"Zydeco": "disco", "Käsepop": "metal"}  # by what is played in the pieces

@@ -13,12 +13,12 @@ from mediafile import MediaFile
 from tagger.audio import read_excerpts
 from tagger.errors import ConfigurationError, DataError
 from tagger.spectrogram import TOP_DB, log_mel
+from tagger.training import prepare as preparation
+from tagger.training.datasets import SoundFile, read_genre_folders, read_log_mel_archive
+from tagger.training.gather import Sources, gather, with_artists
+from tagger.training.prepare import HeardFile, prepare
+from tagger.training.splits import artist
 from tests.training.archives import write_archive
-from training import prepare as preparation
-from training.datasets import SoundFile, read_genre_folders, read_log_mel_archive
-from training.gather import Sources, gather, with_artists
-from training.prepare import HeardFile, prepare
-from training.splits import artist
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tagger.models.card import read_card
-from training import publish
-from training.publish import write_model
+from tagger.training import publish
+from tagger.training.publish import write_model
 
 CARD = {"name": "mine", "kind": "cnn", "labels": ["A", "B"]}
 

@@ -18,9 +18,9 @@ from matplotlib.image import imread
 
 from tagger.errors import ConfigurationError
 from tagger.models.card import Card
-from training import plots
-from training.evaluate import Evaluation, warning, worst_mistakes
-from training.learning import (
+from tagger.training import plots
+from tagger.training.evaluate import Evaluation, warning, worst_mistakes
+from tagger.training.learning import (
     Learning,
     correlation,
     correlation_table,
@@ -29,9 +29,9 @@ from training.learning import (
     importance_table,
     read_learning,
 )
-from training.metrics import Measured
-from training.page import Page
-from training.report import METRICS, PAGE, check_report, learning_pictures, write_report
+from tagger.training.metrics import Measured
+from tagger.training.page import Page
+from tagger.training.report import METRICS, PAGE, check_report, learning_pictures, write_report
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tagger.errors import ConfigurationError
+from tagger.training.datasets import Example, read_log_mel_archive
+from tagger.training.recipes import Settings, classical
+from tagger.training.resume import Call
+from tagger.training.run import train_model
 from tests.training.archives import write_archive
-from training.datasets import Example, read_log_mel_archive
-from training.recipes import Settings, classical
-from training.resume import Call
-from training.run import train_model
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from training.side_by_side import (
     meaning,
     measure_protocols,
 )
-from training.splits import PROTOCOLS
+from tagger.training.splits import PROTOCOLS
+from tests.training.archives import write_archive
 
 
 @pytest.fixture(scope="module")

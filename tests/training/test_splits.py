@@ -8,8 +8,8 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from tagger.errors import DataError
-from training.datasets import Example
-from training.splits import (
+from tagger.training.datasets import Example
+from tagger.training.splits import (
     SEGMENT_COLUMNS,
     artist,
     fault_filtered,

@@ -12,10 +12,10 @@ import pytest
 from tagger.errors import ConfigurationError
 from tagger.models import zoo
 from tagger.models.heard import Heard
+from tagger.training.datasets import read_log_mel_archive
+from tagger.training.recipes import Settings, cnn, find, transfer
+from tagger.training.run import train_model
 from tests.training.archives import write_archive
-from training.datasets import read_log_mel_archive
-from training.recipes import Settings, cnn, find, transfer
-from training.run import train_model
 
 OTHERS = [v for v in transfer.BACKBONES if v != transfer.DEFAULT]
 

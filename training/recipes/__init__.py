@@ -17,7 +17,7 @@ import numpy as np
 
 from tagger.errors import INSTALL_TRAIN, ConfigurationError, DataError
 from tagger.suggest import did_you_mean
-from training.datasets import Example
+from tagger.training.datasets import Example
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,14 @@ _NETWORK = ("keras", "tensorflow")
 
 RECIPES = {
     "cnn": Entry(
-        "training.recipes.cnn:fit",
+        "tagger.training.recipes.cnn:fit",
         "chunk-averaged CNN on log-mel spectrograms",
         ("epochs", "augment"),
         needs=_NETWORK,
         slow=True,
     ),
     "boosted-trees": Entry(
-        "training.recipes.boosted_trees:fit",
+        "tagger.training.recipes.boosted_trees:fit",
         "XGBoost on descriptors",
         ("tune", "select"),
         on_descriptors=True,
@@ -80,14 +80,14 @@ RECIPES = {
         on_embedding=True,
     ),
     "logistic": Entry(
-        "training.recipes.classical:fit_logistic",
+        "tagger.training.recipes.classical:fit_logistic",
         "multinomial logistic regression on descriptors",
         ("augment", "select"),
         ("all", "mfcc"),
         on_descriptors=True,
     ),
     "svm": Entry(
-        "training.recipes.classical:fit_svm",
+        "tagger.training.recipes.classical:fit_svm",
         "support vector machine with a radial kernel on descriptors; for benchmarks only",
         ("augment", "select", "tune"),
         ("all", "mfcc"),
@@ -95,14 +95,14 @@ RECIPES = {
         on_descriptors=True,
     ),
     "random-forest": Entry(
-        "training.recipes.classical:fit_random_forest",
+        "tagger.training.recipes.classical:fit_random_forest",
         "random forest on descriptors",
         ("augment", "select", "tune"),
         ("all", "mfcc"),
         on_descriptors=True,
     ),
     "dense": Entry(
-        "training.recipes.dense:fit",
+        "tagger.training.recipes.dense:fit",
         "dense network on descriptors",
         ("augment", "select", "tune", "epochs"),
         ("shallow", "deep"),
@@ -110,14 +110,14 @@ RECIPES = {
         on_descriptors=True,
     ),
     "feature-cnn": Entry(
-        "training.recipes.feature_cnn:fit",
+        "tagger.training.recipes.feature_cnn:fit",
         "one-dimensional CNN along descriptors",
         ("augment", "select", "tune", "epochs"),
         needs=_NETWORK,
         on_descriptors=True,
     ),
     "transfer": Entry(
-        "training.recipes.transfer:fit",
+        "tagger.training.recipes.transfer:fit",
         "network for photographs on pictures of log-mel spectrograms: frozen, then fine-tuned",
         ("augment", "epochs", "weights"),
         ("MobileNetV2", "EfficientNetB0", "InceptionV3", "ResNet50", "VGG16", "VGG19"),

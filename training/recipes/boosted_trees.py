@@ -19,11 +19,11 @@ from tqdm import tqdm
 
 from tagger.log_mel_statistics import describe_log_mel
 from tagger.models.prediction import log_softmax
-from training.datasets import Example, labels_of, targets, to_decibels
-from training.feature_table import feature_names, feature_rows, most_important
-from training.importance import gains
-from training.recipes import Settings
-from training.splits import set_aside
+from tagger.training.datasets import Example, labels_of, targets, to_decibels
+from tagger.training.feature_table import feature_names, feature_rows, most_important
+from tagger.training.importance import gains
+from tagger.training.recipes import Settings
+from tagger.training.splits import set_aside
 
 WINDOWS = 4  # rows from random windows, beside the one of the whole track
 WINDOW_COLUMNS = 215, 430  # 10 to 20 s

@@ -23,10 +23,10 @@ from tqdm import tqdm
 from tagger.durable_io import write_whole
 from tagger.models.cnn import load_network, mean_log_probabilities
 from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
-from training.augment import augment, mixup
-from training.datasets import Example, labels_of, targets, to_decibels
-from training.recipes import Settings, epoch_by_epoch
-from training.recipes.keras_start import start_keras
+from tagger.training.augment import augment, mixup
+from tagger.training.datasets import Example, labels_of, targets, to_decibels
+from tagger.training.recipes import Settings, epoch_by_epoch
+from tagger.training.recipes.keras_start import start_keras
 
 CHANNELS = (24, 48, 96, 160)
 DROPOUT = 0.3

@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from tagger.models.dense import FeatureNetwork
 from tagger.models.prediction import log_softmax
-from training.datasets import Example, labels_of, targets
-from training.feature_table import Table, feature_rows, learning_table
-from training.recipes import Settings
-from training.recipes.keras_start import start_keras
-from training.tuning import tune
+from tagger.training.datasets import Example, labels_of, targets
+from tagger.training.feature_table import Table, feature_rows, learning_table
+from tagger.training.recipes import Settings
+from tagger.training.recipes.keras_start import start_keras
+from tagger.training.tuning import tune
 
 LAYERS = {"shallow": (128,), "deep": (512, 256, 128, 64)}
 EPOCHS = 60
@@ -177,6 +177,6 @@ def _trained(
 
 def _convert(model: Any) -> bytes:
     """For LiteRT, with a signature from `features` to `logits`."""
-    from training.recipes.cnn import converted
+    from tagger.training.recipes.cnn import converted
 
     return converted(model.inputs, {"logits": model.output}, quantise=False)

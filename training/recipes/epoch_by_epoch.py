@@ -12,8 +12,8 @@ import numpy as np
 
 from tagger.models.prediction import log_softmax
 from tagger.spectrogram import chunks
-from training.datasets import Example, targets
-from training.recipes import Settings
+from tagger.training.datasets import Example, targets
+from tagger.training.recipes import Settings
 
 WATCHED = 256  # examples at most, epoch by epoch: for looking at, and soon done
 AT_ONCE = 32  # of them

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from training.datasets import Example
-from training.recipes import Settings
-from training.recipes.dense import FittedNetwork, fit_network
+from tagger.training.datasets import Example
+from tagger.training.recipes import Settings
+from tagger.training.recipes.dense import FittedNetwork, fit_network
 
 CHANNELS = (32, 64)
 WIDTH = 5  # features

@@ -23,10 +23,10 @@ from tqdm import tqdm
 from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError
 from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
-from training.datasets import Example, labels_of
-from training.recipes import Settings, epoch_by_epoch
-from training.recipes import cnn as chunk_cnn
-from training.recipes.keras_start import start_keras
+from tagger.training.datasets import Example, labels_of
+from tagger.training.recipes import Settings, epoch_by_epoch
+from tagger.training.recipes import cnn as chunk_cnn
+from tagger.training.recipes.keras_start import start_keras
 
 SIZE = 128  # pixels either way
 DROPOUT = 0.3

@@ -12,10 +12,10 @@ import tomli_w
 from tagger.cli.evaluate import PROTOCOLS
 from tagger.models import zoo
 from tagger.models.card import CARD, read_card
+from tagger.training import splits
+from tagger.training.recipes import boosted_trees
+from tagger.training.run import train_model
 from tests.training.archives import write_archive
-from training import splits
-from training.recipes import boosted_trees
-from training.run import train_model
 
 TEN = [
     "Blues",

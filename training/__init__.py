@@ -1,1 +1,0 @@
-"""Builds and evaluates the models that `tagger` runs. Imports `tagger`; never the other way."""
