@@ -22,12 +22,12 @@ import click
 from tagger.cli.left_out import LeftOut
 from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError, DataError, GtagError
-from training.datasets import Example
-from training.gather import Sources, gather
-from training.recipes import RECIPES, Settings, usable
-from training.resume import Call, digest
-from training.side_by_side import LEAKS, Measurement, measure_protocols, picture
-from training.splits import PROTOCOLS
+from tagger.training.datasets import Example
+from tagger.training.gather import Sources, gather
+from tagger.training.recipes import RECIPES, Settings, usable
+from tagger.training.resume import Call, digest
+from tagger.training.side_by_side import LEAKS, Measurement, measure_protocols, picture
+from tagger.training.splits import PROTOCOLS
 
 COMMAND = "python -m tagger.training.benchmarks --data ../shared/data/gtzan --output docs"
 RESULTS, DOCUMENT, PICTURE, WORK = (

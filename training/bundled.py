@@ -1,7 +1,7 @@
 """Makes the bundled models again: looks at all tracks, trains, measures, calibrates, publishes.
 
-    python -m training.musicnn
-    python -m training.bundled --data GTZAN --data PANDA --data EMOTIFY --data ISHKUR \\
+    python -m tagger.training.musicnn
+    python -m tagger.training.bundled --data GTZAN --data PANDA --data EMOTIFY --data ISHKUR \\
         --data NO_MUSIC
 
 About a quarter of an hour on two cores. The first set is the one of single genres that accuracy is
@@ -30,17 +30,17 @@ from tagger.models.head import EMBEDDING, NARROW
 from tagger.models.multi_label import STYLES, STYLES_BIAS
 from tagger.models.prediction import logit
 from tagger.models.zoo import bundled_folder, load_backbone
-from training import multi_label, steady_sounds
-from training.detectors import fit_detector
-from training.metrics import Measured, expected_calibration_error, wilson
-from training.multi_label import Ask, Fit, LabelFigures, Report
-from training.plots import coverage, reliability_diagram
-from training.publish import learned_from, write_model
-from training.recipes import multi_label as networks
-from training.recipes import multi_label_trees as trees
-from training.steady_sounds import write_steady_sounds
-from training.styles import fit_styles
-from training.track_views import BACKBONE, Tracks, look_at
+from tagger.training import multi_label, steady_sounds
+from tagger.training.detectors import fit_detector
+from tagger.training.metrics import Measured, expected_calibration_error, wilson
+from tagger.training.multi_label import Ask, Fit, LabelFigures, Report
+from tagger.training.plots import coverage, reliability_diagram
+from tagger.training.publish import learned_from, write_model
+from tagger.training.recipes import multi_label as networks
+from tagger.training.recipes import multi_label_trees as trees
+from tagger.training.steady_sounds import write_steady_sounds
+from tagger.training.styles import fit_styles
+from tagger.training.track_views import BACKBONE, Tracks, look_at
 
 VERSION = 2
 WEIGHTS_OF_TREES = (0.1, 0.2, 0.3, 0.4, 0.5)  # in the ensemble
@@ -320,7 +320,7 @@ def main(
     data: tuple[Path, ...], models: Path | None, pictures: Path | None, jobs: int, resume: bool
 ) -> None:
     """Make the bundled models again, with the pictures of docs/models.md."""
-    models = models or bundled_folder()
+    models = (models or bundled_folder()).resolve()  # in a checkout it is a link
     pictures = pictures or models.parent / "docs" / "models"
     work = models.with_name(models.name + ".work")
     if not resume:

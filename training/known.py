@@ -12,7 +12,7 @@ from pathlib import Path
 from tagger.formats import has_audio_extension
 from tagger.models import zoo
 from tagger.models.card import Card
-from training.datasets import as_in_card
+from tagger.training.datasets import as_in_card
 
 
 def seen(card: Card, tracks: Iterable[str]) -> tuple[str, ...]:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from tagger.models.prediction import sigmoid
-from training import steady_sounds
-from training.metrics import wilson
-from training.track_views import Item, Tracks
+from tagger.training import steady_sounds
+from tagger.training.metrics import wilson
+from tagger.training.track_views import Item, Tracks
 
 FOLDS = 5
 PRECISION = 0.8  # of what is named by default
@@ -219,7 +219,7 @@ def measure(
     reference : str
         The set of single genres, on which accuracy is measured.
     """
-    from training.metrics import ECE_BINS
+    from tagger.training.metrics import ECE_BINS
 
     real = ~tracks.estimated
     best = probabilities.argmax(axis=1)

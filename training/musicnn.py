@@ -1,6 +1,6 @@
 """Makes the bundled backbone: converts the pretrained network of the wheel `musicnn`.
 
-    python -m training.musicnn --calibrate MUSIC [--wheel musicnn-0.1.0-py3-none-any.whl]
+    python -m tagger.training.musicnn --calibrate MUSIC [--wheel musicnn-0.1.0-py3-none-any.whl]
 
 The wheel (Pons & Serra 2019, ISC licence) holds checkpoints of TensorFlow 1. `MSD_musicnn` learned
 50 tags of Last.fm from 200,000 songs of the Million Song Dataset. The architecture is built anew in
@@ -27,7 +27,7 @@ from tagger.library import Library
 from tagger.models.card import Card
 from tagger.models.zoo import bundled_folder
 from tagger.patches import PATCH_FRAMES, PATCH_MELS, patch_front_end, patches
-from training.publish import write_model
+from tagger.training.publish import write_model
 
 NAME = "musicnn"
 WHEEL = "musicnn==0.1.0"
@@ -179,7 +179,7 @@ def build(variables: dict[str, np.ndarray]) -> Any:
 
 def convert(variables: dict[str, np.ndarray], calibration: Sequence[np.ndarray] | None) -> bytes:
     """The network for LiteRT: in float32, or in integers calibrated on typical patches."""
-    from training.recipes.cnn import converted
+    from tagger.training.recipes.cnn import converted
 
     model = build(variables)
 

@@ -30,8 +30,7 @@ from tagger.models.heard import Heard
 from tagger.models.prediction import Embedder
 from tagger.patches import patch_front_end
 from tagger.spectrogram import N_MELS, TOP_DB, front_end
-from tagger.workers import Lost, map_in_workers
-from training.datasets import (
+from tagger.training.datasets import (
     EMBEDDINGS,
     NPZ_ERRORS,
     Example,
@@ -40,6 +39,7 @@ from training.datasets import (
     read_embeddings,
     read_tracks,
 )
+from tagger.workers import Lost, map_in_workers
 
 DEADLINE_S = 60.0  # for one file
 PARTS = "parts"

@@ -16,8 +16,8 @@ import tomli_w
 
 from tagger.durable_io import write_whole
 from tagger.models.card import CARD, Card, read_card
-from training.datasets import as_in_card
-from training.folders import check_folder
+from tagger.training.datasets import as_in_card
+from tagger.training.folders import check_folder
 
 TERMS = {
     "gtzan": "Tzanetakis & Cook 2002; recordings never cleared: research and training only",

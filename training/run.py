@@ -26,12 +26,12 @@ from tagger.models.card import (
     OUT_OF_FOLD,
     Card,
 )
-from training import recipes, splits
-from training.datasets import Example, labels_of, targets
-from training.feature_table import feature_rows, scannable
-from training.gather import LeftOut, Sources, gather
-from training.importance import permutation_importance
-from training.learning import (
+from tagger.training import recipes, splits
+from tagger.training.datasets import Example, labels_of, targets
+from tagger.training.feature_table import feature_rows, scannable
+from tagger.training.gather import LeftOut, Sources, gather
+from tagger.training.importance import permutation_importance
+from tagger.training.learning import (
     correlation,
     correlation_table,
     history_table,

@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from tagger.errors import DataError
-from training import plots, recipes
-from training.datasets import Example
-from training.evaluate import Evaluation
-from training.feature_table import feature_names, feature_rows
-from training.gather import LeftOut, Sources, gather
-from training.learning import Learning, correlation, importance
-from training.metrics import Measured, figures, threshold_for_precision
-from training.outcomes import PRECISION, Outcome, calibrated
-from training.page import Page
-from training.recipes import Settings
-from training.report import METRICS, PAGE, write_report
-from training.resume import Call
-from training.run import measure, say_unmeasured
-from training.splits import PROTOCOLS
+from tagger.training import plots, recipes
+from tagger.training.datasets import Example
+from tagger.training.evaluate import Evaluation
+from tagger.training.feature_table import feature_names, feature_rows
+from tagger.training.gather import LeftOut, Sources, gather
+from tagger.training.learning import Learning, correlation, importance
+from tagger.training.metrics import Measured, figures, threshold_for_precision
+from tagger.training.outcomes import PRECISION, Outcome, calibrated
+from tagger.training.page import Page
+from tagger.training.recipes import Settings
+from tagger.training.report import METRICS, PAGE, write_report
+from tagger.training.resume import Call
+from tagger.training.run import measure, say_unmeasured
+from tagger.training.splits import PROTOCOLS
 
 # What stands on both sides of the split, from the greatest leak to none.
 LEAKS = {

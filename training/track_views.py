@@ -30,9 +30,9 @@ from tagger.patches import (
     WHOLE_PATCHES,
 )
 from tagger.spectrogram import COLUMN_S, LogMel, mel_frequencies, slaney_mel_frequencies
+from tagger.training.datasets import NPZ_ERRORS, as_in_card, as_text, to_decibels
+from tagger.training.partial_labels import Known, known_genres
 from tagger.workers import Lost, map_in_workers
-from training.datasets import NPZ_ERRORS, as_in_card, as_text, to_decibels
-from training.partial_labels import Known, known_genres
 
 BACKBONE = "musicnn"
 RIDGE = 30.0

@@ -24,7 +24,7 @@ from tagger.errors import GtagError
 from tagger.library import Library, Track
 from tagger.listen import listen
 from tagger.tags.read import TagState
-from training.metrics import wilson
+from tagger.training.metrics import wilson
 
 RATE = 44_100
 LONGEST_S = 40.0

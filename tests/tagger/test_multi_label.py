@@ -15,8 +15,8 @@ from tagger.models.card import read_card
 from tagger.models.heard import Heard
 from tagger.models.multi_label import MultiLabelWeights
 from tagger.spectrogram import N_MELS, LogMel
-from training.publish import write_model
-from training.recipes.multi_label import packed
+from tagger.training.publish import write_model
+from tagger.training.recipes.multi_label import packed
 
 LABELS = ["Jazz", "Polka", "Zydeco"]
 N = len(LOG_MEL_FEATURES)

@@ -11,16 +11,10 @@ from tagger.errors import ConfigurationError
 from tagger.training import benchmarks
 from tagger.training.benchmarks import PICTURE, RESULTS, ROWS, Row, read_results, run
 from tagger.training.datasets import read_log_mel_archive
-from tagger.training.recipes import RECIPES, Settings, head
+from tagger.training.recipes import RECIPES, Settings, classical
 from tagger.training.resume import Call, digest
 from tagger.training.splits import PROTOCOLS
 from tests.training.archives import write_archive
-from training import benchmarks
-from training.benchmarks import PICTURE, RESULTS, ROWS, Row, read_results, run
-from training.datasets import read_log_mel_archive
-from training.recipes import RECIPES, Settings, classical
-from training.resume import Call, digest
-from training.splits import PROTOCOLS
 
 LOGISTIC = Row("logistic", {"variant": "mfcc"}, "1 % | <b>")
 IMPOSSIBLE = Row("logistic", {"variant": "of bronze"})

@@ -13,10 +13,10 @@ from tagger.models.card import OUT_OF_FOLD, read_card
 from tagger.models.detector import Detector
 from tagger.models.heard import Heard
 from tagger.spectrogram import N_MELS, LogMel
+from tagger.training import bundled
+from tagger.training.recipes import multi_label as networks
+from tagger.training.recipes import multi_label_trees as trees
 from tests.training.test_multi_label import tracks
-from training import bundled
-from training.recipes import multi_label as networks
-from training.recipes import multi_label_trees as trees
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,21 @@ import numpy as np
 import pytest
 
 from tagger.models.prediction import sigmoid
-from training import multi_label
-from training.detectors import fit_detector
-from training.multi_label import find_thresholds, fit_platt, fold_of, measure, out_of_fold, targets
-from training.partial_labels import Known
-from training.recipes import multi_label as networks
-from training.recipes import multi_label_trees as trees
-from training.styles import fit_styles
-from training.track_views import Item, Tracks
+from tagger.training import multi_label
+from tagger.training.detectors import fit_detector
+from tagger.training.multi_label import (
+    find_thresholds,
+    fit_platt,
+    fold_of,
+    measure,
+    out_of_fold,
+    targets,
+)
+from tagger.training.partial_labels import Known
+from tagger.training.recipes import multi_label as networks
+from tagger.training.recipes import multi_label_trees as trees
+from tagger.training.styles import fit_styles
+from tagger.training.track_views import Item, Tracks
 
 LABELS = ["Electronic", "Jazz", "Rock"]
 

@@ -11,7 +11,7 @@ from tagger.models import zoo
 from tagger.models.card import read_card
 from tagger.models.heard import Heard
 from tagger.patches import PATCH_FRAMES, PATCH_MELS
-from training import musicnn
+from tagger.training import musicnn
 
 BACK = 3 * 64 + 561
 

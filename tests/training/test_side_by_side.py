@@ -8,11 +8,10 @@ import json
 import pytest
 
 from tagger.errors import DataError
-from tests.training.archives import write_archive
-from training.datasets import read_log_mel_archive
-from training.metrics import wilson
-from training.recipes import Settings, classical
-from training.side_by_side import (
+from tagger.training.datasets import read_log_mel_archive
+from tagger.training.metrics import wilson
+from tagger.training.recipes import Settings, classical
+from tagger.training.side_by_side import (
     ALL,
     Measurement,
     evaluate_recipe,

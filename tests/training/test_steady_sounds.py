@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tagger.audio import read_excerpts
-from training import steady_sounds
-from training.steady_sounds import write_steady_sounds
-from training.track_views import read_items
+from tagger.training import steady_sounds
+from tagger.training.steady_sounds import write_steady_sounds
+from tagger.training.track_views import read_items
 
 
 def test_they_are_a_set_of_sound(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from tagger.models import zoo
 from tagger.models.heard import Heard
 from tagger.patches import log_mel_frames
 from tagger.spectrogram import TOP_DB, log_mel
-from training.track_views import interpolated_frames, look_at, read_items
+from tagger.training.track_views import interpolated_frames, look_at, read_items
 
 N = 6
 

@@ -74,7 +74,7 @@ RECIPES = {
         on_descriptors=True,
     ),
     "head": Entry(
-        "training.recipes.head:fit",
+        "tagger.training.recipes.head:fit",
         "linear head on a pretrained network's embedding; needs no TensorFlow",
         variants=("all", "embedding"),
         on_embedding=True,

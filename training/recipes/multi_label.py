@@ -78,7 +78,7 @@ def packed(arrays: dict[str, np.ndarray]) -> bytes:
 
 
 def _fit_one(rows: np.ndarray, targets: np.ndarray, seed: int) -> list[np.ndarray]:
-    from training.recipes.keras_start import start_keras
+    from tagger.training.recipes.keras_start import start_keras
 
     start_keras()
     import keras
