@@ -108,6 +108,7 @@ ROWS = (
     Row("head", {"variant": "embedding"}),
     Row("transfer", {"variant": "MobileNetV2", "weights": "none", "epochs": 5}),
     Row("transfer", {"variant": "MobileNetV2", "weights": "imagenet"}, "51 %"),
+    Row("transfer", {"variant": "EfficientNetLite0", "weights": "imagenet", "epochs": 2}),
     Row("transfer", {"variant": "EfficientNetB0", "weights": "imagenet"}, "62 %"),
     Row("transfer", {"variant": "InceptionV3", "weights": "imagenet"}, "55 %"),
     Row("transfer", {"variant": "ResNet50", "weights": "imagenet"}),

