@@ -76,7 +76,7 @@ RECIPES = {
     "head": Entry(
         "tagger.training.recipes.head:fit",
         "linear head on a pretrained network's embedding; needs no TensorFlow",
-        variants=("all", "embedding"),
+        variants=("embedding", "all"),
         on_embedding=True,
     ),
     "logistic": Entry(
