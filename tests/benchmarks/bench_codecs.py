@@ -47,7 +47,7 @@ CONDITIONS = (
     Condition("MP3 128 kbit/s", ".mp3"),
     Condition("MP3 64 kbit/s", ".mp3", bit_rate=64_000),
     Condition("AAC 128 kbit/s", ".m4a"),
-    Condition("Vorbis", ".ogg"),
+    Condition("Vorbis, stereo", ".ogg", channels=2),
     Condition("Opus 32 kbit/s", ".opus", rate=48_000, bit_rate=32_000),
     Condition("96 kHz", rate=96_000),
     Condition("48 kHz", rate=48_000),
