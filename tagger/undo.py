@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 
 from tagger.errors import GtagError, RefusedError, WriteFailedError
 from tagger.formats import FORMATS
 from tagger.journal import ChangeRecord, Journal, Lineage, Run, RunRecord
 from tagger.replace_file import replace_file
-from tagger.tags.snapshot import restore, same_fields, snapshot
+from tagger.tags.snapshot import obstacle, restore, same_fields, snapshot
 from tagger.tags.verify import check_kept
 from tagger.undo_plan import (
     CHANGED_SINCE,
@@ -42,6 +43,7 @@ def undo_run(
     paths: Iterable[str | os.PathLike[str]] = (),
     *,
     dry_run: bool = False,
+    force: bool = False,
     command: Sequence[str] = (),
 ) -> Iterator[Undone]:
     """Take a run back; yields what became of each file.
@@ -56,6 +58,8 @@ def undo_run(
         longer where they were are looked for there by their content.
     dry_run : bool
         Write nothing, neither into files nor into the journal.
+    force : bool
+        Bring the old genre back also where the genre was changed since.
     command : sequence of str
         The command line, for the journal.
 
@@ -75,14 +79,16 @@ def undo_run(
 
         def take_back(path: str, change: ChangeRecord) -> Undone:
             nonlocal this
-            obstacle = find_obstacle(journal, path, change, lineage)
-            if obstacle is not None:
-                return obstacle
+            in_the_way = find_obstacle(
+                journal, path, change, lineage, partial(_obstacle_of_fields, force=force)
+            )
+            if in_the_way is not None:
+                return in_the_way
             if dry_run:
                 return Undone(path, UndoStatus.WOULD_RESTORE)
             if this is None:  # a run that does nothing is none
                 this = stack.enter_context(journal.start_run("undo", command))
-            return _taken_back(path, change, this, lineage)
+            return _taken_back(path, change, this, lineage, force=force)
 
         strays: list[tuple[ChangeRecord, Undone]] = []
         for change in here:
@@ -100,9 +106,18 @@ def undo_run(
         yield from (outcome for change, outcome in strays if change in sought)
 
 
-def _taken_back(path: str, change: ChangeRecord, run: Run, lineage: Lineage) -> Undone:
+def _obstacle_of_fields(path: str, change: ChangeRecord, *, force: bool) -> str | None:
+    format = _FORMATS.get(change.format)
+    if format is None:
+        return CHANGED_SINCE
+    return obstacle(path, format, change.old, change.new, force=force)
+
+
+def _taken_back(
+    path: str, change: ChangeRecord, run: Run, lineage: Lineage, *, force: bool
+) -> Undone:
     try:
-        _take_back(path, change, run, lineage)
+        _take_back(path, change, run, lineage, force=force)
     except GtagError as error:
         refused = isinstance(error, RefusedError)
         message = error.message if error.hint is None else f"{error.message} ({error.hint})"
@@ -112,7 +127,7 @@ def _taken_back(path: str, change: ChangeRecord, run: Run, lineage: Lineage) -> 
     return Undone(path, UndoStatus.RESTORED)
 
 
-def _take_back(path: str, change: ChangeRecord, run: Run, lineage: Lineage) -> None:
+def _take_back(path: str, change: ChangeRecord, run: Run, lineage: Lineage, *, force: bool) -> None:
     format = _FORMATS.get(change.format)
     if format is None:
         raise RefusedError(f"this gtag does not know the container {change.format}", path=path)
@@ -125,16 +140,22 @@ def _take_back(path: str, change: ChangeRecord, run: Run, lineage: Lineage) -> N
         undoes=change.id,
     )
 
+    edited = False  # by somebody else, since
+
     def edit(copy: str) -> None:
         # Asked of the copy: nobody can change that between question and edit.
-        if not holds_result(copy, change, lineage):
-            raise RefusedError(CHANGED_SINCE, path=path)
+        nonlocal edited
+        edited = not holds_result(copy, change, lineage)
+        if edited:
+            reason = obstacle(copy, format, change.old, change.new, force=force)
+            if reason is not None:
+                raise RefusedError(reason, path=path)
         pending.old = snapshot(copy, format)
-        restore(copy, format, change.old)
+        restore(copy, format, change.old, loosely=edited)
 
     def verify(original: str, copy: str) -> None:
         check_kept(original, copy, format)
-        if not same_fields(copy, format, change.old):
+        if not same_fields(copy, format, change.old, loosely=edited):
             raise WriteFailedError("its fields would not read as before", path=path)
 
     replace_file(

@@ -6,12 +6,12 @@ It reads files and changes nothing. It must not know tags, nor how a file is bro
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from tagger.errors import ConfigurationError
+from tagger.errors import ConfigurationError, GtagError
 from tagger.journal import ChangeRecord, DamagedChange, Journal, Lineage
 from tagger.recovery import Standing, standing
 from tagger.replace_file import Identity
@@ -87,9 +87,16 @@ def select_changes(
 
 
 def find_obstacle(
-    journal: Journal, path: str, change: ChangeRecord, lineage: Lineage
+    journal: Journal,
+    path: str,
+    change: ChangeRecord,
+    lineage: Lineage,
+    of_fields: Callable[[str, ChangeRecord], str | None],
 ) -> Undone | None:
-    """Say why a change cannot be taken back in a file; None where nothing is in the way."""
+    """Say why a change cannot be taken back in a file; None where nothing is in the way.
+
+    `of_fields` says why not in a file that somebody edited since.
+    """
     try:
         if holds_result(path, change, lineage):
             return None
@@ -99,10 +106,16 @@ def find_obstacle(
     except OSError as error:
         return Undone(path, UndoStatus.FAILED, f"cannot be read: {error.strerror}")
     later = journal.later_run(change)
-    message = CHANGED_SINCE
     if later is not None and later != change.run:
         message = f"gtag changed it again since: undo run {later} first"
-    return Undone(path, UndoStatus.REFUSED, message)
+        return Undone(path, UndoStatus.REFUSED, message)
+    try:
+        reason = of_fields(path, change)
+    except OSError as error:
+        return Undone(path, UndoStatus.FAILED, f"cannot be read: {error.strerror}")
+    except GtagError as error:
+        return Undone(path, UndoStatus.REFUSED, f"{CHANGED_SINCE}: {error.message}")
+    return None if reason is None else Undone(path, UndoStatus.REFUSED, reason)
 
 
 def holds_result(path: str | os.PathLike[str], change: ChangeRecord, lineage: Lineage) -> bool:

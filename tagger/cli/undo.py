@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 @click.argument("run_and_paths", nargs=-1, metavar="[RUN] [PATHS]...", type=click.Path())
 @click.option("--list", "as_list", is_flag=True, help="List the runs; take nothing back.")
 @click.option("--dry-run", is_flag=True, help="Say what would be taken back; write nothing.")
+@click.option(
+    "--force", is_flag=True, help="Bring the old genre back also where it was changed since."
+)
 @click.option("--journal", type=click.Path(), metavar="FILE", help="As given to that scan.")
 @click.option("-v", "--verbose", is_flag=True, help="List each file; with --list, each run.")
 @click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
@@ -29,6 +32,7 @@ def undo(
     *,
     as_list: bool,
     dry_run: bool,
+    force: bool,
     journal: str | None,
     verbose: bool,
     quiet: bool,
@@ -36,7 +40,8 @@ def undo(
     """Take back what the last scan wrote, or what RUN did.
 
     RUN is a number that --list names. PATHS narrow it down to files and folders; a file that was
-    moved is found in them by its content. A file that somebody changed since is left alone.
+    moved is found in them by its content. Other fields that somebody edited since stay as they are;
+    where the genre or the sound was changed since, the file is left alone.
     """
     from tagger.cli.files import not_music
     from tagger.journal import Journal, default_journal_path
@@ -52,7 +57,7 @@ def undo(
                 click.echo(f"gtag: what the journal says of run {run_of.id} is damaged", err=True)
             return ExitStatus.PROBLEMS if any(one.damaged for one in runs) else ExitStatus.OK
         return _report(
-            undo_run(opened, run, paths, dry_run=dry_run, command=sys.argv[1:]),
+            undo_run(opened, run, paths, dry_run=dry_run, force=force, command=sys.argv[1:]),
             verbose=verbose,
             quiet=quiet,
         )

@@ -179,6 +179,10 @@ class AsfAttributes(Block):
                 yield item.guid + item.data[:16] + item.data[24:]
             elif item.guid not in (_EXTENSION, *_LETTERS):
                 yield item.rendered()
+        yield from self.sound(file, end)
+
+    def sound(self, file: BinaryIO, end: int) -> Iterator[bytes]:
+        """All between the header and `end`."""
         yield from read_ranges(file, self._start + self._size, end)
 
 

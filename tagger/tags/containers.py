@@ -8,7 +8,7 @@ APEv2 tag has that for its main one: its players read it, and a new ID3v2 tag wo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from tagger.formats import AIFF, ASF, DSF, FLAC, MP4, WAV, Format, id3v2_length, skip_id3v2
@@ -46,6 +46,8 @@ class Container:
         Exists or could be made.
     content : function
         Yields everything in the file but tags, in pieces: the sound above all.
+    sound : function, optional
+        The same without what tag editors change beside their tags, where that is something.
     blocks : list of Block
         All tags, always in the same order, whichever is the main one; those that could be made
         among them.
@@ -54,6 +56,7 @@ class Container:
     main: Block
     content: Callable[[], Iterator[bytes]]
     blocks: list[Block]
+    sound: Callable[[], Iterator[bytes]] | None = None
 
     @property
     def hidden(self) -> list[Block]:
@@ -109,7 +112,8 @@ def open_container(file: BinaryIO, format: Format) -> Container:
     if format == ASF:
         back = tags_behind(file, end_of_objects(file, start))
         end, attributes = end_before(back, file), AsfAttributes(file, start)
-        return _surrounded(file, attributes, front, back, lambda: attributes.content(file, end))
+        opened = _surrounded(file, attributes, front, back, lambda: attributes.content(file, end))
+        return replace(opened, sound=lambda: attributes.sound(file, end))
     pages_end = end_of_pages(file)
     back = tags_behind(file, pages_end)
     end, comments = end_before(back, file), OggComments(file, start, pages_end, format)
@@ -204,4 +208,8 @@ def _open_stream(file: BinaryIO, format: Format) -> Container:
         yield from others
         yield from outside(file, sound, file.seek(0, 2), back)
 
-    return Container(main, content, blocks)
+    def heard() -> Iterator[bytes]:
+        yield from others[:1]  # what a decoder must know; pictures and seek points follow
+        yield from outside(file, sound, file.seek(0, 2), back)
+
+    return Container(main, content, blocks, heard)

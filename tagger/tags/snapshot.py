@@ -6,6 +6,7 @@ not ours is not touched, and a tag that was not there goes.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from os import PathLike
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from tagger.errors import RefusedError
 from tagger.formats import Format
 from tagger.tags.blocks import (
+    GENRE,
+    JOINT,
     ROLES,
     Block,
     BrokenTagError,
@@ -25,13 +28,14 @@ from tagger.tags.containers import Container
 from tagger.tags.read import open_or_explain
 
 _DAMAGED = "what the journal says of its tags is damaged"
+_GENRE_CHANGED = "its genre was changed since"
 _LARGEST_AREA = 1 << 28  # of an ID3v2 tag with its padding, which has the largest
 # What a shape of wrong values ends in: each kind of block knows its own alone.
 _OF_A_DAMAGED_SHAPE = (TypeError, KeyError, ValueError, LookupError, OverflowError, struct.error)
 
 
 def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
-    """The raw values of genre and GTAG fields in every tag, and which tags there are.
+    """The raw values of genre and GTAG fields in every tag, which tags there are, and the sound.
 
     Raises
     ------
@@ -41,12 +45,70 @@ def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
         container = open_or_explain(file, format, path)
         return {
             "format": format.name,
+            "sound": _sound(container),
             "blocks": [_of_block(container, b) for b in container.blocks],
         }
 
 
-def restore(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> None:
+def obstacle(
+    path: str | PathLike[str], format: Format, old: Any, new: Any, *, force: bool = False
+) -> str | None:
+    """Why gtag's fields cannot be taken back in a file that was changed since; None: they can.
+
+    Parameters
+    ----------
+    old : Any
+        The snapshot from before gtag's change.
+    new : Any
+        What gtag left there: values by role, or the snapshot that an undo brought back.
+    force : bool
+        Take them back whatever they say now.
+
+    Raises
+    ------
+    RefusedError
+        Old makes no sense.
+    UnreadableError, OSError
+    """
+    _check(old, path)
+    with open(path, "rb") as file:
+        container = open_or_explain(file, format, path)
+        if "sound" not in old:
+            return "somebody changed it since"
+        if _sound(container) != old["sound"]:
+            return "somebody changed its sound since"
+        said = container.main.values(GENRE)
+        hidden = {g.casefold() for b in container.hidden for g in b.values(GENRE)}
+        values = {role: list(container.main.values(role)) for role in ROLES}
+    if force:
+        return None
+    if isinstance(new, dict) and "blocks" in new:
+        return None if same_fields(path, format, new, loosely=True) else _GENRE_CHANGED
+    left = new if isinstance(new, dict) else {}
+    # Other versions of a tag, and other programs, keep several values as one.
+    same = all(
+        isinstance(left.get(role), list)
+        and all(isinstance(value, str) for value in left[role])
+        and JOINT.join(left[role]) == JOINT.join(values[role])
+        for role in ROLES
+    )
+    if same and hidden <= {genre.casefold() for genre in said}:
+        return None
+    wrote = left.get(GENRE)
+    if not isinstance(wrote, list):
+        return _GENRE_CHANGED
+    now = JOINT.join(dict.fromkeys((*said, *sorted(hidden - {s.casefold() for s in said}))))
+    return (
+        f"{_GENRE_CHANGED}: gtag wrote {JOINT.join(map(str, wrote))}, it says {now or 'none'} now"
+    )
+
+
+def restore(
+    path: str | PathLike[str], format: Format, old: dict[str, Any], *, loosely: bool = False
+) -> None:
     """Bring a file's fields to what they were when `old` was taken; edits the file itself.
+
+    Where `loosely`, somebody has edited other fields since: all of those stay.
 
     Raises
     ------
@@ -55,21 +117,29 @@ def restore(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> N
     UnreadableError, OSError
     """
     _check(old, path)
+    if loosely:  # what was carried over may be what they edited
+        blocks = [{**block, "carried": None} for block in old["blocks"]]
+        old = {**old, "blocks": blocks}
     try:
         with open(path, "r+b") as file:
             # From the last, since what is written moves all that follows it.
             for i in reversed(range(len(old["blocks"]))):
                 container = open_or_explain(file, format, path)
                 block = _counterparts(container.blocks, old["blocks"])[i]
-                _restore_block(file, container, block, old["blocks"][i])
+                _restore_block(file, container, block, old["blocks"][i], loosely=loosely)
     except (CannotKeepError, BrokenTagError) as error:
         raise RefusedError(f"not restored: {error}", path=path) from error
     except _OF_A_DAMAGED_SHAPE as error:
         raise RefusedError(_DAMAGED, path=path) from error
 
 
-def same_fields(path: str | PathLike[str], format: Format, old: dict[str, Any]) -> bool:
-    """Whether every genre and GTAG field of a file is, to the byte, as in a snapshot."""
+def same_fields(
+    path: str | PathLike[str], format: Format, old: dict[str, Any], *, loosely: bool = False
+) -> bool:
+    """Whether every genre and GTAG field of a file is, to the byte, as in a snapshot.
+
+    Where `loosely`, the tags may be others than they were, but for these fields.
+    """
     _check(old, path)
     with open(path, "rb") as file:
         container = open_or_explain(file, format, path)
@@ -79,6 +149,8 @@ def same_fields(path: str | PathLike[str], format: Format, old: dict[str, Any]) 
             return False
         now = [_of_block(container, block) for block in blocks]
     pairs = list(zip(now, old["blocks"], strict=True))
+    if loosely:
+        return all(_ours(b) == _ours(o) for b, o in pairs)
     return all(_comparable(b) == _comparable(o) for b, o in pairs) and all(
         b.get("carried") == o["carried"] for b, o in pairs if "carried" in o
     )
@@ -151,12 +223,25 @@ def _carries(container: Container) -> bool | None:
     return True if foreign == [e.raw for e in container.carried()] else None
 
 
+def _ours(block: dict[str, Any]) -> list[list[Any]]:
+    return sorted(field[1:] for field in block["fields"])
+
+
+def _sound(container: Container) -> str:
+    digest = hashlib.sha256()
+    for piece in (container.sound or container.content)():
+        digest.update(piece)
+    return digest.hexdigest()
+
+
 def _comparable(block: dict[str, Any]) -> Any:
     version = block["shape"].get("version")
     return block["name"], block["exists"], version, [field[1:] for field in block["fields"]]
 
 
-def _restore_block(file: Any, container: Container, block: Block, old: dict[str, Any]) -> None:
+def _restore_block(
+    file: Any, container: Container, block: Block, old: dict[str, Any], *, loosely: bool
+) -> None:
     foreign = [e for e in block.entries if e.role is None]
     carried = container.carried() if block is container.main else []
     if old.get("carried") is False:
@@ -171,9 +256,14 @@ def _restore_block(file: Any, container: Container, block: Block, old: dict[str,
         elif block.exists:  # somebody else has used the tag since
             block.store(file)
         return
+    version = old["shape"].get("version")
+    if loosely and old["fields"] and version != block.shape().get("version"):
+        # What is put back is bytes, and the same bytes mean something else there.
+        raise CannotKeepError("another program made its tag one of another version since")
     block.entries = foreign
     for place, role, raw in old["fields"]:
         if role not in ROLES:
             raise CannotKeepError("the journal holds fields that are none of gtag's")
         block.entries.insert(place, Entry(from_text(raw), role))
-    block.store(file, old["shape"])
+    # Flags and sizes of then are not those of a tag that somebody has saved since.
+    block.store(file, None if loosely else old["shape"])

@@ -279,7 +279,7 @@ def test_a_failed_undo_leaves_the_file_and_the_next_one_works(journal, album, mo
 
     scan(journal, album[:1])
     written = album[0].read_bytes()
-    monkeypatch.setattr(tagger.undo, "same_fields", lambda *arguments: False)
+    monkeypatch.setattr(tagger.undo, "same_fields", lambda *arguments, **options: False)
     (outcome,) = undo_run(journal)
     assert (outcome.status, outcome.message) == (
         UndoStatus.FAILED,
