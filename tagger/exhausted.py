@@ -15,7 +15,7 @@ if sys.platform != "win32":
     import resource
 
 # Address space that a process needs to listen, on two cores. More cores need more.
-_NEEDED_MB = 800
+_NEEDED_MB = 900
 
 _BY_NUMBER = {
     errno.ENOMEM: "memory",
