@@ -14,7 +14,6 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,16 +72,14 @@ class FittedCnn:
         return card, {"cnn.tflite": self.weights}
 
 
-def build(n_labels: int, dtype: str) -> Any:
-    """The network, untrained, computing in the given Keras dtype policy.
+def build(n_labels: int) -> Any:
+    """The network, untrained. It computes in float32, so that no processor learns anything else.
 
     The first block strides instead of pooling, and pooling stands before normalisation: moving
     full-size maps through memory is what training on a CPU otherwise spends its time on.
     """
-    from keras import Input, Model, config, layers
+    from keras import Input, Model, layers
 
-    before = config.dtype_policy()
-    config.set_dtype_policy(dtype)
     x = inputs = Input((N_MELS, CHUNK_COLUMNS), name="chunks")
     x = layers.Reshape((N_MELS, CHUNK_COLUMNS, 1))(x)
     x = layers.Rescaling(scale=2 / TOP_DB, offset=1)(x)
@@ -94,12 +91,11 @@ def build(n_labels: int, dtype: str) -> Any:
             x = layers.MaxPooling2D(2)(x)
         x = layers.BatchNormalization(momentum=NORMALISATION_MOMENTUM)(x)
         x = layers.ReLU()(x)
-    embedding = layers.Concatenate(name="embedding", dtype="float32")(
+    embedding = layers.Concatenate(name="embedding")(
         [layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)]
     )
     x = layers.Dropout(DROPOUT)(embedding)
-    logits = layers.Dense(n_labels, name="logits", dtype="float32")(x)
-    config.set_dtype_policy(before)
+    logits = layers.Dense(n_labels, name="logits")(x)
     return Model(inputs, [logits, embedding])
 
 
@@ -183,7 +179,7 @@ def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, list[di
     checkpoints.mkdir(parents=True, exist_ok=True)
     state, history_file = checkpoints / "state.keras", checkpoints / "history.json"
     history: list[dict[str, float]] = []
-    model = _compiled(build(len(labels), _compute_type()), epochs)
+    model = _compiled(build(len(labels)), epochs)
     if settings.resume and state.exists():
         model, begun = keras.models.load_model(state), model
         steps = int(model.optimizer.iterations)
@@ -219,10 +215,8 @@ def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, list[di
             verbose=0,
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=after_epoch)],
         )
-    exact = build(len(labels), "float32")
-    exact.set_weights(model.get_weights())
     shutil.rmtree(checkpoints)
-    return exact, history
+    return model, history
 
 
 def _compiled(model: Any, epochs: int) -> Any:
@@ -281,12 +275,3 @@ def converted(
         converter.representative_dataset = calibrate
     with contextlib.redirect_stdout(io.StringIO()):  # Keras describes the export there
         return bytes(converter.convert())
-
-
-def _compute_type() -> str:
-    """bfloat16 where the processor computes with it: half the time, and as accurate here."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return "float32"
-    return "mixed_bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
