@@ -116,7 +116,7 @@ def _octaves() -> np.ndarray:
 def _shape(db: np.ndarray) -> np.ndarray:
     """Centroid, bandwidth, rolloff (octaves), flatness, loudness, contrasts (decibels)."""
     octaves = _octaves()
-    magnitude = 10.0 ** (db / 20)
+    magnitude = np.exp(db * np.float32(np.log(10) / 20))
     share = magnitude / magnitude.sum(axis=0)
     centroid = octaves @ share
     bandwidth = np.sqrt(np.maximum(np.square(octaves) @ share - np.square(centroid), 0))

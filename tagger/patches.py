@@ -22,6 +22,7 @@ PATCH_HOP = 256  # samples: 16 ms
 PATCH_MELS = 96
 PATCH_FRAMES = 187  # 3 s
 COMPRESSION = 10_000.0
+PER_NEPER = np.float32(1 / np.log(10))  # natural logarithms are fast in float32, decimal ones not
 # The network hears how loud a track is; genre is no matter of that. So each track is brought to the
 # level of the music that the bundled models learned from.
 LEVEL_DBFS = -14.0  # root mean square
@@ -104,7 +105,7 @@ def log_mel_frames(excerpt: Excerpt, gain: float = 1.0) -> np.ndarray:
     if len(y) < PATCH_FFT:
         y = np.pad(y, (0, PATCH_FFT - len(y)))
     power = power_frames(y, PATCH_FFT, PATCH_HOP) @ _filters().T
-    return np.log10(COMPRESSION * power + 1).astype(np.float32)
+    return (np.log(np.float32(COMPRESSION) * power + 1) * PER_NEPER).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
