@@ -181,7 +181,7 @@ class Lesson:
                 }
                 for group, (k, n) in trained.report.shares.items()
             ],
-            "learned_from": learned_from(self.tracks.items),
+            "learned_from": learned_from(self.tracks.items, self.tracks.fingerprint),
         }
 
     def extras(self, trained: Trained) -> dict[str, bytes]:
@@ -214,7 +214,7 @@ def make(
         (WITHOUT, without, "", tracks.narrow),
     ):
         card = detector.card(name, backbone=network, n_inputs=seen.shape[1])
-        card["learned_from"] = learned_from(tracks.items)
+        card["learned_from"] = learned_from(tracks.items, tracks.fingerprint)
         write_model(work / name, card, {"detector.npz": detector.weights})
 
     # Noise that is made is for the detectors; genres are learned from recordings.

@@ -74,8 +74,11 @@ def train_ensemble(
     learned: dict[str, dict[str, Any]] = {}
     for card in cards:
         for entry in card.data.get("learned_from", []):
-            tracks = set(entry["tracks"]) | set(learned.get(entry["set"], {}).get("tracks", []))
-            learned[entry["set"]] = {**entry, "tracks": sorted(tracks)}
+            of_set = learned.setdefault(entry["set"], {**entry, "tracks": []})
+            if of_set.get("fingerprints") != entry.get("fingerprints"):
+                # Members that learned from different parts: the card of each has its own.
+                of_set.pop("fingerprints", None)
+            of_set["tracks"] = sorted({*of_set["tracks"], *entry["tracks"]})
     about = {"weights": "chosen on other tracks than those measured"}
     doubts = dict.fromkeys(str(row["note"]) for c in cards for row in c.figures if row.get("note"))
     if doubts:

@@ -28,6 +28,7 @@ from tagger.training.datasets import (
     read_log_mel_archive,
 )
 from tagger.training.feature_table import TABLE, heard_in_table, read_feature_table
+from tagger.training.fingerprints import fingerprint_of
 from tagger.training.known import seen
 from tagger.training.learning import Learning, correlation, read_learning
 from tagger.training.metrics import (
@@ -130,7 +131,7 @@ def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> 
         measured.
     """
     labels = model.card.labels
-    truth, rows, tracks, features, unreadable = [], [], [], [], []
+    truth, rows, tracks, fingerprints, features, unreadable = [], [], [], [], [], []
     left_out: dict[str, str] = {}
     for item in tqdm(_tracks(data), unit="track", disable=None if progress else True):
         if item.genre not in labels:
@@ -149,12 +150,13 @@ def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> 
         truth.append(labels.index(item.genre))
         rows.append(probabilities)
         tracks.append(item.track)
+        fingerprints.append(fingerprint_of(heard))
         if looked_at is not None:
             features.append(looked_at)
     if not rows:
         reason = Counter(left_out.values()).most_common(1)[0][0] if left_out else "it is empty"
         raise DataError(f"{model.card.tag} cannot be measured on it: {reason}", path=data)
-    known = seen(model.card, tracks)
+    known = seen(model.card, tracks, fingerprints)
     learning = read_learning(model.card)
     if features:
         told = correlation(model.card.data["features"], np.stack(features), learning.importance)

@@ -6,33 +6,86 @@ Must not know: how anything is trained or measured.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from tagger.errors import ModelError
 from tagger.formats import has_audio_extension
 from tagger.models import zoo
 from tagger.models.card import Card
 from tagger.training.datasets import as_in_card
+from tagger.training.fingerprints import N_BYTES, is_among, unpacked
 
 
-def seen(card: Card, tracks: Iterable[str]) -> tuple[str, ...]:
-    """Those of the tracks that the model, or one that it uses, had learned from, by their ids.
+def seen(
+    card: Card, tracks: Iterable[str], fingerprints: Sequence[np.ndarray | None] = ()
+) -> tuple[str, ...]:
+    """Those of the tracks that the model, or one that it uses, had learned from.
 
-    The id of a sound file is its path in the data folder; its bare name counts as well, since
-    the sets' own ids are such names, and files are sorted anew. A bare name that several tracks
-    have (`01`, `Intro`) says nothing.
+    They are known by sound, whatever they are called. Only where a card lacks a set's
+    fingerprints, or a track has none, its id decides: the path in the data folder, or the bare
+    name, since the sets' own ids are such names and files are sorted anew. A bare name that
+    several tracks have (`01`, `Intro`) says nothing.
+
+    Parameters
+    ----------
+    card : Card
+    tracks : iterable of str
+    fingerprints : sequence of np.ndarray or None
+        As `fingerprints.fingerprint_of`, one a track; empty where only names are known.
+
+    Raises
+    ------
+    ModelError
+        Where the card's fingerprints are damaged.
     """
-    models = (card, *zoo.used_by(card))
-    sets = [tracks_of_set for model in models for tracks_of_set in model.learned_from.values()]
-    learned = frozenset().union(*sets)
-    once = {
-        name
-        for tracks_of_set in sets
-        for name, n in Counter(map(_bare, tracks_of_set)).items()
-        if n == 1 and not name.isdecimal()
+    tracks = list(tracks)
+    asked = fingerprints or [None] * len(tracks)
+    sets = [of_set for model in (card, *zoo.used_by(card)) for of_set in _sets(model)]
+    heard = np.concatenate([np.empty((0, N_BYTES), np.uint8), *(marks for _, marks in sets)])
+    without_sound = _Names([ids for ids, marks in sets if not len(marks)])
+    all_names = _Names([ids for ids, _ in sets])
+    found = []
+    for track, mark in zip(tracks, asked, strict=True):
+        has_sound = mark is not None and bool(mark.any())
+        names = without_sound if has_sound else all_names
+        if (mark is not None and is_among(mark, heard)) or track in names:
+            found.append(track)
+    return tuple(found)
+
+
+def _sets(model: Card) -> Iterator[tuple[frozenset[str], np.ndarray]]:
+    """Ids and fingerprints of each set that a model learned from."""
+    texts = {
+        str(e.get("set")): e.get("fingerprints", "") for e in model.data.get("learned_from", [])
     }
-    ids = {track: as_in_card(track) for track in tracks}
-    return tuple(t for t, id_ in ids.items() if id_ in learned or _bare(id_) in once)
+    for name, ids in model.learned_from.items():
+        try:
+            yield ids, unpacked(texts.get(name, ""))
+        except ValueError as error:
+            raise ModelError(
+                f"the fingerprints on its card are damaged: {error}", path=model.folder
+            ) from error
+
+
+class _Names:
+    """Whether a track has the id, or the bare name, of one in some sets."""
+
+    def __init__(self, sets: Sequence[frozenset[str]]) -> None:
+        self._ids = frozenset().union(*sets)
+        counts = [Counter(map(_bare, ids)) for ids in sets]
+        self._once = {
+            name
+            for of_set in counts
+            for name, n in of_set.items()
+            if n == 1 and not name.isdecimal()
+        }
+
+    def __contains__(self, track: str) -> bool:
+        id_ = as_in_card(track)
+        return id_ in self._ids or _bare(id_) in self._once
 
 
 def _bare(track: str) -> str:

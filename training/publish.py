@@ -12,11 +12,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Protocol
 
+import numpy as np
 import tomli_w
 
 from tagger.durable_io import write_whole
 from tagger.models.card import CARD, Card, read_card
 from tagger.training.datasets import as_in_card
+from tagger.training.fingerprints import packed
 from tagger.training.folders import check_folder
 
 TERMS = {
@@ -39,15 +41,25 @@ class Learned(Protocol):
     def source(self) -> str: ...
 
 
-def learned_from(examples: Iterable[Learned]) -> list[dict[str, Any]]:
-    """The card's list of sets, their terms and the tracks that were learned from."""
-    tracks: dict[str, list[str]] = {}
-    for example in examples:
-        tracks.setdefault(example.source, []).append(as_in_card(example.track))
-    return [
-        {"set": source, "terms": TERMS.get(source, "not stated"), "tracks": sorted(ids)}
-        for source, ids in tracks.items()
-    ]
+def learned_from(
+    examples: Iterable[Learned], fingerprints: Iterable[np.ndarray | None]
+) -> list[dict[str, Any]]:
+    """The card's list of sets, their terms and the tracks that were learned from.
+
+    A set has the fingerprints of its tracks, in their order, where each track has one.
+    """
+    sets: dict[str, dict[str, np.ndarray | None]] = {}
+    for example, heard in zip(examples, fingerprints, strict=True):
+        sets.setdefault(example.source, {})[as_in_card(example.track)] = heard
+    entries = []
+    for source, tracks in sets.items():
+        ids = sorted(tracks)
+        entry = {"set": source, "terms": TERMS.get(source, "not stated"), "tracks": ids}
+        known = [row for id_ in ids if (row := tracks[id_]) is not None]
+        if len(known) == len(ids):
+            entry["fingerprints"] = packed(known)
+        entries.append(entry)
+    return entries
 
 
 def with_cost(card: Card, milliseconds: float) -> Card:

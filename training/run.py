@@ -29,6 +29,7 @@ from tagger.models.card import (
 from tagger.training import recipes, splits
 from tagger.training.datasets import Example, labels_of, targets
 from tagger.training.feature_table import feature_rows, scannable
+from tagger.training.fingerprints import fingerprint
 from tagger.training.gather import LeftOut, Sources, gather
 from tagger.training.importance import permutation_importance
 from tagger.training.learning import (
@@ -146,7 +147,7 @@ def train_model(
     own, weights = fitted.export()
     built_on = own.pop("learned_from", [])
     card |= own
-    card["learned_from"] = learned_from(examples) + built_on
+    card["learned_from"] = learned_from(examples, map(_fingerprint, examples)) + built_on
     extras = {OUT_OF_FOLD: pack(outcomes)} if outcomes else {}
     extras |= _how_it_learned(fitted, list(outcomes.values()), examples)
     published = write_model(output, card, weights, extras)
@@ -155,6 +156,10 @@ def train_model(
         published = with_cost(published, cost)
     shutil.rmtree(work, ignore_errors=True)
     return published
+
+
+def _fingerprint(example: Example) -> np.ndarray | None:
+    return None if example.mel is None else fingerprint(example.log_mel().excerpts)
 
 
 def _how_it_learned(

@@ -31,6 +31,7 @@ from tagger.patches import (
 )
 from tagger.spectrogram import COLUMN_S, LogMel, mel_frequencies, slaney_mel_frequencies
 from tagger.training.datasets import NPZ_ERRORS, as_in_card, as_text, to_decibels
+from tagger.training.fingerprints import fingerprint
 from tagger.training.partial_labels import Known, known_genres
 from tagger.workers import Lost, map_in_workers
 
@@ -55,12 +56,14 @@ class Views:
         What the network says of patches interpolated from the spectrogram.
     narrow : np.ndarray [shape=(n_statistics,)]
     movement : np.ndarray [shape=(3,)]
+    fingerprint : np.ndarray [shape=(N_BYTES,), dtype=uint8]
     """
 
     embedding: np.ndarray
     estimate: np.ndarray
     narrow: np.ndarray
     movement: np.ndarray
+    fingerprint: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class Tracks:
         Where the embedding is estimated: learned from, never measured on.
     narrow : np.ndarray [shape=(n, n_statistics)]
     movement : np.ndarray [shape=(n, 3)]
+    fingerprint : np.ndarray [shape=(n, N_BYTES), dtype=uint8]
     """
 
     items: tuple[Item, ...]
@@ -115,6 +119,7 @@ class Tracks:
     estimated: np.ndarray
     narrow: np.ndarray
     movement: np.ndarray
+    fingerprint: np.ndarray
 
     def only(self, chosen: np.ndarray) -> Tracks:
         """Some of the tracks, by a mask [shape=(n,), dtype=bool]."""
@@ -124,6 +129,7 @@ class Tracks:
             self.estimated[chosen],
             self.narrow[chosen],
             self.movement[chosen],
+            self.fingerprint[chosen],
         )
 
 
@@ -227,6 +233,7 @@ def look_at(
         unknown,
         np.stack([v.narrow for v in views]).astype(np.float64),
         np.stack([v.movement for v in views]),
+        np.stack([v.fingerprint for v in views]),
     )
 
 
@@ -245,7 +252,9 @@ def view(item: Item) -> Views | str:
             heard = Heard.from_log_mel(LogMel((to_decibels(item.mel),), (0.0,), item.ref_db))
             embedding = nothing if item.embedding is None else item.embedding
             estimate = estimated_by_network(item, as_it_is=item.embedding is not None)
-        return Views(embedding, estimate, heard.narrow_statistics, movement(heard.log_mel))
+        mel = heard.log_mel
+        moves, mark = movement(mel), fingerprint(mel.excerpts)
+        return Views(embedding, estimate, heard.narrow_statistics, moves, mark)
     except GtagError as error:
         return error.message
 
@@ -313,7 +322,7 @@ def _backbone():  # type: ignore[no-untyped-def]
     return zoo.load_backbone(BACKBONE)
 
 
-_FIELDS = ("embedding", "estimate", "narrow", "movement")
+_FIELDS = ("embedding", "estimate", "narrow", "movement", "fingerprint")
 
 
 def _keep(file: Path, seen: dict[str, Views]) -> None:

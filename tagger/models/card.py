@@ -265,8 +265,12 @@ def read_card(folder: Path) -> Card:
     figures = data.get("figures", [])
     need(_are_tables(learned) and _are_tables(figures), "learned_from and figures are tables")
     need(
-        all(isinstance(entry.get("tracks", []), list) for entry in learned),
-        "the tracks that it learned from are a list",
+        all(
+            isinstance(entry.get("tracks", []), list)
+            and isinstance(entry.get("fingerprints", ""), str)
+            for entry in learned
+        ),
+        "the tracks that it learned from are a list, their fingerprints a text",
     )
     numbers = [n for row in figures for n in row.values() if type(n) in (int, float)]
     need(all(map(_is_number, numbers)), "figures must be finite numbers")

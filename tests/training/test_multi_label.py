@@ -8,6 +8,7 @@ import pytest
 from tagger.models.prediction import sigmoid
 from tagger.training import multi_label
 from tagger.training.detectors import fit_detector
+from tagger.training.fingerprints import N_BYTES
 from tagger.training.multi_label import (
     find_thresholds,
     fit_platt,
@@ -51,7 +52,9 @@ def tracks(estimated: int = 0) -> Tracks:
         for name in {*item.known.genres, item.known.style, item.kind} - {""}:
             row += 2 * ways[names.index(name)]
     guessed = np.arange(len(listed)) < estimated
-    return Tracks(tuple(listed), rows, guessed, rows.copy(), rng.normal(size=(len(listed), 3)))
+    marks = rng.integers(0, 256, (len(listed), N_BYTES), dtype=np.uint8)
+    movement = rng.normal(size=(len(listed), 3))
+    return Tracks(tuple(listed), rows, guessed, rows.copy(), movement, marks)
 
 
 def test_targets_are_one_zero_or_unknown():
