@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import os
+import re
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -22,6 +23,8 @@ COLUMNS = tuple(field.name for field in fields(Outcome))
 _DECIMALS = {"confidence": 4, "runner_up_confidence": 4, "duration_s": 2}
 # A spreadsheet would run what starts like this.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# A terminal would act on these; a line break in a name would break lines for simple programs.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class CsvReport:
@@ -146,4 +149,5 @@ def _cell(name: str, value: str | float | None) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.{_DECIMALS[name]}f}"
-    return f"'{value}" if value.startswith(_FORMULA_STARTS) else str(value)
+    shown = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+    return f"'{shown}" if value.startswith(_FORMULA_STARTS) else shown

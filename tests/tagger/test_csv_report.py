@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tagger.csv_report import COLUMNS, CsvReport, json_line, open_report
+from tagger.csv_report import COLUMNS, CsvReport, json_line, open_report, resume_report
 from tagger.decide import Status
 from tagger.scan import Outcome
 
@@ -66,12 +66,15 @@ def test_each_row_is_on_disk_before_the_next(tmp_path):
         assert len(read_back(file)) == 1
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_what_starts_like_a_formula_is_defused(tmp_path, start):
+@pytest.mark.parametrize(
+    ("start", "shown"),
+    [*((c, c) for c in "=+-@"), ("\t", "\\u0009"), ("\r", "\\u000d")],
+)
+def test_what_starts_like_a_formula_is_defused(tmp_path, start, shown):
     path = start + "cmd|' /C calc'!A0.mp3"
     (row,) = read_back(reported(tmp_path, Outcome(path, Status.KEPT, old_genre=start)))
-    assert row["path"] == "'" + path
-    assert row["old_genre"] == "'" + start
+    assert row["path"] == "'" + shown + path[1:]
+    assert row["old_genre"] == "'" + shown
     assert json.loads(json_line(Outcome(path, Status.KEPT)))["path"] == path
 
 
@@ -91,6 +94,21 @@ def test_any_name_makes_valid_rows(tmp_path, name):
 def test_bytes_that_are_no_text_show_as_escapes_in_the_report(tmp_path):
     (row,) = read_back(reported(tmp_path, Outcome(os.fsdecode(b"caf\xe9.mp3"), Status.KEPT)))
     assert row["path"] == "caf\\udce9.mp3"
+
+
+def test_control_characters_of_a_name_are_escaped(tmp_path):
+    """Regression: `cat report.csv` acted on the terminal."""
+    control = "".join(map(chr, (*range(32), *range(0x7F, 0xA0), 0x2028, 0x2029)))
+    outcome = Outcome(f"a{control}b\\c.mp3", Status.KEPT, old_genre=control, message=control)
+    file = reported(tmp_path, outcome)
+    text = file.read_bytes().decode()
+    assert text.count("\r\n") == 2, "the head and one row, and nothing else ends a line"
+    assert not set(control) & set(text.replace("\r\n", ""))
+    (row,) = read_back(file)
+    assert row["path"].startswith("a\\u0000\\u0001") and row["path"].endswith("\\u2029b\\c.mp3")
+    assert json.loads(json_line(outcome))["path"] == outcome.path
+    _, done = resume_report(str(file))
+    assert outcome.path in done
 
 
 def test_json_holds_the_same_fields_as_numbers():

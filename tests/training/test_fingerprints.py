@@ -42,7 +42,7 @@ def card_of(folder, names, marks):
 
 @pytest.mark.parametrize(
     ("suffix", "encoding"),
-    [(".mp3", {"bit_rate": 64_000}), (".opus", {}), (".wav", {"rate": 32_000})],
+    [(".mp3", {"bit_rate": 64_000}), (".opus", {"bit_rate": 32_000}), (".m4a", {})],
 )
 def test_renamed_and_encoded_copies_are_known(learned, make_audio, tmp_path, suffix, encoding):
     """Regression: of renamed copies a card knew nothing, and memory was called a skill."""
