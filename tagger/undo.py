@@ -7,8 +7,9 @@ not know the terminal.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 from tagger.errors import GtagError, RefusedError, WriteFailedError
@@ -17,6 +18,7 @@ from tagger.journal import ChangeRecord, Journal, Lineage, Run, RunRecord
 from tagger.replace_file import replace_file
 from tagger.tags.snapshot import obstacle, restore, same_fields, snapshot
 from tagger.tags.verify import check_kept
+from tagger.undo_find import AMBIGUOUS, find_by_sound, folders_of, has_its_sound
 from tagger.undo_plan import (
     CHANGED_SINCE,
     Undone,
@@ -44,6 +46,8 @@ def undo_run(
     *,
     dry_run: bool = False,
     force: bool = False,
+    find: bool = False,
+    watch: Callable[[Iterable[str]], Iterable[str]] = iter,
     command: Sequence[str] = (),
 ) -> Iterator[Undone]:
     """Take a run back; yields what became of each file.
@@ -60,6 +64,11 @@ def undo_run(
         Write nothing, neither into files nor into the journal.
     force : bool
         Bring the old genre back also where the genre was changed since.
+    find : bool
+        Look for files that were moved or renamed by their sound: in `paths`, where there are some,
+        else below the folders of the run.
+    watch : function of paths
+        Gets each path that the search looks at, and hands it on: it may show how far that is.
     command : sequence of str
         The command line, for the journal.
 
@@ -93,17 +102,39 @@ def undo_run(
         strays: list[tuple[ChangeRecord, Undone]] = []
         for change in here:
             outcome = take_back(change.path, change)
-            if places and outcome.status in (UndoStatus.MISSING, UndoStatus.REFUSED):
-                strays.append((change, outcome))  # it may have been moved to one of the places
+            if _may_have_moved(outcome, change, find=find, named=bool(places)):
+                strays.append((change, outcome))
             else:
                 yield outcome
         sought += [change for change, _ in strays]
+        if find:
+            standing = {c.path for c in here} - {c.path for c, _ in strays}
+            folders = places or folders_of(c.path for c in here)
+            found_in = (
+                find_by_sound(folders, sought, lineage, standing, watch=watch) if sought else []
+            )
+            told = set()
+            for one in found_in:
+                if one.change is None:
+                    yield Undone(one.path, UndoStatus.REFUSED, AMBIGUOUS)
+                    continue
+                told.add(one.change.id)
+                yield replace(take_back(one.path, one.change), moved_from=one.change.path)
+            yield from (outcome for change, outcome in strays if change.id not in told)
+            return
         for path, found in find_again(places, sought, lineage, {c.path for c in here}):
             if found is None:
                 yield Undone(path, UndoStatus.MISSING, "the run has nothing to take back in it")
             else:
                 yield take_back(path, found)
         yield from (outcome for change, outcome in strays if change in sought)
+
+
+def _may_have_moved(outcome: Undone, change: ChangeRecord, *, find: bool, named: bool) -> bool:
+    """Whether to look for a file elsewhere, since it does not stand where it stood."""
+    if outcome.status is UndoStatus.REFUSED and find:  # something else may have taken its place
+        return not has_its_sound(outcome.path, change)
+    return (find or named) and outcome.status in (UndoStatus.MISSING, UndoStatus.REFUSED)
 
 
 def _obstacle_of_fields(path: str, change: ChangeRecord, *, force: bool) -> str | None:

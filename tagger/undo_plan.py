@@ -37,11 +37,15 @@ class UndoStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Undone:
-    """What became of one file; `message` is the reason, empty where all is well."""
+    """What became of one file; `message` is the reason, empty where all is well.
+
+    `moved_from` is where it stood when gtag wrote it, of a file that `--find` found elsewhere.
+    """
 
     path: str
     status: UndoStatus
     message: str = ""
+    moved_from: str | None = None
 
 
 def select_changes(
@@ -101,7 +105,7 @@ def find_obstacle(
         if holds_result(path, change, lineage):
             return None
     except (FileNotFoundError, NotADirectoryError):
-        message = "it is not there any more; where it was moved, name its new place"
+        message = "it is not there any more; where it was moved, name its new place, or --find it"
         return Undone(path, UndoStatus.MISSING, message)
     except OSError as error:
         return Undone(path, UndoStatus.FAILED, f"cannot be read: {error.strerror}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -11,8 +13,9 @@ import click
 from tagger.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from tagger.interrupt import Interrupts
     from tagger.journal import RunRecord
     from tagger.undo import Undone
 
@@ -24,6 +27,11 @@ if TYPE_CHECKING:
 @click.option(
     "--force", is_flag=True, help="Bring the old genre back also where it was changed since."
 )
+@click.option(
+    "--find",
+    is_flag=True,
+    help="Look for files that were moved or renamed below the folders of that run, by their sound.",
+)
 @click.option("--journal", type=click.Path(), metavar="FILE", help="As given to that scan.")
 @click.option("-v", "--verbose", is_flag=True, help="List each file; with --list, each run.")
 @click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
@@ -33,6 +41,7 @@ def undo(
     as_list: bool,
     dry_run: bool,
     force: bool,
+    find: bool,
     journal: str | None,
     verbose: bool,
     quiet: bool,
@@ -40,10 +49,12 @@ def undo(
     """Take back what the last scan wrote, or what RUN did.
 
     RUN is a number that --list names. PATHS narrow it down to files and folders; a file that was
-    moved is found in them by its content. Other fields that somebody edited since stay as they are;
-    where the genre or the sound was changed since, the file is left alone.
+    moved is found in them by its content, with --find by its sound. Other fields that somebody
+    edited since stay as they are; where the genre or the sound was changed since, the file is left
+    alone.
     """
     from tagger.cli.files import not_music
+    from tagger.interrupt import Interrupts
     from tagger.journal import Journal, default_journal_path
     from tagger.undo import list_runs, undo_run
 
@@ -56,11 +67,18 @@ def undo(
             for run_of in (one for one in runs if one.damaged):
                 click.echo(f"gtag: what the journal says of run {run_of.id} is damaged", err=True)
             return ExitStatus.PROBLEMS if any(one.damaged for one in runs) else ExitStatus.OK
-        return _report(
-            undo_run(opened, run, paths, dry_run=dry_run, force=force, command=sys.argv[1:]),
-            verbose=verbose,
-            quiet=quiet,
-        )
+        with Interrupts() as interrupts:
+            undone = undo_run(
+                opened,
+                run,
+                paths,
+                dry_run=dry_run,
+                force=force,
+                find=find,
+                watch=partial(_watched, interrupts),
+                command=sys.argv[1:],
+            )
+            return _report(undone, interrupts, verbose=verbose, quiet=quiet)
 
 
 def _parsed(arguments: tuple[str, ...]) -> tuple[int | None, tuple[str, ...]]:
@@ -69,37 +87,65 @@ def _parsed(arguments: tuple[str, ...]) -> tuple[int | None, tuple[str, ...]]:
     return None, arguments
 
 
-def _report(undone: Iterator[Undone], *, verbose: bool, quiet: bool) -> ExitStatus:
-    from tagger.interrupt import Interrupts
-    from tagger.screen import printable
+def _watched(interrupts: Interrupts, paths: Iterable[str]) -> Iterator[str]:
+    """Show how a search goes on that takes a while; nothing is written meanwhile, so it can end."""
+    from tqdm import tqdm
+
+    bar = tqdm(
+        paths,
+        desc="looking for moved files",
+        unit=" files",
+        file=sys.stderr,
+        disable=not sys.stderr.isatty(),
+        delay=1.0,
+        leave=False,
+    )
+    with closing(bar):
+        for path in bar:
+            if interrupts.count:
+                raise KeyboardInterrupt
+            yield path
+
+
+def _report(
+    undone: Iterator[Undone], interrupts: Interrupts, *, verbose: bool, quiet: bool
+) -> ExitStatus:
     from tagger.undo import UndoStatus
 
     counts: Counter[UndoStatus] = Counter()
     problems = interrupted = False
+    found = 0
     try:
-        with Interrupts() as interrupts:
-            while True:
-                with interrupts.held():
-                    one = next(undone, None)
-                    if one is None:
-                        break
-                    counts[one.status] += 1
-                    problems |= one.status.is_problem
-                    line = f"{printable(one.path)}: {one.status}"
-                    if one.message:
-                        line += f": {printable(one.message)}"
-                    if one.status.is_problem:
-                        click.echo(line, err=True)
-                    elif verbose and not quiet:
-                        click.echo(line)
+        while True:
+            with interrupts.held():
+                one = next(undone, None)
+                if one is None:
+                    break
+                counts[one.status] += 1
+                problems |= one.status.is_problem
+                found += one.moved_from is not None
+                if one.status.is_problem:
+                    click.echo(_line(one), err=True)
+                elif verbose and not quiet:
+                    click.echo(_line(one))
     except KeyboardInterrupt:
         interrupted = True
     if not quiet:
-        click.echo(", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing to do")
+        summary = ", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing to do"
+        click.echo(f"{summary}; moved and found: {found}" if found else summary)
     if interrupted:
         click.echo("gtag: interrupted; to go on, run the same command again", err=True)
         return ExitStatus.INTERRUPTED
     return ExitStatus.PROBLEMS if problems else ExitStatus.OK
+
+
+def _line(one: Undone) -> str:
+    from tagger.screen import printable
+
+    line = f"{printable(one.path)}: {one.status}"
+    if one.moved_from is not None:
+        line += f" (was {printable(one.moved_from)})"
+    return f"{line}: {printable(one.message)}" if one.message else line
 
 
 def _print_runs(runs: list[RunRecord], *, all_of_them: bool) -> None:

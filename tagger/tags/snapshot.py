@@ -30,6 +30,7 @@ from tagger.tags.read import open_or_explain
 _DAMAGED = "what the journal says of its tags is damaged"
 _GENRE_CHANGED = "its genre was changed since"
 _LARGEST_AREA = 1 << 28  # of an ID3v2 tag with its padding, which has the largest
+_BEGINNING = 1 << 16  # bytes by which another sound is told without reading all of it
 # What a shape of wrong values ends in: each kind of block knows its own alone.
 _OF_A_DAMAGED_SHAPE = (TypeError, KeyError, ValueError, LookupError, OverflowError, struct.error)
 
@@ -46,8 +47,21 @@ def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
         return {
             "format": format.name,
             "sound": _sound(container),
+            "sound_begins": _sound_begins(container),
             "blocks": [_of_block(container, b) for b in container.blocks],
         }
+
+
+def sound_of(path: str | PathLike[str], format: Format) -> str:
+    """SHA-256 of what is heard, as a snapshot's `sound`. Raises as `snapshot` does."""
+    with open(path, "rb") as file:
+        return _sound(open_or_explain(file, format, path))
+
+
+def sound_begins(path: str | PathLike[str], format: Format) -> str:
+    """SHA-256 of its first bytes, as a snapshot's `sound_begins`. Raises as `snapshot` does."""
+    with open(path, "rb") as file:
+        return _sound_begins(open_or_explain(file, format, path))
 
 
 def obstacle(
@@ -231,6 +245,16 @@ def _sound(container: Container) -> str:
     digest = hashlib.sha256()
     for piece in (container.sound or container.content)():
         digest.update(piece)
+    return digest.hexdigest()
+
+
+def _sound_begins(container: Container) -> str:
+    digest, left = hashlib.sha256(), _BEGINNING
+    for piece in (container.sound or container.content)():
+        digest.update(piece[:left])
+        left -= len(piece)
+        if left <= 0:
+            break
     return digest.hexdigest()
 
 

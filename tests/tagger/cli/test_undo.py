@@ -127,3 +127,14 @@ def test_a_damaged_journal_is_named_and_the_rest_taken_back(gtag, make_audio, tm
         assert said in ran.out + ran.err
         assert "mistake" not in ran.err
         assert ran.status == (0 if run == 2 else 1)
+
+
+def test_moved_files_that_were_found_are_counted(gtag, written):
+    (written / "a.mp3").rename(written / "z.mp3")
+    ran = gtag("undo", "-v", "--find")
+    assert ran.status == 0
+    assert ran.out.splitlines() == [
+        f"{written / 'b.flac'}: restored",
+        f"{written / 'z.mp3'}: restored (was {written / 'a.mp3'})",
+        "2 restored; moved and found: 1",
+    ]
