@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 import numpy as np
@@ -29,6 +29,7 @@ _LEAST_BYTES_PER_S = 500  # half of what speech needs at its worst
 _MAX_DECODED_S = 120.0  # by one call
 _MAX_PACKETS = 1_000_000  # read by one call: 7 h of MP3
 _MAX_BAD_PACKETS = 500  # in one file
+_MAX_SEARCHED = 1 << 26  # bytes read between two packets: more than any picture in a tag has
 # Hz; up to DSD1024, as ffmpeg hands it out. Above, the filter would fill the memory (1.6 GB at
 # 268 MHz), below, what one block becomes.
 _RATES = range(1000, 6_000_000)
@@ -82,15 +83,23 @@ def reason(error: BaseException) -> str:
     return words
 
 
-class _Behind:
-    """A file as if it began at `start`."""
+class _Bytes:
+    """A file's bytes from `start` on, as ffmpeg reads them.
 
-    def __init__(self, file: BinaryIO, start: int) -> None:
-        self._file, self._start = file, start
-        file.seek(start)
+    Between two packets only so many can be read: a demuxer that looks for the next one in
+    gigabytes of zeros finds the end of the file there instead.
+    """
+
+    def __init__(self, path: str, start: int = 0) -> None:
+        self._file = open(path, "rb")  # noqa: SIM115 - until `close`
+        self._start = start
+        self.searched = 0  # bytes since the last packet
+        self._file.seek(start)
 
     def read(self, n: int = -1) -> bytes:
-        return self._file.read(n)
+        content = self._file.read(n) if self.searched < _MAX_SEARCHED else b""
+        self.searched += len(content)
+        return content
 
     def tell(self) -> int:
         return self._file.tell() - self._start
@@ -99,8 +108,14 @@ class _Behind:
         moved = offset + self._start if whence == os.SEEK_SET else offset
         return self._file.seek(moved, whence) - self._start
 
+    def sound_start(self, path: str) -> int:
+        return sound_start(self._file, path)
 
-def _opened(file: Any) -> Any:
+    def close(self) -> None:
+        self._file.close()
+
+
+def _opened(file: _Bytes) -> Any:
     return av.open(file, options=_OPTIONS, metadata_errors="ignore", mode="r")
 
 
@@ -118,21 +133,12 @@ class Source:
     """
 
     def __init__(self, path: str) -> None:
-        # With "file:", no name is taken for an address or a list ("http:…", "concat:…").
-        self._file: BinaryIO | None = None
+        self._file = _Bytes(path)
         try:
-            self._container: Any = _opened("file:" + path)
-        except (av.InvalidDataError, av.ArgumentError):
-            # Behind an ID3 tag or junk ffmpeg does not find everything: show it without that.
-            self._file = open(path, "rb")  # noqa: SIM115 - until the container is closed
-            try:
-                start = sound_start(self._file, path)
-                if not start:
-                    raise
-                self._container = _opened(_Behind(self._file, start))
-            except BaseException:
-                self._file.close()
-                raise
+            self._container: Any = self._open(path)
+        except BaseException:
+            self._file.close()
+            raise
         try:
             self._stream = self._container.streams.best("audio")
             if self._stream is None or not self._stream.time_base:
@@ -152,6 +158,18 @@ class Source:
         self.bad_packets = 0
         self._packets = self._container.demux(self._stream)
 
+    def _open(self, path: str) -> Any:
+        try:
+            return _opened(self._file)
+        except (av.InvalidDataError, av.ArgumentError):
+            # Behind an ID3 tag or junk ffmpeg does not find everything: show it without that.
+            start = self._file.sound_start(path)
+            if not start:
+                raise
+            self._file.close()
+            self._file = _Bytes(path, start)
+            return _opened(self._file)
+
     def __enter__(self) -> Source:
         return self
 
@@ -160,8 +178,7 @@ class Source:
 
     def _close(self) -> None:
         self._container.close()
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
 
     def _claimed_s(self) -> float | None:
         if self._stream.duration is not None:
@@ -248,7 +265,8 @@ class Source:
         """Packets up to the end, or up to where the container is beyond reading."""
         while self.bad_packets <= _MAX_BAD_PACKETS:
             try:
-                for packet in self._packets:  # noqa: UP028 - `yield from` would close it with us
+                for packet in self._packets:
+                    self._file.searched = 0
                     yield packet
                 return
             except DECODER_ERRORS:  # some demuxers go on behind a damaged place

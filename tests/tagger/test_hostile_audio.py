@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import struct
 import time
@@ -11,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from tagger import demo
+from tagger import decoder, demo
 from tagger.audio import EDGE, EXCERPT_S, SAMPLE_RATE, read_excerpts
 from tagger.errors import GtagError, NothingToHearError, UnreadableError
 
@@ -124,6 +126,31 @@ def test_a_wav_may_claim_to_hold_days(tmp_path):
     sound = read_excerpts(file)
     assert time.monotonic() - started < 5
     assert sum(len(excerpt.samples) for excerpt in sound.excerpts) <= 3 * (LENGTH + 2 * EDGE)
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".flac"])
+@pytest.mark.parametrize("whole", [3000, 100_000])
+def test_gigabytes_of_zeros_are_not_searched_to_the_end(
+    tmp_path, originals, monkeypatch, suffix, whole
+):
+    """Regression: a sparse file of 5 GiB took a worker more than a minute."""
+    file = tmp_path / f"a{suffix}"
+    file.write_bytes(originals[suffix][:whole])
+    os.truncate(file, 5 << 30)
+    read = 0
+
+    class Counted(decoder._Bytes):
+        def read(self, n: int = -1) -> bytes:
+            nonlocal read
+            content = super().read(n)
+            read += len(content)
+            return content
+
+    monkeypatch.setattr(decoder, "_Bytes", Counted)
+    monkeypatch.setattr(decoder, "_MAX_SEARCHED", 1 << 22)
+    with contextlib.suppress(GtagError):
+        read_excerpts(file)
+    assert 0 < read < 20 * (1 << 22), "a few searches, each of them bounded"
 
 
 @pytest.mark.parametrize("rate", [0, 1, 7, 999, 1000, 768_000, 6_000_000, 0x7FFFFFFF, 0xFFFFFFFF])
