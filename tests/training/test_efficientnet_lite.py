@@ -80,7 +80,7 @@ def of_the_network(model) -> dict[str, np.ndarray]:
                 depthwise = "depthwise" in layer.name
                 shape = tuple(shape[i] for i in ((2, 3, 0, 1) if depthwise else (3, 2, 0, 1)))
             array = rng.uniform(0.5, 1.5, shape).astype(np.float32)
-            arrays[f"{layer.name}.{part}"] = array
+            arrays[f"_{layer.name}.{part}"] = array
     return arrays
 
 
@@ -96,13 +96,13 @@ def test_weights_go_where_torch_had_them(monkeypatch, tmp_path):
     with zipfile.ZipFile(file, "w") as packed:
         packed.writestr(efficientnet_lite.CHECKPOINT, content)
     efficientnet_lite.load(model, file)
-    stem = np.array(model.get_layer("_conv_stem").get_weights()[0])
+    stem = np.array(model.get_layer("conv_stem").get_weights()[0])
     np.testing.assert_array_equal(stem[1, 2, 0, 5], arrays["_conv_stem.weight"][5, 0, 1, 2])
-    depthwise = np.array(model.get_layer("_blocks.3._depthwise_conv").get_weights()[0])
+    depthwise = np.array(model.get_layer("blocks.3._depthwise_conv").get_weights()[0])
     np.testing.assert_array_equal(
         depthwise[4, 1, 7, 0], arrays["_blocks.3._depthwise_conv.weight"][7, 0, 4, 1]
     )
-    gamma, beta, mean, variance = model.get_layer("_blocks.15._bn2").get_weights()
+    gamma, beta, mean, variance = model.get_layer("blocks.15._bn2").get_weights()
     for value, part in ((gamma, "weight"), (beta, "bias"), (mean, "running_mean")):
         np.testing.assert_array_equal(value, arrays[f"_blocks.15._bn2.{part}"])
     np.testing.assert_array_equal(variance, arrays["_blocks.15._bn2.running_var"])

