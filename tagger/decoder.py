@@ -13,8 +13,8 @@ from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
+from tagger.downmix import Downmix, Samples
 from tagger.errors import UnreadableError
 from tagger.formats import sound_start
 
@@ -68,8 +68,6 @@ _CODEC_OPTIONS = {"codec_whitelist": _CODEC_WHITELIST, "max_samples": str(_MAX_F
 # What PyAV raises for broken files besides its own errors, which are OSErrors and ValueErrors.
 DECODER_ERRORS = (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError)
 
-Samples = NDArray[np.float32]
-
 
 def reason(error: BaseException) -> str:
     """What one of the `DECODER_ERRORS` means, in plain words."""
@@ -122,6 +120,12 @@ def _opened(file: _Bytes) -> Any:
 class Source:
     """The sound of one open file.
 
+    Parameters
+    ----------
+    path : str
+    downmix : Downmix, optional
+        How its channels become one; it learns what becomes of them.
+
     Attributes
     ----------
     claimed_s : float or None
@@ -132,7 +136,8 @@ class Source:
         That could not be decoded.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, downmix: Downmix | None = None) -> None:
+        self._downmix = downmix or Downmix()
         self._file = _Bytes(path)
         try:
             self._container: Any = self._open(path)
@@ -218,7 +223,7 @@ class Source:
         float32 [<= n]
             Fewer than n where the sound ends.
         """
-        mono = _Mono()
+        mono = _Mono(self._downmix)
         wanted_s = max(0.0, begin_s - _RESAMPLER_S)
         first_s = position_s = 0.0  # of the first sample kept; of the next frame
         decoded_s = 0.0
@@ -280,7 +285,8 @@ class _Mono:
     Frames are gathered into blocks first: a block costs the resampler as much as a frame.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, downmix: Downmix) -> None:
+        self._downmix = downmix
         self.started = False
         self.count = 0  # samples that came out so far
         self._out: list[Samples] = []
@@ -320,7 +326,7 @@ class _Mono:
         return np.clip(samples, -_LOUDEST, _LOUDEST, out=samples)
 
     def _resample(self, block: Any) -> None:
-        mono = av.AudioFrame.from_ndarray(_mean_of_channels(block)[None], "flt", "mono")
+        mono = av.AudioFrame.from_ndarray(self._downmix.mono(block)[None], "flt", "mono")
         mono.sample_rate = block.sample_rate
         # At the same rate, PyAV's resampler would hand the frame back and then forget to end.
         self._keep(self._resampler.resample(mono) if block.sample_rate != SAMPLE_RATE else [mono])
@@ -330,25 +336,3 @@ class _Mono:
             samples = frame.to_ndarray()[0]
             self._out.append(samples)
             self.count += len(samples)
-
-
-def _mean_of_channels(frame: Any) -> Samples:
-    """Float32 [n], full scale 1: what `librosa.to_mono` makes of it."""
-    channels = frame.layout.nb_channels
-    if frame.format.is_planar and channels >= 8:
-        # PyAV would read a ninth plane, which is not there: let ffmpeg interleave them first.
-        (frame,) = av.AudioResampler(frame.format.packed).resample(frame)
-    rows = frame.to_ndarray()
-    if not frame.format.is_planar:
-        rows = rows.reshape(-1, channels).T
-    mono = rows[0].astype(np.float32)
-    for row in rows[1:]:
-        mono += row
-    if rows.dtype.kind == "u":  # 8-bit, its zero is 128
-        mono -= 128 * channels
-        mono *= 1 / (128 * channels)
-    elif rows.dtype.kind == "i":
-        mono *= 1 / (2.0 ** (8 * rows.dtype.itemsize - 1) * channels)
-    elif channels > 1:
-        mono *= 1 / channels
-    return mono

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from mutagen import flac, id3, mp4
 
-from tagger import demo
+from tagger import audio, demo
 from tagger.audio import EDGE, EXCERPT_S, SAMPLE_RATE, read_excerpts
 from tagger.errors import NothingToHearError, UnreadableError
 
@@ -173,13 +173,67 @@ def test_silence_is_nothing_to_hear(tmp_path, seconds):
     read_excerpts(file)
 
 
-def test_one_excerpt_with_sound_is_enough(tmp_path):
-    samples = sine(60.0)
-    samples[: 40 * 44100] = 0
-    demo.encode(samples, tmp_path / "a.flac")
-    first, _, last = read_excerpts(tmp_path / "a.flac").excerpts
-    assert np.abs(first.samples).max() == 0
-    assert np.abs(last.samples).max() == pytest.approx(0.5, abs=0.01)
+def heard_seconds(sound):
+    return sum(len(e.samples) - e.edge_before - e.edge_after for e in sound.excerpts) / SAMPLE_RATE
+
+
+def loudest(excerpt):
+    return np.abs(excerpt.samples).max()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "layout"),
+    [
+        (".flac", (30, -400)),
+        (".flac", (-400, 30)),
+        (".flac", (180, -600)),
+        (".flac", (240, -600, 60)),
+        (".mp3", (120, -300, 30)),
+        (".ogg", (120, -300, 30)),
+    ],
+)
+def test_a_track_is_judged_by_what_sounds(tmp_path, suffix, layout):
+    """Regression: silent excerpts were classified, and read as Classical."""
+    rate = 16000
+    second = noise(1.0, rate)
+    parts = [np.tile(second if s > 0 else 0 * second, abs(s)) for s in layout]
+    demo.encode(np.concatenate(parts), tmp_path / f"a{suffix}", rate=rate)
+    sound = read_excerpts(tmp_path / f"a{suffix}")
+    assert 12 <= heard_seconds(sound) <= 36.5
+    assert all(loudest(excerpt) > 0.1 for excerpt in sound.excerpts)
+    assert all(a.start_s < b.start_s for a, b in pairwise(sound.excerpts))
+    ends = np.cumsum(np.abs(layout))
+    for excerpt in sound.excerpts:
+        assert layout[int(np.searchsorted(ends, excerpt.start_s + 0.5))] > 0
+
+
+def test_a_pause_is_cut_out_and_a_short_one_is_music(tmp_path):
+    samples = noise(20.0)
+    samples[5 * 44100 : 6 * 44100] = 0
+    demo.encode(samples, tmp_path / "short.flac")
+    (whole,) = read_excerpts(tmp_path / "short.flac").excerpts
+    assert len(whole.samples) == pytest.approx(20 * SAMPLE_RATE, abs=2)
+    samples[5 * 44100 : 12 * 44100] = 0
+    demo.encode(samples, tmp_path / "long.flac")
+    first, second = read_excerpts(tmp_path / "long.flac").excerpts
+    assert (first.start_s, second.start_s) == (0, pytest.approx(12, abs=0.11))
+    assert heard_seconds(read_excerpts(tmp_path / "long.flac")) == pytest.approx(13, abs=0.3)
+
+
+def test_silence_costs_a_bounded_number_of_looks(tmp_path, monkeypatch):
+    demo.encode(np.zeros(8000 * 600, np.float32), tmp_path / "a.flac", rate=8000)
+    reads = 0
+
+    class Counted(audio.Source):
+        def read(self, *arguments):
+            nonlocal reads
+            reads += 1
+            return super().read(*arguments)
+
+    monkeypatch.setattr(audio, "Source", Counted)
+    with pytest.raises(NothingToHearError, match="silent"):
+        read_excerpts(tmp_path / "a.flac")
+    assert 3 < reads <= 20
 
 
 KINDS = {
@@ -228,13 +282,25 @@ def test_a_tone_is_the_same_tone_in_every_kind_of_file(tmp_path, kind, seconds):
         assert abs(inner.mean()) < 0.01
 
 
-def test_channels_are_averaged(tmp_path):
-    demo.encode(np.stack([sine(), 0 * sine()]), tmp_path / "left.wav")
-    (excerpt,) = read_excerpts(tmp_path / "left.wav").excerpts
-    assert np.abs(excerpt.samples[9999:-9999]).max() == pytest.approx(0.25, abs=0.002)
-    demo.encode(np.stack([sine(), -sine()]), tmp_path / "opposite.wav")
-    with pytest.raises(NothingToHearError, match="silent"):
-        read_excerpts(tmp_path / "opposite.wav")
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+@pytest.mark.parametrize(
+    ("left", "right", "loudest"),
+    [(1, 1, 0.5), (1, 0, 0.5), (0, 1, 0.5), (1, -1, 0.5), (1, -0.6, 0.5), (1, 0.5, 0.375)],
+    ids=["alike", "left alone", "right alone", "opposite", "nearly opposite", "panned"],
+)
+def test_of_two_channels_what_sounds_is_heard(tmp_path, suffix, left, right, loudest):
+    """Regression: out-of-phase stereo was silent, and one channel alone half as loud."""
+    demo.encode(np.stack([left * sine(), right * sine()]), tmp_path / f"a{suffix}")
+    (excerpt,) = read_excerpts(tmp_path / f"a{suffix}").excerpts
+    assert np.abs(excerpt.samples[9999:-9999]).max() == pytest.approx(loudest, abs=0.01)
+
+
+def test_unrelated_channels_are_averaged(tmp_path):
+    left, right = noise(4.0, seed=1), noise(4.0, seed=2)
+    demo.encode(np.stack([left, right]), tmp_path / "a.wav")
+    (excerpt,) = read_excerpts(tmp_path / "a.wav").excerpts
+    expected = at_our_rate((left + right) / 2)
+    assert np.corrcoef(excerpt.samples[1000:-1000], expected[1000:-1000])[0, 1] > 0.99
 
 
 def write_dsf(file, samples):
