@@ -8,11 +8,19 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import re
 import stat
 import sys
 from pathlib import Path
 
 from tagger.errors import RefusedError
+
+if sys.platform == "linux":
+    import fcntl
+
+# Of Linux: <linux/fs.h>.
+_FS_IOC_GETFLAGS = 0x80086601
+_FS_IMMUTABLE_FL, _FS_APPEND_FL = 0x10, 0x20
 
 _UNSUPPORTED = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _NOT_ALLOWED = {errno.EPERM, errno.EACCES, errno.EINVAL, *_UNSUPPORTED}
@@ -95,3 +103,40 @@ def _carry_extended_on_macos(original: Path, copy: Path) -> None:
     system = ctypes.CDLL(None, use_errno=True)
     if system.copyfile(os.fsencode(original), os.fsencode(copy), None, acl | xattr) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def protection(path: Path) -> str:
+    """The flag beside the mode that forbids to replace a file or change a folder; or nothing."""
+    if sys.platform == "linux":
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:
+            return ""
+        try:
+            answer = fcntl.ioctl(descriptor, _FS_IOC_GETFLAGS, bytes(8))
+        except OSError:  # not every file system has flags
+            return ""
+        finally:
+            os.close(descriptor)
+        flags = int.from_bytes(answer[:4], sys.byteorder)
+        append_only, immutable = flags & _FS_APPEND_FL, flags & _FS_IMMUTABLE_FL
+    elif hasattr(stat, "UF_APPEND"):
+        flags = getattr(path.stat(), "st_flags", 0)
+        append_only = flags & (stat.UF_APPEND | stat.SF_APPEND)
+        immutable = flags & (stat.UF_IMMUTABLE | stat.SF_IMMUTABLE)
+    else:
+        return ""
+    return "immutable" if immutable else "append-only" if append_only else ""
+
+
+def is_mount_point(path: Path) -> bool:
+    """Whether a file is mounted on its own, as containers mount single files."""
+    if sys.platform != "linux":
+        return path.lstat().st_dev != path.parent.lstat().st_dev
+    try:
+        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return path.lstat().st_dev != path.parent.lstat().st_dev
+    # Spaces, tabs, line ends and backslashes stand in octal.
+    name = re.sub(rb"[ \t\n\\]", lambda found: b"\\%03o" % ord(found[0]), os.fsencode(path))
+    return any(line.split(b" ", 5)[4] == name for line in lines if line.count(b" ") > 4)

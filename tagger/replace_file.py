@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 
-from tagger.attributes import carry_attributes
+from tagger.attributes import carry_attributes, is_mount_point, protection
 from tagger.durable_io import copy_content, overwrite, sync_file, sync_folder
 from tagger.errors import GtagError, RefusedError, WriteFailedError
 
@@ -193,10 +194,15 @@ def _refuse_unwritable(target: Path, in_place: bool) -> bool:
     status = target.stat()
     if not stat.S_ISREG(status.st_mode):
         raise RefusedError("not a regular file", path=target)
+    folder = target.parent
+    for what, place in (("the file", target), ("its folder", folder)):
+        if flag := protection(place):
+            raise RefusedError(
+                f"{what} is {flag}", path=target, hint="the flag can be taken away with chattr"
+            )
     # The system allows root everything, so what the mode says counts as well.
     if not status.st_mode & 0o222 or not os.access(target, os.W_OK):
         raise RefusedError("the file is read-only", path=target, hint="make it writable first")
-    folder = target.parent
     if not folder.stat().st_mode & 0o222 or not os.access(folder, os.W_OK | os.X_OK):
         raise RefusedError("its folder is read-only", path=target, hint="make it writable first")
     if status.st_nlink > 1 and not in_place:
@@ -204,6 +210,16 @@ def _refuse_unwritable(target: Path, in_place: bool) -> bool:
             f"the file has {status.st_nlink} names (hard links), which a new file would part",
             path=target,
             hint="--in-place writes into the file itself",
+        )
+    if is_mount_point(target):
+        raise RefusedError("it is mounted on its own, so nothing can take its place", path=target)
+    copies = 2 if status.st_nlink > 1 else 1
+    room = shutil.disk_usage(folder)
+    if room.total and room.free < copies * status.st_size:  # some network drives say 0 of 0
+        raise RefusedError(
+            f"no room for its edited copy: {room.free / 2**20:.1f} MiB are free and "
+            f"{copies * status.st_size / 2**20:.1f} MiB are needed",
+            path=target,
         )
     return status.st_nlink > 1
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import struct
+import subprocess
+import sys
 
 import pytest
 
@@ -52,3 +56,80 @@ def test_a_rehearsal_refuses_what_a_write_refuses(make_audio, suffix, damage):
         check_change(path, form(path))
     assert rehearsed.value.message == written.value.message
     assert path.read_bytes() == before
+
+
+def refused_alike(path):
+    """What a write and a rehearsal say, who must say the same."""
+    before = path.read_bytes()
+    with pytest.raises(RefusedError) as written:
+        write(path)
+    with pytest.raises(RefusedError) as rehearsed:
+        check_change(path, form(path))
+    assert rehearsed.value.message == written.value.message
+    assert path.read_bytes() == before
+    assert not [p for p in path.parent.iterdir() if p.name.startswith(".gtag-")]
+    return rehearsed.value.message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="flags are set with chattr")
+@pytest.mark.parametrize(("flag", "word"), [("a", "append-only"), ("i", "immutable")])
+@pytest.mark.parametrize("where", ["file", "folder"])
+def test_append_only_and_immutable(make_audio, flag, word, where):
+    path = make_audio(".mp3", name="album/a.mp3")
+    what = path if where == "file" else path.parent
+    if subprocess.run(["chattr", f"+{flag}", what], capture_output=True, check=False).returncode:
+        pytest.skip("flags cannot be set here: it takes root and a file system that has them")
+    try:
+        assert word in refused_alike(path)
+    finally:
+        subprocess.run(["chattr", f"-{flag}", what], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="single files are mounted on Linux")
+def test_a_file_that_is_mounted_on_its_own(make_audio, tmp_path):
+    path = make_audio(".flac", name="a b\\c.flac")
+    script = (
+        'mount --bind "$1" "$1" && exec "$2" -m tagger scan --min-confidence 0 '
+        '--journal "$3" --json $4 "$1"'
+    )
+    said = []
+    for option in ("--dry-run", "--write-tags"):
+        journal = tmp_path / "journal.db"
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c", script, "sh", path, sys.executable, journal, option],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not done.stdout:
+            pytest.skip(f"no mounts of one's own here: {done.stderr.strip()[-200:]}")
+        said.append(json.loads(done.stdout))
+    assert said[0] == said[1]
+    assert said[0]["status"] == "refused" and "mounted on its own" in said[0]["message"]
+
+
+def test_a_full_disk(make_audio, monkeypatch):
+    path = make_audio(".wav")
+    full = (10**9, 10**9 - 1000, 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(*full))
+    assert "no room for its edited copy: 0.0 MiB are free" in refused_alike(path)
+    unknown = (0, 0, 0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(*unknown))
+    check_change(path, form(path))
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe\0\1", b"\0\0\0\0", b"a\x80bc"])
+@pytest.mark.parametrize("place", ["before", "behind"])
+def test_a_stray_chunk(make_audio, name, place):
+    path = make_audio(".wav")
+    data = path.read_bytes()
+    stray = name + struct.pack("<I", 4) + b"abcd"
+    body = data[12:]
+    body = stray + body if place == "before" else body + stray
+    path.write_bytes(b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body)
+    try:
+        check_change(path, form(path))
+    except RefusedError:
+        refused_alike(path)
+    else:
+        write(path)
