@@ -23,6 +23,7 @@ from pathlib import Path
 from tagger.attributes import carry_attributes, is_mount_point, protection
 from tagger.durable_io import copy_content, overwrite, sync_file, sync_folder
 from tagger.errors import GtagError, RefusedError, WriteFailedError
+from tagger.exhausted import what_ran_out
 
 if sys.platform != "win32":
     import fcntl
@@ -312,4 +313,5 @@ def _write_through(
 def _hint(error: OSError) -> str | None:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "the edited copy needs as much room as the file itself"
-    return None
+    lacking = what_ran_out(error)
+    return lacking.hint if lacking else None

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from tagger.errors import GtagError, RefusedError, WriteFailedError
+from tagger.exhausted import what_ran_out
 from tagger.formats import FORMATS
 from tagger.journal import ChangeRecord, Journal, Lineage, Run, RunRecord
 from tagger.replace_file import replace_file
@@ -153,8 +154,10 @@ def _taken_back(
         refused = isinstance(error, RefusedError)
         message = error.message if error.hint is None else f"{error.message} ({error.hint})"
         return Undone(path, UndoStatus.REFUSED if refused else UndoStatus.FAILED, message)
-    except MemoryError:
-        return Undone(path, UndoStatus.FAILED, "memory ran out")
+    except MemoryError as error:
+        lacking = what_ran_out(error)
+        assert lacking is not None
+        return Undone(path, UndoStatus.FAILED, f"{lacking.message} ({lacking.hint})")
     return Undone(path, UndoStatus.RESTORED)
 
 

@@ -92,6 +92,16 @@ class Block(ABC):
         before, after = self.entries[:place], self.entries[place:]
         self.entries = [*before, *new, *(e for e in after if e.role != role)]
 
+    def translated(self, role: str, raw: bytes, shape: Mapping[str, Any]) -> Entry:
+        """An entry of a tag of that `shape`, as this tag would say it.
+
+        Raises
+        ------
+        CannotKeepError
+            It says nothing that can be told here.
+        """
+        return Entry(raw, role)
+
     def foreign(self) -> list[bytes]:
         """Everything in this tag that a write must leave as it is."""
         return [e.raw for e in self.entries if e.role is None]

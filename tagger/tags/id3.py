@@ -208,6 +208,19 @@ class Id3v2(Block):
             return self._frame("COMM", ("", text), _COMMENT_LANGUAGE, carried=True)
         return self._frame(kind or "TXXX", (text,) if kind else (name, text), carried=True)
 
+    def translated(self, role: str, raw: bytes, shape: Mapping[str, Any]) -> Entry:
+        version = shape.get("version")
+        if version == self.version:
+            return Entry(raw, role)
+        # The same bytes mean something else in a tag of another version.
+        then = Id3v2(self._slot)
+        then.version = version if version in (2, 3, 4) else self.version
+        said = then._entry(raw)
+        if said.role != role or not said.values:
+            raise CannotKeepError("its tag is of another version now, which cannot say what it did")
+        (entry,) = self.make(role, said.values)
+        return entry
+
     def foreign(self) -> list[bytes]:
         if self.version == 2:
             return [

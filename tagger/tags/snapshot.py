@@ -161,10 +161,16 @@ def same_fields(
             blocks = _counterparts(container.blocks, old["blocks"])
         except CannotKeepError:
             return False
+        if loosely:
+            try:
+                return all(
+                    _ours(block) == _as_told_by(block, o)
+                    for block, o in zip(blocks, old["blocks"], strict=True)
+                )
+            except CannotKeepError:
+                return False
         now = [_of_block(container, block) for block in blocks]
     pairs = list(zip(now, old["blocks"], strict=True))
-    if loosely:
-        return all(_ours(b) == _ours(o) for b, o in pairs)
     return all(_comparable(b) == _comparable(o) for b, o in pairs) and all(
         b.get("carried") == o["carried"] for b, o in pairs if "carried" in o
     )
@@ -237,8 +243,14 @@ def _carries(container: Container) -> bool | None:
     return True if foreign == [e.raw for e in container.carried()] else None
 
 
-def _ours(block: dict[str, Any]) -> list[list[Any]]:
-    return sorted(field[1:] for field in block["fields"])
+def _ours(block: Block) -> list[tuple[str, bytes]]:
+    return sorted((e.role, e.raw) for e in block.entries if e.role is not None)
+
+
+def _as_told_by(block: Block, old: dict[str, Any]) -> list[tuple[str, bytes]]:
+    """The genre and GTAG fields of a snapshot, as `block` would hold them."""
+    fields = ((role, from_text(raw)) for _, role, raw in old["fields"])
+    return sorted((role, block.translated(role, raw, old["shape"]).raw) for role, raw in fields)
 
 
 def _sound(container: Container) -> str:
@@ -280,14 +292,13 @@ def _restore_block(
         elif block.exists:  # somebody else has used the tag since
             block.store(file)
         return
-    version = old["shape"].get("version")
-    if loosely and old["fields"] and version != block.shape().get("version"):
-        # What is put back is bytes, and the same bytes mean something else there.
-        raise CannotKeepError("another program made its tag one of another version since")
     block.entries = foreign
     for place, role, raw in old["fields"]:
         if role not in ROLES:
             raise CannotKeepError("the journal holds fields that are none of gtag's")
-        block.entries.insert(place, Entry(from_text(raw), role))
+        entry = Entry(from_text(raw), role)
+        if loosely:
+            entry = block.translated(role, entry.raw, old["shape"])
+        block.entries.insert(place, entry)
     # Flags and sizes of then are not those of a tag that somebody has saved since.
     block.store(file, None if loosely else old["shape"])

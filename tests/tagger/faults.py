@@ -9,6 +9,7 @@ decoders read past this; the journal has tests of its own.
 from __future__ import annotations
 
 import builtins
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ class Faults:
     at : int
         Which call fails, from 0.
     code : int
-        With which `errno`.
+        With which `errno`; ENOMEM raises MemoryError.
     lasting : bool
         Whether all later calls of the same name fail as well, as they do on a full disk.
     """
@@ -57,6 +58,8 @@ class Faults:
         self.calls.append(name)
         number = len(self.calls) - 1
         if number == self._at or (self._lasting and number > self._at and name == self.struck):
+            if self._code == errno.ENOMEM:  # as Python says where there is no room to read into
+                raise MemoryError
             raise OSError(self._code, os.strerror(self._code))
 
     def concerns(self, thing: object) -> bool:
@@ -84,7 +87,7 @@ class _FaultyFile:
         def method(*arguments: Any) -> Any:
             try:
                 self._faults.meet(name)
-            except OSError:
+            except (OSError, MemoryError):
                 if name == "close":  # whatever it answers, the descriptor is gone
                     real()
                 raise

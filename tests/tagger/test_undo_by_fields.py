@@ -122,7 +122,7 @@ def test_an_undo_of_an_edited_file_can_be_undone(journal, song):
 @pytest.mark.parametrize(("before", "after"), [(3, 3), (3, 4), (4, 3), (4, 4)])
 @pytest.mark.parametrize("suffix", [".mp3", ".aiff", ".wav"])
 def test_a_tag_that_another_program_saved_anew(journal, make_audio, suffix, before, after, genre):
-    """Old bytes never go into a tag of another version, where they would say something else."""
+    """Regression: a tag that was saved in another version of ID3 could not be taken back."""
     path = make_audio(suffix, duration_s=1.0)
     file = mutagen.File(path)
     file.add_tags()
@@ -134,15 +134,10 @@ def test_a_tag_that_another_program_saved_anew(journal, make_audio, suffix, befo
     file = mutagen.File(path)
     file.tags["TIT2"] = TIT2(encoding=1, text="Corrected")
     file.save(v2_version=after, v23_sep="; ")
-    theirs = path.read_bytes()
     (outcome,) = undo_run(journal, number)
-    if genre and before != after:
-        assert outcome.status is UndoStatus.REFUSED
-        assert "one of another version" in outcome.message
-        assert path.read_bytes() == theirs
-        return
     assert (outcome.status, outcome.message) == (UndoStatus.RESTORED, "")
     tags = mutagen.File(path).tags
     assert (tags["TCON"].genres if genre else tags.get("TCON")) == ([genre] if genre else None)
     assert str(tags["TIT2"]) == "Corrected"
     assert not [key for key in tags if "GTAG" in key]
+    assert tags.version[1] == after

@@ -14,10 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from tagger.decide import Policy
 from tagger.errors import GtagError
 from tagger.formats import Format, identify
 from tagger.journal import Journal
+from tagger.library import Library, Track
 from tagger.replace_file import TEMPORARY_PREFIX
+from tagger.scan import scan
 from tagger.tags.snapshot import same_fields, snapshot
 from tagger.tags.verify import content_hash
 from tagger.tags.write import Change, write_change
@@ -27,7 +30,7 @@ from tests.tagger.specimens import ENCODED, EVERY_CONTAINER, specimen, tag_as_pe
 
 JAZZ = Change(("Jazz", "Fusion"), ("Jazz",), 0.91, "cnn-1")
 
-CODES = ["EIO", "ENOSPC", "EDQUOT", "EFBIG", "EACCES"]
+CODES = ["EIO", "ENOSPC", "EDQUOT", "EFBIG", "EACCES", "ENOMEM", "EMFILE"]
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def strike_at_every_call(
         try:
             with injected(faults):
                 write()
-        except GtagError:
+        except (GtagError, MemoryError):
             failed = True
         content = path.read_bytes()
         where = f"{code} at call {at}, {faults.struck}"
@@ -141,6 +144,47 @@ def test_no_failing_call_harms_a_file_that_is_taken_back(name, request, tmp_path
             assert path.read_bytes() == old, where
         at += 3
     assert at > 100
+
+
+@pytest.mark.parametrize("at", [5, 40, 90])
+@pytest.mark.parametrize(
+    ("code", "words"), [("ENOMEM", "memory ran out"), ("EMFILE", "raise ulimit -n")]
+)
+def test_what_runs_out_in_a_write_or_an_undo_costs_one_file(
+    at, code, words, request, tmp_path, journal
+):
+    """Regression: too little memory ended in "a mistake in gtag itself, MemoryError"."""
+    paths = [specimen(".mp3", request, tmp_path / name)[0] for name in ("music", "others")]
+    for path in paths:
+        tag_as_people_do(path, identify(path))
+        os.utime(path, (0, 0))
+    old = [path.read_bytes() for path in paths]
+    faults = Faults(paths[0].parent, at, getattr(errno, code), lasting=True)
+    with journal.start_run("scan", ()) as run:
+
+        def write(track: Track, change: Change) -> None:
+            assert track.format is not None
+            with injected(faults):
+                write_change(track.path, track.format, change, journal=run)
+
+        policy = Policy(0.0, existing="replace")
+        tracks = Library([str(path) for path in paths])
+        first, second = scan(tracks, model="fast", policy=policy, write=write, jobs=1)
+    assert (first.status, second.status) == ("failed", "written")
+    assert words in first.message and faults.struck
+    assert paths[0].read_bytes() == old[0] and not left_behind(tmp_path)
+
+    with journal.start_run("scan", ()) as run:
+        for path in paths:
+            write_change(path, identify(path), JAZZ, journal=run)
+    faults = Faults(paths[0].parent, at, getattr(errno, code), lasting=True)
+    with injected(faults):
+        undone = {outcome.path: outcome for outcome in undo_run(journal, run.id)}
+    assert undone[str(paths[0])].status == "failed" and words in undone[str(paths[0])].message
+    assert undone[str(paths[1])].status == "restored"
+    assert not left_behind(tmp_path)
+    (again,) = undo_run(journal, run.id)
+    assert (again.path, again.status) == (str(paths[0]), "restored")
 
 
 SCAN = """
