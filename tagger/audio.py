@@ -21,6 +21,7 @@ import numpy as np
 from tagger.decoder import DECODER_ERRORS, SAMPLE_RATE, Source, reason
 from tagger.downmix import Downmix, Samples
 from tagger.errors import NothingToHearError, UnreadableError
+from tagger.libsndfile_source import LibsndfileSource
 
 EXCERPT_S = 12.0
 PLACES = (1 / 6, 1 / 2, 5 / 6)  # of the track: where the excerpts' middles lie
@@ -32,6 +33,8 @@ PAUSE_S = 2.0  # silence that is as long is no music: it is cut out
 # Where to listen next, in this order, for each excerpt that is silent. Whatever sounds for a
 # twelfth of the track's length is found, and so are its beginning and end.
 FURTHER_PLACES = (*(n / 24 for n in (1, 23, 7, 17, 3, 21, 9, 15, 5, 19, 11, 13)), 0.0, 1.0)
+
+AnySource = Source | LibsndfileSource
 
 _EXCERPT = round(EXCERPT_S * SAMPLE_RATE)
 _WHOLE = round(WHOLE_BELOW_S * SAMPLE_RATE)
@@ -92,9 +95,12 @@ def read_excerpts(path: str | PathLike[str]) -> Sound:
     if status.st_size == 0:
         raise UnreadableError("the file is empty", path=path)
     try:
-        sound = _read(os.fspath(path))
+        sound = _read(os.fspath(path), Source)
     except DECODER_ERRORS as error:
-        raise UnreadableError(reason(error), path=path, hint=_HINT) from error
+        try:
+            sound = _read(os.fspath(path), LibsndfileSource)
+        except DECODER_ERRORS:
+            raise UnreadableError(reason(error), path=path, hint=_HINT) from error
     if not sound.excerpts:
         raise NothingToHearError("silent", path=path)
     heard = sum(len(excerpt.samples) for excerpt in sound.excerpts)
@@ -103,29 +109,29 @@ def read_excerpts(path: str | PathLike[str]) -> Sound:
     return sound
 
 
-def _read(path: str) -> Sound:
+def _read(path: str, opened: type[AnySource]) -> Sound:
     downmix = Downmix()
-    sound = _listen(path, downmix)
+    sound = _listen(path, opened, downmix)
     better = downmix.better()
-    return sound if better is None else _listen(path, better)
+    return sound if better is None else _listen(path, opened, better)
 
 
-def _listen(path: str, downmix: Downmix) -> Sound:
-    with Source(path, downmix) as source:
+def _listen(path: str, opened: type[AnySource], downmix: Downmix) -> Sound:
+    with opened(path, downmix) as source:
         if source.claimed_s is not None and source.claimed_s < WHOLE_BELOW_S:
             sound = _whole(source, path)
         else:
             sound = _by_seeking(source)
     if sound is None:
-        with Source(path, downmix) as source:
+        with opened(path, downmix) as source:
             sound = _whole(source, path)
     if sound is None:
         # No use seeking, or the length is a lie: count.
-        with Source(path, downmix) as source:
+        with opened(path, downmix) as source:
             duration_s = max(source.count_s() or 0.0, WHOLE_BELOW_S)
-        with Source(path, downmix) as source:
+        with opened(path, downmix) as source:
             excerpts = list(_in_passing(source, _starts(duration_s)))
-        with Source(path, downmix) as source:
+        with opened(path, downmix) as source:
             further_starts = _apart(_further_starts(duration_s))
             heard = _what_sounds(excerpts, further_starts, partial(_in_passing, source))
             nothing = Excerpt(np.zeros(0, np.float32), 0.0)
@@ -133,7 +139,7 @@ def _listen(path: str, downmix: Downmix) -> Sound:
     return sound
 
 
-def _whole(source: Source, path: str) -> Sound | None:
+def _whole(source: AnySource, path: str) -> Sound | None:
     """The whole of a short track; None: it is longer."""
     _, samples = source.read(0.0, _WHOLE)
     if len(samples) == 0 and (source.bad_packets or (source.claimed_s or 0.0) >= MIN_SOUND_S):
@@ -141,7 +147,7 @@ def _whole(source: Source, path: str) -> Sound | None:
     return None if source.end_s is None else Sound(_sounding(Excerpt(samples, 0.0)), source.end_s)
 
 
-def _by_seeking(source: Source) -> Sound | None:
+def _by_seeking(source: AnySource) -> Sound | None:
     """Three whole excerpts, or None: the track is short, or they are not where they should be."""
     duration_s = source.claimed_s
     for _ in range(3):
@@ -163,7 +169,7 @@ def _by_seeking(source: Source) -> Sound | None:
     return None
 
 
-def _sought(source: Source, starts: Iterable[float]) -> Iterator[Excerpt]:
+def _sought(source: AnySource, starts: Iterable[float]) -> Iterator[Excerpt]:
     """The excerpts at these places, wherever they are found."""
     for start_s in starts:
         if source.seek(start_s - EDGE / SAMPLE_RATE):
@@ -172,7 +178,7 @@ def _sought(source: Source, starts: Iterable[float]) -> Iterator[Excerpt]:
                 yield excerpt
 
 
-def _in_passing(source: Source, starts: Iterable[float]) -> Iterator[Excerpt]:
+def _in_passing(source: AnySource, starts: Iterable[float]) -> Iterator[Excerpt]:
     """As many excerpts at these ascending places as there are, each as much as there is of it."""
     return (e for start_s in starts if (e := _excerpt(source, start_s)) is not None)
 
@@ -245,7 +251,7 @@ def _piece(excerpt: Excerpt, first: int, last: int) -> Excerpt | None:
     return Excerpt(excerpt.samples[first - before : last + after], start_s, before, after)
 
 
-def _excerpt(source: Source, start_s: float) -> Excerpt | None:
+def _excerpt(source: AnySource, start_s: float) -> Excerpt | None:
     """The excerpt at `start_s`, shorter where the sound ends; None: no sound there."""
     begin_s = max(0.0, start_s - EDGE / SAMPLE_RATE)
     before = round((start_s - begin_s) * SAMPLE_RATE)

@@ -48,7 +48,11 @@ class Downmix:
         rows = frame.to_ndarray()
         if not frame.format.is_planar:
             rows = rows.reshape(-1, channels).T
-        if channels != 2:
+        return self.of_rows(rows)
+
+    def of_rows(self, rows: NDArray[Any]) -> Samples:
+        """One channel of samples [channels, n] of any type: float32 [n], full scale 1."""
+        if len(rows) != 2:
             return mean_of_channels(rows)
         if self._channel is not None:
             return mean_of_channels(rows[self._channel : self._channel + 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import mutagen
 import numpy as np
 import pytest
 from mutagen import flac, id3, mp4
+from mutagen.ogg import OggPage
 
 from tagger import audio, demo
 from tagger.audio import EDGE, EXCERPT_S, SAMPLE_RATE, read_excerpts
@@ -454,3 +456,38 @@ def test_a_long_mp3_without_a_seek_table_is_not_read_through(tmp_path):
     assert bytes_read() - before < 5e6 < file.stat().st_size / 10
     assert sound.duration_s == pytest.approx(3600, rel=0.01)
     assert all(one.start_s + 1000 < other.start_s for one, other in pairwise(sound.excerpts))
+
+
+def with_longer_header(vorbis: bytes) -> bytes:
+    """An Ogg Vorbis file whose first packet, on a page of its own, has four bytes more."""
+    ogg = OggPage(io.BytesIO(vorbis))
+    rest = vorbis[ogg.size :]
+    ogg.packets = [ogg.packets[0] + bytes(4)]
+    return ogg.write() + rest
+
+
+@pytest.mark.parametrize("seconds", [20.0, 60.0])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_an_ogg_file_that_ffmpeg_refuses_is_heard(tmp_path, seconds, channels):
+    """Regression: healthy files, to libsndfile and mutagen, were unreadable."""
+    healthy, odd = tmp_path / "healthy.ogg", tmp_path / "odd.ogg"
+    samples = noise(seconds)
+    demo.encode(np.stack([samples, -samples]) if channels == 2 else samples, healthy)
+    odd.write_bytes(with_longer_header(healthy.read_bytes()))
+    with pytest.raises(av.InvalidDataError):
+        av.open(str(odd))
+    expected, heard = read_excerpts(healthy), read_excerpts(odd)
+    assert heard.duration_s == pytest.approx(expected.duration_s, abs=0.05)
+    assert len(heard.excerpts) == len(expected.excerpts)
+    for ours, theirs in zip(heard.excerpts, expected.excerpts, strict=True):
+        assert ours.start_s == pytest.approx(theirs.start_s, abs=0.02)
+        assert len(ours.samples) == pytest.approx(len(theirs.samples), abs=300)
+        n = min(len(ours.samples), len(theirs.samples)) - 200
+        spectra = [np.abs(np.fft.rfft(e.samples[100:n])) for e in (ours, theirs)]
+        assert np.corrcoef(*spectra)[0, 1] > 0.98
+
+
+def test_what_neither_reads_is_unreadable(tmp_path):
+    (tmp_path / "a.ogg").write_bytes(b"OggS" + bytes(range(256)) * 20)
+    with pytest.raises(UnreadableError, match="ffmpeg"):
+        read_excerpts(tmp_path / "a.ogg")
