@@ -109,8 +109,11 @@ def undo_run(
                 yield outcome
         sought += [change for change, _ in strays]
         if find:
-            standing = {c.path for c in here} - {c.path for c, _ in strays}
-            folders = places or folders_of(c.path for c in here)
+            of_run = {c.path for c in here}
+            for number in {c.run for c in sought}:  # those that were taken back before, too
+                of_run |= {c.path for c in journal.changes(number) if isinstance(c, ChangeRecord)}
+            standing = of_run - {c.path for c, _ in strays}
+            folders = places or folders_of(of_run)
             found_in = (
                 find_by_sound(folders, sought, lineage, standing, watch=watch) if sought else []
             )

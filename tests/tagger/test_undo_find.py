@@ -176,3 +176,20 @@ def test_the_folders_of_a_run(tmp_path):
     assert folders_of([f"{m}/a/1.mp3", f"{m}/b/c/1.mp3"]) == [f"{m}"]
     assert folders_of([f"{m}/gone/deep/1.mp3"]) == [f"{m}"]
     assert folders_of([f"{m}/a/1.mp3", "/no such folder/1.mp3"]) == [f"{m}/a"]
+
+
+def test_one_is_found_after_the_others_were_taken_back(journal, song, library):
+    """Regression: it was looked for in its own old folder alone, where a copy was taken for it."""
+    path, copy = song("jazz/a"), library / "jazz" / "copy.mp3"
+    shutil.copy(path, copy)
+    number = scan(journal, [path, copy, song("rock/b", seed=1)])
+    (library / "moved").mkdir()
+    moved = path.rename(library / "moved" / "renamed.mp3")
+    assert sorted(o.status for o in undo_run(journal, number)) == [
+        "missing",
+        "restored",
+        "restored",
+    ]
+    (outcome,) = undo_run(journal, number, find=True)
+    assert (outcome.path, outcome.status) == (str(moved), "restored")
+    assert genres([moved, copy]) == [None, None]
