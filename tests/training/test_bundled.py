@@ -29,7 +29,7 @@ def made(tmp_path_factory):
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundled, "DRAWS", 1)  # one draw divides the tracks as several do
-        patch.setattr(networks, "EPOCHS", 40)
+        patch.setattr(networks, "EPOCHS", 20)
         patch.setattr(networks, "NETWORKS", 1)
         patch.setattr(trees, "ROUNDS", 30)
         work = tmp_path_factory.mktemp("zoo") / "work"

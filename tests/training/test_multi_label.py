@@ -97,7 +97,8 @@ def test_platts_scaling_makes_logits_mean_what_they_say():
 
 
 @pytest.mark.parametrize("recipe", ["networks", "trees"])
-def test_genres_are_learned_from_partial_labels(recipe):
+def test_genres_are_learned_from_partial_labels(recipe, monkeypatch):
+    monkeypatch.setattr(networks, "EPOCHS", 20)
     given = tracks()
     table = targets(given.items, LABELS)
 
@@ -127,7 +128,8 @@ def test_what_is_left_open_has_no_say():
     assert np.abs(said[:, 2]).max() < np.abs(said[:, 0]).max()
 
 
-def test_the_same_seed_gives_the_same_networks():
+def test_the_same_seed_gives_the_same_networks(monkeypatch):
+    monkeypatch.setattr(networks, "EPOCHS", 5)
     given = tracks()
     table = targets(given.items, LABELS)
     first, again = (
