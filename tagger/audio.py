@@ -103,9 +103,6 @@ def read_excerpts(path: str | PathLike[str]) -> Sound:
             raise UnreadableError(reason(error), path=path, hint=_HINT) from error
     if not sound.excerpts:
         raise NothingToHearError("silent", path=path)
-    heard = sum(len(excerpt.samples) for excerpt in sound.excerpts)
-    if heard < MIN_SOUND_S * SAMPLE_RATE:
-        raise NothingToHearError(f"only {heard / SAMPLE_RATE:.2f} s of sound", path=path)
     return sound
 
 
@@ -131,12 +128,18 @@ def _listen(path: str, opened: type[AnySource], downmix: Downmix) -> Sound:
             duration_s = max(source.count_s() or 0.0, WHOLE_BELOW_S)
         with opened(path, downmix) as source:
             excerpts = list(_in_passing(source, _starts(duration_s)))
+        _refuse_too_short(excerpts, path)
         with opened(path, downmix) as source:
             further_starts = _apart(_further_starts(duration_s))
             heard = _what_sounds(excerpts, further_starts, partial(_in_passing, source))
-            nothing = Excerpt(np.zeros(0, np.float32), 0.0)
-            sound = Sound(heard if excerpts else (nothing,), duration_s)
+            sound = Sound(heard, duration_s)
     return sound
+
+
+def _refuse_too_short(excerpts: list[Excerpt], path: str) -> None:
+    n = sum(len(excerpt.samples) for excerpt in excerpts)
+    if n < MIN_SOUND_S * SAMPLE_RATE:
+        raise NothingToHearError(f"only {n / SAMPLE_RATE:.2f} s of sound", path=path)
 
 
 def _whole(source: AnySource, path: str) -> Sound | None:
@@ -144,7 +147,11 @@ def _whole(source: AnySource, path: str) -> Sound | None:
     _, samples = source.read(0.0, _WHOLE)
     if len(samples) == 0 and (source.bad_packets or (source.claimed_s or 0.0) >= MIN_SOUND_S):
         raise UnreadableError("no sound in it can be decoded", path=path, hint=_HINT)
-    return None if source.end_s is None else Sound(_sounding(Excerpt(samples, 0.0)), source.end_s)
+    if source.end_s is None:
+        return None
+    excerpt = Excerpt(samples, 0.0)
+    _refuse_too_short([excerpt], path)
+    return Sound(_sounding(excerpt), source.end_s)
 
 
 def _by_seeking(source: AnySource) -> Sound | None:
@@ -223,7 +230,7 @@ def _sounding(excerpt: Excerpt) -> tuple[Excerpt, ...]:
     """An excerpt without its silence: itself where it has no pause to speak of."""
     samples = excerpt.samples
     if len(samples) == 0:
-        return (excerpt,)
+        return ()
     peaks = np.maximum.reduceat(np.abs(samples), np.arange(0, len(samples), _WINDOW))
     loud = np.flatnonzero(peaks >= SILENCE)
     if len(loud) == 0:

@@ -33,7 +33,6 @@ _MAX_SEARCHED = 1 << 26  # bytes read between two packets: more than any picture
 # Hz; up to DSD1024, as ffmpeg hands it out. Above, the filter would fill the memory (1.6 GB at
 # 268 MHz), below, what one block becomes.
 _RATES = range(1000, 6_000_000)
-MAX_CHANNELS = 64
 _MAX_FRAME = 1 << 22  # samples: no codec needs as many
 _LOUDEST = 1e5  # float files may exceed full scale, some by the factor 32,768
 

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tagger.decoder import MAX_CHANNELS, SAMPLE_RATE
+from tagger.decoder import SAMPLE_RATE
 from tagger.downmix import Downmix, Samples
 
 MAGIC = b"OggS"
+MAX_CHANNELS = 8  # that Vorbis gives a meaning
+RATES = range(1000, 192_001)  # Hz
 _MARGIN_S = 0.05  # more than half of the resampler's filter, at each end of what is read
 
 
@@ -44,20 +46,10 @@ class LibsndfileSource:
     """
 
     def __init__(self, path: str, downmix: Downmix | None = None) -> None:
-        import soundfile
-
         self._downmix = downmix or Downmix()
         self._file = open(path, "rb")  # noqa: SIM115 - until `__exit__`
         try:
-            if self._file.read(len(MAGIC)) != MAGIC:
-                raise ValueError("no Ogg file")
-            self._file.seek(0)
-            self._sound = soundfile.SoundFile(self._file)
-            if self._sound.channels > MAX_CHANNELS:
-                raise ValueError(f"claims {self._sound.channels} channels")
-        except soundfile.LibsndfileError as error:
-            self._file.close()
-            raise ValueError(str(error)) from error
+            self._sound = self._opened()
         except BaseException:
             self._file.close()
             raise
@@ -65,6 +57,21 @@ class LibsndfileSource:
         self.claimed_s: float | None = self._sound.frames / self._rate or None
         self.end_s: float | None = None
         self.bad_packets = 0
+
+    def _opened(self) -> Any:
+        if self._file.read(len(MAGIC)) != MAGIC:
+            raise ValueError("no Ogg file")
+        import soundfile
+
+        self._file.seek(0)
+        try:
+            sound = soundfile.SoundFile(self._file)
+        except soundfile.LibsndfileError as error:
+            raise ValueError(str(error)) from error
+        # What is read at once is allocated at once.
+        if sound.channels > MAX_CHANNELS or sound.samplerate not in RATES:
+            raise ValueError(f"claims {sound.channels} channels at {sound.samplerate} Hz")
+        return sound
 
     def __enter__(self) -> LibsndfileSource:
         return self

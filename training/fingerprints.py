@@ -82,5 +82,5 @@ def is_among(asked: np.ndarray, known: np.ndarray) -> bool:
     """Whether a fingerprint is one of these [shape=(n, N_BYTES)], but for a few bits."""
     if not asked.any():
         return False
-    bits = np.bitwise_count(known[known.any(axis=1)] ^ asked).sum(axis=1, dtype=int)
+    bits = np.unpackbits(known[known.any(axis=1)] ^ asked, axis=1).sum(axis=1, dtype=int)
     return bool((bits <= ALIKE_BITS).any())

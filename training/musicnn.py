@@ -4,7 +4,7 @@
 
 The wheel (Pons & Serra 2019, ISC licence) holds checkpoints of TensorFlow 1. `MSD_musicnn` learned
 50 tags of Last.fm from 200,000 songs of the Million Song Dataset. The architecture is built anew in
-Keras 3 and takes the checkpoint's weights; it ships with integer arithmetic.
+Keras 3 and takes the checkpoint's weights; it ships in float32.
 """
 
 from __future__ import annotations

@@ -348,7 +348,7 @@ def test_a_packet_as_long_as_a_track_is_not_decoded(shared_data, tmp_path):
         read_excerpts(tmp_path / "a.ape")
     # Blocks in each of its three frames: 67 million, which would be decoded in one go.
     (tmp_path / "a.ape").write_bytes(patched(content, 56, struct.pack("<I", 0x0401_2000)))
-    with pytest.raises(NothingToHearError, match=r"only 0|silent"):
+    with pytest.raises(NothingToHearError, match="only 0"):
         read_excerpts(tmp_path / "a.ape")
 
 

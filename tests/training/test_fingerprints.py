@@ -28,7 +28,7 @@ def mark_of(path):
 
 @pytest.fixture
 def learned(make_audio):
-    """Fingerprints of six pieces of 20 s, in order of `STYLES`."""
+    """Fingerprints of pieces of 20 s, in order of `STYLES`."""
     return np.stack([mark_of(make_audio(duration_s=20.0, style=style)) for style in STYLES])
 
 
