@@ -15,8 +15,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from tagger.batch import Outcome
 from tagger.errors import ConfigurationError, WriteFailedError
-from tagger.scan import Outcome
 
 COLUMNS = tuple(field.name for field in fields(Outcome))
 

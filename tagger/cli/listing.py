@@ -15,7 +15,7 @@ from tagger.decide import Status
 from tagger.screen import printable
 
 if TYPE_CHECKING:
-    from tagger.scan import Outcome
+    from tagger.batch import Outcome
 
 _STYLES = {
     Status.WRITTEN: "green",

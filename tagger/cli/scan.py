@@ -1,4 +1,4 @@
-"""`gtag scan`: options in, `tagger.scan.scan`, rows and a summary out."""
+"""`gtag scan`: options in, `tagger.batch.scan`, rows and a summary out."""
 
 from __future__ import annotations
 
@@ -174,6 +174,7 @@ def scan(
         raise click.UsageError("Name files or folders to scan, or a list of them: --files-from.")
     check_memory()
 
+    from tagger.batch import scan as scan_tracks
     from tagger.cli.listing import Listing
     from tagger.cli.logs import log_to
     from tagger.cli.progress import Progress
@@ -186,7 +187,6 @@ def scan(
     from tagger.models import zoo
     from tagger.native_messages import native_messages_hidden
     from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
-    from tagger.scan import scan as scan_tracks
     from tagger.screen import printable
 
     log_to(log_file)

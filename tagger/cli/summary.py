@@ -19,7 +19,7 @@ from tagger.screen import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tagger.scan import Outcome
+    from tagger.batch import Outcome
 
 _BAR = 24
 

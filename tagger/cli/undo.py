@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tagger.interrupt import Interrupts
     from tagger.journal import RunRecord
-    from tagger.undo import Undone
+    from tagger.undo_run import Undone
 
 
 @click.command()
@@ -56,7 +56,7 @@ def undo(
     from tagger.cli.files import not_music
     from tagger.interrupt import Interrupts
     from tagger.journal import Journal, default_journal_path
-    from tagger.undo import list_runs, undo_run
+    from tagger.undo_run import list_runs, undo_run
 
     run, paths = _parsed(run_and_paths)
     file = not_music(journal, "--journal") if journal else default_journal_path()
@@ -110,7 +110,7 @@ def _watched(interrupts: Interrupts, paths: Iterable[str]) -> Iterator[str]:
 def _report(
     undone: Iterator[Undone], interrupts: Interrupts, *, verbose: bool, quiet: bool
 ) -> ExitStatus:
-    from tagger.undo import UndoStatus
+    from tagger.undo_run import UndoStatus
 
     counts: Counter[UndoStatus] = Counter()
     problems = interrupted = False

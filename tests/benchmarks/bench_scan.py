@@ -21,10 +21,10 @@ import psutil
 
 from tagger import demo
 from tagger.audio import read_excerpts
+from tagger.batch import scan
 from tagger.decide import Policy
 from tagger.errors import GtagError
 from tagger.library import Library, Track
-from tagger.scan import scan
 
 SUFFIXES = (".mp3", ".flac", ".m4a", ".ogg", ".opus")
 

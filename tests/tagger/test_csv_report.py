@@ -4,9 +4,9 @@ import os
 
 import pytest
 
+from tagger.batch import Outcome
 from tagger.csv_report import COLUMNS, CsvReport, json_line, open_report, resume_report
 from tagger.decide import Status
-from tagger.scan import Outcome
 
 
 def reported(tmp_path, *outcomes):

@@ -13,8 +13,8 @@ from mutagen.id3 import APIC, TIT2
 
 import tagger.undo_find
 from tagger.journal import Journal
-from tagger.undo import UndoStatus, undo_run
 from tagger.undo_find import folders_of
+from tagger.undo_run import UndoStatus, undo_run
 from tests.tagger.test_undo import genres, scan, undo
 
 

@@ -14,17 +14,17 @@ from pathlib import Path
 
 import pytest
 
+from tagger.batch import scan
 from tagger.decide import Policy
 from tagger.errors import GtagError
 from tagger.formats import Format, identify
 from tagger.journal import Journal
 from tagger.library import Library, Track
 from tagger.replace_file import TEMPORARY_PREFIX
-from tagger.scan import scan
 from tagger.tags.snapshot import same_fields, snapshot
 from tagger.tags.verify import content_hash
 from tagger.tags.write import Change, write_change
-from tagger.undo import undo_run
+from tagger.undo_run import undo_run
 from tests.tagger.faults import Faults, injected
 from tests.tagger.specimens import ENCODED, EVERY_CONTAINER, specimen, tag_as_people_do
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from mediafile import MediaFile
 
+from tagger.batch import scan
 from tagger.decide import Policy, Status
 from tagger.errors import RefusedError, UnreadableError, WriteFailedError
 from tagger.interrupt import Interrupts
 from tagger.library import Library
 from tagger.models import zoo
-from tagger.scan import scan
 from tagger.tags.write import check_change, write_change
 
 SURE_OF_ALL = Policy(min_confidence=0.0)
