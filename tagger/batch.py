@@ -14,7 +14,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagger.decide import Decision, Policy, Status, agreed, decide
+from tagger.albums import album_verdicts, in_albums, is_album
+from tagger.decide import Decision, Policy, Status, Verdict, agreed, decide
 from tagger.errors import (
     GtagError,
     NothingToHearError,
@@ -26,6 +27,7 @@ from tagger.exhausted import what_ran_out
 from tagger.interrupt import Interrupts
 from tagger.listen import Listened, listen
 from tagger.native_messages import native_messages_hidden
+from tagger.tags.credits import Credits, read_credits
 from tagger.tags.read import TagState, read_tags
 from tagger.tags.write import refuse_untagged
 from tagger.workers import Lost, map_in_workers
@@ -108,15 +110,44 @@ def scan(
         The machine has too little of something to go on; the tracks before are settled.
     """
     interrupts = interrupts or Interrupts()
-    for track, listened in _listened(iter(tracks), model, jobs, deadline_s):
-        if isinstance(listened.error, ResourceError):
-            log.error("cannot go on at %r:\n%s", track.path, listened.traceback)
-            raise listened.error
+    heard = _usable(_listened(iter(tracks), model, jobs, deadline_s))
+    for track, listened, verdict in _with_album(heard, policy):
         with interrupts.held():
-            yield _settled(track, listened, policy, write, rehearse)
+            yield _settled(track, listened, policy, verdict, write, rehearse)
         for row in _parts(listened, policy):
             with interrupts.held():
                 yield row
+
+
+def _usable(
+    heard: Iterable[tuple[Track, Listened]],
+) -> Iterator[tuple[Track, Listened]]:
+    """The same, up to where the machine has too little of something to go on."""
+    for track, listened in heard:
+        if isinstance(listened.error, ResourceError):
+            log.error("cannot go on at %r:\n%s", track.path, listened.traceback)
+            raise listened.error
+        yield track, listened
+
+
+def _with_album(
+    heard: Iterable[tuple[Track, Listened]], policy: Policy
+) -> Iterator[tuple[Track, Listened, Verdict | None]]:
+    """Each track, and what its album says of it: known when the album has been heard."""
+    if policy.album == "off":
+        yield from ((track, listened, None) for track, listened in heard)
+        return
+    albums = in_albums(heard, lambda item: item[0].path, lambda item: _credits(item[0]))
+    for album in albums:
+        verdicts: list[Verdict | None] = [None] * len(album)
+        if is_album([credits for _, credits in album]):
+            verdicts = album_verdicts([listened.prediction for (_, listened), _ in album], policy)
+        for ((track, listened), _), verdict in zip(album, verdicts, strict=True):
+            yield track, listened, verdict
+
+
+def _credits(track: Track) -> Credits:
+    return Credits() if track.format is None else read_credits(track.path, track.format)
 
 
 def _listened(
@@ -157,6 +188,7 @@ def _settled(
     track: Track,
     listened: Listened,
     policy: Policy,
+    verdict: Verdict | None,
     write: Callable[[Track, Change], None] | None,
     rehearse: Callable[[Track], None] | None,
 ) -> Outcome:
@@ -173,7 +205,7 @@ def _settled(
     except Exception as error:
         return row(_failure(error, Status.UNREADABLE), message=_message(error))
 
-    decision = decide(listened.prediction, tags, policy)
+    decision = decide(listened.prediction, tags, policy, verdict)
     reason = _message(listened.error) if listened.error else decision.reason + told
     row = partial(row, old=_before(tags), named=decision)
     if decision.change is None:
@@ -239,6 +271,8 @@ def _row(
         return outcome
     best, second = listened.prediction.ranked()[:2]
     if named is not None and named.genres and named.confidence is not None:
+        if named.genres[0] == second[0]:  # by its album, against what it sounds like alone
+            second = best
         best = "; ".join(named.genres), named.confidence
     return replace(
         outcome,
