@@ -32,7 +32,7 @@ from tagger.errors import (
 from tagger.formats import identify
 from tagger.journal import Journal, RunRecord, default_journal_path
 from tagger.library import Library, Track
-from tagger.listen import Listened, classifier, listen
+from tagger.listen import Listened, classifier, hear
 from tagger.models import zoo
 from tagger.models.head import mean_embedding
 from tagger.models.heard import Heard
@@ -144,7 +144,7 @@ class Model:
         return f"<tagger.Model {self.tag}>"
 
     def classify(self, path: AnyPath, *, min_confidence: float | None = None) -> Classification:
-        """Listen to one track. Reads no tags, and writes nothing.
+        """Listen to one file as a whole. Reads no tags nor cue sheets, and writes nothing.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class Model:
         """
         track = Track(os.fspath(path), identify(path))
         with _ONE_AT_A_TIME, native_messages_hidden():
-            listened = listen(self.name, track)
+            listened = hear(self.name, track)
         if listened.prediction is None:
             assert listened.error is not None
             raise listened.error

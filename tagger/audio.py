@@ -22,6 +22,8 @@ from tagger.decoder import DECODER_ERRORS, SAMPLE_RATE, Source, reason
 from tagger.downmix import Downmix, Samples
 from tagger.errors import NothingToHearError, UnreadableError
 from tagger.libsndfile_source import LibsndfileSource
+from tagger.ogg_links import ogg_links
+from tagger.sources import Chain, Opener, Section, SoundSource
 
 EXCERPT_S = 12.0
 PLACES = (1 / 6, 1 / 2, 5 / 6)  # of the track: where the excerpts' middles lie
@@ -33,8 +35,6 @@ PAUSE_S = 2.0  # silence that is as long is no music: it is cut out
 # Where to listen next, in this order, for each excerpt that is silent. Whatever sounds for a
 # twelfth of the track's length is found, and so are its beginning and end.
 FURTHER_PLACES = (*(n / 24 for n in (1, 23, 7, 17, 3, 21, 9, 15, 5, 19, 11, 13)), 0.0, 1.0)
-
-AnySource = Source | LibsndfileSource
 
 _EXCERPT = round(EXCERPT_S * SAMPLE_RATE)
 _WHOLE = round(WHOLE_BELOW_S * SAMPLE_RATE)
@@ -72,12 +72,20 @@ class Sound:
     duration_s: float | None
 
 
-def read_excerpts(path: str | PathLike[str]) -> Sound:
+def read_excerpts(
+    path: str | PathLike[str], begin_s: float = 0.0, end_s: float | None = None
+) -> Sound:
     """Decode three excerpts of 12 s around 1/6, 1/2 and 5/6 of a track.
 
     A track under 36 s comes as one excerpt, whole and without edges. From a damaged one come as
     many excerpts, and as much of them, as can be decoded. Silence of 2 s and more is cut out, and
     for an excerpt that is silent another one is looked for, at up to 14 further places.
+
+    Parameters
+    ----------
+    path : path-like
+    begin_s, end_s : float
+        Where the track begins and ends in the file. Its excerpts' times count from there.
 
     Raises
     ------
@@ -94,11 +102,22 @@ def read_excerpts(path: str | PathLike[str]) -> Sound:
         raise UnreadableError("is no regular file", path=path)
     if status.st_size == 0:
         raise UnreadableError("the file is empty", path=path)
+    whole = (begin_s, end_s) == (0.0, None)
+    name = os.fspath(path)
+
+    def read(opened: Opener) -> Sound:
+        if whole:
+            return _read(name, opened)
+        return _read(name, lambda downmix: Section(opened, downmix, begin_s, end_s))
+
     try:
-        sound = _read(os.fspath(path), Source)
+        links = ogg_links(name)
+        sound = read(
+            lambda downmix: Chain(name, downmix, links) if links else Source(name, downmix)
+        )
     except DECODER_ERRORS as error:
         try:
-            sound = _read(os.fspath(path), LibsndfileSource)
+            sound = read(partial(LibsndfileSource, name))
         except DECODER_ERRORS:
             raise UnreadableError(reason(error), path=path, hint=_HINT) from error
     if not sound.excerpts:
@@ -106,30 +125,30 @@ def read_excerpts(path: str | PathLike[str]) -> Sound:
     return sound
 
 
-def _read(path: str, opened: type[AnySource]) -> Sound:
+def _read(path: str, opened: Opener) -> Sound:
     downmix = Downmix()
     sound = _listen(path, opened, downmix)
     better = downmix.better()
     return sound if better is None else _listen(path, opened, better)
 
 
-def _listen(path: str, opened: type[AnySource], downmix: Downmix) -> Sound:
-    with opened(path, downmix) as source:
+def _listen(path: str, opened: Opener, downmix: Downmix) -> Sound:
+    with opened(downmix) as source:
         if source.claimed_s is not None and source.claimed_s < WHOLE_BELOW_S:
             sound = _whole(source, path)
         else:
             sound = _by_seeking(source)
     if sound is None:
-        with opened(path, downmix) as source:
+        with opened(downmix) as source:
             sound = _whole(source, path)
     if sound is None:
         # No use seeking, or the length is a lie: count.
-        with opened(path, downmix) as source:
+        with opened(downmix) as source:
             duration_s = max(source.count_s() or 0.0, WHOLE_BELOW_S)
-        with opened(path, downmix) as source:
+        with opened(downmix) as source:
             excerpts = list(_in_passing(source, _starts(duration_s)))
         _refuse_too_short(excerpts, path)
-        with opened(path, downmix) as source:
+        with opened(downmix) as source:
             further_starts = _apart(_further_starts(duration_s))
             heard = _what_sounds(excerpts, further_starts, partial(_in_passing, source))
             sound = Sound(heard, duration_s)
@@ -142,7 +161,7 @@ def _refuse_too_short(excerpts: list[Excerpt], path: str) -> None:
         raise NothingToHearError(f"only {n / SAMPLE_RATE:.2f} s of sound", path=path)
 
 
-def _whole(source: AnySource, path: str) -> Sound | None:
+def _whole(source: SoundSource, path: str) -> Sound | None:
     """The whole of a short track; None: it is longer."""
     _, samples = source.read(0.0, _WHOLE)
     if len(samples) == 0 and (source.bad_packets or (source.claimed_s or 0.0) >= MIN_SOUND_S):
@@ -154,7 +173,7 @@ def _whole(source: AnySource, path: str) -> Sound | None:
     return Sound(_sounding(excerpt), source.end_s)
 
 
-def _by_seeking(source: AnySource) -> Sound | None:
+def _by_seeking(source: SoundSource) -> Sound | None:
     """Three whole excerpts, or None: the track is short, or they are not where they should be."""
     duration_s = source.claimed_s
     for _ in range(3):
@@ -176,7 +195,7 @@ def _by_seeking(source: AnySource) -> Sound | None:
     return None
 
 
-def _sought(source: AnySource, starts: Iterable[float]) -> Iterator[Excerpt]:
+def _sought(source: SoundSource, starts: Iterable[float]) -> Iterator[Excerpt]:
     """The excerpts at these places, wherever they are found."""
     for start_s in starts:
         if source.seek(start_s - EDGE / SAMPLE_RATE):
@@ -185,7 +204,7 @@ def _sought(source: AnySource, starts: Iterable[float]) -> Iterator[Excerpt]:
                 yield excerpt
 
 
-def _in_passing(source: AnySource, starts: Iterable[float]) -> Iterator[Excerpt]:
+def _in_passing(source: SoundSource, starts: Iterable[float]) -> Iterator[Excerpt]:
     """As many excerpts at these ascending places as there are, each as much as there is of it."""
     return (e for start_s in starts if (e := _excerpt(source, start_s)) is not None)
 
@@ -258,7 +277,7 @@ def _piece(excerpt: Excerpt, first: int, last: int) -> Excerpt | None:
     return Excerpt(excerpt.samples[first - before : last + after], start_s, before, after)
 
 
-def _excerpt(source: AnySource, start_s: float) -> Excerpt | None:
+def _excerpt(source: SoundSource, start_s: float) -> Excerpt | None:
     """The excerpt at `start_s`, shorter where the sound ends; None: no sound there."""
     begin_s = max(0.0, start_s - EDGE / SAMPLE_RATE)
     before = round((start_s - begin_s) * SAMPLE_RATE)

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagger.decide import Decision, Policy, Status, decide
+from tagger.decide import Decision, Policy, Status, agreed, decide
 from tagger.errors import (
     GtagError,
     NothingToHearError,
@@ -85,6 +86,8 @@ def scan(
 ) -> Generator[Outcome, None, None]:
     """Yield one Outcome for each track, in their order.
 
+    Behind a file that a cue sheet cuts into tracks come those, with the status `heard`.
+
     Parameters
     ----------
     tracks : iterable of Track
@@ -114,6 +117,9 @@ def scan(
             raise listened.error
         with interrupts.held():
             yield settled(track, listened, policy, write, rehearse)
+        for row in _parts(listened, policy):
+            with interrupts.held():
+                yield row
 
 
 def scan_library(
@@ -215,7 +221,8 @@ def settled(
     """Decide about one track that was listened to, and write where there is something to write."""
     if listened.traceback:
         log.error("unexpected, while listening to %r:\n%s", track.path, listened.traceback)
-    row = partial(_row, track, listened)
+    listened, told = _in_common(listened, policy)
+    row = partial(_row, track.path, listened)
     if listened.prediction is None and not isinstance(listened.error, NothingToHearError):
         return row(Status.UNREADABLE, message=_message(listened.error))
     assert track.format is not None, "nothing was heard of an unrecognised file"
@@ -226,7 +233,7 @@ def settled(
         return row(_failure(error, Status.UNREADABLE), message=_message(error))
 
     decision = decide(listened.prediction, tags, policy)
-    reason = _message(listened.error) if listened.error else decision.reason
+    reason = _message(listened.error) if listened.error else decision.reason + told
     row = partial(row, old=_before(tags), named=decision)
     if decision.change is None:
         return row(decision.status, message=reason)
@@ -241,8 +248,35 @@ def settled(
     return row(Status.WOULD_WRITE if write is None else Status.WRITTEN, new=new, message=reason)
 
 
+def _in_common(listened: Listened, policy: Policy) -> tuple[Listened, str]:
+    """Of a file that a cue sheet cuts into tracks, one prediction, or why there is none."""
+    if listened.sheet is None:
+        return listened, ""
+    prediction, told = agreed([part.prediction for part in listened.parts], policy)
+    sheet = Path(listened.sheet.path).name
+    if prediction is None:
+        return replace(listened, error=NothingToHearError(f"{told} ({sheet})")), ""
+    return replace(listened, prediction=prediction), f"; {told} ({sheet})"
+
+
+def _parts(listened: Listened, policy: Policy) -> Iterator[Outcome]:
+    """A row for each track that a cue sheet names, under the name that MPD gives it."""
+    if listened.sheet is None:
+        return
+    for cue, part in zip(listened.sheet.tracks, listened.parts, strict=True):
+        path = f"{listened.sheet.path}/track{cue.number:04}"
+        if part.prediction is None and not isinstance(part.error, NothingToHearError):
+            yield _row(path, part, Status.UNREADABLE, message=_message(part.error))
+            continue
+        decision = decide(part.prediction, TagState(), policy)
+        named = f"named {'; '.join(decision.genres)}" if decision.change else decision.reason
+        said = _message(part.error) if part.error else named
+        message = f"{cue.title}: {said}" if cue.title else said
+        yield _row(path, part, Status.HEARD, message=message, named=decision)
+
+
 def _row(
-    track: Track,
+    path: str,
     listened: Listened,
     status: Status,
     *,
@@ -253,7 +287,7 @@ def _row(
 ) -> Outcome:
     before = "; ".join(old)
     outcome = Outcome(
-        path=track.path,
+        path=path,
         status=status,
         old_genre=before,
         new_genre=before if new is None else "; ".join(new),

@@ -6,17 +6,21 @@ It must not know files, containers or models: only what was heard and what the t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from tagger.genres import canonical
 from tagger.placeholders import Placeholders
 from tagger.tags.write import Change
 
 if TYPE_CHECKING:
-    from tagger.models.prediction import Prediction
+    from tagger.models.prediction import Prediction, Style
     from tagger.tags.read import TagState
 
 Existing = Literal["keep", "replace", "append"]
@@ -34,6 +38,7 @@ class Status(StrEnum):
     UNCHANGED = "unchanged"
     KEPT = "kept"
     UNSURE = "unsure"
+    HEARD = "heard"  # a part of a file, whose tags are the file's
     UNREADABLE = "unreadable"
     REFUSED = "refused"
     FAILED = "failed"
@@ -121,7 +126,7 @@ def decide(prediction: Prediction | None, tags: TagState, policy: Policy) -> Dec
         f"{prediction.genre} {prediction.confidence:.2f} or {prediction.runner_up} "
         f"{prediction.runner_up_confidence:.2f}"
     )
-    if prediction.doubt and policy.min_confidence != 0:
+    if _is_doubted(prediction, policy):
         return decision(Status.UNSURE, f"{prediction.doubt}; if it is: {guesses}")
     if not named:
         if prediction.independent and prediction.confidence < NONE_BELOW:
@@ -155,6 +160,57 @@ def decide(prediction: Prediction | None, tags: TagState, policy: Policy) -> Dec
             model=prediction.model,
         ),
     )
+
+
+def agreed(
+    predictions: Sequence[Prediction | None], policy: Policy
+) -> tuple[Prediction | None, str]:
+    """What the tracks of one file have in common, which has one genre field for all of them.
+
+    They agree where those of which the model is sure, half of them at least, have one best genre.
+
+    Parameters
+    ----------
+    predictions : sequence of Prediction or None
+        Of each track; None where there was nothing to hear.
+
+    Returns
+    -------
+    Prediction or None
+        The mean of those that the model is sure of. None: they do not agree.
+    str
+        In words.
+    """
+    sure = [p for p in predictions if p and not _is_doubted(p, policy) and _named(p, policy)]
+    votes = Counter(p.genre for p in sure)
+    said = [f"{genre} {n}" for genre, n in votes.most_common()]
+    if len(sure) < len(predictions):
+        said.append(f"unsure {len(predictions) - len(sure)}")
+    tracks, counts = f"its {len(predictions)} tracks", ", ".join(said)
+    if len(votes) != 1 or 2 * len(sure) < len(predictions):
+        return None, f"{tracks} do not agree: {counts}"
+    styles = [
+        replace(style, probability=sum(_probability(p, style) for p in sure) / len(sure))
+        for style in sure[0].styles
+    ]
+    mean = replace(
+        sure[0],
+        probabilities=np.mean([p.probabilities for p in sure], axis=0),
+        styles=tuple(sorted(styles, key=lambda style: -style.probability)),
+        chunk_probabilities=None,
+        chunk_starts_s=None,
+        doubt="",
+    )
+    return mean, f"{tracks}: {counts}"
+
+
+def _probability(prediction: Prediction, style: Style) -> float:
+    return next(s.probability for s in prediction.styles if s.name == style.name)
+
+
+def _is_doubted(prediction: Prediction, policy: Policy) -> bool:
+    """Whether it is no music by all signs; who asks for every guess gets one all the same."""
+    return bool(prediction.doubt) and policy.min_confidence != 0
 
 
 def _named(prediction: Prediction, policy: Policy) -> list[tuple[str, float]]:

@@ -82,19 +82,22 @@ def reason(error: BaseException) -> str:
 
 
 class _Bytes:
-    """A file's bytes from `start` on, as ffmpeg reads them.
+    """A file's bytes from `start` on, up to `end`, as ffmpeg reads them.
 
     Between two packets only so many can be read: a demuxer that looks for the next one in
     gigabytes of zeros finds the end of the file there instead.
     """
 
-    def __init__(self, path: str, start: int = 0) -> None:
+    def __init__(self, path: str, start: int = 0, end: int | None = None) -> None:
         self._file = open(path, "rb")  # noqa: SIM115 - until `close`
-        self._start = start
+        self._start, self._end = start, end
         self.searched = 0  # bytes since the last packet
         self._file.seek(start)
 
     def read(self, n: int = -1) -> bytes:
+        if self._end is not None:
+            left = max(0, self._end - self._file.tell())
+            n = left if n < 0 else min(n, left)
         content = self._file.read(n) if self.searched < _MAX_SEARCHED else b""
         self.searched += len(content)
         return content
@@ -103,8 +106,11 @@ class _Bytes:
         return self._file.tell() - self._start
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        moved = offset + self._start if whence == os.SEEK_SET else offset
-        return self._file.seek(moved, whence) - self._start
+        if whence == os.SEEK_SET:
+            offset += self._start
+        elif whence == os.SEEK_END and self._end is not None:
+            offset, whence = offset + self._end, os.SEEK_SET
+        return self._file.seek(offset, whence) - self._start
 
     def sound_start(self, path: str) -> int:
         return sound_start(self._file, path)
@@ -125,6 +131,8 @@ class Source:
     path : str
     downmix : Downmix, optional
         How its channels become one; it learns what becomes of them.
+    within : (int, int), optional
+        Only these bytes of the file, [start, end).
 
     Attributes
     ----------
@@ -136,9 +144,15 @@ class Source:
         That could not be decoded.
     """
 
-    def __init__(self, path: str, downmix: Downmix | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        downmix: Downmix | None = None,
+        *,
+        within: tuple[int, int] | None = None,
+    ) -> None:
         self._downmix = downmix or Downmix()
-        self._file = _Bytes(path)
+        self._file = _Bytes(path, *(within or ()))
         try:
             self._container: Any = self._open(path)
         except BaseException:

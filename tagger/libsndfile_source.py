@@ -13,8 +13,8 @@ import numpy as np
 
 from tagger.decoder import SAMPLE_RATE
 from tagger.downmix import Downmix, Samples
+from tagger.ogg_links import MAGIC
 
-MAGIC = b"OggS"
 MAX_CHANNELS = 8  # that Vorbis gives a meaning
 RATES = range(1000, 192_001)  # Hz
 _MARGIN_S = 0.05  # more than half of the resampler's filter, at each end of what is read

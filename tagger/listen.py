@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tagger.audio import Excerpt, Sound, read_excerpts
+from tagger.cue_sheet import CueSheet, cue_sheet_of
 from tagger.decoder import SAMPLE_RATE
 from tagger.errors import GtagError, ResourceError, UnreadableError
 from tagger.exhausted import what_ran_out
@@ -35,29 +36,52 @@ class Listened:
     duration_s : float or None
         Length of the track, where known.
     error : GtagError or None
-        Set exactly where `prediction` is None.
+        Set exactly where there is no prediction.
     traceback : str
         Of an error that nobody foresaw; for the log.
+    sheet : CueSheet or None
+        What cuts the file into tracks of its own. Then there is neither prediction nor error, but:
+    parts : tuple of Listened
+        One for each track of the sheet.
     """
 
     prediction: Prediction | None = None
     duration_s: float | None = None
     error: GtagError | None = None
     traceback: str = ""
+    sheet: CueSheet | None = None
+    parts: tuple[Listened, ...] = ()
 
 
 def listen(model: str, track: Track) -> Listened:
     """Listen to one track; whatever goes wrong comes back as an error.
+
+    A file that a cue sheet cuts into tracks is listened to track by track.
 
     Parameters
     ----------
     model : str
         As `zoo.load` takes it. Loaded once in each process.
     """
+    sheet = cue_sheet_of(track.path) if track.format else None
+    if sheet is not None:
+        parts = tuple(hear(model, track, cue.begin_s, cue.end_s) for cue in sheet.tracks)
+        if any(part.prediction for part in parts):
+            return Listened(sheet=sheet, parts=parts, duration_s=_duration_s(sheet, parts))
+    return hear(model, track)
+
+
+def _duration_s(sheet: CueSheet, parts: tuple[Listened, ...]) -> float | None:
+    last_s = parts[-1].duration_s
+    return None if last_s is None else sheet.tracks[-1].begin_s + last_s
+
+
+def hear(model: str, track: Track, begin_s: float = 0.0, end_s: float | None = None) -> Listened:
+    """Listen to one stretch of a track, by default all of it, whatever a cue sheet says."""
     if track.format is None:
         return Listened(error=_unrecognised(track.path))
     try:
-        sound = read_excerpts(track.path)
+        sound = read_excerpts(track.path, begin_s, end_s)
         prediction = classifier(model).predict(Heard.from_sound(sound))
     except Exception as error:  # a decoder's or our own: it must not take the batch along
         if isinstance(error, GtagError) and what_ran_out(error) is None:

@@ -61,7 +61,7 @@ class Listing:
                 return f"{path}: {status}: {said}"
             told.append(f"{path}: {said}")  # whole: it says what to do
             return self._rendered(told)
-        if status is Status.UNSURE:
+        if status in (Status.UNSURE, Status.HEARD):
             cells = [(_two_guesses(outcome), _HEARD + _GAP + _TAGS)]
         else:
             cells = [(_guess(outcome), _HEARD), (self._tags(outcome), _TAGS)]

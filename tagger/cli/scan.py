@@ -179,7 +179,7 @@ def scan(
     from tagger.cli.progress import Progress
     from tagger.cli.summary import Tally, print_summary
     from tagger.csv_report import Done, json_line
-    from tagger.decide import Policy
+    from tagger.decide import Policy, Status
     from tagger.interrupt import Interrupts
     from tagger.library import Library, read_file_list
     from tagger.listen import classifier
@@ -250,7 +250,8 @@ def scan(
                     progress.say(problems.line(outcome), to_stderr=True)
                 elif level > 1:
                     progress.say(listing.line(outcome), to_stderr=as_json)
-                progress.step()
+                if outcome.status is not Status.HEARD:  # a part of the file before
+                    progress.step()
         except KeyboardInterrupt:
             interrupted = True
     if level > 0:

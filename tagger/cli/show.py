@@ -40,6 +40,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     from tagger.audio import read_excerpts
     from tagger.cli.console import console
     from tagger.cli.files import not_music
+    from tagger.cue_sheet import cue_sheet_of
     from tagger.decide import Policy, decide
     from tagger.errors import GtagError, NothingToHearError
     from tagger.formats import identify
@@ -90,7 +91,12 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
         doing, reason = "would not write it", refusal.message + hint
     else:
         doing, reason = _doing(decision), silence.message if silence else decision.reason
-    screen.print(f"\nA scan {doing}: {printable(reason)}", soft_wrap=True)
+    sheet = cue_sheet_of(file)
+    if sheet is not None:
+        name, n = printable(Path(sheet.path).name), len(sheet.tracks)
+        screen.print(f"\nA scan hears each of the {n} tracks that {name} names.", soft_wrap=True)
+    else:
+        screen.print(f"\nA scan {doing}: {printable(reason)}", soft_wrap=True)
     if plot and sound and prediction:
         from tagger.plot import plot_track
 

@@ -29,10 +29,14 @@ _MEANING = {
     Status.UNCHANGED: "gtag wrote the same before",
     Status.KEPT: "a person's genre stands",
     Status.UNSURE: "left alone: not sure enough, or no music",
+    Status.HEARD: "tracks of cue sheets, in files above",
     Status.UNREADABLE: "could not be read",
     Status.REFUSED: "left alone for its own good",
     Status.FAILED: "could not be written; as it was before",
 }
+
+
+_UNCOUNTED = (Status.UNSURE, Status.HEARD)  # among the genres
 
 
 class Tally:
@@ -45,7 +49,7 @@ class Tally:
 
     def add(self, outcome: Outcome) -> None:
         self.statuses[outcome.status] += 1
-        if outcome.confidence is not None and outcome.status is not Status.UNSURE:
+        if outcome.confidence is not None and outcome.status not in _UNCOUNTED:
             self.genres[outcome.genre] += 1
             self._confidence[outcome.genre] += outcome.confidence
 

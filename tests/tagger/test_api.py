@@ -83,6 +83,15 @@ def test_classify_says_what_a_scan_says(model, make_audio):
     assert not model.classify(piece, min_confidence=1).sure
 
 
+def test_classify_hears_the_whole_file_whatever_a_cue_sheet_says(model, make_audio):
+    piece = make_audio(".flac", duration_s=6.0)
+    alone = model.classify(piece)
+    tracks = "".join(f"  TRACK 0{n} AUDIO\n    INDEX 01 00:0{3 * n - 3}:00\n" for n in (1, 2))
+    piece.with_suffix(".cue").write_text(f'FILE "{piece.name}" WAVE\n{tracks}')
+    assert [o.status for o in tagger.scan(piece, min_confidence=0)][1:] == ["heard", "heard"]
+    assert model.classify(piece).genres == alone.genres
+
+
 def test_errors_are_typed(model, tmp_path):
     with pytest.raises(tagger.ModelError, match="there is no model"):
         tagger.load_model("nothing-of-the-kind")
