@@ -6,7 +6,7 @@ Names that `tagger.__all__` lists are stable. This must not know options, nor pr
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -29,7 +29,7 @@ from tagger.errors import (
     UnreadableError,
     WriteFailedError,
 )
-from tagger.formats import identify
+from tagger.formats import Format, identify
 from tagger.journal import Journal, RunRecord, default_journal_path
 from tagger.library import Library, Track
 from tagger.listen import Listened, classifier, hear
@@ -39,7 +39,7 @@ from tagger.models.heard import Heard
 from tagger.models.prediction import Prediction
 from tagger.native_messages import native_messages_hidden
 from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
-from tagger.tags.read import TagState
+from tagger.tags.read import TagState, read_tags
 from tagger.undo_run import Undone, UndoStatus, list_runs, undo_run
 from tagger.writing import Care, writer
 
@@ -59,11 +59,13 @@ __all__ = [
     "ResourceError",
     "RunRecord",
     "Status",
+    "TagState",
     "UndoStatus",
     "Undone",
     "UnreadableError",
     "WriteFailedError",
     "load_model",
+    "read",
     "runs",
     "scan",
     "undo",
@@ -272,7 +274,7 @@ def scan(
     min_age_s: float = MIN_AGE_S,
     write_incomplete: bool = False,
     journal: AnyPath | None = None,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Listen to files and folders, and say, or write, what genre they are: ``gtag scan``.
 
     It goes on as the results are asked for: a loop that is left early leaves the rest unheard.
@@ -345,6 +347,38 @@ def scan(
     )
 
 
+def read(path: AnyPath) -> TagState:
+    """What a file's tags say of its genre, and who said it.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    TagState
+        Its `genres`, those of them that people wrote (`persons`), and what gtag noted:
+        `gtag_genre`, `gtag_confidence`, `gtag_model`. Empty for a container that gtag only hears.
+
+    Raises
+    ------
+    UnreadableError
+
+    Examples
+    --------
+    >>> tagger.read("song.mp3").genres  # doctest: +SKIP
+    ('Jazz',)
+    """
+    return read_tags(path, _format(path))
+
+
+def _format(path: AnyPath) -> Format:
+    format = identify(path)
+    if format is None:
+        raise UnreadableError("holds no sound format that gtag knows", path=path)
+    return format
+
+
 def write(
     path: AnyPath,
     genre: str | Sequence[str] | Classification,
@@ -414,9 +448,7 @@ def write(
     assert said.prediction is not None
     path = os.fspath(path)
     try:
-        track = Track(path, identify(path))
-        if track.format is None:
-            raise UnreadableError("holds no sound format that gtag knows", path=path)
+        track = Track(path, _format(path))
     except UnreadableError as error:
         return settled(Track(path, None), Listened(error=error), policy)
     care = Care(min_age_s, not write_incomplete, preserve_mtime, in_place)

@@ -160,6 +160,8 @@ def test_write_keeps_a_persons_genre_unless_told(make_audio):
     assert MediaFile(piece).genres == ["Polka", "Jazz"]
     # Just written, and by gtag itself: no other program is at it.
     only = tagger.write(piece, ["Jazz", "Blues"], existing="replace")
+    said = tagger.read(piece)
+    assert (said.genres, said.persons, said.gtag_model) == (("Jazz", "Blues"), (), "python")
     assert (only.status, MediaFile(piece).genres) == ("written", ["Jazz", "Blues"])
     assert tagger.write(piece, ["Jazz", "Blues"]).status == "unchanged"
 
@@ -176,6 +178,8 @@ def test_write_says_what_it_refuses(model, make_audio, tmp_path):
     text = tmp_path / "notes.mp3"
     text.write_text("no music")
     assert tagger.write(text, "Jazz").status == "unreadable"
+    with pytest.raises(tagger.UnreadableError):
+        tagger.read(text)
     for wrong in ("", [], ["Jazz", " "]):
         with pytest.raises(ValueError, match="genre"):
             tagger.write(piece, wrong)
