@@ -47,6 +47,7 @@ class GtagPlugin(BeetsPlugin):
                 "min_confidence": None,
                 "count": 1,
                 "detail": "genre",
+                "album": "vote",
                 "jobs": None,
             }
         )
@@ -110,6 +111,7 @@ class GtagPlugin(BeetsPlugin):
             min_confidence=self.config["min_confidence"].get(),
             genres=self.config["count"].get(int),
             detail=self.config["detail"].as_choice(["genre", "style"]),
+            album=self.config["album"].as_choice(["off", "vote", "one"]),
             existing="replace" if force else "keep",
             jobs=self.config["jobs"].get(),
             default_excludes=False,  # beets knows what is in its library

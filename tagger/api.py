@@ -18,7 +18,7 @@ import numpy as np
 from tagger.at_rest import MIN_AGE_S
 from tagger.audio import read_excerpts
 from tagger.batch import Outcome, scan_library, settled
-from tagger.decide import Detail, Existing, Policy, Status, decide
+from tagger.decide import Album, Detail, Existing, Policy, Status, decide
 from tagger.errors import (
     ConfigurationError,
     GtagError,
@@ -263,6 +263,7 @@ def scan(
     min_confidence: float | None = None,
     genres: int = 1,
     detail: Detail = "genre",
+    album: Album = "vote",
     existing: Existing = "keep",
     placeholders: Iterable[str] = DEFAULT_PLACEHOLDERS,
     jobs: int | None = None,
@@ -292,6 +293,8 @@ def scan(
         Name up to so many, where the model is sure of several.
     detail : {"genre", "style"}
         Whether a style is named in place of its genre, where the model is sure of it.
+    album : {"off", "vote", "one"}
+        Whether the tracks of an album decide together.
     existing : {"keep", "replace", "append"}
         What happens to a genre that a person wrote.
     placeholders : iterable of str
@@ -338,7 +341,7 @@ def scan(
     return scan_library(
         library,
         model=(model if isinstance(model, Model) else load_model(model)).name,
-        policy=Policy(min_confidence, existing, Placeholders(placeholders), genres, detail),
+        policy=Policy(min_confidence, existing, Placeholders(placeholders), genres, detail, album),
         care=Care(min_age_s, not write_incomplete, preserve_mtime, in_place),
         writes=write_tags,
         journal=journal,
@@ -454,7 +457,7 @@ def write(
     care = Care(min_age_s, not write_incomplete, preserve_mtime, in_place)
     command = ("(Python: tagger.write)",)
     with writer(journal, care, command=command, model=said.prediction.model) as write_change:
-        return settled(track, said, policy, write_change)
+        return settled(track, said, policy, write=write_change)
 
 
 def undo(

@@ -16,7 +16,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagger.decide import Decision, Policy, Status, agreed, decide
+from tagger.albums import album_verdicts, in_albums, is_album
+from tagger.decide import Decision, Policy, Status, Verdict, agreed, decide
 from tagger.errors import (
     GtagError,
     NothingToHearError,
@@ -28,6 +29,7 @@ from tagger.exhausted import what_ran_out
 from tagger.interrupt import Interrupts
 from tagger.listen import Listened, classifier, listen
 from tagger.native_messages import native_messages_hidden
+from tagger.tags.credits import Credits, read_credits
 from tagger.tags.read import TagState, read_tags
 from tagger.tags.write import refuse_untagged
 from tagger.workers import Lost, map_in_workers
@@ -111,12 +113,10 @@ def scan(
         The machine has too little of something to go on; the tracks before are settled.
     """
     interrupts = interrupts or Interrupts()
-    for track, listened in _listened(iter(tracks), model, jobs, deadline_s):
-        if isinstance(listened.error, ResourceError):
-            log.error("cannot go on at %r:\n%s", track.path, listened.traceback)
-            raise listened.error
+    heard = _usable(_listened(iter(tracks), model, jobs, deadline_s))
+    for track, listened, verdict in _with_album(heard, policy):
         with interrupts.held():
-            yield settled(track, listened, policy, write, rehearse)
+            yield settled(track, listened, policy, verdict, write, rehearse)
         for row in _parts(listened, policy):
             with interrupts.held():
                 yield row
@@ -177,6 +177,37 @@ def scan_library(
         )
 
 
+def _usable(
+    heard: Iterable[tuple[Track, Listened]],
+) -> Iterator[tuple[Track, Listened]]:
+    """The same, up to where the machine has too little of something to go on."""
+    for track, listened in heard:
+        if isinstance(listened.error, ResourceError):
+            log.error("cannot go on at %r:\n%s", track.path, listened.traceback)
+            raise listened.error
+        yield track, listened
+
+
+def _with_album(
+    heard: Iterable[tuple[Track, Listened]], policy: Policy
+) -> Iterator[tuple[Track, Listened, Verdict | None]]:
+    """Each track, and what its album says of it: known when the album has been heard."""
+    if policy.album == "off":
+        yield from ((track, listened, None) for track, listened in heard)
+        return
+    albums = in_albums(heard, lambda item: item[0].path, lambda item: _credits(item[0]))
+    for album in albums:
+        verdicts: list[Verdict | None] = [None] * len(album)
+        if is_album([credits for _, credits in album]):
+            verdicts = album_verdicts([listened.prediction for (_, listened), _ in album], policy)
+        for ((track, listened), _), verdict in zip(album, verdicts, strict=True):
+            yield track, listened, verdict
+
+
+def _credits(track: Track) -> Credits:
+    return Credits() if track.format is None else read_credits(track.path, track.format)
+
+
 def _listened(
     tracks: Iterator[Track], model: str, jobs: int | None, deadline_s: float
 ) -> Iterator[tuple[Track, Listened]]:
@@ -215,6 +246,7 @@ def settled(
     track: Track,
     listened: Listened,
     policy: Policy,
+    verdict: Verdict | None = None,
     write: Callable[[Track, Change], None] | None = None,
     rehearse: Callable[[Track], None] | None = None,
 ) -> Outcome:
@@ -232,7 +264,7 @@ def settled(
     except Exception as error:
         return row(_failure(error, Status.UNREADABLE), message=_message(error))
 
-    decision = decide(listened.prediction, tags, policy)
+    decision = decide(listened.prediction, tags, policy, verdict)
     reason = _message(listened.error) if listened.error else decision.reason + told
     row = partial(row, old=_before(tags), named=decision)
     if decision.change is None:
@@ -298,6 +330,8 @@ def _row(
         return outcome
     best, second = (*listened.prediction.ranked(), ("", None))[:2]
     if named is not None and named.genres and named.confidence is not None:
+        if named.genres[0] == second[0]:  # by its album, against what it sounds like alone
+            second = best
         best = "; ".join(named.genres), named.confidence
     return replace(
         outcome,

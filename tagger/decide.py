@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Existing = Literal["keep", "replace", "append"]
 Detail = Literal["genre", "style"]
+Album = Literal["off", "vote", "one"]
 
 # Where the best of independent genres is less probable than not, the track sounds like none.
 NONE_BELOW = 0.5
@@ -66,6 +67,8 @@ class Policy:
         Up to so many genres are named.
     detail : {"genre", "style"}
         Whether a genre's style is named in its place, where one is probable enough.
+    album : {"off", "vote", "one"}
+        Whether tracks of an album get the genre that most of them have, or all of them one.
     """
 
     min_confidence: float | None = None
@@ -73,11 +76,31 @@ class Policy:
     placeholders: Placeholders = field(default_factory=Placeholders)
     genres: int = 1
     detail: Detail = "genre"
+    album: Album = "off"
 
     def threshold(self, prediction: Prediction, genre: str) -> float:
         """How probable a genre must be."""
         own = self.min_confidence
         return prediction.threshold(genre) if own is None else own
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a track's album says of it, in place of what was heard of the track alone.
+
+    Attributes
+    ----------
+    genre : str or None
+        A genre or a style. None: the album is too unsure.
+    confidence : float
+        In mean over the album.
+    reason : str
+        In words.
+    """
+
+    genre: str | None
+    confidence: float
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -104,7 +127,9 @@ class Decision:
     confidence: float | None = None
 
 
-def decide(prediction: Prediction | None, tags: TagState, policy: Policy) -> Decision:
+def decide(
+    prediction: Prediction | None, tags: TagState, policy: Policy, album: Verdict | None = None
+) -> Decision:
     """Decide what to do with one file.
 
     A genre that a person wrote is looked at first: where it is kept, it does not matter how
@@ -114,10 +139,16 @@ def decide(prediction: Prediction | None, tags: TagState, policy: Policy) -> Dec
     ----------
     prediction : Prediction or None
         None where there was nothing to hear: such a file is never written.
+    tags : TagState
+    policy : Policy
+    album : Verdict, optional
+        Takes the place of what the model names; what sounds like no music stays unsure.
     """
     if prediction is None:
         return Decision(Status.UNSURE, "nothing to hear")
-    named = _named(prediction, policy)
+    named = named_genres(prediction, policy)
+    if album is not None:
+        named = [] if album.genre is None else [(album.genre, album.confidence)]
     said, persons = tuple(name for name, _ in named), policy.placeholders.without(tags.persons)
     decision = partial(Decision, genres=said, confidence=named[0][1] if named else None)
     if persons and policy.existing == "keep":
@@ -126,10 +157,12 @@ def decide(prediction: Prediction | None, tags: TagState, policy: Policy) -> Dec
         f"{prediction.genre} {prediction.confidence:.2f} or {prediction.runner_up} "
         f"{prediction.runner_up_confidence:.2f}"
     )
-    if _is_doubted(prediction, policy):
+    if is_doubted(prediction, policy):
         return decision(Status.UNSURE, f"{prediction.doubt}; if it is: {guesses}")
     if not named:
-        if prediction.independent and prediction.confidence < NONE_BELOW:
+        if album is not None:
+            reason = f"{guesses}; {album.reason}"
+        elif prediction.independent and prediction.confidence < NONE_BELOW:
             reason = f"sounds like none of the genres that {prediction.model} knows; {guesses}"
         else:
             needed = policy.threshold(prediction, prediction.genre)
@@ -152,7 +185,8 @@ def decide(prediction: Prediction | None, tags: TagState, policy: Policy) -> Dec
         return decision(Status.UNCHANGED, f"{prediction.model} wrote {_listed(said)} before")
     return decision(
         Status.WOULD_WRITE,
-        _why_written(tags, persons, appended=bool(appended_to)),
+        _why_written(tags, persons, appended=bool(appended_to))
+        + (f"; {album.reason}" if album else ""),
         Change(
             genres=genres,
             gtag_genre=said,
@@ -181,7 +215,7 @@ def agreed(
     str
         In words.
     """
-    sure = [p for p in predictions if p and not _is_doubted(p, policy) and _named(p, policy)]
+    sure = [p for p in predictions if p and not is_doubted(p, policy) and named_genres(p, policy)]
     votes = Counter(p.genre for p in sure)
     said = [f"{genre} {n}" for genre, n in votes.most_common()]
     if len(sure) < len(predictions):
@@ -208,12 +242,12 @@ def _probability(prediction: Prediction, style: Style) -> float:
     return next(s.probability for s in prediction.styles if s.name == style.name)
 
 
-def _is_doubted(prediction: Prediction, policy: Policy) -> bool:
+def is_doubted(prediction: Prediction, policy: Policy) -> bool:
     """Whether it is no music by all signs; who asks for every guess gets one all the same."""
     return bool(prediction.doubt) and policy.min_confidence != 0
 
 
-def _named(prediction: Prediction, policy: Policy) -> list[tuple[str, float]]:
+def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, float]]:
     """What is probable enough to be written, and how probable; the best genre must be."""
     named: list[tuple[str, float]] = []
     for genre, probability in prediction.ranked():

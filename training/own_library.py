@@ -19,7 +19,7 @@ from tagger.formats import Format
 from tagger.genres import canonical
 from tagger.library import Library
 from tagger.placeholders import Placeholders
-from tagger.tags.artist import read_artist
+from tagger.tags.credits import read_credits
 from tagger.tags.read import read_tags
 from tagger.training.datasets import SoundFile, as_text
 
@@ -121,7 +121,7 @@ def merged_spellings(names: Iterable[str]) -> dict[str, str]:
 
 def artist_of(path: str, format: Format) -> str | None:
     """Who plays, in one spelling; None where no tag says it."""
-    artist = read_artist(path, format)
+    artist = read_credits(path, format).artist
     return _key(artist) if artist else None
 
 

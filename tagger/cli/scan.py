@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tagger.cli.summary import Tally
     from tagger.csv_report import CsvReport, Done
-    from tagger.decide import Detail, Existing
+    from tagger.decide import Album, Detail, Existing
     from tagger.library import Library, Track
 
 _PATH = click.Path()
@@ -58,6 +58,14 @@ _PATH = click.Path()
     default="genre",
     show_default=True,
     help="Name the style in place of its genre, where the model is sure of it.",
+)
+@click.option(
+    "--album",
+    type=click.Choice(["off", "vote", "one"]),
+    default="vote",
+    show_default=True,
+    help="Let a clear majority of an album's tracks decide for the unsure ones; or give all of "
+    "them one genre.",
 )
 @click.option(
     "--existing",
@@ -138,6 +146,7 @@ def scan(
     min_confidence: float | None,
     genres: int,
     detail: Detail,
+    album: Album,
     existing: Existing,
     placeholders: tuple[str, ...],
     no_default_placeholders: bool,
@@ -210,6 +219,7 @@ def scan(
             ),
             genres=genres,
             detail=detail,
+            album=album,
         )
         writes = write_tags and not dry_run
         csv_report, done = None, Done()

@@ -280,6 +280,7 @@ def test_ctrl_c_keeps_what_was_done(make_audio, tmp_path, jobs):
     process = start(
         folder,
         *("--write-tags", "--min-confidence", 0, "--jobs", jobs, "--report", report),
+        *("--album", "off"),  # lines come one at a time: none is read ahead
         XDG_STATE_HOME=str(tmp_path / "state"),
     )
     for _ in range(3):
@@ -496,7 +497,7 @@ def test_what_gtag_itself_wrote_just_now_is_no_other_programs(gtag, music):
     media.genre = None
     media.save()
     for options in ((), ("--write-tags",)):
-        assert "changed 0 s ago" in gtag("scan", piece, *options, *SURE_OF_ALL).err
+        assert re.search(r"changed \d+ s ago", gtag("scan", piece, *options, *SURE_OF_ALL).err)
 
 
 def test_a_dry_run_makes_no_journal(gtag, music, tmp_path):

@@ -1,0 +1,148 @@
+"""Albums: tracks that belong together, and the one genre that most of them have.
+
+It must not know how sound is heard, nor how tags are read or written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from tagger.decide import Policy, Verdict, is_doubted, named_genres
+
+if TYPE_CHECKING:
+    from tagger.models.prediction import Prediction
+    from tagger.tags.credits import Credits
+
+LEAST_TRACKS = 3  # of an album: two that disagree have no majority
+# Of an album by its tags, and of a folder without such tags. More are a heap, not an album.
+MOST_TRACKS, MOST_WITHOUT_TAGS = 200, 40
+CLEAR_MAJORITY = 2 / 3  # of the tracks that the model is sure of
+
+_VARIOUS = {"various", "various artists", "va", "v.a.", "v/a", "verschiedene", "diverse", "divers"}
+_VARIOUS |= {"verschiedene interpreten", "artistes variés", "varios artistas", "artisti vari"}
+_GUESTS = re.compile(r"\s*(?:\b(?:feat|ft|featuring|with|vs|and|und|et|y)\b|[,;&/+(\[]).*", re.I)
+
+Item = TypeVar("Item")
+
+
+def in_albums(
+    items: Iterable[Item], path: Callable[[Item], str], credits: Callable[[Item], Credits]
+) -> Iterator[list[tuple[Item, Credits]]]:
+    """Items in their order, those of one album together.
+
+    Neighbours belong together where album and album artist are the same by their tags, or where
+    one of them has no such tag and they lie in the same folder.
+    """
+    album: list[tuple[Item, Credits]] = []
+    before: tuple[str, str, str] | None = None
+    is_heap = False  # too many to wait for the last of them
+    for item in items:
+        told = credits(item)
+        folder = os.path.dirname(path(item))  # noqa: PTH120 - may be bytes in disguise
+        here = (folder, told.album.casefold(), told.album_artist.casefold())
+        if before is not None and not _together(before, here):
+            if album:
+                yield album
+            album, is_heap = [], False
+        album.append((item, told))
+        is_heap = is_heap or len(album) > _most(told)
+        if is_heap:
+            yield album
+            album = []
+        before = here
+    if album:
+        yield album
+
+
+def _together(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:
+    if one[1] and other[1]:
+        return one[1:] == other[1:]
+    return one[0] == other[0]
+
+
+def _most(credits: Credits) -> int:
+    return MOST_TRACKS if credits.album else MOST_WITHOUT_TAGS
+
+
+def is_album(credits: Sequence[Credits]) -> bool:
+    """Whether tracks are an album of one artist, guests not counted: no heap, no compilation.
+
+    >>> from tagger.tags.credits import Credits
+    >>> is_album([Credits("Nas"), Credits("Nas feat. Lauryn Hill"), Credits("Nas")])
+    True
+    >>> is_album([Credits("Nas", album_artist="Various Artists")] * 3)
+    False
+    """
+    if len(credits) < LEAST_TRACKS or len(credits) > min(map(_most, credits)):
+        return False
+    album_artists = {c.album_artist.casefold() for c in credits if c.album_artist}
+    if any(c.compilation for c in credits) or album_artists & _VARIOUS:
+        return False
+    if album_artists:
+        return len(album_artists) == 1
+    artists = Counter(_GUESTS.sub("", c.artist).strip().casefold() for c in credits if c.artist)
+    return not artists or 2 * max(artists.values()) > artists.total()
+
+
+def album_verdicts(
+    predictions: Sequence[Prediction | None], policy: Policy
+) -> list[Verdict | None]:
+    """What the album says of each of its tracks; None: nothing beyond what was heard of it.
+
+    With ``vote``, where two thirds of the tracks that the model is sure of, and half of all, have
+    one best genre, it goes to those that it is unsure of, and to those of another genre that is
+    less probable than this one is in mean over the album. With ``one`` all tracks get the genre
+    that is most probable in mean, or none where that is too unsure. What sounds like no music
+    gets no genre from its album.
+
+    Parameters
+    ----------
+    predictions : sequence of Prediction or None
+        Of each track; None where nothing was heard.
+    policy : Policy
+    """
+    heard = [p for p in predictions if p is not None and not is_doubted(p, policy)]
+    nothing: list[Verdict | None] = [None] * len(predictions)
+    if policy.album == "off" or len(heard) < LEAST_TRACKS:
+        return nothing
+    mean = dict(
+        zip(heard[0].labels, np.mean([p.probabilities for p in heard], axis=0), strict=True)
+    )
+    firsts = [named_genres(p, policy)[:1] for p in heard]
+    votes = Counter(name for first in firsts for name, _ in first)
+    if policy.album == "one":
+        genre = max(mean, key=lambda label: mean[label])
+        if mean[genre] < policy.threshold(heard[0], genre):
+            reason = f"the album is {genre} {mean[genre]:.2f} in mean: too unsure"
+            verdict = Verdict(None, float(mean[genre]), reason)
+        else:
+            reason = f"the album's {len(heard)} tracks are {genre} in mean"
+            verdict = Verdict(genre, float(mean[genre]), reason)
+        return [None if p is None else verdict for p in predictions]
+    if not votes:
+        return nothing
+    genre, count = votes.most_common(1)[0]
+    if count < CLEAR_MAJORITY * votes.total() or 2 * count < len(heard):
+        return nothing
+    confidence = float(np.mean([_probability(p, genre) for p in heard]))
+    verdict = Verdict(genre, confidence, f"as {count} of the album's {len(heard)} tracks")
+    verdicts = list(nothing)
+    for i, p in enumerate(predictions):
+        first = named_genres(p, policy)[:1] if p is not None else []
+        if p is not None and (not first or (first[0][0] != genre and first[0][1] < confidence)):
+            verdicts[i] = verdict
+    return verdicts
+
+
+def _probability(prediction: Prediction, name: str) -> float:
+    """Of a genre, or of a style."""
+    style = next((s for s in prediction.styles if s.name == name), None)
+    if style is not None:
+        return style.probability
+    return float(prediction.probabilities[prediction.labels.index(name)])
