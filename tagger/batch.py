@@ -83,6 +83,7 @@ def scan(
     write: Callable[[Track, Change], None] | None = None,
     rehearse: Callable[[Track], None] | None = None,
     jobs: int | None = None,
+    apart: bool = False,
     deadline_s: float = DEADLINE_S,
     interrupts: Interrupts | None = None,
 ) -> Generator[Outcome, None, None]:
@@ -102,6 +103,8 @@ def scan(
         Called in its place where nothing is written: raises what writing would.
     jobs : int, optional
         Worker processes; by default one a core. 1, and a single track, run in this process.
+    apart : bool
+        Those run in a worker process, too: none can take this one along.
     deadline_s : float
         A worker that listens longer to one track is ended, and the track is unreadable.
     interrupts : Interrupts, optional
@@ -113,7 +116,7 @@ def scan(
         The machine has too little of something to go on; the tracks before are settled.
     """
     interrupts = interrupts or Interrupts()
-    heard = _usable(_listened(iter(tracks), model, jobs, deadline_s))
+    heard = _usable(_listened(iter(tracks), model, jobs, apart, deadline_s))
     for track, listened, verdict in _with_album(heard, policy):
         with interrupts.held():
             yield settled(track, listened, policy, verdict, write, rehearse)
@@ -133,6 +136,7 @@ def scan_library(
     journal: str | PathLike[str] | None = None,
     command: Sequence[str] = (),
     jobs: int | None = None,
+    apart: bool = False,
     interrupts: Interrupts | None = None,
 ) -> Generator[Outcome, None, None]:
     """A whole run over a library, with its journal; dry unless `writes`. See `scan`.
@@ -148,6 +152,8 @@ def scan_library(
         By default the one that all of a person's runs share.
     command : sequence of str
         What `gtag undo --list` shows of the run.
+    model, policy, jobs, apart, interrupts
+        As in `scan`.
 
     Raises
     ------
@@ -173,6 +179,7 @@ def scan_library(
             write=write,
             rehearse=rehearse,
             jobs=jobs,
+            apart=apart,
             interrupts=interrupts,
         )
 
@@ -209,18 +216,18 @@ def _credits(track: Track) -> Credits:
 
 
 def _listened(
-    tracks: Iterator[Track], model: str, jobs: int | None, deadline_s: float
+    tracks: Iterator[Track], model: str, jobs: int | None, apart: bool, deadline_s: float
 ) -> Iterator[tuple[Track, Listened]]:
     workers = jobs or _cores()
     first = list(islice(tracks, max(workers, 2)))
     tracks = chain(first, tracks)
-    if jobs == 1 or len(first) < 2:
+    if not apart and (jobs == 1 or len(first) < 2):
         for track in tracks:
             with native_messages_hidden():
                 listened = listen(model, track)
             yield track, listened
         return
-    workers = min(workers, len(first))
+    workers = max(1, min(workers, len(first)))
     for track, result in map_in_workers(
         partial(listen, model), tracks, jobs=workers, deadline_s=deadline_s
     ):

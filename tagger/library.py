@@ -6,7 +6,7 @@ twice), however large the library is. It must not know what tracks sound like, n
 """
 
 # Strings, not Paths: a library holds many, and the report says them as the system gave them.
-# ruff: noqa: PTH114, PTH116, PTH118, PTH119, PTH208
+# ruff: noqa: PTH114, PTH116, PTH118, PTH119, PTH206, PTH208
 
 from __future__ import annotations
 
@@ -137,6 +137,45 @@ class Library:
                 left -= 1
                 yield track
 
+    def part(self, path: str) -> Iterator[Track]:
+        """The tracks at a path or below it, as far as the whole walk would meet them.
+
+        Nothing is remembered: what was met before is met again.
+
+        Parameters
+        ----------
+        path : str
+            Of a file or folder in one of those given, which must be written alike.
+        """
+        whole = Library(())
+        whole._defaults, whole._excluded = self._defaults, self._excluded
+        for given in self._paths:
+            if whole._is_met(path, given):
+                for file in whole._walk(path, given):
+                    track = whole._track(file)
+                    if track is not None:
+                        yield track
+                return
+
+    def _is_met(self, path: str, given: str) -> bool:
+        """Whether a walk of what is given comes to a path."""
+        base = given.rstrip(os.sep)
+        if path != given and not path.startswith(base + os.sep):
+            return False
+        if self._to_skip(given):
+            return False
+        names = path[len(base) :].split(os.sep)[1:]
+        for i, name in enumerate(names):
+            folder = os.sep.join([base, *names[:i]])
+            if i and os.path.islink(folder):
+                return False
+            if os.path.lexists(os.path.join(folder, LEAVE_ALONE)):
+                return False
+            below = os.sep.join(names[: i + 1])
+            if self._is_skipped(name) or self._is_excluded(os.path.join(base, below), below):
+                return False
+        return True
+
     def replaced(self, path: str) -> None:
         """Note that another file has taken a track's place, as a write does: it was met already."""
         with suppress(OSError):
@@ -145,31 +184,34 @@ class Library:
     def _files(self) -> Iterator[str]:
         """Every regular file that is not to be skipped."""
         for given in self._paths:
-            if self._to_skip(given):
+            if not self._to_skip(given):
+                yield from self._walk(given, given)
+
+    def _walk(self, start: str, given: str) -> Iterator[str]:
+        """The same, of a file or folder in one that was given."""
+        # A stack, not recursion: folders can lie deeper than Python calls.
+        stack = [iter([start])]
+        while stack:
+            path = next(stack[-1], None)
+            if path is None:
+                stack.pop()
                 continue
-            # A stack, not recursion: folders can lie deeper than Python calls.
-            stack = [iter([given])]
-            while stack:
-                path = next(stack[-1], None)
-                if path is None:
-                    stack.pop()
-                    continue
-                below = path[len(given) :].lstrip(os.sep)
-                if self._is_excluded(path, below):
-                    continue
-                try:
-                    status = os.stat(path)
-                except OSError:
-                    # A broken link. With the name of a track, it is worth a row of the report.
-                    if has_audio_extension(path):
-                        yield path
-                    continue
-                if stat.S_ISDIR(status.st_mode):
-                    followed = path == given or not os.path.islink(path)
-                    if followed and self._is_new(status):
-                        stack.append(iter(self._folder(path)))
-                elif stat.S_ISREG(status.st_mode) and self._is_new(status):
+            below = path[len(given) :].lstrip(os.sep)
+            if self._is_excluded(path, below):
+                continue
+            try:
+                status = os.stat(path)
+            except OSError:
+                # A broken link. With the name of a track, it is worth a row of the report.
+                if has_audio_extension(path):
                     yield path
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                followed = path == given or not os.path.islink(path)
+                if followed and self._is_new(status):
+                    stack.append(iter(self._folder(path)))
+            elif stat.S_ISREG(status.st_mode) and self._is_new(status):
+                yield path
 
     def _folder(self, path: str) -> list[str]:
         """What to look at in a folder, in order."""
