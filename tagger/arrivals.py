@@ -133,13 +133,13 @@ def arrivals(
         A folder is gone.
     """
     identities = {folder: _identity(folder) for folder in folders}
-    waiting, tick_s = Waiting(care.min_age_s), min(1.0, max(0.05, care.min_age_s / 4))
+    waiting, tick_s = Waiting(care.min_age_s), min(1.0, max(0.1, care.min_age_s / 4))
 
     def notice(paths: Iterable[str], since: float = -math.inf) -> None:
         with own_writes(journal) as is_own:
-            for track in (track for path in paths for track in library.part(path)):
-                if _changed(track.path) >= since and not _is(is_own, track.path):
-                    waiting.add(track.path)
+            for file in (file for path in paths for file in library.part(path)):
+                if _changed(file) >= since and not _is(is_own, file):
+                    waiting.add(file)
 
     def whole_library() -> Iterator[Track]:
         for track in library:
@@ -148,29 +148,33 @@ def arrivals(
             else:
                 waiting.add(track.path)
 
-    missed_since, walk_from = None, 0.0
+    missed, walk_from = False, 0.0
     changes = _changes(folders, poll=poll, tick_s=tick_s)
     told = next(changes)  # from now on nothing is missed
+    known_until = time.time()
     yield whole_library() if first else iter(())
     while True:
         looked = time.time()
         if told is None:
-            missed_since = missed_since or looked - tick_s
-        if told:
+            missed = True
+        else:
             notice(sorted(told))
-        if missed_since is not None and time.monotonic() >= walk_from:
+        if missed and time.monotonic() >= walk_from:
             begun = time.monotonic()
-            notice(folders, missed_since - _CLOCKS_DIFFER_S)
-            missed_since, ended = None, time.monotonic()
-            walk_from = ended + _REST_AFTER_WALK * (ended - begun)
+            notice(folders, known_until - _CLOCKS_DIFFER_S)
+            ended = time.monotonic()
+            missed, walk_from = False, ended + _REST_AFTER_WALK * (ended - begun)
+            known_until = looked
+        elif not missed:
+            known_until = looked - tick_s
         for folder, identity in identities.items():
             if _identity(folder) != identity:
                 raise UnreadableError(
                     "is gone", path=folder, hint="connect it again, and watch it anew"
                 )
-        rested = waiting.at_rest()
-        if rested:
-            yield (track for path in rested for track in library.part(path))
+        tracks = [track for file in waiting.at_rest() if (track := library.track(file))]
+        if tracks:
+            yield iter(tracks)
         told = next(changes)
 
 
@@ -179,6 +183,7 @@ def _changes(folders: list[str], *, poll: bool, tick_s: float) -> Iterator[set[s
     import watchfiles
 
     made, changed = watchfiles.Change.added, watchfiles.Change.modified
+    missed = False
     while True:
         try:
             for events in watchfiles.watch(
@@ -191,6 +196,9 @@ def _changes(folders: list[str], *, poll: bool, tick_s: float) -> Iterator[set[s
                 poll_delay_ms=round(1000 * min(POLL_S, 5 * tick_s)),
                 ignore_permission_denied=True,
             ):
+                if missed:  # also what happened before the new watcher was there
+                    missed = False
+                    yield None
                 # A folder changes with what is in it, which is told as well. In a folder that was
                 # moved here nothing was made: all of it has arrived.
                 yield {
@@ -205,9 +213,12 @@ def _changes(folders: list[str], *, poll: bool, tick_s: float) -> Iterator[set[s
                 hint="--poll asks nothing of the system; on Linux fs.inotify.max_user_watches may "
                 "be too small",
             ) from error
-        except RuntimeError as error:  # a name that is no Unicode; the watcher is done for
+        except RuntimeError as error:
+            # A name that is no Unicode, also where somebody only reads. The watcher is done for.
             log.warning("watching anew: %s", error)
+            missed = True
             yield None
+            time.sleep(tick_s)  # it may happen again and again, and a new watcher takes its time
 
 
 def _identity(folder: str) -> tuple[int, int] | None:

@@ -130,17 +130,18 @@ class Library:
         for file in self._files():
             if left <= 0:
                 return
-            track = self._track(file)
+            track = self.track(file)
             if track is None:
                 self.others += 1
             else:
                 left -= 1
                 yield track
 
-    def part(self, path: str) -> Iterator[Track]:
-        """The tracks at a path or below it, as far as the whole walk would meet them.
+    def part(self, path: str) -> Iterator[str]:
+        """The files at a path or below it, as far as the whole walk would meet them.
 
-        Nothing is remembered: what was met before is met again.
+        Whether they are tracks, `track` says: none is opened here. Nothing is remembered: what was
+        met before is met again.
 
         Parameters
         ----------
@@ -151,10 +152,7 @@ class Library:
         whole._defaults, whole._excluded = self._defaults, self._excluded
         for given in self._paths:
             if whole._is_met(path, given):
-                for file in whole._walk(path, given):
-                    track = whole._track(file)
-                    if track is not None:
-                        yield track
+                yield from whole._walk(path, given)
                 return
 
     def _is_met(self, path: str, given: str) -> bool:
@@ -259,7 +257,8 @@ class Library:
         self._seen.add(identity)
         return new
 
-    def _track(self, path: str) -> Track | None:
+    def track(self, path: str) -> Track | None:
+        """What a file is, by its content or its name; None: no track."""
         try:
             format = identify(path)
         except UnreadableError:

@@ -73,7 +73,7 @@ def watch(
     from tagger.screen import printable
     from tagger.writing import Care
 
-    folders = [os.path.realpath(path) for path in dict.fromkeys(paths)]
+    folders = [os.path.realpath(path) for path in paths]
     for path, folder in zip(paths, folders, strict=True):
         if os.path.exists(folder) and not os.path.isdir(folder):  # noqa: PTH110, PTH112
             raise ConfigurationError("is a file", path=path, hint="name its folder, or gtag scan")
