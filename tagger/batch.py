@@ -87,6 +87,7 @@ def scan(
     write: Callable[[Track, Change], None] | None = None,
     rehearse: Callable[[Track], None] | None = None,
     jobs: int | None = None,
+    apart: bool = False,
     deadline_s: float = DEADLINE_S,
     interrupts: Interrupts | None = None,
     cache: Cache | None = None,
@@ -107,6 +108,8 @@ def scan(
         Called in its place where nothing is written: raises what writing would.
     jobs : int, optional
         Worker processes; by default one a core. 1, and a single track, run in this process.
+    apart : bool
+        Those run in a worker process, too: none can take this one along.
     deadline_s : float
         A worker that listens longer to one track is ended, and the track is unreadable.
     interrupts : Interrupts, optional
@@ -121,7 +124,7 @@ def scan(
     """
     interrupts = interrupts or Interrupts()
     cache = cache or Cache(None)
-    heard = _usable(_listened(iter(tracks), model, jobs, deadline_s, cache))
+    heard = _usable(_listened(iter(tracks), model, jobs, apart, deadline_s, cache))
     for track, listened, tags, verdict in _with_album(heard, policy, cache):
         with interrupts.held():
             outcome = settled(track, listened, policy, verdict, write, rehearse, tags)
@@ -143,6 +146,7 @@ def scan_library(
     journal: str | PathLike[str] | None = None,
     command: Sequence[str] = (),
     jobs: int | None = None,
+    apart: bool = False,
     interrupts: Interrupts | None = None,
     cache: Cache | None = None,
 ) -> Generator[Outcome, None, None]:
@@ -159,6 +163,8 @@ def scan_library(
         By default the one that all of a person's runs share.
     command : sequence of str
         What `gtag undo --list` shows of the run.
+    model, policy, jobs, apart, interrupts
+        As in `scan`.
 
     Raises
     ------
@@ -184,6 +190,7 @@ def scan_library(
             write=write,
             rehearse=rehearse,
             jobs=jobs,
+            apart=apart,
             interrupts=interrupts,
             cache=cache,
         )
@@ -276,14 +283,19 @@ def _recall(cache: Cache, track: Track) -> Listened | None:
 
 
 def _listened(
-    tracks: Iterator[Track], model: str, jobs: int | None, deadline_s: float, cache: Cache
+    tracks: Iterator[Track],
+    model: str,
+    jobs: int | None,
+    apart: bool,
+    deadline_s: float,
+    cache: Cache,
 ) -> Iterator[tuple[Track, Listened]]:
     recall = partial(_recall, cache)
     hear = partial(listen, model, remembered_in=cache.path)
     workers = jobs or _cores()
     first = list(islice(tracks, max(workers, 2)))
     tracks = chain(first, tracks)
-    if jobs == 1 or len(first) < 2:
+    if not apart and (jobs == 1 or len(first) < 2):
         for track in tracks:
             listened = recall(track)
             if listened is None:
@@ -291,7 +303,7 @@ def _listened(
                     listened = hear(track)
             yield track, listened
         return
-    workers = min(workers, len(first))
+    workers = max(1, min(workers, len(first)))
     for track, result in map_in_workers(
         hear, tracks, jobs=workers, deadline_s=deadline_s, ready=recall
     ):
