@@ -53,7 +53,17 @@ except SystemExit:
         [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True
     )
     assert "scan" in ran.stdout
-    heavy = {"numpy", "av", "mutagen", "rich", "tqdm", "joblib", "sqlite3", "tagger.batch"}
+    heavy = {
+        "numpy",
+        "av",
+        "mutagen",
+        "rich",
+        "tqdm",
+        "joblib",
+        "sqlite3",
+        "jinja2",
+        "tagger.batch",
+    }
     assert heavy & set(ran.stderr.split()) == set()
 
 
