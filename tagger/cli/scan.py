@@ -19,12 +19,13 @@ from tagger.exhausted import check_memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tagger.cli.summary import Tally
     from tagger.csv_report import CsvReport, Done
     from tagger.decide import Album, Detail, Existing
     from tagger.journal import Journal
     from tagger.library import Library, Track
+    from tagger.scan_page import ScanPage
     from tagger.tags.write import Change
+    from tagger.tally import Tally
 
 _PATH = click.Path()
 
@@ -94,6 +95,12 @@ _PATH = click.Path()
     is_flag=True,
     help="Go on with that report: leave out the tracks that it holds.",
 )
+@click.option(
+    "--html",
+    type=_PATH,
+    metavar="FILE",
+    help="One page for a browser: genres, confidence, changes, and all tracks.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option(
     "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: the cores."
@@ -154,6 +161,7 @@ def scan(
     no_default_placeholders: bool,
     report: str | None,
     resume_report: bool,
+    html: str | None,
     as_json: bool,
     jobs: int | None,
     exclude: tuple[str, ...],
@@ -187,8 +195,8 @@ def scan(
     from tagger.cli.listing import Listing
     from tagger.cli.logs import log_to
     from tagger.cli.progress import Progress
-    from tagger.cli.summary import Tally, print_summary
-    from tagger.csv_report import Done, json_line
+    from tagger.cli.summary import print_summary
+    from tagger.csv_report import Done, json_line, read_report
     from tagger.decide import Policy, Status
     from tagger.interrupt import Interrupts
     from tagger.library import Library, read_file_list
@@ -197,6 +205,7 @@ def scan(
     from tagger.native_messages import native_messages_hidden
     from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
     from tagger.screen import printable
+    from tagger.tally import Tally
 
     log_to(log_file)
     # What is told: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
@@ -227,6 +236,10 @@ def scan(
             csv_report, done = stack.enter_context(
                 _report(report, resumed=resume_report, writes=writes)
             )
+        page = stack.enter_context(_page(html)) if html else None
+        for earlier in read_report(report) if report and done.resumed else ():
+            if page:
+                page.add(earlier)
 
         def pending(library: Library) -> Iterator[Track]:
             return islice((track for track in library if track.path not in done), limit)
@@ -264,6 +277,8 @@ def scan(
                 tally.add(outcome)
                 if csv_report:
                     csv_report.add(outcome)
+                if page:
+                    page.add(outcome)
                 if as_json:
                     progress.say(json_line(outcome))
                 if outcome.status.is_problem:
@@ -274,6 +289,8 @@ def scan(
                     progress.step()
         except KeyboardInterrupt:
             interrupted = True
+        if page:
+            page.write(partial=interrupted)
     if level > 0:
         summary = sys.stderr if as_json else sys.stdout
         print_summary(
@@ -316,6 +333,26 @@ def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvRepo
                 hint="name another --report",
             )
         yield CsvReport(opened, resumed=done.resumed), done
+
+
+@contextmanager
+def _page(file: str) -> Iterator[ScanPage]:
+    """The page, which tells what was done also where the scan could not go on."""
+    from tagger.cli.files import cannot_open, replaceable
+    from tagger.scan_page import ScanPage
+
+    try:
+        opened = ScanPage(replaceable(file, "--html"))
+    except OSError as error:
+        raise cannot_open(file, error) from error
+    with closing(opened):
+        try:
+            yield opened
+        except (GtagError, OSError):
+            if opened.tracks:
+                with suppress(GtagError):
+                    opened.write(partial=True)
+            raise
 
 
 def _check(track: Track, is_own: Callable[[str], bool], *, min_age_s: float, whole: bool) -> None:
