@@ -8,7 +8,7 @@
     ["file", PATH], ["status", STATUS], ["heard", GENRE], ["confidence", CONFIDENCE],
     ["old", OLD], ["new", NEW],
   ];
-  const PORTION = 100, PRINTED = 1000;
+  const PORTION = 100, PRINTED = 500;
   const at = (id) => document.getElementById(id);
   const rows = JSON.parse(at("rows").textContent);
   at("rows").textContent = "";
