@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tagger.csv_report import CsvReport, Done
-    from tagger.decide import Album, Detail, Existing
+    from tagger.decide import Album, Detail, Existing, Policy
     from tagger.journal import Journal
     from tagger.library import Library, Track
+    from tagger.playlists import Playlists
     from tagger.scan_page import ScanPage
     from tagger.tags.write import Change
     from tagger.tally import Tally
@@ -101,6 +102,12 @@ _PATH = click.Path()
     metavar="FILE",
     help="One page for a browser: genres, confidence, changes, and all tracks.",
 )
+@click.option(
+    "--playlists",
+    type=_PATH,
+    metavar="DIR",
+    help="One M3U8 playlist a genre, of what the tags say after the run.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option(
     "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: the cores."
@@ -162,6 +169,7 @@ def scan(
     report: str | None,
     resume_report: bool,
     html: str | None,
+    playlists: str | None,
     as_json: bool,
     jobs: int | None,
     exclude: tuple[str, ...],
@@ -237,9 +245,12 @@ def scan(
                 _report(report, resumed=resume_report, writes=writes)
             )
         page = stack.enter_context(_page(html)) if html else None
-        for earlier in read_report(report) if report and done.resumed else ():
-            if page:
-                page.add(earlier)
+        lists = stack.enter_context(_playlists(playlists, policy)) if playlists else None
+        kept = [keeper for keeper in (page, lists) if keeper]
+        if kept and report and done.resumed:
+            for earlier in read_report(report):
+                for keeper in kept:
+                    keeper.add(earlier)
 
         def pending(library: Library) -> Iterator[Track]:
             return islice((track for track in library if track.path not in done), limit)
@@ -277,8 +288,8 @@ def scan(
                 tally.add(outcome)
                 if csv_report:
                     csv_report.add(outcome)
-                if page:
-                    page.add(outcome)
+                for keeper in kept:
+                    keeper.add(outcome)
                 if as_json:
                     progress.say(json_line(outcome))
                 if outcome.status.is_problem:
@@ -291,6 +302,7 @@ def scan(
             interrupted = True
         if page:
             page.write(partial=interrupted)
+        lists_written, not_listed = lists.write() if lists and not interrupted else (0, [])
     if level > 0:
         summary = sys.stderr if as_json else sys.stdout
         print_summary(
@@ -300,14 +312,19 @@ def scan(
             in_report=len(done),
             file=summary,
         )
+        if lists and not interrupted:
+            click.echo(f"\n{_told_of(lists, lists_written)}", file=summary)
         if write is None and tally.would_write and not interrupted:
             click.echo("\nNothing was written. --write-tags writes.", file=summary)
-    for problem in tracks.problems:
+    problems_of_all = [*tracks.problems, *not_listed]
+    for problem in problems_of_all:
         click.echo(f"gtag: {printable(str(problem))}", err=True)
     if interrupted:
         click.echo(_how_to_go_on(tally, report=report, wrote=write is not None), err=True)
+        if lists:
+            click.echo("No playlists were written: they would lack tracks.", err=True)
         return ExitStatus.INTERRUPTED
-    return ExitStatus.PROBLEMS if tally.problems or tracks.problems else ExitStatus.OK
+    return ExitStatus.PROBLEMS if tally.problems or problems_of_all else ExitStatus.OK
 
 
 @contextmanager
@@ -353,6 +370,30 @@ def _page(file: str) -> Iterator[ScanPage]:
                 with suppress(GtagError):
                     opened.write(partial=True)
             raise
+
+
+@contextmanager
+def _playlists(folder: str, policy: Policy) -> Iterator[Playlists]:
+    from tagger.cli.files import cannot_open
+    from tagger.playlists import Playlists
+
+    try:
+        opened = Playlists(folder, policy.placeholders)
+    except OSError as error:
+        raise cannot_open(folder, error) from error
+    with closing(opened):
+        yield opened
+
+
+def _told_of(lists: Playlists, written: int) -> str:
+    from tagger.screen import printable
+
+    told = f"{written} playlists in {printable(str(lists.folder))}"
+    if lists.unnamable:
+        told += (
+            f"; {lists.unnamable} tracks in none: line breaks or bytes that are no text in the name"
+        )
+    return told
 
 
 def _check(track: Track, is_own: Callable[[str], bool], *, min_age_s: float, whole: bool) -> None:
