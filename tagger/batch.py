@@ -7,10 +7,12 @@ than one write under way. It must not know the terminal, options or forms of rep
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,15 +27,16 @@ from tagger.errors import (
 )
 from tagger.exhausted import what_ran_out
 from tagger.interrupt import Interrupts
-from tagger.listen import Listened, listen
+from tagger.listen import Listened, classifier, listen
 from tagger.native_messages import native_messages_hidden
 from tagger.tags.credits import Credits, read_credits
 from tagger.tags.read import TagState, read_tags
 from tagger.tags.write import refuse_untagged
 from tagger.workers import Lost, map_in_workers
+from tagger.writing import Care, rehearsal, writer
 
 if TYPE_CHECKING:
-    from tagger.library import Track
+    from tagger.library import Library, Track
     from tagger.tags.write import Change
 
 log = logging.getLogger(__name__)
@@ -113,10 +116,65 @@ def scan(
     heard = _usable(_listened(iter(tracks), model, jobs, deadline_s))
     for track, listened, verdict in _with_album(heard, policy):
         with interrupts.held():
-            yield _settled(track, listened, policy, verdict, write, rehearse)
+            yield settled(track, listened, policy, verdict, write, rehearse)
         for row in _parts(listened, policy):
             with interrupts.held():
                 yield row
+
+
+def scan_library(
+    library: Library,
+    tracks: Iterable[Track] | None = None,
+    *,
+    model: str,
+    policy: Policy,
+    care: Care,
+    writes: bool,
+    journal: str | PathLike[str] | None = None,
+    command: Sequence[str] = (),
+    jobs: int | None = None,
+    interrupts: Interrupts | None = None,
+) -> Generator[Outcome, None, None]:
+    """A whole run over a library, with its journal; dry unless `writes`. See `scan`.
+
+    Parameters
+    ----------
+    library : Library
+    tracks : iterable of Track, optional
+        Those of the library's tracks that are scanned; by default all.
+    care : Care
+    writes : bool
+    journal : path-like, optional
+        By default the one that all of a person's runs share.
+    command : sequence of str
+        What `gtag undo --list` shows of the run.
+
+    Raises
+    ------
+    ConfigurationError
+        The journal or the model cannot be used: nothing was done.
+    ResourceError
+        The machine has too little of something to go on; the tracks before are settled.
+    """
+    write = rehearse = None
+    with ExitStack() as stack:
+        if writes:
+            with native_messages_hidden():
+                tag = classifier(model).card.tag
+            write = stack.enter_context(
+                writer(journal, care, command=command, model=tag, library=library)
+            )
+        else:
+            rehearse = stack.enter_context(rehearsal(journal, care))
+        yield from scan(
+            library if tracks is None else tracks,
+            model=model,
+            policy=policy,
+            write=write,
+            rehearse=rehearse,
+            jobs=jobs,
+            interrupts=interrupts,
+        )
 
 
 def _usable(
@@ -184,14 +242,15 @@ def _lost(track: Track, lost: Lost) -> Listened:
     return Listened(error=UnreadableError(message, path=track.path))
 
 
-def _settled(
+def settled(
     track: Track,
     listened: Listened,
     policy: Policy,
-    verdict: Verdict | None,
-    write: Callable[[Track, Change], None] | None,
-    rehearse: Callable[[Track], None] | None,
+    verdict: Verdict | None = None,
+    write: Callable[[Track, Change], None] | None = None,
+    rehearse: Callable[[Track], None] | None = None,
 ) -> Outcome:
+    """Decide about one track that was listened to, and write where there is something to write."""
     if listened.traceback:
         log.error("unexpected, while listening to %r:\n%s", track.path, listened.traceback)
     listened, told = _in_common(listened, policy)
@@ -269,7 +328,7 @@ def _row(
     )
     if listened.prediction is None:
         return outcome
-    best, second = listened.prediction.ranked()[:2]
+    best, second = (*listened.prediction.ranked(), ("", None))[:2]
     if named is not None and named.genres and named.confidence is not None:
         if named.genres[0] == second[0]:  # by its album, against what it sounds like alone
             second = best

@@ -63,14 +63,12 @@ def listen(model: str, track: Track) -> Listened:
     model : str
         As `zoo.load` takes it. Loaded once in each process.
     """
-    if track.format is None:
-        return Listened(error=_unrecognised(track.path))
-    sheet = cue_sheet_of(track.path)
+    sheet = cue_sheet_of(track.path) if track.format else None
     if sheet is not None:
-        parts = tuple(_listen(model, track, cue.begin_s, cue.end_s) for cue in sheet.tracks)
+        parts = tuple(hear(model, track, cue.begin_s, cue.end_s) for cue in sheet.tracks)
         if any(part.prediction for part in parts):
             return Listened(sheet=sheet, parts=parts, duration_s=_duration_s(sheet, parts))
-    return _listen(model, track)
+    return hear(model, track)
 
 
 def _duration_s(sheet: CueSheet, parts: tuple[Listened, ...]) -> float | None:
@@ -78,7 +76,10 @@ def _duration_s(sheet: CueSheet, parts: tuple[Listened, ...]) -> float | None:
     return None if last_s is None else sheet.tracks[-1].begin_s + last_s
 
 
-def _listen(model: str, track: Track, begin_s: float = 0.0, end_s: float | None = None) -> Listened:
+def hear(model: str, track: Track, begin_s: float = 0.0, end_s: float | None = None) -> Listened:
+    """Listen to one stretch of a track, by default all of it, whatever a cue sheet says."""
+    if track.format is None:
+        return Listened(error=_unrecognised(track.path))
     try:
         sound = read_excerpts(track.path, begin_s, end_s)
         prediction = classifier(model).predict(Heard.from_sound(sound))

@@ -1,4 +1,4 @@
-"""The names that gtag takes in an environment: `tagger` and no other."""
+"""The names that gtag takes in an environment: `tagger`, and `gtag` among beets' plugins."""
 
 from __future__ import annotations
 
@@ -44,3 +44,8 @@ def test_a_checkout_without_symbolic_links_finds_training(tmp_path):
 def test_models_and_the_mark_of_types_are_found():
     assert files("tagger.model_zoo").joinpath("cnn", "card.toml").is_file()
     assert files("tagger").joinpath("py.typed").is_file()
+
+
+def test_beets_plugins_of_others_stand_beside_ours():
+    """An __init__.py here would hide beets' own."""
+    assert [file.name for file in (ROOT / "beetsplug").glob("*.py")] == ["gtag.py"]

@@ -1,10 +1,10 @@
-"""`gtag scan`: options in, `tagger.batch.scan`, rows and a summary out."""
+"""`gtag scan`: options in, `tagger.batch.scan_library`, rows and a summary out."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import ExitStack, closing, contextmanager, suppress
-from functools import cache, partial
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +17,13 @@ from tagger.errors import ConfigurationError, ExitStatus, GtagError
 from tagger.exhausted import check_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tagger.csv_report import CsvReport, Done
     from tagger.decide import Album, Detail, Existing, Policy
-    from tagger.journal import Journal
     from tagger.library import Library, Track
     from tagger.playlists import Playlists
     from tagger.scan_page import ScanPage
-    from tagger.tags.write import Change
     from tagger.tally import Tally
 
 _PATH = click.Path()
@@ -199,7 +197,8 @@ def scan(
         raise click.UsageError("Name files or folders to scan, or a list of them: --files-from.")
     check_memory()
 
-    from tagger.batch import scan as scan_tracks
+    from tagger.batch import scan_library
+    from tagger.cli.files import not_music
     from tagger.cli.listing import Listing
     from tagger.cli.logs import log_to
     from tagger.cli.progress import Progress
@@ -214,6 +213,7 @@ def scan(
     from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
     from tagger.screen import printable
     from tagger.tally import Tally
+    from tagger.writing import Care
 
     log_to(log_file)
     # What is told: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
@@ -227,7 +227,7 @@ def scan(
     with ExitStack() as stack:
         progress = stack.enter_context(Progress(shown=level > 0, before="loading the model"))
         with native_messages_hidden():  # a model that cannot be used ends the command here
-            card = classifier(model).card
+            classifier(model)
         policy = Policy(
             min_confidence,
             existing,
@@ -255,29 +255,19 @@ def scan(
         def pending(library: Library) -> Iterator[Track]:
             return islice((track for track in library if track.path not in done), limit)
 
-        check = partial(_check, min_age_s=min_age, whole=not write_incomplete)
-        write = rehearse = None
-        if writes:
-            write = stack.enter_context(
-                _writer(
-                    tracks,
-                    check,
-                    journal,
-                    card.tag,
-                    preserve_mtime=preserve_mtime,
-                    in_place=in_place,
-                )
-            )
-        else:
-            rehearse = stack.enter_context(_rehearsal(check, journal, in_place=in_place))
+        if writes and journal:
+            not_music(journal, "--journal")
         interrupts = stack.enter_context(Interrupts())
         progress.expect(lambda: pending(library()))
-        outcomes = scan_tracks(
+        outcomes = scan_library(
+            tracks,
             pending(tracks),
             model=model,
             policy=policy,
-            write=write,
-            rehearse=rehearse,
+            care=Care(min_age, not write_incomplete, preserve_mtime, in_place),
+            writes=writes,
+            journal=journal,
+            command=sys.argv[1:],
             jobs=jobs,
             interrupts=interrupts,
         )
@@ -314,13 +304,13 @@ def scan(
         )
         if lists and not interrupted:
             click.echo(f"\n{_told_of(lists, lists_written)}", file=summary)
-        if write is None and tally.would_write and not interrupted:
+        if not writes and tally.would_write and not interrupted:
             click.echo("\nNothing was written. --write-tags writes.", file=summary)
     problems_of_all = [*tracks.problems, *not_listed]
     for problem in problems_of_all:
         click.echo(f"gtag: {printable(str(problem))}", err=True)
     if interrupted:
-        click.echo(_how_to_go_on(tally, report=report, wrote=write is not None), err=True)
+        click.echo(_how_to_go_on(tally, report=report, wrote=writes), err=True)
         if lists:
             click.echo("No playlists were written: they would lack tracks.", err=True)
         return ExitStatus.INTERRUPTED
@@ -394,83 +384,6 @@ def _told_of(lists: Playlists, written: int) -> str:
             f"; {lists.unnamable} tracks in none: line breaks or bytes that are no text in the name"
         )
     return told
-
-
-def _check(track: Track, is_own: Callable[[str], bool], *, min_age_s: float, whole: bool) -> None:
-    """Refuse what another program still writes, and what is not all there."""
-    from tagger.at_rest import check_at_rest
-    from tagger.whole import check_whole
-
-    assert track.format is not None, "an unrecognised file is never written"
-    check_at_rest(track.path, min_age_s=min_age_s, is_own=is_own)
-    if whole:
-        check_whole(track.path, track.format)
-
-
-@contextmanager
-def _writer(
-    library: Library,
-    check: Callable[[Track, Callable[[str], bool]], None],
-    journal_file: str | None,
-    model: str,
-    *,
-    preserve_mtime: bool,
-    in_place: bool,
-) -> Iterator[Callable[[Track, Change], None]]:
-    """A function that writes a change, with a journal for as long as the run goes on."""
-    from tagger.cli.files import not_music
-    from tagger.journal import Journal, default_journal_path
-    from tagger.tags.write import write_change
-
-    file = not_music(journal_file, "--journal") if journal_file else default_journal_path()
-    with Journal(file) as journal, journal.start_run("scan", sys.argv[1:], model) as run:
-
-        def write(track: Track, change: Change) -> None:
-            assert track.format is not None, "an unrecognised file is never written"
-            check(track, journal.wrote_last)
-            write_change(
-                track.path,
-                track.format,
-                change,
-                journal=run,
-                preserve_mtime=preserve_mtime,
-                in_place=in_place,
-            )
-            library.replaced(track.path)
-
-        yield write
-
-
-@contextmanager
-def _rehearsal(
-    check: Callable[[Track, Callable[[str], bool]], None],
-    journal_file: str | None,
-    *,
-    in_place: bool,
-) -> Iterator[Callable[[Track], None]]:
-    """A function that raises what writing would, so that a dry run tells."""
-    from tagger.journal import Journal, default_journal_path
-    from tagger.tags.write import check_change
-
-    file = Path(journal_file or default_journal_path())
-    with ExitStack() as stack:
-
-        @cache  # opened where it is asked for, and not made: a dry run leaves nothing behind
-        def journal() -> Journal | None:
-            with suppress(GtagError, OSError):  # which a write would tell
-                return stack.enter_context(Journal(file)) if file.exists() else None
-            return None
-
-        def is_own(path: str) -> bool:
-            opened = journal()
-            return opened is not None and opened.wrote_last(path)
-
-        def rehearse(track: Track) -> None:
-            assert track.format is not None, "an unrecognised file is never written"
-            check(track, is_own)
-            check_change(track.path, track.format, in_place=in_place)
-
-        yield rehearse
 
 
 def _how_to_go_on(tally: Tally, *, report: str | None, wrote: bool) -> str:

@@ -96,11 +96,12 @@ class Prediction:
 
     @property
     def runner_up(self) -> str:
-        return self.ranked()[1][0]
+        """The second best; empty where there is but one."""
+        return self.ranked()[1][0] if len(self.labels) > 1 else ""
 
     @property
     def runner_up_confidence(self) -> float:
-        return self.ranked()[1][1]
+        return self.ranked()[1][1] if len(self.labels) > 1 else 0.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from importlib.resources import files
 from os import sep
 from pathlib import Path
 
-from tagger.errors import ModelError
+from tagger.errors import ConfigurationError, ModelError
 from tagger.models.card import CARD, PARTS, WITH_BACKBONE, Card, inside, read_card
 from tagger.models.prediction import Classifier, Embedder
 from tagger.places import data_folder
@@ -116,6 +116,26 @@ def load_backbone(name_or_folder: str) -> Embedder:
         Where there is no such model, it is damaged, or it has no embedding.
     """
     return _load_backbone(find(name_or_folder))
+
+
+def load_backbone_below(card: Card) -> Embedder:
+    """The pretrained network that a model looks through, itself or by a member.
+
+    Raises
+    ------
+    ConfigurationError
+        The model does without.
+    ModelError
+        The network is damaged.
+    """
+    below = next((used for used in used_by(card) if used.kind == "backbone"), None)
+    if below is None:
+        with_one = [c.name for c in available() if any(u.kind == "backbone" for u in used_by(c))]
+        raise ConfigurationError(
+            f"the model {card.name} has no embedding",
+            hint=f"these have one: {', '.join(with_one) or 'none'}",
+        )
+    return _load_backbone(below)
 
 
 def _load_backbone(card: Card) -> Embedder:

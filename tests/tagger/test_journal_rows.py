@@ -20,7 +20,7 @@ from tests.tagger.specimens import EVERY_CONTAINER, specimen, tag_as_people_do
 
 JAZZ = Change(("Jazz",), ("Jazz",), 0.91, "cnn-1")
 METAL = Change(("Metal",), ("Metal",), 0.91, "cnn-1")
-ROWS = 10_000
+ROWS = 3000
 
 _VALUES: tuple[Any, ...] = (
     None, True, 0, -1, 7, 1 << 62, 1.5, float("nan"), float("inf"), "", "x", "genre", "é\x00",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from tagger.models.card import OUT_OF_FOLD, read_card
 from tagger.models.detector import Detector
 from tagger.models.heard import Heard
 from tagger.spectrogram import N_MELS, LogMel
-from tagger.training import bundled
+from tagger.training import bundled, multi_label
 from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees
 from tests.training.test_multi_label import tracks
@@ -29,6 +30,7 @@ def made(tmp_path_factory):
     said: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundled, "DRAWS", 1)  # one draw divides the tracks as several do
+        patch.setattr(multi_label, "fold_of", partial(multi_label.fold_of, folds=2))
         patch.setattr(networks, "EPOCHS", 20)
         patch.setattr(networks, "NETWORKS", 1)
         patch.setattr(trees, "ROUNDS", 30)

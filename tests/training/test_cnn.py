@@ -16,6 +16,7 @@ from tagger.training.datasets import read_log_mel_archive
 from tagger.training.evaluate import evaluate_model
 from tagger.training.learning import read_learning
 from tagger.training.recipes import Settings, cnn
+from tagger.training.recipes.keras_start import start_keras
 from tagger.training.report import write_report
 from tagger.training.run import train_model
 from tests.training.archives import GENRES, write_archive
@@ -92,9 +93,10 @@ def test_a_prediction_is_calibrated_and_tells_its_chunks(trained, archive):
     assert prediction.confidence >= prediction.runner_up_confidence
 
 
-def test_int8_weights_say_nearly_what_float_weights_say(archive, small, tmp_path):
+def test_int8_weights_say_nearly_what_float_weights_say(archive, small):
     examples = read_log_mel_archive(archive)
-    model, _ = cnn.train(examples, Settings(tmp_path, epochs=2))
+    start_keras()
+    model = cnn.build(len(GENRES))
     floats, ints = (
         cnn.FittedCnn(("a",) * 3, cnn.convert(model, quantise=q), []).log_probabilities(examples)
         for q in (False, True)

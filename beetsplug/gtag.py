@@ -1,0 +1,195 @@
+"""The beets plugin `gtag`: `beet gtag [QUERY]`, and what is imported.
+
+gtag listens and writes the files, with its own checks and journal, as `gtag scan` does; beets'
+library gets the genres. Whose genre a person wrote, in the file or in the library, is kept.
+docs/beets.md shows how to use it. It must not know tags, containers or models.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from optparse import Values
+from typing import Any
+
+from beets import config, ui
+from beets.dbcore import types
+from beets.library import Album, Item, Library
+from beets.plugins import BeetsPlugin
+from beets.util import syspath
+
+import tagger
+from tagger.placeholders import Placeholders
+from tagger.screen import printable
+
+# beets has several genres; older ones had one text.
+FIELD = "genres" if "genres" in Item._fields else "genre"
+SEPARATOR = "; "
+# Flexible attributes: how sure gtag is, what it said (other genres are people's), and which model.
+CONFIDENCE, SAID, MODEL = "gtag_confidence", "gtag_genre", "gtag_model"
+
+
+class GtagPlugin(BeetsPlugin):
+    """Listens to music and sets its genres."""
+
+    item_types = {CONFIDENCE: types.Float(4)}  # noqa: RUF012 - as beets wants it
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config.add(
+            {
+                "auto": True,
+                "force": False,
+                "pretend": False,
+                "model": "cnn",
+                "min_confidence": None,
+                "count": 1,
+                "detail": "genre",
+                "album": "vote",
+                "jobs": None,
+            }
+        )
+        if self.config["auto"].get(bool):
+            # Files are where they stay by then: what is written into is beets' copy.
+            self.register_listener("album_imported", self._album_imported)
+            self.register_listener("item_imported", self._item_imported)
+
+    def commands(self) -> list[ui.Subcommand]:
+        command = ui.Subcommand("gtag", help="listen to music and set its genres")
+        add = command.parser.add_option
+        add("-p", "--pretend", action="store_true", help="show what would be set; change nothing")
+        add("-f", "--force", action="store_true", help="replace genres that people wrote")
+        add("-w", "--write", action="store_true", dest="write", help="write the files' tags")
+        add("-W", "--nowrite", action="store_false", dest="write", help="set the library only")
+
+        def run(lib: Library, options: Values, query: list[str]) -> None:
+            self.config.set_args({"pretend": options.pretend, "force": options.force})
+            try:
+                counts = self._tag(lib, lib.items(query), write=ui.should_write(options.write))
+            except tagger.GtagError as error:
+                raise ui.UserError(printable(str(error))) from error
+            said = ", ".join(f"{n} {status}" for status, n in counts.items())
+            ui.print_(f"gtag: {said or 'no track matches'}")
+
+        command.func = run
+        return [command]
+
+    def _album_imported(self, lib: Library, album: Album) -> None:
+        self._imported(lib, album.items())
+
+    def _item_imported(self, lib: Library, item: Item) -> None:
+        self._imported(lib, [item])
+
+    def _imported(self, lib: Library, items: Iterable[Item]) -> None:
+        try:
+            self._tag(lib, items, write=config["import"]["write"].get(bool))
+        except tagger.GtagError as error:  # an import goes on without genres
+            self._log.error("{}", printable(str(error)))
+
+    def _tag(self, lib: Library, items: Iterable[Item], *, write: bool) -> Counter[str]:
+        """Listen to items, and set their genres; returns how many of them got which status."""
+        force, pretend = (self.config[name].get(bool) for name in ("force", "pretend"))
+        counts: Counter[str] = Counter()
+        ids: dict[str, int] = {}
+        for item in items:
+            path = os.fsdecode(syspath(item.path))
+            if not os.path.lexists(path):
+                self._log.warning("{}: not there", printable(path))
+                counts["missing"] += 1
+            elif not force and _written_by_people(item):
+                counts["kept"] += 1
+            else:
+                ids[path] = item.id
+        if not ids:
+            return counts
+        outcomes = tagger.scan(
+            ids,
+            write_tags=write and not pretend,
+            model=self.config["model"].as_str(),
+            min_confidence=self.config["min_confidence"].get(),
+            genres=self.config["count"].get(int),
+            detail=self.config["detail"].as_choice(["genre", "style"]),
+            album=self.config["album"].as_choice(["off", "vote", "one"]),
+            existing="replace" if force else "keep",
+            jobs=self.config["jobs"].get(),
+            default_excludes=False,  # beets knows what is in its library
+            min_age_s=0,  # and has just written what it imported
+        )
+        albums = set()
+        with closing(outcomes):
+            for outcome in outcomes:
+                if outcome.path not in ids:  # a part of a file, which a cue sheet names
+                    continue
+                counts[outcome.status] += 1
+                item = lib.get_item(ids[outcome.path])
+                if item is None:
+                    continue
+                self._show(item, outcome)
+                if not pretend and outcome.status in ("written", "would-write", "unchanged"):
+                    _store(item, outcome)
+                    albums.add(item.album_id)
+        for number in albums - {None}:
+            _store_album(lib.get_album(number), force=force)
+        return counts
+
+    def _show(self, item: Item, outcome: tagger.Outcome) -> None:
+        line = printable(f"{item}: {outcome.status}")
+        if outcome.status in ("written", "would-write"):
+            before = f"{SEPARATOR.join(_genres(item))} -> " if _genres(item) else ""
+            ui.print_(line + printable(f": {before}{outcome.new_genre} {outcome.confidence:.2f}"))
+        elif outcome.status.is_problem:
+            self._log.warning("{}", line + printable(f": {outcome.message}"))
+        else:
+            self._log.debug("{}", line + printable(f": {outcome.message}"))
+
+
+def _genres(thing: Item | Album) -> list[str]:
+    """What the library says, of an item or an album itself."""
+    return _split(_own(thing, FIELD))
+
+
+def _own(thing: Item | Album, field: str) -> Any:
+    if isinstance(thing, Item):  # which would fall back on its album
+        return thing.get(field, with_album=False)
+    return thing.get(field)
+
+
+def _split(value: Any) -> list[str]:
+    names = value.split(SEPARATOR) if isinstance(value, str) else value or ()
+    return [name for name in names if name]
+
+
+def _written_by_people(thing: Item | Album) -> bool:
+    """Whether the library names a genre that neither it nor the file notes as gtag's."""
+    written = Placeholders().without(_genres(thing))
+    said = set(_split(_own(thing, SAID)))
+    if isinstance(thing, Item) and not said.issuperset(written):
+        with suppress(tagger.UnreadableError):  # `gtag scan` may have been there before beets
+            said.update(tagger.read(os.fsdecode(syspath(thing.path))).gtag_genre)
+    return not said.issuperset(written)
+
+
+def _store(item: Item, outcome: tagger.Outcome) -> None:
+    _set(item, outcome.new_genre)
+    item[CONFIDENCE], item[MODEL] = outcome.confidence, outcome.model
+    if outcome.status == "written":
+        item.mtime = item.current_mtime()  # else `beet update` reads all of the file again
+    item.store()
+
+
+def _store_album(album: Album | None, *, force: bool) -> None:
+    """An album gets the genre that more than half of its tracks have, unless a person named one."""
+    if album is None or not (force or not _written_by_people(album)):
+        return
+    tracks = [SEPARATOR.join(_genres(item)) for item in album.items()]
+    best, votes = Counter(tracks).most_common(1)[0]
+    if best and 2 * votes > len(tracks):
+        _set(album, best)
+        album.store(inherit=False)
+
+
+def _set(thing: Item | Album, genres: str) -> None:
+    thing[FIELD] = genres.split(SEPARATOR) if FIELD == "genres" else genres
+    thing[SAID] = genres

@@ -1,0 +1,131 @@
+"""How a run writes into files: what is refused, how carefully, and with a journal for undo.
+
+The command line, the Python API and whatever else writes go through here. It must not know who
+decided what to write, nor the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from os import PathLike
+from pathlib import Path
+
+from tagger.at_rest import MIN_AGE_S, check_at_rest
+from tagger.errors import GtagError
+from tagger.journal import Journal, default_journal_path
+from tagger.library import Library, Track
+from tagger.tags.write import Change, check_change, write_change
+from tagger.whole import check_whole
+
+
+@dataclass(frozen=True)
+class Care:
+    """How careful writes are.
+
+    Attributes
+    ----------
+    min_age_s : float
+        A file that changed within so many seconds is refused.
+    whole_only : bool
+        Refuse files that are cut off or hold zeros.
+    preserve_mtime : bool
+        Keep the time of modification.
+    in_place : bool
+        Write hard-linked files too, into the file itself: a crash may then tear it.
+    """
+
+    min_age_s: float = MIN_AGE_S
+    whole_only: bool = True
+    preserve_mtime: bool = False
+    in_place: bool = False
+
+    def check(self, track: Track, is_own: Callable[[str], bool]) -> None:
+        """Refuse what another program still writes, and what is not all there.
+
+        Raises
+        ------
+        RefusedError
+        """
+        assert track.format is not None, "an unrecognised file is never written"
+        check_at_rest(track.path, min_age_s=self.min_age_s, is_own=is_own)
+        if self.whole_only:
+            check_whole(track.path, track.format)
+
+
+@contextmanager
+def writer(
+    journal_file: str | PathLike[str] | None,
+    care: Care,
+    *,
+    command: Sequence[str],
+    model: str,
+    library: Library | None = None,
+) -> Iterator[Callable[[Track, Change], None]]:
+    """A function that writes a change, with a run of the journal for as long as this lasts.
+
+    Parameters
+    ----------
+    journal_file : path-like or None
+        None: the one that all of a person's runs share.
+    care : Care
+    command : sequence of str
+        What `gtag undo --list` shows.
+    model : str
+        Name and version, as ``cnn-2``.
+    library : Library, optional
+        The walk under way, which must not meet a file again that a write replaced.
+
+    Raises
+    ------
+    ConfigurationError
+        The journal cannot be used; nothing may be written then.
+    """
+    with (
+        Journal(journal_file or default_journal_path()) as journal,
+        journal.start_run("scan", command, model) as run,
+    ):
+
+        def write(track: Track, change: Change) -> None:
+            assert track.format is not None, "an unrecognised file is never written"
+            care.check(track, journal.wrote_last)
+            write_change(
+                track.path,
+                track.format,
+                change,
+                journal=run,
+                preserve_mtime=care.preserve_mtime,
+                in_place=care.in_place,
+            )
+            if library is not None:
+                library.replaced(track.path)
+
+        yield write
+
+
+@contextmanager
+def rehearsal(
+    journal_file: str | PathLike[str] | None, care: Care
+) -> Iterator[Callable[[Track], None]]:
+    """A function that raises what writing would, for dry runs; it leaves nothing behind."""
+    file = Path(journal_file or default_journal_path())
+    with ExitStack() as stack:
+
+        @cache  # opened where it is asked for, and not made
+        def journal() -> Journal | None:
+            with suppress(GtagError, OSError):  # which a write would tell
+                return stack.enter_context(Journal(file)) if file.exists() else None
+            return None
+
+        def is_own(path: str) -> bool:
+            opened = journal()
+            return opened is not None and opened.wrote_last(path)
+
+        def rehearse(track: Track) -> None:
+            assert track.format is not None, "an unrecognised file is never written"
+            care.check(track, is_own)
+            check_change(track.path, track.format, in_place=care.in_place)
+
+        yield rehearse
