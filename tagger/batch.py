@@ -7,16 +7,19 @@ than one write under way. It must not know the terminal, options or forms of rep
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger.albums import album_verdicts, in_albums, is_album
+from tagger.cache import Cache, Known
+from tagger.cue_sheet import cue_sheet_of
 from tagger.decide import Decision, Policy, Status, Verdict, agreed, decide
 from tagger.errors import (
     GtagError,
@@ -27,7 +30,8 @@ from tagger.errors import (
 )
 from tagger.exhausted import what_ran_out
 from tagger.interrupt import Interrupts
-from tagger.listen import Listened, classifier, listen
+from tagger.library import Stamp
+from tagger.listen import Listened, classifier, listen, recalled
 from tagger.native_messages import native_messages_hidden
 from tagger.tags.credits import Credits, read_credits
 from tagger.tags.read import TagState, read_tags
@@ -85,6 +89,7 @@ def scan(
     jobs: int | None = None,
     deadline_s: float = DEADLINE_S,
     interrupts: Interrupts | None = None,
+    cache: Cache | None = None,
 ) -> Generator[Outcome, None, None]:
     """Yield one Outcome for each track, in their order.
 
@@ -106,6 +111,8 @@ def scan(
         A worker that listens longer to one track is ended, and the track is unreadable.
     interrupts : Interrupts, optional
         Held while a file is written and while the consumer of the outcome deals with it.
+    cache : Cache, optional
+        What was heard before, and where to note what is heard now.
 
     Raises
     ------
@@ -113,10 +120,13 @@ def scan(
         The machine has too little of something to go on; the tracks before are settled.
     """
     interrupts = interrupts or Interrupts()
-    heard = _usable(_listened(iter(tracks), model, jobs, deadline_s))
-    for track, listened, verdict in _with_album(heard, policy):
+    cache = cache or Cache(None)
+    heard = _usable(_listened(iter(tracks), model, jobs, deadline_s, cache))
+    for track, listened, tags, verdict in _with_album(heard, policy, cache):
         with interrupts.held():
-            yield settled(track, listened, policy, verdict, write, rehearse)
+            outcome = settled(track, listened, policy, verdict, write, rehearse, tags)
+            _note(cache, track, listened, tags, outcome)
+            yield outcome
         for row in _parts(listened, policy):
             with interrupts.held():
                 yield row
@@ -134,6 +144,7 @@ def scan_library(
     command: Sequence[str] = (),
     jobs: int | None = None,
     interrupts: Interrupts | None = None,
+    cache: Cache | None = None,
 ) -> Generator[Outcome, None, None]:
     """A whole run over a library, with its journal; dry unless `writes`. See `scan`.
 
@@ -174,6 +185,7 @@ def scan_library(
             rehearse=rehearse,
             jobs=jobs,
             interrupts=interrupts,
+            cache=cache,
         )
 
 
@@ -188,41 +200,100 @@ def _usable(
         yield track, listened
 
 
+class TagsOf:
+    """What the tags of a track say: as the cache has it, or read when it is asked for.
+
+    Attributes
+    ----------
+    is_remembered : bool
+        Whether `state` is what the cache has.
+    """
+
+    def __init__(self, track: Track, cache: Cache | None = None) -> None:
+        self._track = track
+        self._known = cache.tags_of(track) if cache else None
+        self.is_remembered = self._known is not None
+
+    @cached_property
+    def state(self) -> TagState:
+        """Raises UnreadableError where they cannot be read."""
+        assert self._track.format is not None, "an unrecognised file has no tags"
+        return self._known[0] if self._known else read_tags(self._track.path, self._track.format)
+
+    @cached_property
+    def credits(self) -> Credits:
+        if self._known:
+            return self._known[1]
+        format = self._track.format
+        return Credits() if format is None else read_credits(self._track.path, format)
+
+    def read_again(self) -> None:
+        """Go by what the file says now."""
+        self._known, self.is_remembered = None, False
+        self.__dict__.pop("state", None)
+
+
 def _with_album(
-    heard: Iterable[tuple[Track, Listened]], policy: Policy
-) -> Iterator[tuple[Track, Listened, Verdict | None]]:
+    heard: Iterable[tuple[Track, Listened]], policy: Policy, cache: Cache
+) -> Iterator[tuple[Track, Listened, TagsOf, Verdict | None]]:
     """Each track, and what its album says of it: known when the album has been heard."""
+    told = ((track, listened, TagsOf(track, cache)) for track, listened in heard)
     if policy.album == "off":
-        yield from ((track, listened, None) for track, listened in heard)
+        yield from ((*item, None) for item in told)
         return
-    albums = in_albums(heard, lambda item: item[0].path, lambda item: _credits(item[0]))
-    for album in albums:
+    for album in in_albums(told, lambda item: item[0].path, lambda item: item[2].credits):
         verdicts: list[Verdict | None] = [None] * len(album)
         if is_album([credits for _, credits in album]):
-            verdicts = album_verdicts([listened.prediction for (_, listened), _ in album], policy)
-        for ((track, listened), _), verdict in zip(album, verdicts, strict=True):
-            yield track, listened, verdict
+            predictions = [listened.prediction for (_, listened, _), _ in album]
+            verdicts = album_verdicts(predictions, policy)
+        for (item, _), verdict in zip(album, verdicts, strict=True):
+            yield (*item, verdict)
 
 
-def _credits(track: Track) -> Credits:
-    return Credits() if track.format is None else read_credits(track.path, track.format)
+def _note(cache: Cache, track: Track, listened: Listened, tags: TagsOf, outcome: Outcome) -> None:
+    """Remember what was heard of a track, and what its tags say now."""
+    nothing = listened.error.message if isinstance(listened.error, NothingToHearError) else ""
+    if not listened.sound or not (listened.prediction or nothing):
+        return
+    if tags.is_remembered and not listened.kept and outcome.status is not Status.WRITTEN:
+        cache.note_use(track)
+        return
+    known = Known(listened.sound, listened.prediction, listened.duration_s, nothing)
+    stamp, state = track.stamp, None
+    if outcome.status is Status.WRITTEN:
+        with suppress(OSError):
+            stamp = Stamp.of(os.stat(track.path))  # noqa: PTH116 - the name may be bytes
+    elif outcome.status is not Status.UNREADABLE:
+        state = tags.state
+    cache.note(track, known, listened.kept, state, tags.credits, stamp=stamp)
+
+
+def _recall(cache: Cache, track: Track) -> Listened | None:
+    known = cache.recall(track)
+    if known is None or cue_sheet_of(track.path) is not None:
+        return None
+    return recalled(track, known)
 
 
 def _listened(
-    tracks: Iterator[Track], model: str, jobs: int | None, deadline_s: float
+    tracks: Iterator[Track], model: str, jobs: int | None, deadline_s: float, cache: Cache
 ) -> Iterator[tuple[Track, Listened]]:
+    recall = partial(_recall, cache)
+    hear = partial(listen, model, remembered_in=cache.path)
     workers = jobs or _cores()
     first = list(islice(tracks, max(workers, 2)))
     tracks = chain(first, tracks)
     if jobs == 1 or len(first) < 2:
         for track in tracks:
-            with native_messages_hidden():
-                listened = listen(model, track)
+            listened = recall(track)
+            if listened is None:
+                with native_messages_hidden():
+                    listened = hear(track)
             yield track, listened
         return
     workers = min(workers, len(first))
     for track, result in map_in_workers(
-        partial(listen, model), tracks, jobs=workers, deadline_s=deadline_s
+        hear, tracks, jobs=workers, deadline_s=deadline_s, ready=recall
     ):
         yield track, _lost(track, result) if isinstance(result, Lost) else result
 
@@ -249,8 +320,10 @@ def settled(
     verdict: Verdict | None = None,
     write: Callable[[Track, Change], None] | None = None,
     rehearse: Callable[[Track], None] | None = None,
+    tags: TagsOf | None = None,
 ) -> Outcome:
     """Decide about one track that was listened to, and write where there is something to write."""
+    tags = tags or TagsOf(track)
     if listened.traceback:
         log.error("unexpected, while listening to %r:\n%s", track.path, listened.traceback)
     listened, told = _in_common(listened, policy)
@@ -260,13 +333,15 @@ def settled(
     assert track.format is not None, "nothing was heard of an unrecognised file"
     try:
         refuse_untagged(track.format, track.path)
-        tags = read_tags(track.path, track.format)
+        decision = decide(listened.prediction, tags.state, policy, verdict)
+        if decision.change is not None and tags.is_remembered and write is not None:
+            tags.read_again()
+            decision = decide(listened.prediction, tags.state, policy, verdict)
     except Exception as error:
         return row(_failure(error, Status.UNREADABLE), message=_message(error))
 
-    decision = decide(listened.prediction, tags, policy, verdict)
     reason = _message(listened.error) if listened.error else decision.reason + told
-    row = partial(row, old=_before(tags), named=decision)
+    row = partial(row, old=_before(tags.state), named=decision)
     if decision.change is None:
         return row(decision.status, message=reason)
     new = decision.change.genres

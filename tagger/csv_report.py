@@ -48,8 +48,7 @@ class CsvReport:
             self._write(COLUMNS)
 
     def add(self, outcome: Outcome) -> None:
-        values = asdict(outcome)
-        self._write([_cell(name, values[name]) for name in COLUMNS])
+        self._write([_cell(name, getattr(outcome, name)) for name in COLUMNS])
 
     def _write(self, row: list[str] | tuple[str, ...]) -> None:
         try:

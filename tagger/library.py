@@ -16,9 +16,10 @@ import re
 import stat
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tagger.errors import ConfigurationError, GtagError, UnreadableError
 from tagger.formats import Format, has_audio_extension, identify
@@ -48,6 +49,18 @@ DEFAULT_EXCLUDES = {
 }
 
 
+class Stamp(NamedTuple):
+    """What a file's state is known by, without reading it."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
 @dataclass(frozen=True)
 class Track:
     """A file to listen to.
@@ -58,10 +71,13 @@ class Track:
         As the system gave it; bytes that are no UTF-8 are surrogates.
     format : Format or None
         None: the name promises sound, the content is not recognised or cannot be read.
+    stamp : Stamp or None
+        Of the file when it was met; None: it could not be looked at.
     """
 
     path: str
     format: Format | None
+    stamp: Stamp | None = field(default=None, compare=False)
 
 
 class Library:
@@ -80,6 +96,8 @@ class Library:
         At most so many tracks.
     default_excludes : bool
         Leave out the names of `DEFAULT_EXCLUDES`, too.
+    format_of : callable, optional
+        The container of a file by path and stamp, where it is known without reading.
 
     Attributes
     ----------
@@ -103,9 +121,12 @@ class Library:
         exclude: Sequence[str] = (),
         limit: int | None = None,
         default_excludes: bool = True,
+        format_of: Callable[[str, Stamp], Format | None] = lambda path, stamp: None,
     ) -> None:
         self._paths = list(paths)
+        self._format_of = format_of
         self._defaults = _by_default() if default_excludes else {}
+        self._any_default = re.compile("|".join(p.pattern for p in self._defaults.values()))
         self._excluded = [
             re.compile(fnmatch.translate(glob.rstrip("/") or glob)) for glob in exclude
         ]
@@ -121,16 +142,17 @@ class Library:
         self.others = 0
         self.left_out: Counter[str] = Counter()
         self.problems: list[GtagError] = []
-        self._seen: set[tuple[int, int]] = set()
+        self._devices: dict[int, int] = {}
+        self._seen: set[int] = set()
 
     def __iter__(self) -> Iterator[Track]:
         """Walk anew, from the start."""
         self._start()
         left = sys.maxsize if self._limit is None else self._limit
-        for file in self._files():
+        for file, status in self._files():
             if left <= 0:
                 return
-            track = self._track(file)
+            track = self._track(file, status)
             if track is None:
                 self.others += 1
             else:
@@ -142,7 +164,7 @@ class Library:
         with suppress(OSError):
             self._is_new(os.stat(path))
 
-    def _files(self) -> Iterator[str]:
+    def _files(self) -> Iterator[tuple[str, os.stat_result | None]]:
         """Every regular file that is not to be skipped."""
         for given in self._paths:
             if self._to_skip(given):
@@ -162,14 +184,14 @@ class Library:
                 except OSError:
                     # A broken link. With the name of a track, it is worth a row of the report.
                     if has_audio_extension(path):
-                        yield path
+                        yield path, None
                     continue
                 if stat.S_ISDIR(status.st_mode):
                     followed = path == given or not os.path.islink(path)
                     if followed and self._is_new(status):
                         stack.append(iter(self._folder(path)))
                 elif stat.S_ISREG(status.st_mode) and self._is_new(status):
-                    yield path
+                    yield path, status
 
     def _folder(self, path: str) -> list[str]:
         """What to look at in a folder, in order."""
@@ -199,32 +221,38 @@ class Library:
         if name.startswith(TEMPORARY_PREFIX):
             return True
         folded = name.casefold()
-        for glob, pattern in self._defaults.items():
-            if pattern.match(folded):
-                self.left_out[glob] += 1
-                return True
-        return False
+        if not self._defaults or not self._any_default.match(folded):
+            return False
+        self.left_out[
+            next(g for g, pattern in self._defaults.items() if pattern.match(folded))
+        ] += 1
+        return True
 
     def _is_excluded(self, path: str, below: str) -> bool:
+        if not self._excluded:
+            return False
         texts = {os.path.basename(path), below, path}
         if os.sep != "/":
             texts = {text.replace(os.sep, "/") for text in texts}
         return any(glob.match(text) for glob in self._excluded for text in texts)
 
     def _is_new(self, status: os.stat_result) -> bool:
-        identity = (status.st_dev, status.st_ino)
+        # One number: a library has many files, and a tuple takes three times as much.
+        device = self._devices.setdefault(status.st_dev, len(self._devices))
+        identity = status.st_ino << 16 | device
         new = identity not in self._seen
         self._seen.add(identity)
         return new
 
-    def _track(self, path: str) -> Track | None:
-        try:
-            format = identify(path)
-        except UnreadableError:
-            format = None  # who reads it will say why
+    def _track(self, path: str, status: os.stat_result | None) -> Track | None:
+        stamp = None if status is None else Stamp.of(status)
+        format = None if stamp is None else self._format_of(path, stamp)
+        if format is None:
+            with suppress(UnreadableError):  # who reads it will say why
+                format = identify(path)
         if format is None and not has_audio_extension(path):
             return None
-        return Track(path, format)
+        return Track(path, format, stamp)
 
 
 def _by_default() -> dict[str, re.Pattern[str]]:

@@ -6,7 +6,7 @@ It must not know tags, decisions or reports, and writes nothing.
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tagger.audio import Excerpt, Sound, read_excerpts
+from tagger.cache import Cache, Known, sound_of_file
 from tagger.cue_sheet import CueSheet, cue_sheet_of
-from tagger.decoder import SAMPLE_RATE
-from tagger.errors import GtagError, ResourceError, UnreadableError
+from tagger.decoder import SAMPLE_RATE, packets_hash
+from tagger.errors import (
+    DataError,
+    GtagError,
+    NothingToHearError,
+    ResourceError,
+    UnreadableError,
+)
 from tagger.exhausted import what_ran_out
 from tagger.models import zoo
 from tagger.models.heard import Heard
@@ -43,6 +50,10 @@ class Listened:
         What cuts the file into tracks of its own. Then there is neither prediction nor error, but:
     parts : tuple of Listened
         One for each track of the sheet.
+    sound : bytes
+        What the sound is known by in a cache; empty where none was asked.
+    kept : dict of str to np.ndarray
+        Views of the sound for a cache, which other models may look at.
     """
 
     prediction: Prediction | None = None
@@ -51,9 +62,11 @@ class Listened:
     traceback: str = ""
     sheet: CueSheet | None = None
     parts: tuple[Listened, ...] = ()
+    sound: bytes = b""
+    kept: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def listen(model: str, track: Track) -> Listened:
+def listen(model: str, track: Track, *, remembered_in: Path | None = None) -> Listened:
     """Listen to one track; whatever goes wrong comes back as an error.
 
     A file that a cue sheet cuts into tracks is listened to track by track.
@@ -62,13 +75,45 @@ def listen(model: str, track: Track) -> Listened:
     ----------
     model : str
         As `zoo.load` takes it. Loaded once in each process.
+    track : Track
+    remembered_in : Path, optional
+        A cache: where to look for the sound before listening to it. Nothing is written there.
     """
     sheet = cue_sheet_of(track.path) if track.format else None
     if sheet is not None:
         parts = tuple(hear(model, track, cue.begin_s, cue.end_s) for cue in sheet.tracks)
         if any(part.prediction for part in parts):
             return Listened(sheet=sheet, parts=parts, duration_s=_duration_s(sheet, parts))
-    return hear(model, track)
+    if remembered_in is None or track.format is None:
+        return hear(model, track)
+    sound = packets_hash(track.path)
+    if sound is None:  # no other file is ever known to sound like it
+        return replace(hear(model, track), sound=sound_of_file(track.path, track.stamp))
+    reader = _reader(model, remembered_in)
+    known = reader.known_sound(sound) or _from_views(model, reader, sound)
+    return recalled(track, known) if known else replace(hear(model, track), sound=sound)
+
+
+def recalled(track: Track, known: Known) -> Listened:
+    """What a cache knows of a track, as if it had been listened to."""
+    error = NothingToHearError(known.nothing, path=track.path) if known.nothing else None
+    return Listened(known.prediction, known.duration_s, error, sound=known.sound)
+
+
+def _from_views(model: str, reader: Cache, sound: bytes) -> Known | None:
+    """What a model says of a sound of which another one has left all that it looks at."""
+    views, duration_s = reader.views_of(sound)
+    if not views:
+        return None
+    try:
+        return Known(sound, classifier(model).predict(Heard.from_kept(views)), duration_s)
+    except DataError:
+        return None
+
+
+@cache
+def _reader(model: str, path: Path) -> Cache:
+    return Cache(path, classifier(model).card)
 
 
 def _duration_s(sheet: CueSheet, parts: tuple[Listened, ...]) -> float | None:
@@ -82,12 +127,13 @@ def hear(model: str, track: Track, begin_s: float = 0.0, end_s: float | None = N
         return Listened(error=_unrecognised(track.path))
     try:
         sound = read_excerpts(track.path, begin_s, end_s)
-        prediction = classifier(model).predict(Heard.from_sound(sound))
+        heard = Heard.from_sound(sound)
+        prediction = classifier(model).predict(heard)
     except Exception as error:  # a decoder's or our own: it must not take the batch along
         if isinstance(error, GtagError) and what_ran_out(error) is None:
             return Listened(error=error)
         return Listened(error=_blamed(model, track, error), traceback=traceback.format_exc())
-    return Listened(prediction, sound.duration_s)
+    return Listened(prediction, sound.duration_s, kept=heard.kept())
 
 
 def _blamed(model: str, track: Track, error: Exception) -> GtagError:

@@ -1,4 +1,4 @@
-"""Where gtag keeps what is its own on each platform: one place that knows, for models and journal.
+"""Where gtag keeps what is its own on each platform: models, journal, cache.
 
 Must not know: what is kept there.
 """
@@ -21,3 +21,10 @@ def state_folder() -> Path:
     from platformdirs import user_state_path
 
     return user_state_path("gtag", appauthor=False)
+
+
+def cache_folder() -> Path:
+    """The folder for what gtag can make anew."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("gtag", appauthor=False)

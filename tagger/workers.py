@@ -34,6 +34,8 @@ Result = TypeVar("Result")
 # Items handed over before the oldest is back, for each worker: enough that no worker waits behind
 # a slow neighbour, few enough that memory does not grow with the number of items.
 IN_FLIGHT_PER_WORKER = 4
+# Results that were known beforehand and wait behind an item at work.
+_MOST_WAITING = 1000
 # Idle workers go; a new one is started when there is work again.
 _IDLE_S = 60.0
 # One process a core already uses every core: libraries must not start threads of their own.
@@ -69,6 +71,7 @@ def map_in_workers(
     *,
     jobs: int,
     deadline_s: float,
+    ready: Callable[[Item], Result | None] = lambda item: None,
 ) -> Iterator[tuple[Item, Result | Lost]]:
     """Yield every item with its result, in the order of the items.
 
@@ -82,21 +85,33 @@ def map_in_workers(
         How many worker processes.
     deadline_s : float
         For one item. The worker that needs longer is ended.
+    ready : callable, optional
+        The result of an item where it is known without a worker, else None.
     """
     # loky warns on stderr about workers that it replaces; that is its task here.
     warnings.filterwarnings("ignore", module="joblib")
     task = partial(_with_deadline, function, deadline_s)
     source = iter(items)
     waiting: deque[_Waiting[Item]] = deque()
+    at_work = 0  # of those that wait
     pool = _Pool(jobs)
     try:
         while True:
-            while len(waiting) < jobs * IN_FLIGHT_PER_WORKER and not pool.broken:
+            while at_work < jobs * IN_FLIGHT_PER_WORKER and not pool.broken:
                 try:
                     item = next(source)
                 except StopIteration:
                     break
-                waiting.append(_Waiting(item, pool.submit(task, item)))
+                known = ready(item)
+                if known is None:
+                    waiting.append(_Waiting(item, pool.submit(task, item)))
+                    at_work += 1
+                elif waiting:
+                    waiting.append(_Waiting(item, _done(known), was_ready=True))
+                    if len(waiting) >= _MOST_WAITING:
+                        break
+                else:
+                    yield item, known
             if not waiting:
                 return
             try:
@@ -109,7 +124,9 @@ def map_in_workers(
                     if unfinished.is_lost:
                         unfinished.future = pool.submit(task, unfinished.item)
                 continue
-            yield waiting.popleft().item, result
+            done = waiting.popleft()
+            at_work -= not done.was_ready
+            yield done.item, result
     except BaseException:
         pool.kill()
         raise
@@ -117,10 +134,17 @@ def map_in_workers(
         pool.close()
 
 
+def _done(result: Result) -> Future[Result]:
+    future: Future[Result] = Future()
+    future.set_result(result)
+    return future
+
+
 @dataclass
 class _Waiting(Generic[Item]):
     item: Item
     future: Future[Any]
+    was_ready: bool = False
 
     @property
     def is_lost(self) -> bool:
@@ -140,9 +164,7 @@ def _try_again(
             started = time.monotonic()
             future = pool.submit(task, suspect.item)
             if isinstance(future.exception(), BrokenProcessPool):
-                guilty: Future[Lost] = Future()
-                guilty.set_result(Lost(time.monotonic() - started, deadline_s))
-                suspect.future = guilty
+                suspect.future = _done(Lost(time.monotonic() - started, deadline_s))
                 return
             suspect.future = future
     except BaseException:

@@ -113,14 +113,19 @@ def _look_for_unsure(
 ) -> None:
     """Scan, and keep the unsure ones for this review and those that go on with it."""
     from tagger.batch import scan
+    from tagger.cache import Cache, default_cache_path
     from tagger.cli.files import cannot_open
     from tagger.cli.progress import Progress
     from tagger.csv_report import CsvReport, open_report
     from tagger.decide import Policy, Status
     from tagger.interrupt import Interrupts
     from tagger.library import Library
+    from tagger.listen import classifier
     from tagger.models import zoo
+    from tagger.native_messages import native_messages_hidden
     from tagger.review import default_report
+
+    model = model or zoo.DEFAULT
 
     # Absolute: the review may go on in another folder.
     whole = [os.path.abspath(path) for path in paths]  # noqa: PTH100
@@ -134,14 +139,18 @@ def _look_for_unsure(
     with ExitStack() as stack:
         csv_report = CsvReport(stack.enter_context(file))
         progress = stack.enter_context(Progress(shown=True, before="loading the model"))
+        with native_messages_hidden():
+            card = classifier(model).card
+        remembered = stack.enter_context(Cache(default_cache_path(), card))
         interrupts = stack.enter_context(Interrupts())
         progress.expect(lambda: Library(whole, exclude=exclude))
         outcomes = scan(
             library,
-            model=model or zoo.DEFAULT,
+            model=model,
             policy=Policy(min_confidence, album="vote"),
             jobs=jobs,
             interrupts=interrupts,
+            cache=remembered,
         )
         for outcome in stack.enter_context(closing(outcomes)):
             if outcome.status is Status.UNSURE:

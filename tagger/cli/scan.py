@@ -140,6 +140,7 @@ _PATH = click.Path()
 @click.option(
     "--write-incomplete", is_flag=True, help="Write files too that are cut off or hold zeros."
 )
+@click.option("--no-cache", is_flag=True, help="Listen to every file, and remember nothing of it.")
 @click.option("--journal", type=_PATH, metavar="FILE", help="Where undo finds what was there.")
 @click.option(
     "-v", "--verbose", count=True, help="Say more: list each track, then the reasons, too."
@@ -179,6 +180,7 @@ def scan(
     in_place: bool,
     min_age: float,
     write_incomplete: bool,
+    no_cache: bool,
     journal: str | None,
     verbose: int,
     quiet: int,
@@ -198,6 +200,7 @@ def scan(
     check_memory()
 
     from tagger.batch import scan_library
+    from tagger.cache import Cache, default_cache_path
     from tagger.cli.files import not_music
     from tagger.cli.listing import Listing
     from tagger.cli.logs import log_to
@@ -220,14 +223,20 @@ def scan(
     level = (2 if sys.stdout.isatty() and not as_json else 1) + verbose - quiet
     model = model or zoo.DEFAULT
     listed = read_file_list(files_from, null_separated=null) if files_from else []
+    remembered = Cache(None)
     library = partial(
-        Library, [*paths, *listed], exclude=exclude, default_excludes=not no_default_excludes
+        Library,
+        [*paths, *listed],
+        exclude=exclude,
+        default_excludes=not no_default_excludes,
+        format_of=lambda path, stamp: remembered.format_of(path, stamp),
     )
     tracks, tally, interrupted = library(), Tally(), False
     with ExitStack() as stack:
         progress = stack.enter_context(Progress(shown=level > 0, before="loading the model"))
         with native_messages_hidden():  # a model that cannot be used ends the command here
-            classifier(model)
+            card = classifier(model).card
+        remembered = stack.enter_context(Cache(None if no_cache else default_cache_path(), card))
         policy = Policy(
             min_confidence,
             existing,
@@ -270,6 +279,7 @@ def scan(
             command=sys.argv[1:],
             jobs=jobs,
             interrupts=interrupts,
+            cache=remembered,
         )
         listing = Listing(sys.stderr if as_json else sys.stdout, reasons=level > 2)
         problems = Listing(sys.stderr)

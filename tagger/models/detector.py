@@ -16,7 +16,7 @@ from tagger.models import zoo
 from tagger.models.card import Card
 from tagger.models.heard import Heard
 from tagger.models.linear import load_weights
-from tagger.no_music import MOVEMENT, highest_hz, movement
+from tagger.no_music import MOVEMENT
 
 MUSIC = "music"
 WITH_EMBEDDING, WITHOUT = "no-music", "no-music-fast"
@@ -62,7 +62,7 @@ class Detector:
 def inputs(heard: Heard, backbone: str = "") -> np.ndarray:
     """What a detector sees of a track [shape=(n,)]: an embedding or statistics, and movement."""
     seen = heard.embeddings[backbone] if backbone else heard.narrow_statistics
-    return np.concatenate([seen, movement(heard.log_mel)])
+    return np.concatenate([seen, heard.movement])
 
 
 def doubt(heard: Heard) -> str:
@@ -70,7 +70,7 @@ def doubt(heard: Heard) -> str:
 
     It does not sound like music, or too little of it is left: the same piece at 8 kHz became Jazz.
     """
-    highest = highest_hz(heard.log_mel)
+    highest = float(heard.highest_hz)
     if highest < NARROWEST_HZ:
         return f"nothing sounds above {highest / 1000:.1f} kHz, too narrow to judge"
     detectors = _detectors()

@@ -25,6 +25,7 @@ def embedding_by_chunk(backbone: Embedder, heard: Heard) -> np.ndarray:
     tag = backbone.card.tag
     if tag not in heard.embedded:
         heard.embedded[tag] = backbone.embed(heard)
+        heard.spreads[tag] = heard.embedded[tag].std(axis=0)
     return heard.embedded[tag]
 
 
@@ -34,6 +35,14 @@ def mean_embedding(backbone: Embedder, heard: Heard) -> np.ndarray:
     if tag not in heard.embeddings:
         heard.embeddings[tag] = embedding_by_chunk(backbone, heard).mean(axis=0)
     return heard.embeddings[tag]
+
+
+def _spread(backbone: Embedder, heard: Heard) -> np.ndarray:
+    """Its standard deviation over the chunks [shape=(n_dimensions,)]."""
+    tag = backbone.card.tag
+    if tag not in heard.spreads:
+        embedding_by_chunk(backbone, heard)
+    return heard.spreads[tag]
 
 
 def look(backbone: Embedder, inputs: Sequence[str], heard: Heard) -> np.ndarray:
@@ -55,7 +64,7 @@ def look(backbone: Embedder, inputs: Sequence[str], heard: Heard) -> np.ndarray:
         if name == EMBEDDING:
             parts.append(mean_embedding(backbone, heard))
         elif name == SPREAD:
-            parts.append(embedding_by_chunk(backbone, heard).std(axis=0))
+            parts.append(_spread(backbone, heard))
         else:
             parts.append(_statistics(name, heard))
     return np.concatenate(parts)

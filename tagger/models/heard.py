@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from tagger.spectrogram import LogMel
 
 
+# Views that are small enough to be kept; what a network made of a track is kept by its name.
+_KEPT = ("log_mel_statistics", "narrow_statistics", "descriptors", "movement", "highest_hz")
+_MEAN, _SPREAD = "mean", "spread"
+
+
 class Heard:
     """The views of one track.
 
@@ -41,6 +46,8 @@ class Heard:
     embeddings : dict
     embedded : dict of str to np.ndarray [shape=(n_chunks, n_dimensions)]
         The same chunk by chunk, as far as computed.
+    spreads : dict of str to np.ndarray [shape=(n_dimensions,)]
+        Its standard deviation over the chunks, as far as computed.
     """
 
     def __init__(
@@ -57,6 +64,7 @@ class Heard:
         self._patches = patches
         self.embeddings = dict(embeddings or {})
         self.embedded: dict[str, np.ndarray] = {}
+        self.spreads: dict[str, np.ndarray] = {}
 
     @classmethod
     def from_sound(cls, sound: Sound) -> Heard:
@@ -75,6 +83,28 @@ class Heard:
         cls, log_mel: LogMel, embeddings: dict[str, np.ndarray] | None = None
     ) -> Heard:
         return cls(lambda: log_mel, embeddings=embeddings)
+
+    @classmethod
+    def from_kept(cls, kept: dict[str, np.ndarray]) -> Heard:
+        """What another `Heard` of the same track had computed; all else raises DataError."""
+
+        def not_kept() -> LogMel:
+            raise DataError("the spectrogram was not kept")
+
+        heard = cls(not_kept)
+        for name, array in kept.items():
+            view, _, network = name.partition(" ")
+            if network:
+                {_MEAN: heard.embeddings, _SPREAD: heard.spreads}[view][network] = array
+            else:
+                heard.__dict__[view] = array  # where a cached property looks first
+        return heard
+
+    def kept(self) -> dict[str, np.ndarray]:
+        """The small views that were computed so far, by name."""
+        views = {name: np.asarray(self.__dict__[name]) for name in _KEPT if name in self.__dict__}
+        views |= {f"{_MEAN} {tag}": array for tag, array in self.embeddings.items()}
+        return views | {f"{_SPREAD} {tag}": array for tag, array in self.spreads.items()}
 
     @property
     def has_sound(self) -> bool:
@@ -133,3 +163,17 @@ class Heard:
         from tagger.log_mel_statistics import below_seven_khz, describe_log_mel
 
         return describe_log_mel(below_seven_khz(self.log_mel.excerpts))
+
+    @cached_property
+    def movement(self) -> np.ndarray:
+        """How the spectrogram moves [shape=(n,)], as named by `no_music.MOVEMENT`."""
+        from tagger.no_music import movement
+
+        return movement(self.log_mel)
+
+    @cached_property
+    def highest_hz(self) -> float:
+        """The centre of the highest mel band in which anything sounds, in hertz."""
+        from tagger.no_music import highest_hz
+
+        return highest_hz(self.log_mel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -83,8 +84,13 @@ class Prediction:
 
     def ranked(self) -> list[tuple[str, float]]:
         """Genres and probabilities, the best first."""
-        order = np.argsort(-self.probabilities, kind="stable")
-        return [(self.labels[i], float(self.probabilities[i])) for i in order]
+        return self._ranked
+
+    @cached_property
+    def _ranked(self) -> list[tuple[str, float]]:
+        order = np.argsort(-self.probabilities, kind="stable").tolist()
+        probabilities = self.probabilities.tolist()
+        return [(self.labels[i], probabilities[i]) for i in order]
 
     @property
     def genre(self) -> str:

@@ -83,9 +83,11 @@ def test_every_command_and_option_is_documented():
     sections = dict(re.findall(r"^## gtag (\w+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
     assert list(sections) == list(COMMANDS)
     for name, command in commands():
+        below = command.commands.values() if isinstance(command, click.Group) else ()
         options = {
             flag
-            for option in command.params
+            for one in (command, *below)
+            for option in one.params
             if isinstance(option, click.Option)
             for flag in (*option.opts, *option.secondary_opts)
         }

@@ -1,0 +1,75 @@
+"""`gtag cache`: what scans remember, and forgetting it."""
+
+from __future__ import annotations
+
+import click
+
+from tagger.errors import ExitStatus
+
+_UNUSED_DAYS = 365
+
+
+@click.group(no_args_is_help=True)
+def cache() -> None:
+    """What scans remember of files, so that they need not listen again."""
+
+
+@cache.command()
+def info() -> ExitStatus:
+    """Show where the cache lies, and what it holds."""
+    from tagger.cache import Cache, default_cache_path
+    from tagger.screen import printable
+
+    path = default_cache_path()
+    click.echo(printable(str(path)))
+    with Cache(path) as cache:
+        held = cache.info() if path.exists() else {}
+    if not held:
+        click.echo("nothing yet: the first scan makes it")
+        return ExitStatus.OK
+    for name, words in (
+        ("files", "files"),
+        ("heard", "predictions, one for each sound and model"),
+        ("views", "sounds that other models can judge without listening"),
+    ):
+        click.echo(f"{held[name]:>10,}  {words}")
+    click.echo(f"{held['bytes'] / 1e6:>10,.1f}  MB")
+    return ExitStatus.OK
+
+
+@cache.command()
+@click.option(
+    "--unused-for",
+    "days",
+    type=click.IntRange(0),
+    default=_UNUSED_DAYS,
+    show_default=True,
+    metavar="DAYS",
+    help="Forget files, too, that no scan has met for so long.",
+)
+def prune(*, days: int) -> ExitStatus:
+    """Forget files that are gone.
+
+    A disk or network folder that is not connected looks as if its files were gone.
+    """
+    from tagger.cache import Cache, default_cache_path
+
+    path = default_cache_path()
+    if not path.exists():
+        click.echo("There is no cache.")
+        return ExitStatus.OK
+    with Cache(path) as cache:
+        gone = cache.prune(days)
+    click.echo(f"{gone:,} {'file' if gone == 1 else 'files'} forgotten.")
+    return ExitStatus.OK
+
+
+@cache.command()
+def clear() -> ExitStatus:
+    """Forget everything: the next scan listens to every file."""
+    from tagger.cache import Cache, default_cache_path
+
+    path = default_cache_path()
+    Cache(path).clear()
+    click.echo("The cache is empty.")
+    return ExitStatus.OK
