@@ -18,6 +18,7 @@ import numpy as np
 from tagger.at_rest import MIN_AGE_S
 from tagger.audio import read_excerpts
 from tagger.batch import Outcome, scan_library, settled
+from tagger.cache import Cache, default_cache_path
 from tagger.decide import Album, Detail, Existing, Policy, Status, decide
 from tagger.errors import (
     ConfigurationError,
@@ -137,9 +138,9 @@ class Model:
     def __init__(self, name: str) -> None:
         self.name = name
         with _ONE_AT_A_TIME, native_messages_hidden():
-            self._card = classifier(name).card
-        self.tag: str = self._card.tag
-        self.genres: tuple[str, ...] = self._card.labels
+            self.card = classifier(name).card
+        self.tag: str = self.card.tag
+        self.genres: tuple[str, ...] = self.card.labels
         self._backbone: Embedder | None = None
 
     def __repr__(self) -> str:
@@ -222,7 +223,7 @@ class Model:
         """
         with _ONE_AT_A_TIME, native_messages_hidden():
             if self._backbone is None:
-                self._backbone = zoo.load_backbone_below(self._card)
+                self._backbone = zoo.load_backbone_below(self.card)
             heard = Heard.from_sound(read_excerpts(path))
             return mean_embedding(self._backbone, heard).astype(np.float32)
 
@@ -275,6 +276,7 @@ def scan(
     min_age_s: float = MIN_AGE_S,
     write_incomplete: bool = False,
     journal: AnyPath | None = None,
+    cache: bool = True,
 ) -> Generator[Outcome, None, None]:
     """Listen to files and folders, and say, or write, what genre they are: ``gtag scan``.
 
@@ -312,6 +314,8 @@ def scan(
         As the options of ``gtag scan``.
     journal : path-like, optional
         By default the same as the command line's: ``gtag undo`` takes back what this wrote.
+    cache : bool
+        Whether to remember what is heard, and not to listen again to what is remembered.
 
     Yields
     ------
@@ -332,22 +336,34 @@ def scan(
     ...     print(track.path, track.status, track.new_genre)
     """
     given = [paths] if isinstance(paths, str | PathLike) else paths
+    loaded = model if isinstance(model, Model) else load_model(model)
+    remembered = Cache(default_cache_path() if cache else None, loaded.card)
     library = Library(
         [os.fspath(path) for path in given],
         exclude=exclude,
         limit=limit,
         default_excludes=default_excludes,
+        format_of=remembered.format_of,
     )
-    return scan_library(
+    outcomes = scan_library(
         library,
-        model=(model if isinstance(model, Model) else load_model(model)).name,
+        model=loaded.name,
         policy=Policy(min_confidence, existing, Placeholders(placeholders), genres, detail, album),
         care=Care(min_age_s, not write_incomplete, preserve_mtime, in_place),
         writes=write_tags,
         journal=journal,
         command=("(Python: tagger.scan)",),
         jobs=jobs,
+        cache=remembered,
     )
+    return _closing(remembered, outcomes)
+
+
+def _closing(
+    cache: Cache, outcomes: Generator[Outcome, None, None]
+) -> Generator[Outcome, None, None]:
+    with cache:
+        yield from outcomes
 
 
 def read(path: AnyPath) -> TagState:

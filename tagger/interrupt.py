@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the file at hand: once is heard at its end, twice at once.
+"""Ctrl-C, or SIGTERM, that waits for the file at hand: once is heard at its end, twice at once.
 
 It must not know what is being done, nor tell anybody about it.
 """
@@ -17,17 +17,31 @@ class Interrupts:
 
     Use as a context manager around the whole work, and `held` around what must not be torn apart.
     Outside `held`, and at the second time, Ctrl-C raises KeyboardInterrupt as ever.
+
+    Parameters
+    ----------
+    *signals : int
+        What is heard so; by default SIGINT alone.
+
+    Attributes
+    ----------
+    count : int
+        How many came.
+    last : int or None
+        The last of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *signals: int) -> None:
         self.count = 0
+        self.last: int | None = None
         self._is_held = False
-        self._before: signal._HANDLER = None
+        self._signals = signals or (signal.SIGINT,)
+        self._before: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> Interrupts:
         # Python lets only the main thread handle signals; elsewhere nothing is held back.
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._interrupt)
+            self._before = {n: signal.signal(n, self._interrupt) for n in self._signals}
         return self
 
     def __exit__(
@@ -36,8 +50,8 @@ class Interrupts:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -51,5 +65,6 @@ class Interrupts:
 
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
         self.count += 1
+        self.last = signum
         if not self._is_held or self.count > 1:
             raise KeyboardInterrupt

@@ -6,7 +6,7 @@ twice), however large the library is. It must not know what tracks sound like, n
 """
 
 # Strings, not Paths: a library holds many, and the report says them as the system gave them.
-# ruff: noqa: PTH114, PTH116, PTH118, PTH119, PTH208
+# ruff: noqa: PTH114, PTH116, PTH118, PTH119, PTH206, PTH208
 
 from __future__ import annotations
 
@@ -152,12 +152,49 @@ class Library:
         for file, status in self._files():
             if left <= 0:
                 return
-            track = self._track(file, status)
+            track = self.track(file, status)
             if track is None:
                 self.others += 1
             else:
                 left -= 1
                 yield track
+
+    def part(self, path: str) -> Iterator[str]:
+        """The files at a path or below it, as far as the whole walk would meet them.
+
+        Whether they are tracks, `track` says: none is opened here. Nothing is remembered: what was
+        met before is met again.
+
+        Parameters
+        ----------
+        path : str
+            Of a file or folder in one of those given, which must be written alike.
+        """
+        whole = Library(())
+        whole._defaults, whole._excluded = self._defaults, self._excluded
+        for given in self._paths:
+            if whole._is_met(path, given):
+                yield from (file for file, _ in whole._walk(path, given))
+                return
+
+    def _is_met(self, path: str, given: str) -> bool:
+        """Whether a walk of what is given comes to a path."""
+        base = given.rstrip(os.sep)
+        if path != given and not path.startswith(base + os.sep):
+            return False
+        if self._to_skip(given):
+            return False
+        names = path[len(base) :].split(os.sep)[1:]
+        for i, name in enumerate(names):
+            folder = os.sep.join([base, *names[:i]])
+            if i and os.path.islink(folder):
+                return False
+            if os.path.lexists(os.path.join(folder, LEAVE_ALONE)):
+                return False
+            below = os.sep.join(names[: i + 1])
+            if self._is_skipped(name) or self._is_excluded(os.path.join(base, below), below):
+                return False
+        return True
 
     def replaced(self, path: str) -> None:
         """Note that another file has taken a track's place, as a write does: it was met already."""
@@ -167,31 +204,34 @@ class Library:
     def _files(self) -> Iterator[tuple[str, os.stat_result | None]]:
         """Every regular file that is not to be skipped."""
         for given in self._paths:
-            if self._to_skip(given):
+            if not self._to_skip(given):
+                yield from self._walk(given, given)
+
+    def _walk(self, start: str, given: str) -> Iterator[tuple[str, os.stat_result | None]]:
+        """The same, of a file or folder in one that was given."""
+        # A stack, not recursion: folders can lie deeper than Python calls.
+        stack = [iter([start])]
+        while stack:
+            path = next(stack[-1], None)
+            if path is None:
+                stack.pop()
                 continue
-            # A stack, not recursion: folders can lie deeper than Python calls.
-            stack = [iter([given])]
-            while stack:
-                path = next(stack[-1], None)
-                if path is None:
-                    stack.pop()
-                    continue
-                below = path[len(given) :].lstrip(os.sep)
-                if self._is_excluded(path, below):
-                    continue
-                try:
-                    status = os.stat(path)
-                except OSError:
-                    # A broken link. With the name of a track, it is worth a row of the report.
-                    if has_audio_extension(path):
-                        yield path, None
-                    continue
-                if stat.S_ISDIR(status.st_mode):
-                    followed = path == given or not os.path.islink(path)
-                    if followed and self._is_new(status):
-                        stack.append(iter(self._folder(path)))
-                elif stat.S_ISREG(status.st_mode) and self._is_new(status):
-                    yield path, status
+            below = path[len(given) :].lstrip(os.sep)
+            if self._is_excluded(path, below):
+                continue
+            try:
+                status = os.stat(path)
+            except OSError:
+                # A broken link. With the name of a track, it is worth a row of the report.
+                if has_audio_extension(path):
+                    yield path, None
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                followed = path == given or not os.path.islink(path)
+                if followed and self._is_new(status):
+                    stack.append(iter(self._folder(path)))
+            elif stat.S_ISREG(status.st_mode) and self._is_new(status):
+                yield path, status
 
     def _folder(self, path: str) -> list[str]:
         """What to look at in a folder, in order."""
@@ -244,7 +284,11 @@ class Library:
         self._seen.add(identity)
         return new
 
-    def _track(self, path: str, status: os.stat_result | None) -> Track | None:
+    def track(self, path: str, status: os.stat_result | None = None) -> Track | None:
+        """What a file is, by its content or its name; None: no track."""
+        if status is None:
+            with suppress(OSError):
+                status = os.stat(path)
         stamp = None if status is None else Stamp.of(status)
         format = None if stamp is None else self._format_of(path, stamp)
         if format is None:

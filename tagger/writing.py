@@ -106,14 +106,12 @@ def writer(
 
 
 @contextmanager
-def rehearsal(
-    journal_file: str | PathLike[str] | None, care: Care
-) -> Iterator[Callable[[Track], None]]:
-    """A function that raises what writing would, for dry runs; it leaves nothing behind."""
+def own_writes(journal_file: str | PathLike[str] | None) -> Iterator[Callable[[str], bool]]:
+    """Whether it was gtag that changed a file last, by a journal that is there; none is made."""
     file = Path(journal_file or default_journal_path())
     with ExitStack() as stack:
 
-        @cache  # opened where it is asked for, and not made
+        @cache  # opened where it is asked for
         def journal() -> Journal | None:
             with suppress(GtagError, OSError):  # which a write would tell
                 return stack.enter_context(Journal(file)) if file.exists() else None
@@ -122,6 +120,16 @@ def rehearsal(
         def is_own(path: str) -> bool:
             opened = journal()
             return opened is not None and opened.wrote_last(path)
+
+        yield is_own
+
+
+@contextmanager
+def rehearsal(
+    journal_file: str | PathLike[str] | None, care: Care
+) -> Iterator[Callable[[Track], None]]:
+    """A function that raises what writing would, for dry runs; it leaves nothing behind."""
+    with own_writes(journal_file) as is_own:
 
         def rehearse(track: Track) -> None:
             assert track.format is not None, "an unrecognised file is never written"

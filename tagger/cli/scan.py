@@ -111,6 +111,11 @@ _PATH = click.Path()
     "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: the cores."
 )
 @click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Listen on the workers of a Dask scheduler, such as tcp://host:8786.",
+)
+@click.option(
     "--exclude", multiple=True, metavar="GLOB", help="Leave out what matches; repeatable."
 )
 @click.option(
@@ -171,6 +176,7 @@ def scan(
     playlists: str | None,
     as_json: bool,
     jobs: int | None,
+    cluster: str | None,
     exclude: tuple[str, ...],
     no_default_excludes: bool,
     files_from: str | None,
@@ -195,6 +201,8 @@ def scan(
         raise click.UsageError("-0 belongs to --files-from.")
     if resume_report and not report:
         raise click.UsageError("--resume-report belongs to --report.")
+    if cluster and jobs:
+        raise click.UsageError("--jobs is for this machine: a cluster has the workers it has.")
     if not paths and not files_from:
         raise click.UsageError("Name files or folders to scan, or a list of them: --files-from.")
     check_memory()
@@ -280,6 +288,7 @@ def scan(
             jobs=jobs,
             interrupts=interrupts,
             cache=remembered,
+            cluster=cluster,
         )
         listing = Listing(sys.stderr if as_json else sys.stdout, reasons=level > 2)
         problems = Listing(sys.stderr)

@@ -154,6 +154,13 @@ def test_a_track_past_the_deadline_is_a_row(make_audio, tmp_path):
     }
 
 
+def test_a_single_track_can_be_kept_apart(make_audio, tmp_path):
+    """Only a process of its own can be ended at the deadline."""
+    make_audio(".mp3", name="0.mp3")
+    (outcome,) = scanned(tmp_path, jobs=1, apart=True, deadline_s=0.001)
+    assert outcome.message == "the decoder did not come back within 0.001 s"
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [

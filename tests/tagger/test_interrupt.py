@@ -40,3 +40,16 @@ def test_leaves_the_handler_as_it_was():
     with Interrupts() as interrupts, interrupts.held():
         assert signal.getsignal(signal.SIGINT) != before
     assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_other_signals_wait_too_and_are_told_apart():
+    done = []
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), Interrupts(signal.SIGINT, signal.SIGTERM) as interrupts:
+        with interrupts.held():
+            signal.raise_signal(signal.SIGTERM)
+            done.append("the file at hand")
+        done.append("the next file")
+    assert done == ["the file at hand"]
+    assert interrupts.last == signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -1,0 +1,245 @@
+"""Files that arrive in a library, each handed out when it has come to rest: for `gtag watch`.
+
+The system tells what happens in the folders; what of that is a track, `library` says, and whether
+another program still writes it, `at_rest`. It must not know what is done with a track.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+
+from tagger.at_rest import check_at_rest
+from tagger.errors import ConfigurationError, GtagError, RefusedError, UnreadableError
+from tagger.library import Library, Track
+from tagger.writing import Care, own_writes
+
+log = logging.getLogger(__name__)
+
+POLL_S = 5.0
+# After a walk over the whole library, that is let alone for so many times as long.
+_REST_AFTER_WALK = 20.0
+_CLOCKS_DIFFER_S = 2.0
+
+
+class Waiting:
+    """Files that changed, and are not at rest yet.
+
+    Parameters
+    ----------
+    min_age_s : float
+        A file is at rest when it has not changed for so long, and nobody has it open for writing.
+    clock : function
+        Seconds that never go back.
+    """
+
+    def __init__(self, min_age_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._min_age_s = min_age_s
+        self._clock = clock
+        self._seen: dict[str, tuple[tuple[int, ...], float]] = {}
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def add(self, path: str) -> None:
+        """Note a file that was made or changed."""
+        self._look(path)
+
+    def at_rest(self) -> list[str]:
+        """Those that have come to rest, in order; they are waited for no longer.
+
+        A file of which a neighbour still changes waits for that: they may be an album.
+        """
+        now = self._clock()
+        for path in list(self._seen):
+            self._look(path)
+        moving = {
+            os.path.dirname(path)  # noqa: PTH120 - as the system gave it
+            for path, (_, since) in self._seen.items()
+            if now - since < self._min_age_s
+        }
+        found = [
+            path
+            for path in sorted(self._seen)
+            if os.path.dirname(path) not in moving and _is_at_rest(path, self._min_age_s)  # noqa: PTH120
+        ]
+        for path in found:
+            del self._seen[path]
+        return found
+
+    def _look(self, path: str) -> None:
+        try:
+            status = os.stat(path)  # noqa: PTH116
+        except OSError:  # it is gone, or was renamed
+            self._seen.pop(path, None)
+            return
+        state = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        if path not in self._seen or self._seen[path][0] != state:
+            self._seen[path] = state, self._clock()
+
+
+def _is_at_rest(path: str, min_age_s: float) -> bool:
+    try:
+        check_at_rest(path, min_age_s=min_age_s)
+    except RefusedError:
+        return False
+    except OSError:  # who reads it will say why
+        return True
+    return True
+
+
+def arrivals(
+    library: Library,
+    folders: list[str],
+    care: Care,
+    *,
+    journal: str | None = None,
+    first: bool = False,
+    poll: bool = False,
+) -> Generator[Iterator[Track], None, None]:
+    """Yield the tracks that arrive, a batch at a time, for ever.
+
+    The first batch, which may be empty, comes when nothing is missed any more; what arrives while
+    a batch is dealt with is in the next one.
+
+    Parameters
+    ----------
+    library : Library
+        Of the folders: it says what is a track.
+    folders : list of str
+        Absolute.
+    care : Care
+        How long a file must be at rest.
+    journal : str, optional
+        It knows what gtag wrote itself.
+    first : bool
+        Begin with what is there.
+    poll : bool
+        Look at every file every few seconds, rather than be told by the system.
+
+    Yields
+    ------
+    iterator of Track
+        Read to its end before the next.
+
+    Raises
+    ------
+    ConfigurationError
+        The folders cannot be watched.
+    UnreadableError
+        A folder is gone.
+    """
+    identities = {folder: _identity(folder) for folder in folders}
+    waiting, tick_s = Waiting(care.min_age_s), min(1.0, max(0.1, care.min_age_s / 4))
+
+    def notice(paths: Iterable[str], since: float = -math.inf) -> None:
+        with own_writes(journal) as is_own:
+            for file in (file for path in paths for file in library.part(path)):
+                if _changed(file) >= since and not _is(is_own, file):
+                    waiting.add(file)
+
+    def whole_library() -> Iterator[Track]:
+        for track in library:
+            if _is_at_rest(track.path, care.min_age_s):
+                yield track
+            else:
+                waiting.add(track.path)
+
+    missed, walk_from = False, 0.0
+    changes = _changes(folders, poll=poll, tick_s=tick_s)
+    told = next(changes)  # from now on nothing is missed
+    known_until = time.time()
+    yield whole_library() if first else iter(())
+    while True:
+        looked = time.time()
+        if told is None:
+            missed = True
+        else:
+            notice(sorted(told))
+        if missed and time.monotonic() >= walk_from:
+            begun = time.monotonic()
+            notice(folders, known_until - _CLOCKS_DIFFER_S)
+            ended = time.monotonic()
+            missed, walk_from = False, ended + _REST_AFTER_WALK * (ended - begun)
+            known_until = looked
+        elif not missed:
+            known_until = looked - tick_s
+        for folder, identity in identities.items():
+            if _identity(folder) != identity:
+                raise UnreadableError(
+                    "is gone", path=folder, hint="connect it again, and watch it anew"
+                )
+        tracks = [track for file in waiting.at_rest() if (track := library.track(file))]
+        if tracks:
+            yield iter(tracks)
+        told = next(changes)
+
+
+def _changes(folders: list[str], *, poll: bool, tick_s: float) -> Iterator[set[str] | None]:
+    """What was made or changed, every tick; None where something was missed."""
+    import watchfiles
+
+    made, changed = watchfiles.Change.added, watchfiles.Change.modified
+    missed = False
+    while True:
+        try:
+            for events in watchfiles.watch(
+                *folders,
+                watch_filter=None,
+                rust_timeout=round(1000 * tick_s),
+                debounce=round(1000 * tick_s),
+                yield_on_timeout=True,
+                force_polling=poll or None,
+                poll_delay_ms=round(1000 * min(POLL_S, 5 * tick_s)),
+                ignore_permission_denied=True,
+            ):
+                if missed:  # also what happened before the new watcher was there
+                    missed = False
+                    yield None
+                # A folder changes with what is in it, which is told as well. In a folder that was
+                # moved here nothing was made: all of it has arrived.
+                yield {
+                    path
+                    for kind, path in events
+                    if kind == made or (kind == changed and not os.path.isdir(path))  # noqa: PTH112
+                }
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot be watched: {error}",
+                path=folders[0],
+                hint="--poll asks nothing of the system; on Linux fs.inotify.max_user_watches may "
+                "be too small",
+            ) from error
+        except RuntimeError as error:
+            # A name that is no Unicode, also where somebody only reads. The watcher is done for.
+            log.warning("watching anew: %s", error)
+            missed = True
+            yield None
+            time.sleep(tick_s)  # it may happen again and again, and a new watcher takes its time
+
+
+def _identity(folder: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(folder)  # noqa: PTH116
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _changed(path: str) -> float:
+    """When a file was changed, or came here."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return 0.0
+    return max(status.st_mtime, status.st_ctime)
+
+
+def _is(is_own: Callable[[str], bool], path: str) -> bool:
+    try:
+        return is_own(path)
+    except (GtagError, OSError):
+        return False
