@@ -14,7 +14,6 @@ from tagger.batch import Outcome
 from tagger.decide import Status
 from tagger.placeholders import Placeholders
 from tagger.playlists import MARK, Playlists
-from tests.tagger.cli.conftest import gtag  # noqa: F401 - a fixture
 
 
 def made(folder, *outcomes):
@@ -119,32 +118,3 @@ def test_paths_are_relative_to_where_the_folder_really_lies(make_audio, tmp_path
     made(tmp_path / "link", kept(piece, "Jazz"))
     assert found(tmp_path / "link" / "Jazz.m3u8") == [piece]
     assert entries(tmp_path / "link" / "Jazz.m3u8")[0][0] == "../../m/x.flac"
-
-
-def test_a_scan_writes_them(gtag, make_audio, tmp_path):  # noqa: F811
-    folder = make_audio(".flac", name="music/a.flac").parent
-    make_audio(".mp3", name="music/b\nc.mp3")
-    lists = tmp_path / "lists"
-    options = ("--min-confidence", 0, "--jobs", 1, "--playlists", lists)
-    ran = gtag("scan", folder, *options)
-    assert ran.status == 0 and "playlists in" in ran.out and "1 tracks in none" in ran.out
-    (file,) = lists.iterdir()
-    assert found(file) == [folder / "a.flac"]  # as the tags would say
-    assert gtag("scan", folder, "--write-tags", *options).status == 0
-    assert file.stem == MediaFile(folder / "a.flac").genre
-    file.write_text("mine")
-    ran = gtag("scan", folder, *options)
-    assert ran.status == 1 and "not gtag's" in ran.err and file.read_text() == "mine"
-    ran = gtag("scan", folder, "--playlists", folder / "a.flac")
-    assert ran.status == 2 and "Traceback" not in ran.err
-
-
-def test_what_a_report_held_stands_in_them_too(gtag, make_audio, tmp_path):  # noqa: F811
-    folder = make_audio(".flac", name="music/a.flac").parent
-    make_audio(".flac", name="music/b.flac")
-    lists, report = tmp_path / "lists", tmp_path / "report.csv"
-    options = ("--min-confidence", 0, "--jobs", 1, "--playlists", lists, "--report", report)
-    assert gtag("scan", folder, *options, "--limit", 1).status == 0
-    assert gtag("scan", folder, *options, "--resume-report").status == 0
-    (file,) = lists.iterdir()
-    assert found(file) == [folder / "a.flac", folder / "b.flac"]

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import tracemalloc
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +16,6 @@ from tagger.decide import Status
 from tagger.scan_page import DISTINCT_CHANGES, LISTED, ScanPage
 from tagger.screen import printable
 from tests.browser import FITS, seen_in_browser
-from tests.tagger.cli.conftest import gtag, rows  # noqa: F401 - a fixture
 
 HOSTILE = (
     "a/</script><script>document.title='owned'</script>.mp3",
@@ -168,35 +165,3 @@ def test_a_browser_shows_long_tables_by_portions(tmp_path):
         return [before, more, n(), document.getElementById("more").hidden];
     })()"""
     assert seen_in_browser(page, asked, tmp_path) == [100, 200, 350, True]
-
-
-def test_a_scan_writes_it(gtag, make_audio, tmp_path):  # noqa: F811
-    folder = make_audio(".flac", name="music/<b> & \u202ex.flac").parent
-    (folder / "broken.mp3").write_bytes(b"")
-    page, report = tmp_path / "page.html", tmp_path / "report.csv"
-    page.write_text("an older one")
-    options = ("--report", report, "--html", page, "--jobs", 1)
-    assert gtag("scan", folder, *options).status == 1
-    told = rows_of(page.read_text(encoding="utf-8"))
-    assert [row[1] for row in told] == [row["status"] for row in rows(report)]
-    assert [row[8] for row in told] == [row["message"] for row in rows(report)]
-    # What the report held already is on the next page, too.
-    shutil.copy2(folder / "<b> & \u202ex.flac", folder / "new.flac")
-    assert gtag("scan", folder, *options, "--resume-report").status == 0
-    assert len(rows_of(page.read_text(encoding="utf-8"))) == 3
-    assert sorted(os.listdir(tmp_path)) == ["music", "page.html", "report.csv"]  # noqa: PTH208
-
-
-def test_what_cannot_be_a_page_is_2(gtag, make_audio, tmp_path):  # noqa: F811
-    piece = make_audio(".flac")
-    for target in (tmp_path, tmp_path / "nowhere" / "page.html", Path(os.devnull)):
-        ran = gtag("scan", piece, "--html", target)
-        assert ran.status == 2 and "Traceback" not in ran.err and str(target) in ran.err
-
-
-def test_a_page_stays_where_the_next_scan_cannot_begin(gtag, make_audio, tmp_path):  # noqa: F811
-    page = tmp_path / "page.html"
-    page.write_text("an older one")
-    piece = make_audio(".flac")
-    assert gtag("scan", piece, "--html", page, "--report", tmp_path).status == 2
-    assert page.read_text() == "an older one"
