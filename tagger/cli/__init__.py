@@ -20,7 +20,17 @@ from tagger.errors import INSTALL_TRAIN, ExitStatus, GtagError
 
 # Each name is a module of this package that holds a command of the same name.
 COMMANDS = (
-    *("scan", "watch", "show", "undo", "demo", "models", "genres", "cache", "train", "evaluate"),
+    "scan",
+    "watch",
+    "show",
+    "review",
+    "undo",
+    "demo",
+    "models",
+    "genres",
+    "cache",
+    "train",
+    "evaluate",
 )
 
 _OF_THE_EXTRA_TRAIN = {"keras", "matplotlib", "optuna", "tensorflow"}
