@@ -130,11 +130,12 @@ def scan(
     cache = cache or Cache(None)
     heard = _usable(_listened(iter(tracks), model, jobs, apart, deadline_s, cache, cluster))
     for track, listened, tags, verdict in _with_album(heard, policy, cache):
+        said = _in_own_names(listened, policy)
         with interrupts.held():
-            outcome = settled(track, listened, policy, verdict, write, rehearse, tags)
+            outcome = settled(track, said, policy, verdict, write, rehearse, tags)
             _note(cache, track, listened, tags, outcome)
             yield outcome
-        for row in _parts(listened, policy):
+        for row in _parts(said, policy):
             with interrupts.held():
                 yield row
 
@@ -257,7 +258,8 @@ def _with_album(
     for album in in_albums(told, lambda item: item[0].path, lambda item: item[2].credits):
         verdicts: list[Verdict | None] = [None] * len(album)
         if is_album([credits for _, credits in album]):
-            predictions = [listened.prediction for (_, listened, _), _ in album]
+            said = [_in_own_names(listened, policy) for (_, listened, _), _ in album]
+            predictions = [one.prediction for one in said]
             verdicts = album_verdicts(predictions, policy)
         for (item, _), verdict in zip(album, verdicts, strict=True):
             yield (*item, verdict)
@@ -376,6 +378,18 @@ def _lost(track: Track, lost: Lost) -> Listened:
         else "the decoder crashed on it"
     )
     return Listened(error=UnreadableError(message, path=track.path))
+
+
+def _in_own_names(listened: Listened, policy: Policy) -> Listened:
+    """The same in the names of the policy's map; the cache keeps what the model said."""
+    if not policy.genre_map:
+        return listened
+    said = listened.prediction
+    return replace(
+        listened,
+        prediction=said and policy.genre_map.of(said, policy.detail),
+        parts=tuple(_in_own_names(part, policy) for part in listened.parts),
+    )
 
 
 def settled(
