@@ -228,7 +228,7 @@ def _listened(
 
 
 def _cores() -> int:
-    from joblib import cpu_count
+    from loky import cpu_count
 
     return int(cpu_count())
 
