@@ -366,7 +366,7 @@ def _what_listens(model: str, path: str) -> str:
 
 
 def _cores() -> int:
-    from joblib import cpu_count
+    from loky import cpu_count
 
     return int(cpu_count())
 
