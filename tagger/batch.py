@@ -129,8 +129,7 @@ def scan(
     interrupts = interrupts or Interrupts()
     cache = cache or Cache(None)
     heard = _usable(_listened(iter(tracks), model, jobs, apart, deadline_s, cache, cluster))
-    for track, listened, tags, verdict in _with_album(heard, policy, cache):
-        said = _in_own_names(listened, policy)
+    for track, listened, said, tags, verdict in _with_album(heard, policy, cache):
         with interrupts.held():
             outcome = settled(track, said, policy, verdict, write, rehearse, tags)
             _note(cache, track, listened, tags, outcome)
@@ -249,17 +248,19 @@ class TagsOf:
 
 def _with_album(
     heard: Iterable[tuple[Track, Listened]], policy: Policy, cache: Cache
-) -> Iterator[tuple[Track, Listened, TagsOf, Verdict | None]]:
-    """Each track, and what its album says of it: known when the album has been heard."""
-    told = ((track, listened, TagsOf(track, cache)) for track, listened in heard)
+) -> Iterator[tuple[Track, Listened, Listened, TagsOf, Verdict | None]]:
+    """Each track, the same in own names, and what its album says of it, once that was heard."""
+    told = (
+        (track, listened, _in_own_names(listened, policy), TagsOf(track, cache))
+        for track, listened in heard
+    )
     if policy.album == "off":
         yield from ((*item, None) for item in told)
         return
-    for album in in_albums(told, lambda item: item[0].path, lambda item: item[2].credits):
+    for album in in_albums(told, lambda item: item[0].path, lambda item: item[3].credits):
         verdicts: list[Verdict | None] = [None] * len(album)
         if is_album([credits for _, credits in album]):
-            said = [_in_own_names(listened, policy) for (_, listened, _), _ in album]
-            predictions = [one.prediction for one in said]
+            predictions = [said.prediction for (_, _, said, _), _ in album]
             verdicts = album_verdicts(predictions, policy)
         for (item, _), verdict in zip(album, verdicts, strict=True):
             yield (*item, verdict)
@@ -366,7 +367,7 @@ def _what_listens(model: str, path: str) -> str:
 
 
 def _cores() -> int:
-    from joblib import cpu_count
+    from loky import cpu_count
 
     return int(cpu_count())
 
