@@ -44,9 +44,8 @@ def in_albums(
     is_heap = False  # too many to wait for the last of them
     for item in items:
         told = credits(item)
-        folder = os.path.dirname(path(item))  # noqa: PTH120 - may be bytes in disguise
-        here = (folder, told.album.casefold(), told.album_artist.casefold())
-        if before is not None and not _together(before, here):
+        here = place(path(item), told)
+        if before is not None and not together(before, here):
             if album:
                 yield album
             album, is_heap = [], False
@@ -60,7 +59,14 @@ def in_albums(
         yield album
 
 
-def _together(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:
+def place(path: str, credits: Credits) -> tuple[str, str, str]:
+    """Folder, album and album artist of a track."""
+    folder = os.path.dirname(path)  # noqa: PTH120 - may be bytes in disguise
+    return folder, credits.album.casefold(), credits.album_artist.casefold()
+
+
+def together(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:
+    """Whether neighbours belong together, by their `place`."""
     if one[1] and other[1]:
         return one[1:] == other[1:]
     return one[0] == other[0]

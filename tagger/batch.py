@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger.albums import album_verdicts, in_albums, is_album
-from tagger.cache import Cache, Known
+from tagger.cache import Cache, Known, fingerprint
 from tagger.cue_sheet import cue_sheet_of
 from tagger.decide import Decision, Policy, Status, Verdict, agreed, decide
 from tagger.errors import (
@@ -91,6 +92,7 @@ def scan(
     deadline_s: float = DEADLINE_S,
     interrupts: Interrupts | None = None,
     cache: Cache | None = None,
+    cluster: str | None = None,
 ) -> Generator[Outcome, None, None]:
     """Yield one Outcome for each track, in their order.
 
@@ -116,6 +118,8 @@ def scan(
         Held while a file is written and while the consumer of the outcome deals with it.
     cache : Cache, optional
         What was heard before, and where to note what is heard now.
+    cluster : str, optional
+        Address of a Dask scheduler: its workers listen, in place of processes of this machine.
 
     Raises
     ------
@@ -124,7 +128,7 @@ def scan(
     """
     interrupts = interrupts or Interrupts()
     cache = cache or Cache(None)
-    heard = _usable(_listened(iter(tracks), model, jobs, apart, deadline_s, cache))
+    heard = _usable(_listened(iter(tracks), model, jobs, apart, deadline_s, cache, cluster))
     for track, listened, tags, verdict in _with_album(heard, policy, cache):
         with interrupts.held():
             outcome = settled(track, listened, policy, verdict, write, rehearse, tags)
@@ -149,6 +153,7 @@ def scan_library(
     apart: bool = False,
     interrupts: Interrupts | None = None,
     cache: Cache | None = None,
+    cluster: str | None = None,
 ) -> Generator[Outcome, None, None]:
     """A whole run over a library, with its journal; dry unless `writes`. See `scan`.
 
@@ -193,6 +198,7 @@ def scan_library(
             apart=apart,
             interrupts=interrupts,
             cache=cache,
+            cluster=cluster,
         )
 
 
@@ -289,8 +295,12 @@ def _listened(
     apart: bool,
     deadline_s: float,
     cache: Cache,
+    cluster: str | None,
 ) -> Iterator[tuple[Track, Listened]]:
     recall = partial(_recall, cache)
+    if cluster is not None:
+        yield from _listened_elsewhere(tracks, model, cluster, deadline_s, cache, recall)
+        return
     hear = partial(listen, model, remembered_in=cache.path)
     workers = jobs or _cores()
     first = list(islice(tracks, max(workers, 2)))
@@ -308,6 +318,49 @@ def _listened(
         hear, tracks, jobs=workers, deadline_s=deadline_s, ready=recall
     ):
         yield track, _lost(track, result) if isinstance(result, Lost) else result
+
+
+def _listened_elsewhere(
+    tracks: Iterator[Track],
+    model: str,
+    cluster: str,
+    deadline_s: float,
+    cache: Cache,
+    recall: Callable[[Track], Listened | None],
+) -> Iterator[tuple[Track, Listened]]:
+    from tagger.cluster import map_on_cluster
+
+    first = next(tracks, None)
+    if first is None:
+        return
+    if Path(model).is_dir():
+        model = os.path.abspath(model)  # noqa: PTH100 - where a worker runs, nobody knows
+    here: deque[Track] = deque()
+
+    def there() -> Iterator[Track]:
+        for track in chain([first], tracks):
+            here.append(track)
+            yield replace(track, path=os.path.abspath(track.path))  # noqa: PTH100
+
+    for _, result in map_on_cluster(
+        partial(listen, model, remembered_in=cache.path, elsewhere=True),
+        there(),
+        address=cluster,
+        deadline_s=deadline_s,
+        check=partial(_what_listens, model, os.path.abspath(first.path)),  # noqa: PTH100
+        ready=recall,
+    ):
+        track = here.popleft()
+        yield track, _lost(track, result) if isinstance(result, Lost) else result
+
+
+def _what_listens(model: str, path: str) -> str:
+    """What must be the same on all machines of a cluster: gtag, model, and that files are seen."""
+    import importlib.metadata
+
+    version = importlib.metadata.version("gtag-music")
+    there = "" if os.path.lexists(path) else f" and no {path}"
+    return f"gtag {version} with {fingerprint(classifier(model).card)}{there}"
 
 
 def _cores() -> int:

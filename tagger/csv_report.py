@@ -10,12 +10,14 @@ import io
 import json
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 from tagger.batch import Outcome
+from tagger.decide import Status
 from tagger.errors import ConfigurationError, WriteFailedError
 
 COLUMNS = tuple(field.name for field in fields(Outcome))
@@ -24,6 +26,7 @@ _DECIMALS = {"confidence": 4, "runner_up_confidence": 4, "duration_s": 2}
 # A spreadsheet would run what starts like this.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # A terminal would act on these; a line break in a name would break lines for simple programs.
+_NO_REPORT = "is no report of gtag scan"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -97,6 +100,58 @@ def resume_report(path: str) -> tuple[TextIO, Done]:
         )
     os.truncate(path, len(whole))
     return _opened(path, "a"), Done(rows[1:])
+
+
+def read_report(path: str) -> Iterator[Outcome]:
+    """The rows of a report, as far as a report tells what was: a path may have been escaped.
+
+    Raises
+    ------
+    ConfigurationError
+        It cannot be read, or is no report.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            if not set(COLUMNS) <= set(rows.fieldnames or ()):
+                raise ConfigurationError(_NO_REPORT, path=path)
+            for row in rows:
+                yield _outcome(row)
+    except OSError as error:
+        raise ConfigurationError.of_system(error, path) from error
+    except (UnicodeDecodeError, csv.Error, ValueError, TypeError) as error:
+        raise ConfigurationError(_NO_REPORT, path=path) from error
+
+
+def _outcome(row: dict[str, str]) -> Outcome:
+    values: dict[str, Any] = {name: _without_apostrophe(row[name]) for name in COLUMNS}
+    values["path"] = row["path"]  # see `possible_paths`
+    values["status"] = Status(row["status"])
+    values |= {name: float(row[name]) if row[name] else None for name in _DECIMALS}
+    return Outcome(**values)
+
+
+def possible_paths(shown: str) -> list[str]:
+    """What a path may have been that a report shows: an escape may also have stood in the name.
+
+    >>> possible_paths("'-a\\\\u000a.mp3")
+    ["'-a\\\\u000a.mp3", "'-a\\n.mp3", '-a\\\\u000a.mp3', '-a\\n.mp3']
+    """
+    kept = dict.fromkeys((shown, _without_apostrophe(shown)))
+    return list(dict.fromkeys(text for path in kept for text in (path, _unescaped(path))))
+
+
+def _without_apostrophe(shown: str) -> str:
+    begins = _unescaped(shown[1:]).startswith(_FORMULA_STARTS)
+    return shown[1:] if shown.startswith("'") and begins else shown
+
+
+def _unescaped(shown: str) -> str:
+    def character(found: re.Match[str]) -> str:
+        c = chr(int(found[1], 16))
+        return c if _CONTROL.match(c) or "\udc80" <= c <= "\udcff" else found[0]
+
+    return re.sub(r"\\u([0-9a-f]{4})", character, shown)
 
 
 class Done:

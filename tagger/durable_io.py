@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 # What systems answer that cannot sync a folder, or let nobody open one for it.
 _FOLDER_SYNC_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EISDIR}
@@ -45,6 +48,22 @@ def write_whole(file: Path, content: bytes) -> None:
     fresh = file.with_name(file.name + ".fresh")
     fresh.write_bytes(content)
     fresh.replace(file)
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[TextIO]:
+    """A UTF-8 text that takes a name when all of it is written; what had the name is gone then.
+
+    Where something goes wrong it goes away, and what had the name stays. Not synced.
+    """
+    fresh = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with open(fresh, "x", encoding="utf-8", newline="") as file:
+            yield file
+        fresh.replace(target)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def sync_file(path: Path) -> None:

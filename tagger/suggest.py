@@ -20,12 +20,16 @@ def did_you_mean(name: str, names: Iterable[str], *, shown_in: str = "") -> str:
     >>> did_you_mean("scna", ["scan", "show", "undo"]), did_you_mean("polka", ["scan"])
     ('did you mean scan?', '')
     """
+    near = [shown_in + known for known in near_names(name, names)]
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def near_names(name: str, names: Iterable[str]) -> list[str]:
+    """At most two names that are near, the nearest first."""
     from difflib import get_close_matches
 
     spelled = {known.casefold(): known for known in names}
     typed = name.casefold()
     # The beginning of a name: a shell cut it off at a space.
     near = [key for key in spelled if len(typed) > 2 and key.startswith(typed)]
-    near = near[:2] or get_close_matches(typed, spelled, n=2)
-    near = [shown_in + spelled[key] for key in near]
-    return f"did you mean {' or '.join(near)}?" if near else ""
+    return [spelled[key] for key in near[:2] or get_close_matches(typed, spelled, n=2)]

@@ -87,7 +87,15 @@ def select_changes(
             here.append(change)
         elif not os.path.lexists(change.path):
             elsewhere.append(change)
-    return here, elsewhere, damaged
+    return _newest_of_each_file_first(here), elsewhere, damaged
+
+
+def _newest_of_each_file_first(changes: list[ChangeRecord]) -> list[ChangeRecord]:
+    """In their order, but where a run changed a file again, that is to be taken back before."""
+    by_path: dict[str, list[ChangeRecord]] = {}
+    for change in changes:
+        by_path.setdefault(change.path, []).append(change)
+    return [change for of_file in by_path.values() for change in reversed(of_file)]
 
 
 def find_obstacle(

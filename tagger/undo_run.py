@@ -101,7 +101,10 @@ def undo_run(
             return _taken_back(path, change, this, lineage, force=force)
 
         strays: list[tuple[ChangeRecord, Undone]] = []
+        newest = {change.path: change for change in reversed(here)}
         for change in here:
+            if dry_run and newest[change.path] is not change:
+                continue  # it shows only when the newer one is taken back
             outcome = take_back(change.path, change)
             if _may_have_moved(outcome, change, find=find, named=bool(places)):
                 strays.append((change, outcome))

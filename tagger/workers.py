@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 # a slow neighbour, few enough that memory does not grow with the number of items.
 IN_FLIGHT_PER_WORKER = 4
 # Results that were known beforehand and wait behind an item at work.
-_MOST_WAITING = 1000
+MOST_WAITING = 1000
 # Idle workers go; a new one is started when there is work again.
 _IDLE_S = 60.0
 # One process a core already uses every core: libraries must not start threads of their own.
@@ -90,7 +90,7 @@ def map_in_workers(
     """
     # loky warns on stderr about workers that it replaces; that is its task here.
     warnings.filterwarnings("ignore", module="joblib")
-    task = partial(_with_deadline, function, deadline_s)
+    task = partial(with_deadline, function, deadline_s)
     source = iter(items)
     waiting: deque[_Waiting[Item]] = deque()
     at_work = 0  # of those that wait
@@ -108,7 +108,7 @@ def map_in_workers(
                     at_work += 1
                 elif waiting:
                     waiting.append(_Waiting(item, _done(known), was_ready=True))
-                    if len(waiting) >= _MOST_WAITING:
+                    if len(waiting) >= MOST_WAITING:
                         break
                 else:
                     yield item, known
@@ -253,7 +253,8 @@ def _end_with(lifeline: Connection) -> None:
     os._exit(1)
 
 
-def _with_deadline(function: Callable[[Item], Result], deadline_s: float, item: Item) -> Result:
+def with_deadline(function: Callable[[Item], Result], deadline_s: float, item: Item) -> Result:
+    """Apply a function; end this whole process where it needs longer."""
     # This watchdog is a native thread: it ends the process also where native code that never
     # returns holds the interpreter's lock.
     faulthandler.dump_traceback_later(deadline_s, exit=True)

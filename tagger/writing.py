@@ -61,7 +61,7 @@ def writer(
     care: Care,
     *,
     command: Sequence[str],
-    model: str,
+    model: str | None,
     library: Library | None = None,
 ) -> Iterator[Callable[[Track, Change], None]]:
     """A function that writes a change, with a run of the journal for as long as this lasts.
@@ -73,8 +73,8 @@ def writer(
     care : Care
     command : sequence of str
         What `gtag undo --list` shows.
-    model : str
-        Name and version, as ``cnn-2``.
+    model : str or None
+        Name and version, as ``cnn-2``; None where a person decides.
     library : Library, optional
         The walk under way, which must not meet a file again that a write replaced.
 

@@ -19,7 +19,18 @@ from tagger.cli.streams import STDOUT, give_up_stdout, make_streams_usable
 from tagger.errors import INSTALL_TRAIN, ExitStatus, GtagError
 
 # Each name is a module of this package that holds a command of the same name.
-COMMANDS = ("scan", "watch", "show", "undo", "demo", "models", "cache", "train", "evaluate")
+COMMANDS = (
+    "scan",
+    "watch",
+    "show",
+    "review",
+    "undo",
+    "demo",
+    "models",
+    "cache",
+    "train",
+    "evaluate",
+)
 
 _OF_THE_EXTRA_TRAIN = {"keras", "matplotlib", "optuna", "tensorflow"}
 

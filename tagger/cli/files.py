@@ -28,5 +28,12 @@ def not_music(path: str, option: str) -> str:
     return path
 
 
+def replaceable(path: str, option: str) -> str:
+    """The same, of what is written beside it first and then takes its name: only files can be."""
+    if os.path.lexists(path) and not os.path.isfile(path):  # noqa: PTH113
+        raise ConfigurationError(f"{option} asks for a file, and this is none", path=path)
+    return not_music(path, option)
+
+
 def cannot_open(path: str, error: OSError) -> ConfigurationError:
     return ConfigurationError(f"cannot be written: {error.strerror or error}", path=path)

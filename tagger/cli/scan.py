@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,16 +13,18 @@ import click
 
 from tagger.at_rest import MIN_AGE_S
 from tagger.cli.names import ModelName
-from tagger.errors import ConfigurationError, ExitStatus
+from tagger.errors import ConfigurationError, ExitStatus, GtagError
 from tagger.exhausted import check_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tagger.cli.summary import Tally
     from tagger.csv_report import CsvReport, Done
-    from tagger.decide import Album, Detail, Existing
+    from tagger.decide import Album, Detail, Existing, Policy
     from tagger.library import Library, Track
+    from tagger.playlists import Playlists
+    from tagger.scan_page import ScanPage
+    from tagger.tally import Tally
 
 _PATH = click.Path()
 
@@ -92,9 +94,26 @@ _PATH = click.Path()
     is_flag=True,
     help="Go on with that report: leave out the tracks that it holds.",
 )
+@click.option(
+    "--html",
+    type=_PATH,
+    metavar="FILE",
+    help="One page for a browser: genres, confidence, changes, and all tracks.",
+)
+@click.option(
+    "--playlists",
+    type=_PATH,
+    metavar="DIR",
+    help="One M3U8 playlist a genre, of what the tags say after the run.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option(
     "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: the cores."
+)
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Listen on the workers of a Dask scheduler, such as tcp://host:8786.",
 )
 @click.option(
     "--exclude", multiple=True, metavar="GLOB", help="Leave out what matches; repeatable."
@@ -153,8 +172,11 @@ def scan(
     no_default_placeholders: bool,
     report: str | None,
     resume_report: bool,
+    html: str | None,
+    playlists: str | None,
     as_json: bool,
     jobs: int | None,
+    cluster: str | None,
     exclude: tuple[str, ...],
     no_default_excludes: bool,
     files_from: str | None,
@@ -179,6 +201,8 @@ def scan(
         raise click.UsageError("-0 belongs to --files-from.")
     if resume_report and not report:
         raise click.UsageError("--resume-report belongs to --report.")
+    if cluster and jobs:
+        raise click.UsageError("--jobs is for this machine: a cluster has the workers it has.")
     if not paths and not files_from:
         raise click.UsageError("Name files or folders to scan, or a list of them: --files-from.")
     check_memory()
@@ -189,8 +213,8 @@ def scan(
     from tagger.cli.listing import Listing
     from tagger.cli.logs import log_to
     from tagger.cli.progress import Progress
-    from tagger.cli.summary import Tally, print_summary
-    from tagger.csv_report import Done, json_line
+    from tagger.cli.summary import print_summary
+    from tagger.csv_report import Done, json_line, read_report
     from tagger.decide import Policy, Status
     from tagger.interrupt import Interrupts
     from tagger.library import Library, read_file_list
@@ -199,6 +223,7 @@ def scan(
     from tagger.native_messages import native_messages_hidden
     from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
     from tagger.screen import printable
+    from tagger.tally import Tally
     from tagger.writing import Care
 
     log_to(log_file)
@@ -236,6 +261,13 @@ def scan(
             csv_report, done = stack.enter_context(
                 _report(report, resumed=resume_report, writes=writes)
             )
+        page = stack.enter_context(_page(html)) if html else None
+        lists = stack.enter_context(_playlists(playlists, policy)) if playlists else None
+        kept = [keeper for keeper in (page, lists) if keeper]
+        if kept and report and done.resumed:
+            for earlier in read_report(report):
+                for keeper in kept:
+                    keeper.add(earlier)
 
         def pending(library: Library) -> Iterator[Track]:
             return islice((track for track in library if track.path not in done), limit)
@@ -256,6 +288,7 @@ def scan(
             jobs=jobs,
             interrupts=interrupts,
             cache=remembered,
+            cluster=cluster,
         )
         listing = Listing(sys.stderr if as_json else sys.stdout, reasons=level > 2)
         problems = Listing(sys.stderr)
@@ -264,6 +297,8 @@ def scan(
                 tally.add(outcome)
                 if csv_report:
                     csv_report.add(outcome)
+                for keeper in kept:
+                    keeper.add(outcome)
                 if as_json:
                     progress.say(json_line(outcome))
                 if outcome.status.is_problem:
@@ -274,6 +309,9 @@ def scan(
                     progress.step()
         except KeyboardInterrupt:
             interrupted = True
+        if page:
+            page.write(partial=interrupted)
+        lists_written, not_listed = lists.write() if lists and not interrupted else (0, [])
     if level > 0:
         summary = sys.stderr if as_json else sys.stdout
         print_summary(
@@ -283,14 +321,19 @@ def scan(
             in_report=len(done),
             file=summary,
         )
+        if lists and not interrupted:
+            click.echo(f"\n{_told_of(lists, lists_written)}", file=summary)
         if not writes and tally.would_write and not interrupted:
             click.echo("\nNothing was written. --write-tags writes.", file=summary)
-    for problem in tracks.problems:
+    problems_of_all = [*tracks.problems, *not_listed]
+    for problem in problems_of_all:
         click.echo(f"gtag: {printable(str(problem))}", err=True)
     if interrupted:
         click.echo(_how_to_go_on(tally, report=report, wrote=writes), err=True)
+        if lists:
+            click.echo("No playlists were written: they would lack tracks.", err=True)
         return ExitStatus.INTERRUPTED
-    return ExitStatus.PROBLEMS if tally.problems or tracks.problems else ExitStatus.OK
+    return ExitStatus.PROBLEMS if tally.problems or problems_of_all else ExitStatus.OK
 
 
 @contextmanager
@@ -316,6 +359,50 @@ def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvRepo
                 hint="name another --report",
             )
         yield CsvReport(opened, resumed=done.resumed), done
+
+
+@contextmanager
+def _page(file: str) -> Iterator[ScanPage]:
+    """The page, which tells what was done also where the scan could not go on."""
+    from tagger.cli.files import cannot_open, replaceable
+    from tagger.scan_page import ScanPage
+
+    try:
+        opened = ScanPage(replaceable(file, "--html"))
+    except OSError as error:
+        raise cannot_open(file, error) from error
+    with closing(opened):
+        try:
+            yield opened
+        except (GtagError, OSError):
+            if opened.tracks:
+                with suppress(GtagError):
+                    opened.write(partial=True)
+            raise
+
+
+@contextmanager
+def _playlists(folder: str, policy: Policy) -> Iterator[Playlists]:
+    from tagger.cli.files import cannot_open
+    from tagger.playlists import Playlists
+
+    try:
+        opened = Playlists(folder, policy.placeholders)
+    except OSError as error:
+        raise cannot_open(folder, error) from error
+    with closing(opened):
+        yield opened
+
+
+def _told_of(lists: Playlists, written: int) -> str:
+    from tagger.screen import printable
+
+    told = f"{written} playlists in {printable(str(lists.folder))}"
+    if lists.unnamable:
+        told += (
+            f"; {lists.unnamable} tracks in none: line breaks or bytes that are no text in the name"
+        )
+    return told
 
 
 def _how_to_go_on(tally: Tally, *, report: str | None, wrote: bool) -> str:

@@ -1,11 +1,10 @@
 """The table at the end of a scan: what was heard, and what became of the files.
 
-It must not know how it came about. It grows with the number of genres, not of tracks.
+It must not know how it came about.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
@@ -15,58 +14,12 @@ from rich.text import Text
 from tagger.cli.console import bar, console
 from tagger.decide import Status
 from tagger.screen import printable
+from tagger.tally import MEANING, Tally
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tagger.batch import Outcome
-
 _BAR = 24
-
-_MEANING = {
-    Status.WRITTEN: "genre written",
-    Status.WOULD_WRITE: "would be written with --write-tags",
-    Status.UNCHANGED: "gtag wrote the same before",
-    Status.KEPT: "a person's genre stands",
-    Status.UNSURE: "left alone: not sure enough, or no music",
-    Status.HEARD: "tracks of cue sheets, in files above",
-    Status.UNREADABLE: "could not be read",
-    Status.REFUSED: "left alone for its own good",
-    Status.FAILED: "could not be written; as it was before",
-}
-
-
-_UNCOUNTED = (Status.UNSURE, Status.HEARD)  # among the genres
-
-
-class Tally:
-    """Counts outcomes."""
-
-    def __init__(self) -> None:
-        self.statuses: Counter[Status] = Counter()
-        self.genres: Counter[str] = Counter()
-        self._confidence: defaultdict[str, float] = defaultdict(float)
-
-    def add(self, outcome: Outcome) -> None:
-        self.statuses[outcome.status] += 1
-        if outcome.confidence is not None and outcome.status not in _UNCOUNTED:
-            self.genres[outcome.genre] += 1
-            self._confidence[outcome.genre] += outcome.confidence
-
-    @property
-    def tracks(self) -> int:
-        return self.statuses.total()
-
-    @property
-    def would_write(self) -> int:
-        return self.statuses[Status.WOULD_WRITE]
-
-    @property
-    def problems(self) -> int:
-        return sum(n for status, n in self.statuses.items() if status.is_problem)
-
-    def mean_confidence(self, genre: str) -> float:
-        return self._confidence[genre] / self.genres[genre]
 
 
 def print_summary(
@@ -123,7 +76,7 @@ def _statuses(tally: Tally, others: int, left_out: Mapping[str, int], in_report:
     for status in Status:
         if count := tally.statuses[status]:
             style = "red" if status.is_problem else "green" if status is Status.WRITTEN else ""
-            table.add_row(str(count), Text(status, style=style), _MEANING[status])
+            table.add_row(str(count), Text(status, style=style), MEANING[status])
     if in_report:
         table.add_row(str(in_report), Text("done before"), "their rows stood in the report")
     if others:

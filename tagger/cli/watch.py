@@ -17,8 +17,6 @@ from tagger.errors import ConfigurationError, ExitStatus
 from tagger.exhausted import check_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tagger.batch import Outcome
 
 # The options that mean the same as in `gtag scan`.
@@ -127,7 +125,7 @@ def watch(
                     named = ", ".join(map(printable, paths))
                     click.echo(f"gtag: watching {named}; Ctrl-C ends it", err=True)
                 for tracks in chain([there] if scan_first else [], batches):
-                    outcomes: Iterator[Outcome] = scan_library(
+                    outcomes = scan_library(
                         Library([]),
                         tracks,
                         model=model,
@@ -141,8 +139,9 @@ def watch(
                         interrupts=interrupts,
                         cache=cache,
                     )
-                    for outcome in outcomes:
-                        tell(outcome)
+                    with closing(outcomes):
+                        for outcome in outcomes:
+                            tell(outcome)
                     cache.flush()
         except KeyboardInterrupt:
             pass

@@ -1,4 +1,4 @@
-"""Who plays, and on which album, as a file's tags say it.
+"""Who plays what, and on which album, as a file's tags say it.
 
 Training keeps tracks of one artist together by it, and a scan the tracks of an album. Only read,
 never written: none of this is gtag's.
@@ -14,6 +14,9 @@ from tagger.formats import Format
 
 # The fields of each family of tags, and for ID3 the older names that mutagen translates.
 _FIELDS = {
+    "title": {
+        **{"id3": "TIT2", "vorbis": "title", "mp4": "\xa9nam", "asf": "Title", "ape": "Title"}
+    },
     "artist": {
         **{"id3": "TPE1", "vorbis": "artist", "mp4": "\xa9ART", "asf": "Author", "ape": "Artist"}
     },
@@ -46,10 +49,11 @@ class Credits:
     album: str = ""
     album_artist: str = ""
     compilation: bool = False
+    title: str = ""
 
 
 def read_credits(path: str | PathLike[str], format: Format) -> Credits:
-    """Who plays, and on which album."""
+    """Who plays what, and on which album."""
     try:
         tags = format.open_with_mutagen(path).tags
         said = {name: _first(tags, fields[format.family]) for name, fields in _FIELDS.items()}

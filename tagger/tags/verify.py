@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from os import PathLike
 from typing import Any
 
@@ -27,6 +28,7 @@ from tagger.tags.containers import Container, open_container
 from tagger.tags.read import open_or_explain
 
 Fields = dict[str, tuple[str, ...]]
+Reader = Callable[[Any, str], tuple[str, ...]]
 
 
 def content_hash(path: str | PathLike[str], format: Format) -> str:
@@ -154,9 +156,16 @@ def _as_mutagen_reads(path: str | PathLike[str], format: Format, main: Block) ->
     try:
         tags = _mutagen_tags(path, format, main)
         reader = _ape if isinstance(main, Apev2) else _READERS[format.family]
-        return {role: reader(tags, role) for role in ROLES}
+        return {role: _values(reader, tags, role) for role in ROLES}
     except Exception:  # whatever it stumbles over: it does not read what was planned
         return None
+
+
+def _values(reader: Reader, tags: Any, role: str) -> tuple[str, ...]:
+    try:
+        return reader(tags, role)
+    except KeyError:  # a field that is not there
+        return ()
 
 
 def refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format, main: Block) -> None:

@@ -45,25 +45,25 @@ class Change:
     genres : tuple of str
         All of the genre field, a person's genres included where those stay.
     gtag_genre : tuple of str
-        Those of them that gtag says.
-    confidence : float
-        From 0 to 1.
-    model : str
+        Those of them that gtag says. Empty: a person says them all.
+    confidence : float or None
+        From 0 to 1; None where a person says it.
+    model : str or None
         Name and version, as ``cnn-1``.
     """
 
     genres: tuple[str, ...]
-    gtag_genre: tuple[str, ...]
-    confidence: float
-    model: str
+    gtag_genre: tuple[str, ...] = ()
+    confidence: float | None = None
+    model: str | None = None
 
     def fields(self) -> Fields:
         """The values of the main tag, by role."""
         return {
             GENRE: distinct(self.genres),
             GTAG_GENRE: distinct(self.gtag_genre),
-            GTAG_CONFIDENCE: (f"{self.confidence:.4f}",),
-            GTAG_MODEL: distinct([self.model]),
+            GTAG_CONFIDENCE: () if self.confidence is None else (f"{self.confidence:.4f}",),
+            GTAG_MODEL: () if self.model is None else distinct([self.model]),
         }
 
 

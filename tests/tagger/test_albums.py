@@ -149,8 +149,9 @@ def test_credits_are_read_from_every_family_of_tags(make_audio, suffix):
     piece = make_audio(suffix)
     media = MediaFile(piece)
     media.artist, media.album, media.albumartist, media.comp = "Nas", "Illmatic", "VA", True
+    media.title = "Genesis"
     media.save()
-    assert read_credits(piece, identify(piece)) == Credits("Nas", "Illmatic", "VA", True)
+    assert read_credits(piece, identify(piece)) == Credits("Nas", "Illmatic", "VA", True, "Genesis")
 
 
 def test_an_album_is_written_as_one(make_audio, tmp_path):

@@ -5,8 +5,17 @@ import os
 import pytest
 
 from tagger.batch import Outcome
-from tagger.csv_report import COLUMNS, CsvReport, json_line, open_report, resume_report
+from tagger.csv_report import (
+    COLUMNS,
+    CsvReport,
+    json_line,
+    open_report,
+    possible_paths,
+    read_report,
+    resume_report,
+)
 from tagger.decide import Status
+from tagger.errors import ConfigurationError
 
 
 def reported(tmp_path, *outcomes):
@@ -117,3 +126,35 @@ def test_json_holds_the_same_fields_as_numbers():
     assert values["confidence"] == 0.8765
     assert values["status"] == "would-write"
     assert json.loads(json_line(Outcome("a", Status.UNREADABLE)))["confidence"] is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("plain.mp3", "=1+1.mp3", "'=1.mp3", "\ttab.mp3", "\rreturn.mp3", "a\nb\x1b.mp3"),
+        *("caf\udce9.mp3", "literal \\u000a.mp3", "\u2028.mp3", "'quoted'.mp3"),
+    ],
+)
+def test_what_a_report_says_can_be_read_back(tmp_path, path):
+    given = Outcome(path, Status.UNSURE, "Rock", 0.5, "Pop", 0.25, "-x", "-x", "m-1", 2.5, "why")
+    (row,) = read_report(str(reported(tmp_path, given)))
+    assert path in possible_paths(row.path)
+    assert row == Outcome(row.path, *(getattr(given, name) for name in COLUMNS[1:]))
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\r\n1,2\r\n", b"\xff\xfe", None])
+def test_what_is_no_report_cannot_be_read(tmp_path, content):
+    file = tmp_path / "x.csv"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ConfigurationError):
+        list(read_report(str(file)))
+
+
+def test_a_report_with_senseless_rows_is_none(tmp_path):
+    file = reported(tmp_path, FULL)
+    for row in ("a.mp3,eaten,,,,,,,,,", "a.mp3", "a.mp3,unsure,Rock,very,,,,,,,"):
+        other = tmp_path / "other.csv"
+        other.write_bytes(file.read_bytes() + row.encode())
+        with pytest.raises(ConfigurationError):
+            list(read_report(str(other)))

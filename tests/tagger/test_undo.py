@@ -49,6 +49,20 @@ def genres(paths):
     return [as_mutagen_says(path).get("genre") for path in paths]
 
 
+def test_a_file_that_a_run_changed_twice_reads_as_before(album, journal):
+    """Regression: the older change was tried first, and refused for the newer one."""
+    run = scan(journal, [album[0], album[1], album[0]])
+    with journal.start_run("scan", ["review"], None) as twice:
+        for change in (METAL, Change(("Zouk",))):
+            write_change(album[0], identify(album[0]), change, journal=twice)
+    dry = undo(journal, dry_run=True)
+    assert dry == [(str(album[0]), "would-restore")]
+    assert undo(journal) == [(str(album[0]), "restored")] * 2
+    assert genres(album) == ["['Jazz']", "['Jazz']", None]
+    assert undo(journal, run) == [(str(album[i]), "restored") for i in (0, 0, 1)]
+    assert genres(album) == [None] * 3
+
+
 @pytest.mark.parametrize("tagged", [False, True])
 @pytest.mark.parametrize("name", EVERY_CONTAINER)
 def test_every_field_reads_as_before(name, tagged, request, tmp_path, journal):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import io
 import json
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -32,6 +29,7 @@ from tagger.training.learning import (
 from tagger.training.metrics import Measured
 from tagger.training.page import Page
 from tagger.training.report import METRICS, PAGE, check_report, learning_pictures, write_report
+from tests.browser import FITS, seen_in_browser
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -326,32 +324,6 @@ def test_on_a_narrow_screen_each_cell_names_its_column() -> None:
 def test_a_page_fits_the_screen_and_is_dark_where_that_is_wished(
     tmp_path: Path, columns: int, dark: bool
 ) -> None:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("no Chromium here")
-    asked = """<script>parent.postMessage(JSON.stringify([
-        innerWidth, getComputedStyle(document.body).backgroundColor,
-        [...document.querySelectorAll("*")].filter(e => e.clientWidth &&
-            e.scrollWidth > e.clientWidth + 1).map(e => e.tagName + e.className)]), "*")</script>"""
-    page = a_page().replace("Content-Security-Policy", "x").replace("</body>", asked + "</body>")
-    (tmp_path / "page.html").write_text(page, encoding="utf-8")
-    # In a frame, since no window of Chromium is as narrow as a phone.
-    (tmp_path / "frame.html").write_text(f"""<meta name="color-scheme" content="light dark">
-        <script>onmessage = e => document.body.dataset.seen = e.data</script>
-        <body><iframe src="page.html" style="border: 0; width: {columns}px; height: 900px">""")
-    ran = subprocess.run(
-        [
-            *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            *(f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1400,900"),
-            f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-            *("--hide-scrollbars", "--virtual-time-budget=2000", "--dump-dom"),
-            (tmp_path / "frame.html").as_uri(),
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    (seen,) = re.findall(r'data-seen="([^"]*)"', ran.stdout)
+    seen = seen_in_browser(a_page(), FITS, tmp_path, columns=columns, dark=dark)
     ground = "rgb(22, 22, 22)" if dark else "rgb(255, 255, 255)"
-    assert json.loads(html.unescape(seen)) == [columns, ground, []]
+    assert seen == [columns, ground, []]

@@ -53,7 +53,17 @@ except SystemExit:
         [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True
     )
     assert "scan" in ran.stdout
-    heavy = {"numpy", "av", "mutagen", "rich", "tqdm", "joblib", "sqlite3", "tagger.batch"}
+    heavy = {
+        "numpy",
+        "av",
+        "mutagen",
+        "rich",
+        "tqdm",
+        "joblib",
+        "sqlite3",
+        "jinja2",
+        "tagger.batch",
+    }
     assert heavy & set(ran.stderr.split()) == set()
 
 
@@ -340,4 +350,4 @@ def test_a_mistyped_path_is_answered_with_the_nearest(gtag, tmp_path, arguments)
 
 
 def test_a_name_like_no_other_is_answered_with_all(gtag):
-    assert "there are: scan, watch, show, undo" in gtag("xyzzy").err
+    assert "there are: scan, watch, show, review, undo" in gtag("xyzzy").err

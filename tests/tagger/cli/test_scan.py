@@ -228,7 +228,7 @@ def test_a_path_that_is_not_there_is_2(gtag, tmp_path):
     assert "nowhere" in ran.err
 
 
-@pytest.mark.parametrize("option", ["--report", "--log-file", "--journal"])
+@pytest.mark.parametrize("option", ["--report", "--html", "--log-file", "--journal"])
 def test_no_slip_of_the_hand_costs_a_song(gtag, music, option):
     before = contents(music)
     shutil.copy2(music / "0.mp3", music / "disguised")
@@ -281,6 +281,7 @@ def test_ctrl_c_keeps_what_was_done(make_audio, tmp_path, jobs):
         folder,
         *("--write-tags", "--min-confidence", 0, "--jobs", jobs, "--report", report),
         *("--album", "off"),  # lines come one at a time: none is read ahead
+        *("--html", tmp_path / "page.html"),
         XDG_STATE_HOME=str(tmp_path / "state"),
     )
     for _ in range(3):
@@ -293,6 +294,8 @@ def test_ctrl_c_keeps_what_was_done(make_audio, tmp_path, jobs):
     done = rows(report)
     assert 3 <= len(done) < 300
     assert len(done) == 3 + len(out.splitlines())
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "was interrupted" in page and page.count('","written","') == len(done)
     for row in done:
         assert row["status"] == "written"
         assert MediaFile(row["path"]).genre == row["genre"]

@@ -31,7 +31,7 @@ class Watching:
             text=True,
             env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")},
         )
-        self.too_long = threading.Timer(30, self.process.kill)
+        self.too_long = threading.Timer(120, self.process.kill)
         self.too_long.start()
         assert "watching" in self.process.stderr.readline()
 

@@ -1,0 +1,459 @@
+"""`gtag review`: asks about the tracks that a scan was unsure of, and writes the answers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from tagger.cli.names import ModelName
+from tagger.errors import ConfigurationError, ExitStatus, GtagError
+from tagger.exhausted import check_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tagger.interrupt import Interrupts
+    from tagger.library import Track
+    from tagger.review import Question, Review
+    from tagger.tags.write import Change
+
+Step = Literal["next", "back", "quit"]
+
+_BAR, _GUESSES = 30, 5
+_KEYS = (
+    ("Enter", "accept {best}"),
+    ("1-{n}", "choose that one"),
+    ("t", "type a genre"),
+    ("s", "skip"),
+    ("a", "for the whole album"),
+    ("p", "play"),
+    ("b", "back"),
+    ("q", "quit"),
+)
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(), metavar="[REPORT.csv|PATHS]...")
+@click.option(
+    "--model", type=ModelName(), metavar="NAME|DIR", help="A model of the zoo or a folder."
+)
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Of PATHS: what is less sure is asked about. Default: the model's own thresholds.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: the cores."
+)
+@click.option(
+    "--exclude", multiple=True, metavar="GLOB", help="Leave out what matches; repeatable."
+)
+@click.option(
+    "--journal", type=click.Path(), metavar="FILE", help="Where undo finds what was there."
+)
+def review(
+    paths: tuple[str, ...],
+    *,
+    model: str | None,
+    min_confidence: float | None,
+    jobs: int | None,
+    exclude: tuple[str, ...],
+    journal: str | None,
+) -> ExitStatus:
+    """Say yourself what genre the tracks are that a scan was unsure of.
+
+    Takes the unsure tracks of a REPORT.csv of gtag scan, or scans PATHS first; with neither it
+    goes on with the PATHS of before. Answers are written at once, as your own words; gtag undo
+    takes back those of one review.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigurationError("gtag review asks questions, so it needs a terminal")
+    check_memory()
+
+    from tagger.cli.files import not_music
+    from tagger.interrupt import Interrupts
+    from tagger.review import Review, default_report
+
+    if journal:
+        not_music(journal, "--journal")
+    report: str | os.PathLike[str] = default_report()
+    if len(paths) == 1 and paths[0].lower().endswith(".csv"):
+        report = paths[0]
+    elif paths:
+        _look_for_unsure(paths, model, min_confidence, jobs, exclude)
+    elif not default_report().exists():
+        raise click.UsageError("Name a report of gtag scan, or files and folders.")
+    with ExitStack() as stack:
+        interrupts = stack.enter_context(Interrupts())
+        write = stack.enter_context(_lazy_writer(journal))
+        asked = Review(report, write)
+        dialogue = _Dialogue(asked, interrupts, model)
+        stack.callback(dialogue.player.stop)
+        try:
+            ended = dialogue.run()
+        except (KeyboardInterrupt, click.Abort):
+            dialogue.say("")
+            dialogue.sum_up(went_on=False)
+            return ExitStatus.INTERRUPTED
+        dialogue.sum_up(went_on=ended)
+    return ExitStatus.PROBLEMS if dialogue.problems else ExitStatus.OK
+
+
+def _look_for_unsure(
+    paths: tuple[str, ...],
+    model: str | None,
+    min_confidence: float | None,
+    jobs: int | None,
+    exclude: tuple[str, ...],
+) -> None:
+    """Scan, and keep the unsure ones for this review and those that go on with it."""
+    from tagger.batch import scan
+    from tagger.cache import Cache, default_cache_path
+    from tagger.cli.files import cannot_open
+    from tagger.cli.progress import Progress
+    from tagger.csv_report import CsvReport, open_report
+    from tagger.decide import Policy, Status
+    from tagger.interrupt import Interrupts
+    from tagger.library import Library
+    from tagger.listen import classifier
+    from tagger.models import zoo
+    from tagger.native_messages import native_messages_hidden
+    from tagger.review import default_report
+
+    model = model or zoo.DEFAULT
+
+    # Absolute: the review may go on in another folder.
+    whole = [os.path.abspath(path) for path in paths]  # noqa: PTH100
+    library = Library(whole, exclude=exclude)
+    report = default_report()
+    try:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        file = open_report(str(report))
+    except OSError as error:
+        raise cannot_open(str(report), error) from error
+    with ExitStack() as stack:
+        csv_report = CsvReport(stack.enter_context(file))
+        progress = stack.enter_context(Progress(shown=True, before="loading the model"))
+        with native_messages_hidden():
+            card = classifier(model).card
+        remembered = stack.enter_context(Cache(default_cache_path(), card))
+        interrupts = stack.enter_context(Interrupts())
+        progress.expect(lambda: Library(whole, exclude=exclude))
+        outcomes = scan(
+            library,
+            model=model,
+            policy=Policy(min_confidence, album="vote"),
+            jobs=jobs,
+            interrupts=interrupts,
+            cache=remembered,
+        )
+        for outcome in stack.enter_context(closing(outcomes)):
+            if outcome.status is Status.UNSURE:
+                csv_report.add(outcome)
+            if outcome.status is not Status.HEARD:
+                progress.step()
+
+
+@contextmanager
+def _lazy_writer(journal: str | None) -> Iterator[Callable[[Track, Change], None]]:
+    """A function that writes, with one run for all answers: none where there is no answer."""
+    from tagger.writing import Care, writer
+
+    with ExitStack() as stack:
+        opened: list[Callable[[Track, Change], None]] = []
+
+        def write(track: Track, change: Change) -> None:
+            if not opened:
+                run = writer(journal, Care(), command=sys.argv[1:], model=None)
+                opened.append(stack.enter_context(run))
+            opened[0](track, change)
+
+        yield write
+
+
+class _Dialogue:
+    """What is shown and asked."""
+
+    def __init__(self, review: Review, interrupts: Interrupts, model: str | None) -> None:
+        from tagger.cli.console import console
+        from tagger.player import Player
+
+        self.player = Player()
+        self.problems = 0
+        self._review = review
+        self._interrupts = interrupts
+        self._model = model
+        self._screen = console()
+        self._typed: dict[str, None] = {}
+        self._written: set[int] = set()
+        self._asked = False
+        self._again: int | None = None  # a track that was gone back to, answered or not
+        self._heard: dict[int, list[tuple[str, float]]] = {}
+
+    def run(self) -> bool:
+        """Ask about one track after the other; False where the person quits."""
+        shown: list[int] = []
+        number = 0
+        while number < len(self._review):
+            question = self._next(number)
+            if question is None:
+                number += 1
+                continue
+            self._asked = True
+            step = self._ask(question, may_go_back=bool(shown))
+            if step == "quit":
+                return False
+            if step == "back":
+                number = shown.pop()
+                self._review.skipped.discard(number)
+                self._again = number
+            else:
+                shown.append(number)
+                number += 1
+        self._review.finish()
+        return True
+
+    def _next(self, number: int) -> Question | None:
+        again, self._again = self._again == number, None
+        if number in self._review.skipped:
+            return None
+        try:
+            question = self._review.question(number)
+        except GtagError as error:
+            self.problems += 1
+            self._complain(error)
+            return None
+        return question if again or not question.answered else None
+
+    def _ask(self, question: Question, *, may_go_back: bool) -> Step:
+        guesses = self._guesses(question)
+        self._show(question, guesses)
+        _forget_early_keys()
+        whole_album = False
+        while True:
+            self._show_keys(guesses, may_go_back=may_go_back)
+            key = _key()
+            self.player.stop()
+            if key in ("\r", "\n") and guesses:
+                chosen: tuple[str, ...] = (guesses[0][0],)
+            elif key.isdecimal() and 1 <= int(key) <= len(guesses):
+                chosen = (guesses[int(key) - 1][0],)
+            elif key == "t":
+                chosen = self._ask_for_genres()
+            elif key == "s":
+                self._review.skip(question.number)
+                self.say("skipped")
+                return "next"
+            elif key == "b" and may_go_back:
+                return "back"
+            elif key == "q":
+                return "quit"
+            elif key == "a":
+                whole_album = not whole_album
+                self._tell_album(question, whole=whole_album)
+                continue
+            elif key == "p":
+                playing = self.player.play(question.track.path, question.outcome.duration_s)
+                self.say(
+                    "playing; the next key ends it"
+                    if playing
+                    else "No player was found: install mpv or ffmpeg (ffplay)."
+                )
+                continue
+            else:
+                continue
+            if chosen and self._answer(question, chosen, whole_album=whole_album):
+                return "next"
+
+    def _guesses(self, question: Question) -> list[tuple[str, float]]:
+        """The best guesses: heard anew, since a report has but two; else those of the report."""
+        number, outcome = question.number, question.outcome
+        if number not in self._heard:
+            self._heard = {number: self._listen(question.track)}  # only of the track at hand
+        told = [
+            (outcome.genre, outcome.confidence),
+            (outcome.runner_up, outcome.runner_up_confidence),
+        ]
+        return self._heard[number] or [(g, c) for g, c in told if g and c is not None]
+
+    def _listen(self, track: Track) -> list[tuple[str, float]]:
+        from tagger.listen import listen
+        from tagger.models import zoo
+        from tagger.native_messages import native_messages_hidden
+
+        with native_messages_hidden():
+            listened = listen(self._model or zoo.DEFAULT, track)
+        return listened.prediction.ranked()[:_GUESSES] if listened.prediction else []
+
+    def _show(self, question: Question, guesses: list[tuple[str, float]]) -> None:
+        from tagger.cli.console import bar
+        from tagger.screen import printable
+
+        credits, tags = question.credits, question.tags
+        title = " - ".join(filter(None, (credits.artist, credits.title)))
+        album = f" ({credits.album})" if credits.album else ""
+        length = _clock(question.outcome.duration_s)
+        self.say("")
+        self.say(f"{question.number + 1} of {len(self._review)}", "dim")
+        self.say(question.track.path, "bold")
+        if title or album:
+            self.say(f"{title}{album}".strip())
+        genre = "; ".join(tags.genres or tags.persons) or "none"
+        why = question.outcome.message
+        self.say(f"{length}genre: {genre}{'; ' if why else ''}{why}", "dim")
+        width = max((len(printable(genre)) for genre, _ in guesses), default=0)
+        for i, (genre, probability) in enumerate(guesses, 1):
+            shown = bar(self._screen, probability, _BAR)
+            self.say(f"  {i}  {printable(genre):{width}}  {probability:.2f}  {shown}")
+
+    def _show_keys(self, guesses: list[tuple[str, float]], *, may_go_back: bool) -> None:
+        from rich.text import Text
+
+        from tagger.screen import printable
+
+        best = printable(guesses[0][0]) if guesses else ""
+        line = Text()
+        for key, meaning in _KEYS:
+            if (key == "Enter" and not guesses) or (key == "b" and not may_go_back):
+                continue
+            if key == "1-{n}" and len(guesses) < 2:
+                continue
+            cell = Text().append(key.format(n=len(guesses)), "bold cyan")
+            cell.append(f" {meaning.format(best=best)}")
+            if line and line.cell_len + 3 + cell.cell_len > self._screen.width:
+                self._screen.print(line)
+                line = Text()
+            line = line + Text("   ") + cell if line else cell
+        self._screen.print(line, soft_wrap=True)
+
+    def _tell_album(self, question: Question, *, whole: bool) -> None:
+        if not whole:
+            self.say("The answer is for this track alone.")
+            return
+        n = len(self._review.album(question))
+        self.say(
+            f"The answer is for the {n} unsure tracks of this album."
+            if n > 1
+            else "No other track of this album is unsure."
+        )
+
+    def _ask_for_genres(self) -> tuple[str, ...]:
+        from tagger.genres import vocabulary
+        from tagger.review import as_genres
+        from tagger.suggest import near_names
+
+        known = [name for genre, styles in vocabulary().items() for name in (genre, *styles)]
+        known += [name for name in self._typed if name not in known]
+        genres = as_genres(_line("genre (Tab completes, nothing goes back): ", known))
+        meant = []
+        for genre in genres:
+            near = [] if genre in known else near_names(genre, known)
+            if near and _chosen(f'Enter: {near[0]}   any other key: "{genre}" as typed'):
+                genre = near[0]
+            meant.append(genre)
+        self._typed |= dict.fromkeys(meant)
+        return tuple(dict.fromkeys(meant))
+
+    def _answer(self, question: Question, genres: tuple[str, ...], *, whole_album: bool) -> bool:
+        """Write; False where nothing could be written."""
+        from tagger.screen import printable
+
+        questions = self._review.album(question) if whole_album else [question]
+        written = 0
+        for one in questions:
+            try:
+                with self._interrupts.held():
+                    self._review.answer(one, genres)
+                    self._written.add(one.number)
+                    written += 1
+            except GtagError as error:
+                self._complain(error)
+        many = f" into {written} tracks" if len(questions) > 1 else ""
+        if written:
+            self.say(f"written{many}: {printable('; '.join(genres))}", "green")
+        return written > 0
+
+    def _complain(self, error: GtagError) -> None:
+        from tagger.screen import printable
+
+        click.echo(f"gtag: {printable(str(error))}", err=True)
+
+    def sum_up(self, *, went_on: bool) -> None:
+        """Say what was done, how to go on, and how to take it back."""
+        skipped = len(self._review.skipped)
+        if not (self._asked or skipped):
+            self.say("There is no unsure track that nobody has answered.")
+            return
+        self.say(f"\n{len(self._written)} answered, {skipped} skipped")
+        if not went_on:
+            self.say("The same command goes on from here; after PATHS, gtag review alone does.")
+        elif skipped:
+            self.say("The next review asks for the skipped ones again.")
+        if self._written:
+            self.say("To take the answers back: gtag undo")
+
+    def say(self, text: str, style: str = "") -> None:
+        from tagger.screen import printable
+
+        lines = "\n".join(map(printable, text.split("\n")))
+        self._screen.print(lines, style=style, soft_wrap=True)
+
+
+def _forget_early_keys() -> None:
+    """Drop what was pressed before the question stood there: it was no answer to it."""
+    try:
+        import termios
+    except ImportError:  # Windows
+        return
+    termios.tcflush(sys.stdin, termios.TCIFLUSH)
+
+
+def _key() -> str:
+    """One key; what a paste or an arrow sends beyond it is dropped."""
+    try:
+        pressed: str = click.getchar()
+    except EOFError:
+        return "q"
+    return pressed if len(pressed) == 1 else ""
+
+
+def _chosen(question: str) -> bool:
+    from tagger.screen import printable
+
+    click.echo(printable(question))
+    return _key() in ("\r", "\n")
+
+
+def _line(prompt: str, known: list[str]) -> str:
+    """A line that somebody types, completed by Tab where the system can do that."""
+    try:
+        import readline
+    except ImportError:  # Windows
+        readline = None  # type: ignore[assignment]
+
+    def complete(typed: str, i: int) -> str | None:
+        fitting = [name for name in known if name.casefold().startswith(typed.casefold())]
+        return fitting[i] if i < len(fitting) else None
+
+    if readline:
+        readline.set_completer(complete)
+        readline.set_completer_delims(";")
+        libedit = "libedit" in (readline.__doc__ or "")
+        readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
+    try:
+        return input(prompt)
+    except (EOFError, KeyboardInterrupt):
+        click.echo()
+        return ""
+
+
+def _clock(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}, "

@@ -1,0 +1,165 @@
+"""Applies a function to items on a Dask cluster, in order, as `workers` does on one machine.
+
+The machines see the same files at the same paths, and run the same gtag. A worker that is lost
+costs its items a second try. It must not know what the function does, nor what an item is.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
+from tagger.errors import INSTALL_CLUSTER, ConfigurationError, ResourceError
+from tagger.workers import IN_FLIGHT_PER_WORKER, MOST_WAITING, Lost, with_deadline
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_CONNECT_S = 10.0
+_POLL_S = 5.0
+_WITHOUT_WORKERS_S = 60.0  # a nanny starts a lost worker again within seconds
+
+
+def map_on_cluster(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    address: str,
+    deadline_s: float,
+    check: Callable[[], str],
+    ready: Callable[[Item], Result | None] = lambda item: None,
+) -> Iterator[tuple[Item, Result | Lost]]:
+    """Yield every item with its result, in the order of the items.
+
+    Parameters
+    ----------
+    function : callable
+        Must be picklable, and must not raise.
+    items : iterable
+        Read as far ahead as there is work for.
+    address : str
+        Of the scheduler, as ``tcp://host:8786``.
+    deadline_s : float
+        For one item. The worker that needs longer is ended; the scheduler decides how often the
+        item is tried again.
+    check : callable
+        Run here and on each worker: what it returns must be the same.
+    ready : callable, optional
+        The result of an item where it is known without a worker, else None.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no scheduler at the address, or a worker cannot do the work.
+    ResourceError
+        The scheduler or all workers are gone; the items before are done.
+    """
+    try:
+        from distributed import Client, KilledWorker
+    except ImportError as error:
+        raise ConfigurationError("--cluster needs Dask", hint=INSTALL_CLUSTER) from error
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it tells of each lost worker
+    try:
+        client = Client(address, timeout=_CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"no Dask scheduler answers at {address}", hint="start one: dask scheduler"
+        ) from error
+    task = partial(with_deadline, function, deadline_s)
+    waiting: deque[tuple[Item, Any]] = deque()
+    at_work = 0
+    source = iter(items)
+    try:
+        _check_workers(client, check)
+        while True:
+            room = IN_FLIGHT_PER_WORKER * max(1, len(_workers(client)))
+            while at_work < room and len(waiting) < MOST_WAITING:
+                try:
+                    item = next(source)
+                except StopIteration:
+                    break
+                known = ready(item)
+                if known is None:
+                    waiting.append((item, client.submit(task, item, pure=False)))
+                    at_work += 1
+                elif waiting:
+                    waiting.append((item, _Known(known)))
+                else:
+                    yield item, known
+            if not waiting:
+                return
+            item, future = waiting.popleft()
+            if isinstance(future, _Known):
+                yield item, future.result
+                continue
+            at_work -= 1
+            try:
+                result: Result | Lost = _wait(client, future)
+            except KilledWorker:
+                result = Lost(0.0, deadline_s)
+            yield item, result
+    finally:
+        with suppress(Exception):
+            client.cancel([f for _, f in waiting if not isinstance(f, _Known)], force=True)
+        with suppress(Exception):
+            client.close(timeout=_POLL_S)
+
+
+class _Known:
+    """In place of a future: a result that was known beforehand."""
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+
+def _wait(client: Any, future: Any) -> Any:
+    """A future's result, as long as anybody is there to find it."""
+    last_seen = time.monotonic()
+    while True:
+        try:
+            return future.result(timeout=_POLL_S)
+        except TimeoutError:
+            pass
+        except OSError as error:
+            raise ResourceError("the connection to the cluster's scheduler is lost") from error
+        if future.cancelled() or client.status != "running":
+            raise ResourceError("the cluster's scheduler is gone")
+        if _workers(client):
+            last_seen = time.monotonic()
+        elif time.monotonic() - last_seen > _WITHOUT_WORKERS_S:
+            raise ResourceError("the cluster has no workers any more")
+
+
+def _workers(client: Any) -> dict[str, Any]:
+    """All workers by address, as the scheduler last told."""
+    try:
+        told = client.scheduler_info(n_workers=-1)
+    except TypeError:  # before Dask 2025.2, which began to tell of five only
+        told = client.scheduler_info()
+    workers: dict[str, Any] = told["workers"]
+    return workers
+
+
+def _check_workers(client: Any, check: Callable[[], str]) -> None:
+    workers = _workers(client)
+    if not workers:
+        raise ConfigurationError(
+            "the cluster has no workers", hint="start some: dask worker ADDRESS --nthreads 1"
+        )
+    for address, worker in workers.items():
+        if worker["nthreads"] != 1:
+            raise ConfigurationError(
+                f"the worker {address} has {worker['nthreads']} threads",
+                hint="models are not made for threads: start it with --nthreads 1 --nworkers auto",
+            )
+    expected = check()
+    for address, found in client.run(check, on_error="return").items():
+        if isinstance(found, BaseException):
+            raise ConfigurationError(f"the worker {address} cannot run gtag: {found}")
+        if found != expected:
+            raise ConfigurationError(f"the worker {address} has {found}, here it is {expected}")

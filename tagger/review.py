@@ -1,0 +1,198 @@
+"""The review: what a scan was unsure of, one track after the other, and what a person says.
+
+An answer is written as carefully as any change, and as the person's own word: it is kept by later
+scans, and learned from by `gtag train --from-tags`. It must not know the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from tagger.albums import MOST_TRACKS, place, together
+from tagger.batch import Outcome
+from tagger.csv_report import possible_paths, read_report
+from tagger.decide import Status
+from tagger.durable_io import write_whole
+from tagger.errors import ConfigurationError, GtagError, RefusedError, UnreadableError
+from tagger.formats import identify
+from tagger.genres import canonical
+from tagger.library import Track
+from tagger.placeholders import Placeholders
+from tagger.places import state_folder
+from tagger.tags.credits import Credits, read_credits
+from tagger.tags.read import TagState, read_tags
+from tagger.tags.write import Change, refuse_untagged
+
+
+def default_report() -> Path:
+    """The report of the unsure tracks that a review itself looked for."""
+    return state_folder() / "review.csv"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One track that a person is asked about.
+
+    Attributes
+    ----------
+    number : int
+        Its place among the unsure tracks, from 0.
+    track : Track
+    outcome : Outcome
+        What the scan said of it.
+    tags : TagState
+    credits : Credits
+    """
+
+    number: int
+    track: Track
+    outcome: Outcome
+    tags: TagState
+    credits: Credits
+
+    @property
+    def answered(self) -> bool:
+        """Whether a person said its genre, here or with another program."""
+        return bool(Placeholders().without(self.tags.persons))
+
+
+class Review:
+    """The unsure tracks of a report, and which of them were skipped.
+
+    What is answered shows in the files themselves; what was skipped is noted beside the journal,
+    until all tracks were seen or the report is a new one.
+
+    Parameters
+    ----------
+    report : path-like
+    write : function of a Track and a Change
+        See `tagger.writing`.
+
+    Raises
+    ------
+    ConfigurationError
+        It is no report.
+    """
+
+    def __init__(
+        self, report: str | os.PathLike[str], write: Callable[[Track, Change], None]
+    ) -> None:
+        self._rows = [
+            outcome for outcome in read_report(os.fspath(report)) if outcome.status is Status.UNSURE
+        ]
+        self._write = write
+        self._notes = _Skipped(Path(report))
+        self.skipped = {i for i, row in enumerate(self._rows) if row.path in self._notes.paths}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def path(self, number: int) -> str:
+        """As the report shows it."""
+        return self._rows[number].path
+
+    def question(self, number: int) -> Question:
+        """What is to be asked.
+
+        Raises
+        ------
+        GtagError
+            The track cannot be found, read or written.
+        """
+        row = self._rows[number]
+        path = _restored(row.path)
+        format = identify(path)
+        if format is None:
+            raise UnreadableError("holds no sound format that gtag knows", path=path)
+        refuse_untagged(format, path)
+        tags = read_tags(path, format)
+        return Question(number, Track(path, format), row, tags, read_credits(path, format))
+
+    def album(self, question: Question) -> list[Question]:
+        """The track with its neighbours of the same album that nobody has answered yet."""
+        before = list(self._neighbours(question, -1))
+        return [*reversed(before), question, *self._neighbours(question, 1)]
+
+    def _neighbours(self, question: Question, step: int) -> Iterator[Question]:
+        here = place(question.track.path, question.credits)
+        number = question.number + step
+        while 0 <= number < len(self) and abs(number - question.number) < MOST_TRACKS:
+            try:
+                other = self.question(number)
+            except GtagError:
+                return
+            there = place(other.track.path, other.credits)
+            if not together(here, there):
+                return
+            if not other.answered:
+                yield other
+            here, number = there, number + step
+
+    def answer(self, question: Question, genres: tuple[str, ...]) -> None:
+        """Write what the person says.
+
+        Raises
+        ------
+        GtagError
+            As `write` does; the file is as it was.
+        """
+        self._write(question.track, Change(genres))
+        self.skipped.discard(question.number)
+
+    def skip(self, number: int) -> None:
+        self.skipped.add(number)
+        self._notes.save(self.path(i) for i in sorted(self.skipped))
+
+    def finish(self) -> None:
+        """All were seen: the next review asks for the skipped ones again."""
+        self._notes.forget()
+
+
+def as_genres(typed: str) -> tuple[str, ...]:
+    """The genres that somebody typed, in the vocabulary's spelling where it has one.
+
+    >>> as_genres(" hip hop; Polka ")
+    ('Hip-Hop', 'Polka')
+    """
+    names = (" ".join(name.split()) for name in typed.split(";"))
+    return tuple(dict.fromkeys(canonical(name) or name for name in names if name))
+
+
+def _restored(shown: str) -> str:
+    """The path that a report shows, where a file tells which one it was."""
+    there = [path for path in possible_paths(shown) if os.path.lexists(path)]
+    if len(there) == 1:
+        return there[0]
+    if there:
+        raise RefusedError("could be one of several files with odd characters", path=shown)
+    relative = None if Path(shown).is_absolute() else "go to the folder that was scanned from"
+    raise UnreadableError("is not there any more", path=shown, hint=relative)
+
+
+class _Skipped:
+    """The paths that were skipped in a report's review, in a file of the state folder."""
+
+    def __init__(self, report: Path) -> None:
+        key = sha256(os.fsencode(os.path.realpath(report))).hexdigest()[:16]
+        self._file = state_folder() / f"review-{key}.json"
+        self.paths: set[str] = set()
+        try:
+            if self._file.stat().st_mtime >= report.stat().st_mtime:
+                self.paths = set(json.loads(self._file.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            pass  # none yet; or damaged: they are asked for again
+
+    def save(self, paths: Iterator[str]) -> None:
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self._file, json.dumps(list(paths)).encode("ascii"))
+        except OSError as error:
+            raise ConfigurationError.of_system(error, self._file) from error
+
+    def forget(self) -> None:
+        self._file.unlink(missing_ok=True)
