@@ -31,6 +31,7 @@ from tagger.errors import (
     WriteFailedError,
 )
 from tagger.formats import Format, identify
+from tagger.genre_map import GenreMap, genre_map_for
 from tagger.journal import Journal, RunRecord, default_journal_path
 from tagger.library import Library, Track
 from tagger.listen import Listened, classifier, hear
@@ -267,6 +268,7 @@ def scan(
     album: Album = "vote",
     existing: Existing = "keep",
     placeholders: Iterable[str] = DEFAULT_PLACEHOLDERS,
+    genre_map: AnyPath | None = None,
     jobs: int | None = None,
     exclude: Sequence[str] = (),
     default_excludes: bool = True,
@@ -301,6 +303,8 @@ def scan(
         What happens to a genre that a person wrote.
     placeholders : iterable of str
         Words that mean that there is no genre.
+    genre_map : path-like, optional
+        A file that gives genres your own names.
     jobs : int, optional
         Worker processes; by default one a core. 1 listens in this process.
     exclude : sequence of str
@@ -345,10 +349,12 @@ def scan(
         default_excludes=default_excludes,
         format_of=remembered.format_of,
     )
+    names = genre_map_for(genre_map, loaded.card, detail) if genre_map else GenreMap()
+    ignored = Placeholders(placeholders)
     outcomes = scan_library(
         library,
         model=loaded.name,
-        policy=Policy(min_confidence, existing, Placeholders(placeholders), genres, detail, album),
+        policy=Policy(min_confidence, existing, ignored, genres, detail, album, names),
         care=Care(min_age_s, not write_incomplete, preserve_mtime, in_place),
         writes=write_tags,
         journal=journal,

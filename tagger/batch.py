@@ -129,12 +129,12 @@ def scan(
     interrupts = interrupts or Interrupts()
     cache = cache or Cache(None)
     heard = _usable(_listened(iter(tracks), model, jobs, apart, deadline_s, cache, cluster))
-    for track, listened, tags, verdict in _with_album(heard, policy, cache):
+    for track, listened, said, tags, verdict in _with_album(heard, policy, cache):
         with interrupts.held():
-            outcome = settled(track, listened, policy, verdict, write, rehearse, tags)
+            outcome = settled(track, said, policy, verdict, write, rehearse, tags)
             _note(cache, track, listened, tags, outcome)
             yield outcome
-        for row in _parts(listened, policy):
+        for row in _parts(said, policy):
             with interrupts.held():
                 yield row
 
@@ -248,16 +248,19 @@ class TagsOf:
 
 def _with_album(
     heard: Iterable[tuple[Track, Listened]], policy: Policy, cache: Cache
-) -> Iterator[tuple[Track, Listened, TagsOf, Verdict | None]]:
-    """Each track, and what its album says of it: known when the album has been heard."""
-    told = ((track, listened, TagsOf(track, cache)) for track, listened in heard)
+) -> Iterator[tuple[Track, Listened, Listened, TagsOf, Verdict | None]]:
+    """Each track, the same in own names, and what its album says of it, once that was heard."""
+    told = (
+        (track, listened, _in_own_names(listened, policy), TagsOf(track, cache))
+        for track, listened in heard
+    )
     if policy.album == "off":
         yield from ((*item, None) for item in told)
         return
-    for album in in_albums(told, lambda item: item[0].path, lambda item: item[2].credits):
+    for album in in_albums(told, lambda item: item[0].path, lambda item: item[3].credits):
         verdicts: list[Verdict | None] = [None] * len(album)
         if is_album([credits for _, credits in album]):
-            predictions = [listened.prediction for (_, listened, _), _ in album]
+            predictions = [said.prediction for (_, _, said, _), _ in album]
             verdicts = album_verdicts(predictions, policy)
         for (item, _), verdict in zip(album, verdicts, strict=True):
             yield (*item, verdict)
@@ -364,7 +367,7 @@ def _what_listens(model: str, path: str) -> str:
 
 
 def _cores() -> int:
-    from joblib import cpu_count
+    from loky import cpu_count
 
     return int(cpu_count())
 
@@ -376,6 +379,18 @@ def _lost(track: Track, lost: Lost) -> Listened:
         else "the decoder crashed on it"
     )
     return Listened(error=UnreadableError(message, path=track.path))
+
+
+def _in_own_names(listened: Listened, policy: Policy) -> Listened:
+    """The same in the names of the policy's map; the cache keeps what the model said."""
+    if not policy.genre_map:
+        return listened
+    said = listened.prediction
+    return replace(
+        listened,
+        prediction=said and policy.genre_map.of(said, policy.detail),
+        parts=tuple(_in_own_names(part, policy) for part in listened.parts),
+    )
 
 
 def settled(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tagger.genres import canonical
+from tagger.genre_map import GenreMap
 from tagger.placeholders import Placeholders
 from tagger.tags.write import Change
 
@@ -69,6 +69,8 @@ class Policy:
         Whether a genre's style is named in its place, where one is probable enough.
     album : {"off", "vote", "one"}
         Whether tracks of an album get the genre that most of them have, or all of them one.
+    genre_map : GenreMap
+        Which names mean the same. Predictions come in its names, see `GenreMap.of`.
     """
 
     min_confidence: float | None = None
@@ -77,6 +79,7 @@ class Policy:
     genres: int = 1
     detail: Detail = "genre"
     album: Album = "off"
+    genre_map: GenreMap = field(default_factory=GenreMap)
 
     def threshold(self, prediction: Prediction, genre: str) -> float:
         """How probable a genre must be."""
@@ -162,6 +165,8 @@ def decide(
     if not named:
         if album is not None:
             reason = f"{guesses}; {album.reason}"
+        elif prediction.dropped:
+            reason = f"{prediction.dropped} is left out by the genre map; {guesses}"
         elif prediction.independent and prediction.confidence < NONE_BELOW:
             reason = f"sounds like none of the genres that {prediction.model} knows; {guesses}"
         else:
@@ -169,8 +174,9 @@ def decide(
             reason = f"{guesses}; {needed:.2f} is asked for"
         return decision(Status.UNSURE, reason)
     if policy.existing == "append":
-        written = {*map(_key, persons)}
-        named_ones, said = said, tuple(name for name in said if _key(name) not in written)
+        key = policy.genre_map.key
+        written = {*map(key, persons)}
+        named_ones, said = said, tuple(name for name in said if key(name) not in written)
         if persons and not said:
             return decision(Status.KEPT, f"a person wrote {_listed(named_ones)} already")
 
@@ -249,15 +255,16 @@ def is_doubted(prediction: Prediction, policy: Policy) -> bool:
 
 def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, float]]:
     """What is probable enough to be written, and how probable; the best genre must be."""
-    named: list[tuple[str, float]] = []
+    named: dict[str, float] = {}
     for genre, probability in prediction.ranked():
         if probability < policy.threshold(prediction, genre):
             if not named:
                 return []
             continue
         style = prediction.style_of(genre) if policy.detail == "style" else None
-        named.append((style.name, style.probability) if style else (genre, probability))
-    return named[: policy.genres]
+        name, probable = (style.name, style.probability) if style else (genre, probability)
+        named.setdefault(name, probable)  # a person's map may call a style like another genre
+    return list(named.items())[: policy.genres]
 
 
 def _why_written(tags: TagState, persons: tuple[str, ...], *, appended: bool) -> str:
@@ -269,10 +276,6 @@ def _why_written(tags: TagState, persons: tuple[str, ...], *, appended: bool) ->
     if tags.genres and tags.gtag_genre:
         return f"{tags.gtag_model or 'gtag'} said {_listed(tags.gtag_genre)}"
     return "had no genre"
-
-
-def _key(genre: str) -> str:
-    return canonical(genre) or genre.casefold()
 
 
 def _listed(genres: tuple[str, ...]) -> str:

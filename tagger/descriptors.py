@@ -2,8 +2,8 @@
 
 Timbre, loudness, harmony and tempo as the field's feature tables have them, all from one STFT,
 pooled over a track's excerpts. The definitions are librosa's (defaults of 0.7 and 0.8: frames
-reflect at the ends of a clip), written in numpy: librosa's own functions compile themselves with
-numba on import, which costs half a minute on a fresh machine. The tests compare with librosa.
+reflect at the ends of a clip), written in numpy: librosa brings 220 MB of numba, and its functions
+compile themselves for half a minute on a fresh machine. The tests compare with librosa.
 Must not know: files, models. What comes from a log-mel spectrogram alone: `log_mel_statistics`.
 """
 
@@ -16,7 +16,16 @@ from typing import Literal
 import numpy as np
 
 from tagger.audio import SAMPLE_RATE, Excerpt
-from tagger.spectrogram import N_FFT, TOP_DB, mel_filters, pad_edges, power_spectrogram
+from tagger.log_mel_statistics import dct_basis
+from tagger.spectrogram import (
+    N_FFT,
+    N_MELS,
+    TOP_DB,
+    hann,
+    mel_filters,
+    pad_edges,
+    power_spectrogram,
+)
 
 TABLE_HOP = 512  # samples: hop of the field's feature tables (features_30s.csv)
 
@@ -109,9 +118,7 @@ def _frequencies() -> np.ndarray:
 
 def _mfcc(mel_db: np.ndarray) -> np.ndarray:
     """Mel-frequency cepstral coefficients [shape=(n_frames, N_MFCC)]."""
-    from scipy.fft import dct
-
-    return dct(mel_db, axis=1, norm="ortho")[:, :N_MFCC]
+    return mel_db @ dct_basis(N_MFCC, N_MELS).T
 
 
 def _rms(y: np.ndarray, hop: int) -> np.ndarray:
@@ -221,12 +228,11 @@ def _tempo(mel_db: Sequence[np.ndarray], hop: int) -> float:
     The period at which onsets repeat in windows of 8 s, on average over all excerpts, with
     tempos around 120 preferred.
     """
-    from scipy.fft import irfft, next_fast_len, rfft
-    from scipy.signal import get_window
-
     width = int(TEMPO_WINDOW_S * SAMPLE_RATE) // hop
-    size = next_fast_len(2 * width - 1, real=True)
-    window = get_window("hann", width).astype(np.float32)
+    size = (
+        1 << (2 * width - 2).bit_length()
+    )  # at least twice the width, so that nothing wraps round
+    window = hann(width)
     spectra, n_frames = np.zeros(size // 2 + 1), 0
     for db in mel_db:
         rise = np.median(np.maximum(np.diff(db, axis=0), 0), axis=1)
@@ -235,12 +241,12 @@ def _tempo(mel_db: Sequence[np.ndarray], hop: int) -> float:
         ramped = np.pad(onsets, width // 2, mode="linear_ramp")
         frames = np.lib.stride_tricks.sliding_window_view(ramped, width)[: len(db)] * window
         energy = np.einsum("ij,ij->i", frames, frames)[:, None]
-        spectrum = np.abs(rfft(frames, size, axis=1)) ** 2
+        spectrum = np.abs(np.fft.rfft(frames, size, axis=1)) ** 2
         spectra += (spectrum / np.where(energy > 0, energy, 1)).sum(axis=0)
         n_frames += len(db)
     if not spectra.any():
         return 0.0
-    repeats = irfft(spectra / n_frames, size)[1:width]
+    repeats = np.fft.irfft(spectra / n_frames, size)[1:width]
     bpm = 60.0 * SAMPLE_RATE / (hop * np.arange(1.0, width))
     best, spread, fastest = TEMPO_PRIOR
     score = np.log1p(1e6 * repeats) - 0.5 * (np.log2(bpm / best) / spread) ** 2

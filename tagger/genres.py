@@ -39,6 +39,15 @@ def genre_of(name: str) -> str | None:
     return next((g for g, styles in vocabulary().items() if known == g or known in styles), None)
 
 
+def same_name(name: str) -> str:
+    """What all spellings of a name have in common, the vocabulary's aliases included.
+
+    >>> same_name("Rap") == same_name("hip hop"), same_name("Post Rock") == same_name("post-rock")
+    (True, True)
+    """
+    return _key(canonical(name) or name) or name.casefold()
+
+
 @cache
 def _tree() -> dict[str, dict[str, dict[str, list[str]]]]:
     text = files("tagger").joinpath("vocabulary.toml").read_text(encoding="utf-8")

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
@@ -42,6 +44,15 @@ __all__ = [
 def default_journal_path() -> Path:
     """The journal in the platform's folder for state, the same for every run of a person."""
     return state_folder() / "journal.sqlite"
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was forgotten: runs, the changes that they had made, and bytes."""
+
+    runs: int
+    changes: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -162,6 +173,57 @@ class Journal:
                 (run,),
             )
             return [a_change(row, run, row[0] in undone) for row in rows]
+
+    def prune(self, older_than_days: float, largest_bytes: int | None = None) -> Pruned:
+        """Forget the oldest runs, which can then no longer be taken back.
+
+        Parameters
+        ----------
+        older_than_days : float
+            Runs that began earlier.
+        largest_bytes : int, optional
+            Further runs, from the oldest on, until the rest takes no more than this.
+
+        Raises
+        ------
+        ConfigurationError
+            The journal cannot be written.
+        """
+        self.recover()
+        before = self._bytes()
+        cutoff = (datetime.now(UTC) - timedelta(days=older_than_days)).isoformat()
+        runs = changes = 0
+        with self._file.errors(ConfigurationError), self._dangling():
+            rows = self._database.execute("SELECT id, started FROM runs ORDER BY id").fetchall()
+            for run, started in rows:
+                is_old = isinstance(started, str) and started < cutoff
+                is_too_much = largest_bytes is not None and self._bytes() > largest_bytes
+                if not (is_old or is_too_much) or self.is_live(run):
+                    break
+                with self._file.transaction():
+                    gone = self._database.execute("DELETE FROM changes WHERE run = ?", (run,))
+                    self._database.execute("DELETE FROM runs WHERE id = ?", (run,))
+                runs, changes = runs + 1, changes + gone.rowcount
+            if runs:
+                self._database.execute("VACUUM")
+        return Pruned(runs, changes, before - self._bytes())
+
+    @contextmanager
+    def _dangling(self) -> Iterator[None]:
+        """Let an undo outlive what it took back: it can still be taken back itself."""
+        self._database.execute("PRAGMA foreign_keys = OFF")
+        try:
+            yield
+        finally:
+            self._database.execute("PRAGMA foreign_keys = ON")
+
+    def _bytes(self) -> int:
+        """What its rows take."""
+        pages, free, size = (
+            self._database.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
 
     def later_run(self, change: ChangeRecord) -> int | None:
         """The newest run that changed the same file after this change and was not undone."""

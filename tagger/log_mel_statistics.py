@@ -18,8 +18,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tagger.audio import SAMPLE_RATE
-from tagger.spectrogram import N_MELS, TOP_DB
+from tagger.spectrogram import N_MELS, TOP_DB, mel_frequencies
 
 N_MFCC = 20
 N_BANDS = 32  # of four mel bands each
@@ -70,12 +69,10 @@ def describe_log_mel(excerpts: Sequence[np.ndarray]) -> np.ndarray:
     np.ndarray [shape=(len(LOG_MEL_FEATURES),), dtype=float32]
         As named by `LOG_MEL_FEATURES`; all finite, also where nothing ever changes.
     """
-    from scipy.fft import dct
-
     db = np.concatenate(excerpts, axis=1).astype(np.float32)
     rising = np.concatenate([slopes(e) for e in excerpts], axis=1)
-    mfcc = dct(db, axis=0, norm="ortho")[:N_MFCC]
-    mfcc_slopes = dct(rising, axis=0, norm="ortho")[:N_MFCC]
+    cosines = dct_basis(N_MFCC, N_MELS)
+    mfcc, mfcc_slopes = cosines @ db, cosines @ rising
     shape = _shape(db)
     onsets = _onsets(rising)
     parts = [
@@ -89,6 +86,15 @@ def describe_log_mel(excerpts: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.column_stack(p).ravel() for p in parts]).astype(np.float32)
 
 
+@lru_cache(maxsize=2)
+def dct_basis(n: int, n_bands: int) -> np.ndarray:
+    """The first rows of the orthonormal DCT-II, which makes a cepstrum [shape=(n, n_bands)]."""
+    angles = np.pi / n_bands * np.outer(np.arange(n), np.arange(n_bands) + 0.5)
+    rows = np.sqrt(2 / n_bands) * np.cos(angles)
+    rows[0] /= np.sqrt(2)
+    return rows.astype(np.float32)
+
+
 def bands(db: np.ndarray, n: int) -> np.ndarray:
     """Mel bands taken together, side by side [shape=(n, n_columns)]."""
     return db.reshape(n, len(db) // n, -1).mean(axis=1)
@@ -96,21 +102,18 @@ def bands(db: np.ndarray, n: int) -> np.ndarray:
 
 def slopes(db: np.ndarray) -> np.ndarray:
     """Decibels per column, by a straight line through nine columns."""
-    from scipy.ndimage import correlate1d
-
-    reach = np.arange(-SLOPE_REACH, SLOPE_REACH + 1, dtype=np.float32)
-    return correlate1d(
-        db.astype(np.float32), reach / np.square(reach).sum(), axis=1, mode="nearest"
-    )
+    reach, n = SLOPE_REACH, db.shape[1]
+    padded = np.pad(db.astype(np.float32), ((0, 0), (reach, reach)), mode="edge")
+    rise = np.zeros_like(padded[:, :n])
+    for k in range(1, reach + 1):
+        rise += k * (padded[:, reach + k : reach + k + n] - padded[:, reach - k : reach - k + n])
+    return rise / np.float32(2 * np.square(np.arange(reach + 1)).sum())
 
 
 @lru_cache(maxsize=1)
 def _octaves() -> np.ndarray:
     """Centre of each mel band, in octaves above `LOWEST_HZ` [shape=(N_MELS,)]."""
-    from librosa.filters import mel_frequencies
-
-    hz = mel_frequencies(n_mels=N_MELS + 2, fmin=0.0, fmax=SAMPLE_RATE / 2)[1:-1]
-    return np.log2(np.maximum(hz, LOWEST_HZ) / LOWEST_HZ).astype(np.float32)
+    return np.log2(np.maximum(mel_frequencies(), LOWEST_HZ) / LOWEST_HZ).astype(np.float32)
 
 
 def _shape(db: np.ndarray) -> np.ndarray:
@@ -145,8 +148,6 @@ def _modulations(excerpts: Sequence[np.ndarray]) -> np.ndarray:
 
     Logarithm of the mean magnitude; a band that stands still has 0.
     """
-    from scipy.fft import rfft
-
     taper = np.hanning(WINDOW).astype(np.float32)
     spectra = []
     for db in excerpts:
@@ -156,7 +157,7 @@ def _modulations(excerpts: Sequence[np.ndarray]) -> np.ndarray:
         windows = np.lib.stride_tricks.sliding_window_view(wide, WINDOW, axis=1)
         windows = windows[:, ::WINDOW_STEP]
         windows = (windows - windows.mean(axis=2, keepdims=True)) * taper
-        spectra.append(np.abs(rfft(windows, axis=2)))
+        spectra.append(np.abs(np.fft.rfft(windows, axis=2)))
     mean = np.concatenate(spectra, axis=1).mean(axis=1)
     rates = [mean[:, a:b].mean(axis=1) for a, b in pairwise(MODULATION_EDGES)]
     return np.log1p(np.column_stack(rates)).ravel()

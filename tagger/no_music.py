@@ -47,19 +47,24 @@ def liveliness(log_mel: LogMel) -> float:
     As a standard deviation, but from the tenth to the ninetieth percentile and without pauses:
     noise that is faded in, or followed by silence, is no livelier for it.
     """
-    from scipy.ndimage import uniform_filter1d
-
     smooth = []
     for db in log_mel.excerpts:
         # The first and last columns may reach beyond the sound, and a tone's beginning is a click.
         inner = db[:, 1:-1] if db.shape[1] > 2 else db
         heard = inner[:, inner.max(axis=0) > QUIET_DB]
         if heard.shape[1] > 0:
-            smooth.append(uniform_filter1d(bands(heard, N_WIDE), SMOOTHING, axis=1, mode="nearest"))
+            smooth.append(_moving_mean(bands(heard, N_WIDE)))
     if not smooth:
         return 0.0
     low, high = np.percentile(np.concatenate(smooth, axis=1), (10, 90), axis=1)
     return float((high - low).max() / NORMAL_SPREAD)
+
+
+def _moving_mean(rows: np.ndarray) -> np.ndarray:
+    """Each value's mean with its `SMOOTHING` neighbours in the row, of the same shape."""
+    half = SMOOTHING // 2
+    padded = np.pad(rows, ((0, 0), (half, half)), mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, SMOOTHING, axis=1).mean(axis=2)
 
 
 def syllabic_movement(log_mel: LogMel) -> float:
@@ -73,14 +78,12 @@ def pulse(log_mel: LogMel) -> float:
 
     0 where there is too little to tell.
     """
-    from scipy.signal import correlate
-
     curves = []
     for db in log_mel.excerpts:
         onsets = np.maximum(slopes(bands(db, N_BANDS)), 0).mean(axis=0)
-        if len(onsets) < 2 * BEATS.stop:
+        if (n := len(onsets)) < 2 * BEATS.stop:
             continue
         onsets = onsets - onsets.mean()
-        curve = correlate(onsets, onsets)[len(onsets) - 1 :] / np.arange(len(onsets), 0, -1)
+        curve = np.correlate(onsets, onsets, "full")[n - 1 :] / np.arange(n, 0, -1)
         curves.append(curve[BEATS] / max(curve[0], 1e-9))
     return float(np.mean(curves, axis=0).max()) if curves else 0.0

@@ -71,12 +71,13 @@ def patches(excerpts: Sequence[Excerpt]) -> Patches:
     cut, starts = [], []
     most = PATCHES_PER_EXCERPT if len(excerpts) > 1 else WHOLE_PATCHES
     for excerpt in excerpts:
-        frames = log_mel_frames(excerpt, gain)
-        if len(frames) < PATCH_FRAMES:
-            frames = np.resize(frames, (PATCH_FRAMES, PATCH_MELS))
-        n = max(1, min(most, len(frames) // PATCH_FRAMES))
-        for start in np.linspace(0, len(frames) - PATCH_FRAMES, n).astype(int):
-            cut.append(frames[start : start + PATCH_FRAMES])
+        y = _resampled(excerpt, gain)
+        n_frames = 1 + (len(y) - PATCH_FFT) // PATCH_HOP
+        n = max(1, min(most, n_frames // PATCH_FRAMES))
+        for start in np.linspace(0, max(0, n_frames - PATCH_FRAMES), n).astype(int):
+            first = start * PATCH_HOP
+            frames = _frames(y[first : first + (PATCH_FRAMES - 1) * PATCH_HOP + PATCH_FFT])
+            cut.append(np.resize(frames, (PATCH_FRAMES, PATCH_MELS)))
             starts.append(excerpt.start_s + start * PATCH_HOP / PATCH_RATE)
     return Patches(np.stack(cut), np.array(starts))
 
@@ -92,6 +93,11 @@ def log_mel_frames(excerpt: Excerpt, gain: float = 1.0) -> np.ndarray:
 
     Frame j is centred 16 ms times j after the excerpt's start. Samples are multiplied by `gain`.
     """
+    return _frames(_resampled(excerpt, gain))
+
+
+def _resampled(excerpt: Excerpt, gain: float) -> np.ndarray:
+    """The excerpt's samples at `PATCH_RATE`, such that frame 0 is centred on its start [(n,)]."""
     import soxr
 
     y = gain * soxr.resample(excerpt.samples, SAMPLE_RATE, PATCH_RATE)
@@ -104,6 +110,10 @@ def log_mel_frames(excerpt: Excerpt, gain: float = 1.0) -> np.ndarray:
     y = np.pad(y, missing, mode="reflect" if len(y) > half else "constant")
     if len(y) < PATCH_FFT:
         y = np.pad(y, (0, PATCH_FFT - len(y)))
+    return y
+
+
+def _frames(y: np.ndarray) -> np.ndarray:
     power = power_frames(y, PATCH_FFT, PATCH_HOP) @ _filters().T
     return (np.log(np.float32(COMPRESSION) * power + 1) * PER_NEPER).astype(np.float32)
 

@@ -24,7 +24,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
-from joblib.externals.loky import ProcessPoolExecutor
+from loky import ProcessPoolExecutor
 
 from tagger.errors import ResourceError
 
@@ -89,7 +89,7 @@ def map_in_workers(
         The result of an item where it is known without a worker, else None.
     """
     # loky warns on stderr about workers that it replaces; that is its task here.
-    warnings.filterwarnings("ignore", module="joblib")
+    warnings.filterwarnings("ignore", module="loky")
     task = partial(with_deadline, function, deadline_s)
     source = iter(items)
     waiting: deque[_Waiting[Item]] = deque()

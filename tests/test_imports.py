@@ -20,7 +20,7 @@ MODULES = sorted(
 
 # What takes long to import, and what the command line must not wait for.
 HEAVY = {
-    *("numpy", "scipy", "librosa", "av", "mutagen", "joblib", "xgboost", "ai_edge_litert"),
+    *("numpy", "scipy", "librosa", "av", "mutagen", "loky", "xgboost", "ai_edge_litert"),
     *("rich", "tqdm", "platformdirs", "sqlite3", "tensorflow", "keras", "sklearn", "matplotlib"),
 }
 

@@ -188,7 +188,7 @@ def _backbone() -> Embedder:
 
 
 def _cores() -> int:
-    from joblib import cpu_count
+    from loky import cpu_count
 
     return int(cpu_count())
 

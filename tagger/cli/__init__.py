@@ -27,6 +27,7 @@ COMMANDS = (
     "undo",
     "demo",
     "models",
+    "genres",
     "cache",
     "train",
     "evaluate",

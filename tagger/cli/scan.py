@@ -88,6 +88,12 @@ _PATH = click.Path()
     is_flag=True,
     help="Unknown, Other, Misc and the like are genres, too.",
 )
+@click.option(
+    "--genre-map",
+    type=_PATH,
+    metavar="FILE.toml",
+    help="Genres under your own names: renamed, merged, dropped (see gtag genres).",
+)
 @click.option("--report", type=_PATH, metavar="FILE.csv", help="One row for each track.")
 @click.option(
     "--resume-report",
@@ -170,6 +176,7 @@ def scan(
     existing: Existing,
     placeholders: tuple[str, ...],
     no_default_placeholders: bool,
+    genre_map: str | None,
     report: str | None,
     resume_report: bool,
     html: str | None,
@@ -212,16 +219,16 @@ def scan(
     from tagger.cli.files import not_music
     from tagger.cli.listing import Listing
     from tagger.cli.logs import log_to
+    from tagger.cli.policy import policy_of
     from tagger.cli.progress import Progress
     from tagger.cli.summary import print_summary
     from tagger.csv_report import Done, json_line, read_report
-    from tagger.decide import Policy, Status
+    from tagger.decide import Status
     from tagger.interrupt import Interrupts
     from tagger.library import Library, read_file_list
     from tagger.listen import classifier
     from tagger.models import zoo
     from tagger.native_messages import native_messages_hidden
-    from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
     from tagger.screen import printable
     from tagger.tally import Tally
     from tagger.writing import Care
@@ -245,16 +252,7 @@ def scan(
         with native_messages_hidden():  # a model that cannot be used ends the command here
             card = classifier(model).card
         remembered = stack.enter_context(Cache(None if no_cache else default_cache_path(), card))
-        policy = Policy(
-            min_confidence,
-            existing,
-            Placeholders(
-                (*(() if no_default_placeholders else DEFAULT_PLACEHOLDERS), *placeholders)
-            ),
-            genres=genres,
-            detail=detail,
-            album=album,
-        )
+        policy = policy_of(click.get_current_context().params, card)
         writes = write_tags and not dry_run
         csv_report, done = None, Done()
         if report:

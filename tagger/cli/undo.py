@@ -32,6 +32,25 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Look for files that were moved or renamed below the folders of that run, by their sound.",
 )
+@click.option(
+    "--prune",
+    is_flag=True,
+    help="Forget runs that are older than --keep-days; they can no longer be taken back.",
+)
+@click.option(
+    "--keep-days",
+    type=click.FloatRange(min=0),
+    default=365,
+    show_default=True,
+    metavar="DAYS",
+    help="With --prune: keep runs that are younger.",
+)
+@click.option(
+    "--keep-mb",
+    type=click.FloatRange(min=0),
+    metavar="MB",
+    help="With --prune: forget more of the oldest runs until the journal is as small.",
+)
 @click.option("--journal", type=click.Path(), metavar="FILE", help="As given to that scan.")
 @click.option("-v", "--verbose", is_flag=True, help="List each file; with --list, each run.")
 @click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
@@ -42,6 +61,9 @@ def undo(
     dry_run: bool,
     force: bool,
     find: bool,
+    prune: bool,
+    keep_days: float,
+    keep_mb: float | None,
     journal: str | None,
     verbose: bool,
     quiet: bool,
@@ -58,9 +80,18 @@ def undo(
     from tagger.journal import Journal, default_journal_path
     from tagger.undo_run import list_runs, undo_run
 
+    if prune and (run_and_paths or as_list or dry_run or force or find):
+        raise click.UsageError("--prune stands alone, with --keep-days, --keep-mb or --journal.")
     run, paths = _parsed(run_and_paths)
     file = not_music(journal, "--journal") if journal else default_journal_path()
     with Journal(file) as opened:
+        if prune:
+            gone = opened.prune(keep_days, None if keep_mb is None else round(keep_mb * 1e6))
+            click.echo(
+                f"{gone.runs} runs with {gone.changes} changes forgotten,"
+                f" {gone.bytes / 1e6:.1f} MB freed"
+            )
+            return ExitStatus.OK
         if as_list:
             runs = list_runs(opened)
             _print_runs(runs, all_of_them=verbose)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # The options that mean the same as in `gtag scan`.
 _AS_IN_SCAN = (
     *("write_tags", "model", "min_confidence", "genres", "detail", "album", "existing"),
-    *("placeholders", "no_default_placeholders", "as_json", "jobs", "exclude"),
+    *("placeholders", "no_default_placeholders", "genre_map", "as_json", "jobs", "exclude"),
     *("no_default_excludes", "preserve_mtime", "in_place", "min_age", "write_incomplete"),
     *("no_cache", "journal", "log_file"),
 )
@@ -61,14 +61,13 @@ def watch(
     from tagger.cli.files import not_music
     from tagger.cli.listing import Listing
     from tagger.cli.logs import log_to
+    from tagger.cli.policy import policy_of
     from tagger.csv_report import json_line
-    from tagger.decide import Policy
     from tagger.interrupt import Interrupts
     from tagger.library import Library
     from tagger.listen import classifier
     from tagger.models import zoo
     from tagger.native_messages import native_messages_hidden
-    from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
     from tagger.screen import printable
     from tagger.writing import Care
 
@@ -82,15 +81,6 @@ def watch(
     journal, writes = options["journal"], options["write_tags"]
     if journal and writes:
         not_music(journal, "--journal")
-    ignored = () if options["no_default_placeholders"] else DEFAULT_PLACEHOLDERS
-    policy = Policy(
-        options["min_confidence"],
-        options["existing"],
-        Placeholders((*ignored, *options["placeholders"])),
-        genres=options["genres"],
-        detail=options["detail"],
-        album=options["album"],
-    )
     care = Care(
         options["min_age"],
         not options["write_incomplete"],
@@ -116,6 +106,7 @@ def watch(
         try:
             with native_messages_hidden():  # a model that cannot be used ends the command here
                 card = classifier(model).card
+            policy = policy_of(options, card)
             file = None if options["no_cache"] else default_cache_path()
             cache = stack.enter_context(Cache(file, card))
             batches = arrivals(library, folders, care, journal=journal, first=scan_first, poll=poll)

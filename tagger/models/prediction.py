@@ -59,6 +59,8 @@ class Prediction:
         Where each chunk starts in the track, in seconds.
     doubt : str
         What speaks against music at all, in words; a model must choose a genre all the same.
+    dropped : str
+        A genre that is probable enough, but left out by a person's own map, with its probability.
     """
 
     labels: tuple[str, ...]
@@ -70,6 +72,7 @@ class Prediction:
     chunk_probabilities: np.ndarray | None = None
     chunk_starts_s: np.ndarray | None = None
     doubt: str = ""
+    dropped: str = ""
 
     def threshold(self, genre: str) -> float:
         """From which probability on a genre is named by default."""

@@ -14,6 +14,7 @@ from tagger.albums import MOST_TRACKS, MOST_WITHOUT_TAGS, album_verdicts, in_alb
 from tagger.batch import scan
 from tagger.decide import Policy, Status, Verdict, decide
 from tagger.formats import identify
+from tagger.genre_map import genre_map_for
 from tagger.library import Library
 from tagger.models import zoo
 from tagger.models.prediction import Prediction, Style
@@ -183,3 +184,19 @@ def test_an_album_is_written_as_one(make_audio, tmp_path):
     assert [row.new_genre for row in rows] == [best] * 4
     assert any("the album's 4 tracks are" in row.message for row in rows)
     assert MediaFile(odd).genres == [best]
+
+
+def test_an_album_gets_its_genre_in_the_names_of_the_genre_map(make_audio, tmp_path):
+    for i in range(4):
+        make_audio(".flac", style="metal", seed=i, duration_s=6.0, name=Path("album") / f"{i}.flac")
+    (tmp_path / "map.toml").write_text(
+        "[rename]\n" + "\n".join(f'"{label}" = "Mine"' for label in zoo.find("cnn").labels)
+    )
+    policy = Policy(
+        min_confidence=0.0,
+        album="one",
+        genre_map=genre_map_for(str(tmp_path / "map.toml"), zoo.find("cnn"), "genre"),
+    )
+    tracks = Library([str(tmp_path / "album")])
+    rows = list(scan(tracks, model="cnn", policy=policy, jobs=1))
+    assert [(row.genre, row.new_genre) for row in rows] == [("Mine", "Mine")] * 4

@@ -7,13 +7,17 @@ import stat
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tagger.errors import ConfigurationError, WriteFailedError
+from tagger.formats import identify
 from tagger.journal import Journal, default_journal_path
 from tagger.replace_file import Identity, replace_file
+from tagger.tags.write import Change, write_change
+from tagger.undo_run import UndoStatus, undo_run
 from tests.tagger.faults import Faults
 
 OLD, NEW = b"old" * 1000, b"newer" * 1000
@@ -455,6 +459,7 @@ def test_a_lock_that_cannot_be_removed_is_still_given_back(journal, monkeypatch)
 
 RUN = """
 import sys
+from tagger.formats import identify
 from tagger.journal import Journal
 run = Journal(sys.argv[1]).start_run("scan", ())
 print(run.id, flush=True)
@@ -488,3 +493,39 @@ def test_lock_files_of_killed_runs_are_removed_and_those_of_living_ones_stay(jou
         living.communicate()
     journal.recover()
     assert locks() == ["other.sqlite-run1.lock"]
+
+
+def dated(journal, run, days_ago):
+    then = (datetime.now(UTC) - timedelta(days=days_ago)).isoformat()
+    journal._database.execute("UPDATE runs SET started = ? WHERE id = ?", (then, run))
+
+
+def test_old_runs_are_forgotten_and_younger_ones_can_be_taken_back(make_audio, tmp_path):
+    pieces = [make_audio(".flac", seed=i) for i in range(3)]
+    with Journal(tmp_path / "j.sqlite") as journal:
+        for piece, days_ago in zip(pieces, (800, 400, 3), strict=True):
+            with journal.start_run("scan", ["scan"], "m-1") as run:
+                change = Change(("Jazz",), ("Jazz",), 0.9, "m-1")
+                write_change(piece, identify(piece), change, journal=run)
+            dated(journal, run.id, days_ago)
+        # An undo outlives what it took back.
+        assert [o.status for o in undo_run(journal, 1)] == [UndoStatus.RESTORED]
+        pruned = journal.prune(365)
+        assert (pruned.runs, pruned.changes) == (2, 2)
+        assert [run.id for run in journal.runs()] == [4, 3]
+        assert [o.status for o in undo_run(journal, 3)] == [UndoStatus.RESTORED]
+        assert [o.status for o in undo_run(journal, 4)] == [UndoStatus.RESTORED]
+        assert journal.prune(365).runs == 0
+
+
+def test_a_journal_is_pruned_to_a_size_from_the_oldest_run_on(tmp_path):
+    with Journal(tmp_path / "j.sqlite") as journal:
+        for _ in range(30):
+            with journal.start_run("scan", ["x" * 5000], "m-1"):
+                pass
+        assert 0 < journal.prune(365, largest_bytes=100_000).runs < 30
+        assert journal._bytes() <= 100_000
+        assert journal.runs()[0].id == 30
+        with journal.start_run("scan", [], "m-1") as live:
+            journal.prune(0)
+            assert [run.id for run in journal.runs()] == [live.id]

@@ -21,6 +21,9 @@ from tagger.spectrogram import (
     LogMel,
     chunks,
     log_mel,
+    power_frames,
+    slaney_mel_filters,
+    slaney_mel_frequencies,
 )
 
 
@@ -46,6 +49,29 @@ def test_values_are_librosas():
     assert ours.shape == expected.shape
     np.testing.assert_allclose(ours, expected, atol=0.01)
     assert log_mel([whole(y)]).ref_db == pytest.approx(10 * np.log10(power.max()), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("rate", "n_fft", "n_mels"), [(SAMPLE_RATE, N_FFT, N_MELS), (16_000, 512, 96), (1500, 256, 20)]
+)
+def test_mel_bands_are_librosas(rate, n_fft, n_mels):
+    import librosa
+
+    filters = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels)
+    found = slaney_mel_filters(rate, n_fft, n_mels)
+    assert found.dtype == filters.dtype
+    np.testing.assert_allclose(found, filters, rtol=1e-6, atol=1e-9)
+    centres = librosa.mel_frequencies(n_mels=n_mels + 2, fmax=rate / 2)[1:-1]
+    np.testing.assert_allclose(slaney_mel_frequencies(n_mels, rate / 2), centres, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_fft", [512, N_FFT])
+def test_power_frames_are_librosas(n_fft):
+    import librosa
+
+    y = noise(5)
+    expected = np.square(np.abs(librosa.stft(y, n_fft=n_fft, hop_length=n_fft // 2, center=False)))
+    np.testing.assert_allclose(power_frames(y, n_fft, n_fft // 2), expected.T, rtol=1e-3, atol=1e-5)
 
 
 def test_real_edges_leave_no_seam():

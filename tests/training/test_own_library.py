@@ -134,7 +134,7 @@ def train_without_tensorflow(tmp_path: Path, *options: str, status: int = 0) -> 
 
 
 def gtag(tmp_path: Path, *arguments: str | Path, status: int = 0) -> str:
-    """Run gtag where nothing of the extra [train] can be imported that librosa does not bring."""
+    """Run gtag where nothing of the extra [train] can be imported."""
     code = """
 import sys
 for name in ("tensorflow", "keras", "optuna"):

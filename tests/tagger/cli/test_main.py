@@ -59,12 +59,33 @@ except SystemExit:
         "mutagen",
         "rich",
         "tqdm",
-        "joblib",
+        "loky",
         "sqlite3",
         "jinja2",
         "tagger.batch",
     }
     assert heavy & set(ran.stderr.split()) == set()
+
+
+@pytest.mark.parametrize("command", ["scan", "show"])
+def test_listening_imports_nothing_heavy(make_audio, command):
+    """scipy takes 1 s to start, librosa brings numba: what both were needed for is numpy here."""
+    code = """
+import sys
+from tagger.cli import main
+try:
+    main()
+except SystemExit as end:
+    print(end.code or 0, *sys.modules, file=sys.stderr)
+"""
+    piece = make_audio(".mp3", duration_s=2.0)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, command, str(piece)], capture_output=True, text=True
+    )
+    status, *modules = ran.stderr.splitlines()[-1].split()
+    assert status == "0" and "tagger.models.multi_label" in modules
+    heavy = {"librosa", "numba", "joblib", "sklearn", "scipy", "matplotlib", "pandas", "asyncio"}
+    assert heavy & set(modules) == set()
 
 
 def test_help_names_every_command(gtag):

@@ -1,0 +1,74 @@
+"""`gtag genres`: what gtag can say, what a genre map makes of it, and maps from beets' trees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tagger.cli.names import Group
+from tagger.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from tagger.genre_map import GenreMap
+
+
+@click.group(cls=Group, invoke_without_command=True)
+@click.option(
+    "--genre-map", type=click.Path(), metavar="FILE.toml", help="Show what it makes of them."
+)
+@click.pass_context
+def genres(context: click.Context, *, genre_map: str | None) -> ExitStatus:
+    """List the genres and styles that models know, and what a genre map makes of each."""
+    if context.invoked_subcommand is not None:
+        return ExitStatus.OK
+    from rich.table import Table
+    from rich.text import Text
+
+    from tagger.cli.console import console
+    from tagger.genre_map import GenreMap, names_of_models, read_genre_map
+    from tagger.screen import printable
+
+    names, mapping = names_of_models(), GenreMap()
+    if genre_map:
+        known = (name for genre, styles in names.items() for name in (genre, *styles))
+        mapping = read_genre_map(genre_map, known)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("Genre or style", style="bold")
+    if genre_map:
+        table.add_column("Is written as")
+    for genre, styles in names.items():
+        for name in (genre, *styles):
+            indent = "  " if name in styles else ""
+            row = [Text(indent + printable(name))]
+            if genre_map:
+                row.append(Text(printable(_written(mapping, name, genre))))
+            table.add_row(*row)
+    console().print(table)
+    click.echo("\nStyles are named with gtag scan --detail style.")
+    return ExitStatus.OK
+
+
+def _written(mapping: GenreMap, name: str, genre: str) -> str:
+    said = mapping(name)
+    if said is None:
+        return "not at all" if name == genre or mapping(genre) is None else "its genre"
+    return said
+
+
+@genres.command("import")
+@click.argument("tree", metavar="TREE.yaml", type=click.Path())
+def import_(*, tree: str) -> ExitStatus:
+    """Print a genre map made of a tree as beets has it (genres-tree.yaml).
+
+    It leads each genre to the topmost above it. Put a list of genres into "only", and it leads to
+    the nearest of them.
+    """
+    from tagger.genre_map import map_of_tree
+
+    click.echo(
+        "# Each genre is led up to the topmost above it, or to the nearest that only lists:\n"
+        '# only = ["Blues", "Classical", "Country", "Disco", "Electronic", "Hip-Hop", "Jazz"]\n'
+    )
+    click.echo(map_of_tree(tree), nl=False)
+    return ExitStatus.OK

@@ -1,0 +1,90 @@
+"""Mistakes in TOML files are named with their line."""
+
+from __future__ import annotations
+
+import doctest
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagger import toml_file
+from tagger.errors import ConfigurationError
+from tagger.toml_file import TomlFile, key_lines
+
+
+def test_examples():
+    assert doctest.testmod(toml_file).failed == 0
+
+
+def test_every_key_and_value_has_its_line():
+    text = """\
+# [no.table]
+top = '''
+[not.one]
+x = 1
+'''
+a.b = {c = 1, d = ["x"]}
+
+[table]  # [other]
+"a key" = [
+  "one",  # "two"
+  "two",
+]
+[[rows]]
+n = 1
+[[rows]]
+n = 2
+[rows.inner]
+m = 3
+"""
+    lines = key_lines(text)
+    assert lines[("top",)] == 2
+    assert lines[("a", "b", "c")] == lines[("a", "b", "d", 0)] == 6
+    assert lines[("table",)] == 8
+    assert lines[("table", "a key")] == 9
+    assert lines[("table", "a key", 0)] == 10
+    assert lines[("rows", "n")] == 14
+    assert lines[("rows", "inner", "m")] == 18
+
+
+names = st.text("ab\"' \\é", min_size=1, max_size=4)
+
+
+@given(st.dictionaries(names, st.dictionaries(names, st.lists(names, max_size=3), max_size=3)))
+def test_it_finds_every_key_of_every_document(document):
+    import tomli_w
+
+    text = tomli_w.dumps(document, multiline_strings=True)
+    assert tomllib.loads(text) == document
+    lines = key_lines(text)
+    for table, keys in document.items():
+        assert ((table,) in lines) or not keys
+        for key, values in keys.items():
+            assert (table, key) in lines
+            assert all((table, key, i) in lines for i in range(len(values)))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a = 1\nb = \n", "line 2: no TOML"),
+        (b"a = 1\n[b\n", "line 2: no TOML"),
+        (b"a = [\n1,\n", "line 2: no TOML"),
+        (b"a = '\xff'", "no text in UTF-8"),
+        (b"a = 1\na = 2\n", "line 2: no TOML"),
+    ],
+)
+def test_what_is_no_toml_is_named_with_its_line(tmp_path, content, said):
+    file = tmp_path / "map.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=said) as raised:
+        TomlFile(file)
+    assert str(raised.value).startswith(str(file))
+
+
+def test_a_file_that_is_not_there_is_answered_with_what_is_near(tmp_path):
+    (tmp_path / "genres.toml").write_text("")
+    with pytest.raises(ConfigurationError, match="did you mean"):
+        TomlFile(tmp_path / "genre.toml")
