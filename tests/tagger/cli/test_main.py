@@ -119,6 +119,22 @@ def test_every_command_and_option_is_documented():
         assert own - options == set(), f"documented, but not there: gtag {name}"
 
 
+def test_command_lines_in_the_docs_can_be_typed():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    seen = 0
+    for name, command in commands():
+        below = command.commands.values() if isinstance(command, click.Group) else ()
+        params = [param for one in (command, *below) for param in one.params]
+        flags = {flag for param in params for flag in (*param.opts, *param.secondary_opts)}
+        # In a block of code, where a remark begins with "  #", or in code between words.
+        for line in re.findall(rf"(?:^|`)gtag {name}\b(.*?)(?:`|  #|$)", text, re.M):
+            asked = set(re.findall(r"(?<=\s)--[a-z][a-z-]*", line))
+            assert asked <= flags, f"gtag {name}{line}"
+            seen += bool(asked)
+    assert seen > 30
+
+
 def test_version(gtag):
     ran = gtag("--version")
     assert ran.status == 0
