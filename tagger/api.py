@@ -299,7 +299,7 @@ def scan(
         Name up to so many, where the model is sure of several.
     detail : {"genre", "style"}
         Whether a style is named in place of its genre, where the model is sure of it.
-    album : {"off", "vote", "one"}
+    album : {"vote", "off", "one"}
         Whether the tracks of an album decide together.
     existing : {"keep", "replace", "append"}
         What happens to a genre that a person wrote.

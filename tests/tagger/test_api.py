@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -185,3 +186,10 @@ def test_write_says_what_it_refuses(model, make_audio, tmp_path):
             tagger.write(piece, wrong)
     with pytest.raises(ValueError, match="confidence"):
         tagger.write(piece, "Jazz", confidence=70)
+
+
+@pytest.mark.parametrize("function", [tagger.scan, tagger.write])
+def test_of_choices_the_default_is_named_first(function):
+    """Regression: the reference said "off" of `album`: it takes the first."""
+    for name, first in re.findall(r'(\w+) : \{"(\w+)"', function.__doc__):
+        assert inspect.signature(function).parameters[name].default == first
