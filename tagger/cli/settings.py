@@ -73,7 +73,7 @@ def with_environment(name: str, command: click.Command) -> click.Command:
 
     def get_help(context: click.Context) -> str:
         context.default_map = None  # help tells gtag's own defaults, also beside a broken file
-        return command.get_help(context)
+        return type(known).get_help(known, context)
 
     known.get_help = get_help  # type: ignore[method-assign, assignment]
     return known
