@@ -41,6 +41,7 @@ from tagger.models.heard import Heard
 from tagger.models.prediction import Prediction
 from tagger.native_messages import native_messages_hidden
 from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
+from tagger.profiles import PROFILES, Profile
 from tagger.tags.read import TagState, read_tags
 from tagger.undo_run import Undone, UndoStatus, list_runs, undo_run
 from tagger.writing import Care, writer
@@ -269,6 +270,7 @@ def scan(
     existing: Existing = "keep",
     placeholders: Iterable[str] = DEFAULT_PLACEHOLDERS,
     genre_map: AnyPath | None = None,
+    profile: str | None = None,
     jobs: int | None = None,
     exclude: Sequence[str] = (),
     default_excludes: bool = True,
@@ -305,6 +307,8 @@ def scan(
         Words that mean that there is no genre.
     genre_map : path-like, optional
         A file that gives genres your own names.
+    profile : str, optional
+        The program that is to read the tags, as ``gtag scan --profile``.
     jobs : int, optional
         Worker processes; by default one a core. 1 listens in this process.
     exclude : sequence of str
@@ -350,11 +354,16 @@ def scan(
         format_of=remembered.format_of,
     )
     names = genre_map_for(genre_map, loaded.card, detail) if genre_map else GenreMap()
-    ignored = Placeholders(placeholders)
+    if profile is not None and profile not in PROFILES:
+        raise ConfigurationError(f"there is no profile {profile!r}", hint=", ".join(PROFILES))
+    policy = Policy(
+        *(min_confidence, existing, Placeholders(placeholders), genres, detail, album, names),
+        PROFILES[profile] if profile else Profile(),
+    )
     outcomes = scan_library(
         library,
         model=loaded.name,
-        policy=Policy(min_confidence, existing, ignored, genres, detail, album, names),
+        policy=policy,
         care=Care(min_age_s, not write_incomplete, preserve_mtime, in_place),
         writes=write_tags,
         journal=journal,

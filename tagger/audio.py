@@ -23,6 +23,7 @@ from tagger.downmix import Downmix, Samples
 from tagger.errors import NothingToHearError, UnreadableError
 from tagger.libsndfile_source import LibsndfileSource
 from tagger.ogg_links import ogg_links
+from tagger.one_thread import one_thread
 from tagger.sources import Chain, Opener, Section, SoundSource
 
 EXCERPT_S = 12.0
@@ -72,6 +73,7 @@ class Sound:
     duration_s: float | None
 
 
+@one_thread()
 def read_excerpts(
     path: str | PathLike[str], begin_s: float = 0.0, end_s: float | None = None
 ) -> Sound:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from tagger.errors import ConfigurationError
 from tagger.genre_map import GenreMap
 from tagger.placeholders import Placeholders
+from tagger.profiles import Profile
 from tagger.tags.write import Change
 
 if TYPE_CHECKING:
@@ -71,6 +73,13 @@ class Policy:
         Whether tracks of an album get the genre that most of them have, or all of them one.
     genre_map : GenreMap
         Which names mean the same. Predictions come in its names, see `GenreMap.of`.
+    profile : Profile
+        What is to read the tags.
+
+    Raises
+    ------
+    ConfigurationError
+        More genres are to be written than the profile's program reads.
     """
 
     min_confidence: float | None = None
@@ -80,6 +89,14 @@ class Policy:
     detail: Detail = "genre"
     album: Album = "off"
     genre_map: GenreMap = field(default_factory=GenreMap)
+    profile: Profile = field(default_factory=Profile)
+
+    def __post_init__(self) -> None:
+        if not self.profile.several and (self.genres > 1 or self.existing == "append"):
+            raise ConfigurationError(
+                f"{self.profile.program} reads one genre of a file, so gtag writes but one",
+                hint="leave out --profile, or both --genres and --existing append",
+            )
 
     def threshold(self, prediction: Prediction, genre: str) -> float:
         """How probable a genre must be."""
@@ -198,6 +215,7 @@ def decide(
             gtag_genre=said,
             confidence=dict(named)[said[0]],
             model=prediction.model,
+            id3_version=policy.profile.id3_version,
         ),
     )
 

@@ -338,7 +338,8 @@ class _Mono:
     def samples(self) -> Samples:
         """All that came out, float32 [count], every value finite."""
         samples = np.concatenate([np.zeros(0, np.float32), *self._out])
-        np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        if not np.isfinite(samples).all():
+            np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         return np.clip(samples, -_LOUDEST, _LOUDEST, out=samples)
 
     def _resample(self, block: Any) -> None:

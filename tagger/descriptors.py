@@ -2,7 +2,7 @@
 
 Timbre, loudness, harmony and tempo as the field's feature tables have them, all from one STFT,
 pooled over a track's excerpts. The definitions are librosa's (defaults of 0.7 and 0.8: frames
-reflect at the ends of a clip), written in numpy: librosa brings 220 MB of numba, and its functions
+reflect at the ends of a clip), written in numpy: librosa brings 215 MB of numba, and its functions
 compile themselves for half a minute on a fresh machine. The tests compare with librosa.
 Must not know: files, models. What comes from a log-mel spectrogram alone: `log_mel_statistics`.
 """

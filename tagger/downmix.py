@@ -56,9 +56,10 @@ class Downmix:
             return mean_of_channels(rows)
         if self._channel is not None:
             return mean_of_channels(rows[self._channel : self._channel + 1])
-        mono = mean_of_channels(rows)
-        both = (mean_of_channels(rows[:1]), mean_of_channels(rows[1:]))
-        self._energies += [float(np.dot(y, y)) for y in (*both, mono)]
+        left, right = mean_of_channels(rows[:1]), mean_of_channels(rows[1:])
+        mono = left + right
+        mono *= 0.5
+        self._energies += [float(np.dot(y, y)) for y in (left, right, mono)]
         return mono
 
 

@@ -1,4 +1,4 @@
-"""Where gtag keeps what is its own on each platform: models, journal, cache.
+"""Where gtag keeps what is its own on each platform: models, journal, cache, settings.
 
 Must not know: what is kept there.
 """
@@ -28,3 +28,10 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("gtag", appauthor=False)
+
+
+def config_folder() -> Path:
+    """The folder for what a person sets: config.toml."""
+    from platformdirs import user_config_path
+
+    return user_config_path("gtag", appauthor=False)

@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from tagger.cli.names import Group
+from tagger.cli.settings import Settings, with_environment
 from tagger.cli.streams import STDOUT, give_up_stdout, make_streams_usable
 from tagger.errors import INSTALL_TRAIN, ExitStatus, GtagError
 
@@ -29,6 +30,7 @@ COMMANDS = (
     "models",
     "genres",
     "cache",
+    "config",
     "train",
     "evaluate",
 )
@@ -44,8 +46,7 @@ class _LazyGroup(Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"tagger.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
+        return with_environment(cmd_name, getattr(module, cmd_name))
 
 
 @click.group(
@@ -68,6 +69,7 @@ def cli(context: click.Context) -> ExitStatus:
         # On stderr and with 2: a script that lost its arguments must not take it for success.
         click.echo(context.get_help(), err=True)
         return ExitStatus.USAGE
+    context.default_map = Settings(cli).default_map()
     return ExitStatus.OK
 
 
@@ -81,7 +83,8 @@ def main() -> NoReturn:
         sys.stdout.flush()
     except click.UsageError as error:
         usage = f"{error.ctx.get_usage()}\n" if error.ctx else ""
-        _fail(f"{usage}gtag: {printable(error.format_message())}", ExitStatus.USAGE)
+        told = f"{_variable_of(error)}{error.format_message()}"
+        _fail(f"{usage}gtag: {printable(told)}", ExitStatus.USAGE)
     except click.ClickException as error:
         _fail(f"gtag: {printable(error.format_message())}", ExitStatus.USAGE)
     except GtagError as error:
@@ -115,6 +118,17 @@ def main() -> NoReturn:
         )
     _end_undisturbed()
     sys.exit(int(status or ExitStatus.OK))
+
+
+def _variable_of(error: click.UsageError) -> str:
+    """Where a wrong value comes from, if it is not the command line."""
+    param = error.param if isinstance(error, click.BadParameter) else None
+    if error.ctx is None or param is None or not param.name or not param.envvar:
+        return ""
+    source = error.ctx.get_parameter_source(param.name)
+    if source is not click.core.ParameterSource.ENVIRONMENT:
+        return ""
+    return f"{next(name for name in param.envvar if os.environ.get(name))} in the environment: "
 
 
 def _end_undisturbed() -> None:

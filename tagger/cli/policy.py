@@ -19,11 +19,12 @@ def policy_of(options: Mapping[str, Any], card: Card) -> Policy:
     Raises
     ------
     ConfigurationError
-        The genre map cannot be used.
+        The genre map cannot be used, or options contradict each other.
     """
     from tagger.decide import Policy
     from tagger.genre_map import GenreMap, genre_map_for
     from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
+    from tagger.profiles import PROFILES, Profile
 
     ignored = () if options["no_default_placeholders"] else DEFAULT_PLACEHOLDERS
     file, detail = options["genre_map"], options["detail"]
@@ -34,5 +35,6 @@ def policy_of(options: Mapping[str, Any], card: Card) -> Policy:
         genres=options["genres"],
         detail=detail,
         album=options["album"],
+        profile=PROFILES[options["profile"]] if options["profile"] else Profile(),
         genre_map=genre_map_for(file, card, detail) if file else GenreMap(),
     )

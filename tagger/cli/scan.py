@@ -15,6 +15,7 @@ from tagger.at_rest import MIN_AGE_S
 from tagger.cli.names import ModelName
 from tagger.errors import ConfigurationError, ExitStatus, GtagError
 from tagger.exhausted import check_memory
+from tagger.profiles import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +94,11 @@ _PATH = click.Path()
     type=_PATH,
     metavar="FILE.toml",
     help="Genres under your own names: renamed, merged, dropped (see gtag genres).",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(list(PROFILES)),
+    help="Write what this program reads: the version of new ID3 tags, one genre or several.",
 )
 @click.option("--report", type=_PATH, metavar="FILE.csv", help="One row for each track.")
 @click.option(
@@ -177,6 +183,7 @@ def scan(
     placeholders: tuple[str, ...],
     no_default_placeholders: bool,
     genre_map: str | None,
+    profile: str | None,
     report: str | None,
     resume_report: bool,
     html: str | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,8 +40,9 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     from tagger.audio import read_excerpts
     from tagger.cli.console import console
     from tagger.cli.files import not_music
+    from tagger.cli.policy import policy_of
     from tagger.cue_sheet import cue_sheet_of
-    from tagger.decide import Policy, decide
+    from tagger.decide import decide
     from tagger.errors import GtagError, NothingToHearError
     from tagger.formats import identify
     from tagger.listen import classifier
@@ -67,8 +68,11 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
             prediction = asked.predict(heard)
         except NothingToHearError as error:
             silence = error
+    # What a scan would do: with the settings that a scan would have.
+    policy = policy_of(_settings_of_scan(), asked.card)
+    prediction = prediction and policy.genre_map.of(prediction, policy.detail)
     tags = read_tags(file, format)
-    decision = decide(prediction, tags, Policy())
+    decision = decide(prediction, tags, policy)
     refusal = None
     if decision.change is not None:
         try:
@@ -103,6 +107,15 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
         plot_track(sound, heard.log_mel, prediction, printable(Path(file).name), plot)
         screen.print(f"Drawn: {printable(plot)}", soft_wrap=True)
     return ExitStatus.OK
+
+
+def _settings_of_scan() -> dict[str, Any]:
+    """What the options of gtag scan are where nobody gives them."""
+    root = click.get_current_context().find_root()
+    assert isinstance(root.command, click.Group)
+    scan = root.command.get_command(root, "scan")
+    assert scan is not None
+    return scan.make_context("scan", ["."], parent=root).params
 
 
 def _clock(seconds: float) -> str:

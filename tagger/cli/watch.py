@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 # The options that mean the same as in `gtag scan`.
 _AS_IN_SCAN = (
     *("write_tags", "model", "min_confidence", "genres", "detail", "album", "existing"),
-    *("placeholders", "no_default_placeholders", "genre_map", "as_json", "jobs", "exclude"),
+    *(
+        "placeholders",
+        "no_default_placeholders",
+        "genre_map",
+        "profile",
+        "as_json",
+        "jobs",
+        "exclude",
+    ),
     *("no_default_excludes", "preserve_mtime", "in_place", "min_age", "write_incomplete"),
     *("no_cache", "journal", "log_file"),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from tagger.models.card import DEFAULT_THRESHOLD
+from tagger.one_thread import one_thread
 
 if TYPE_CHECKING:
     from tagger.models.card import Card
@@ -174,6 +175,7 @@ class Classifier(Protocol):
             return sigmoid(slopes * scores + offsets)
         return np.exp(log_softmax(scores / self.card.temperature))
 
+    @one_thread()
     def predict(self, heard: Heard) -> Prediction:
         """Say what genre a track has, with a confidence that means what it says.
 

@@ -1,7 +1,6 @@
-"""Reads XGBoost's `.ubj` files and checks the trees in them, before XGBoost itself may.
+"""Reads XGBoost's `.ubj` files and checks the trees in them: a model may come from a stranger.
 
-XGBoost believes what a file says: a wrong index in one is a read or write at any place of the
-process's memory, and a model may come from a stranger. Must not know: what trees are for.
+Must not know: what trees are for.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ _PER_NODE = (
 )
 
 
-def check_trees(content: bytes, n_features: int) -> int:
-    """See whether a file holds trees that XGBoost can safely run; how many classes they tell apart.
+def read_trees(content: bytes, n_features: int) -> dict[str, Any]:
+    """XGBoost's description of a learner, where its trees can safely be run.
 
     Parameters
     ----------
@@ -35,7 +34,9 @@ def check_trees(content: bytes, n_features: int) -> int:
         Where it does not.
     """
     try:
-        return _check(parse(content)["learner"], n_features)
+        learner: dict[str, Any] = parse(content)["learner"]
+        _check(learner, n_features)
+        return learner
     except (
         KeyError,
         TypeError,
@@ -128,8 +129,8 @@ class _Reader:
         return items
 
 
-def _check(learner: dict[str, Any], n_features: int) -> int:
-    """The number of classes of a learner whose parts fit together."""
+def _check(learner: dict[str, Any], n_features: int) -> None:
+    """Refuse a learner whose parts do not fit together."""
 
     def need(condition: object, what: str) -> None:
         if not condition:
@@ -192,4 +193,3 @@ def _check(learner: dict[str, Any], n_features: int) -> int:
         parents = nodes["parents"]
         need(parents.dtype.kind == "i", "arrays of other types")
         need(((parents < n) | (parents == 2**31 - 1)).all() and (parents >= -1).all(), "parents")
-    return n_classes

@@ -134,6 +134,9 @@ class Block(ABC):
         """
         return []
 
+    def begin(self, id3_version: int) -> None:  # noqa: B027 - most kinds have one version
+        """Choose the version of a tag that is about to be made: called before `prepare`."""
+
     def prepare(self) -> None:  # noqa: B027 - most kinds have nothing to do
         """Called before the first `set`: convert a tag that cannot be written as it is.
 

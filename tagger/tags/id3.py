@@ -230,6 +230,10 @@ class Id3v2(Block):
             ]
         return [*super().foreign(), self._tail, self._after]
 
+    def begin(self, id3_version: int) -> None:
+        if not self.exists:
+            self.version = id3_version
+
     def prepare(self) -> None:
         self._slot.check()
         if self.version == 2:

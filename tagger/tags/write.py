@@ -50,12 +50,15 @@ class Change:
         From 0 to 1; None where a person says it.
     model : str or None
         Name and version, as ``cnn-1``.
+    id3_version : int
+        Of an ID3v2 tag that has to be made: 3 or 4. One that is there keeps its own.
     """
 
     genres: tuple[str, ...]
     gtag_genre: tuple[str, ...] = ()
     confidence: float | None = None
     model: str | None = None
+    id3_version: int = 4
 
     def fields(self) -> Fields:
         """The values of the main tag, by role."""
@@ -200,6 +203,7 @@ def apply_change(path: str | PathLike[str], format: Format, change: Change) -> N
             for i in sorted({main, *asking}, reverse=True):
                 container = open_or_explain(file, format, path)
                 block = container.blocks[i]
+                block.begin(change.id3_version)
                 block.prepare()
                 if i == main and block.is_bare:
                     block.entries = container.carried()

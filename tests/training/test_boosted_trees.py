@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tomli_w
+import xgboost
 
 from tagger.errors import DataError, ModelError
 from tagger.log_mel_statistics import LOG_MEL_FEATURES
@@ -18,7 +19,7 @@ from tagger.models import ubjson, zoo
 from tagger.models.boosted_trees import Trees
 from tagger.models.card import CARD, read_card
 from tagger.models.heard import Heard
-from tagger.models.ubjson import check_trees
+from tagger.models.ubjson import read_trees
 from tagger.training import feature_table, splits
 from tagger.training.datasets import labels_of, read_log_mel_archive
 from tagger.training.evaluate import evaluate_model
@@ -163,11 +164,23 @@ def test_weights_that_are_no_trees_are_refused(trained, tmp_path, content):
         zoo.load(str(model))
 
 
-def test_damaged_trees_never_reach_xgboost(trained, tmp_path):
-    """A wrong index is a crash, or worse: XGBoost believes it."""
+def test_trees_say_what_xgboost_says(trained):
+    card = read_card(trained)
+    rng = np.random.default_rng(0)
+    rows = rng.normal(0, 30, (40, len(card.data["features"]))).astype(np.float32)
+    rows[::3][rng.random(rows[::3].shape) < 0.1] = np.nan
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(card.weights()))
+    expected = booster.inplace_predict(rows, predict_type="margin")
+    found = Trees(card.weights(), card.data["features"]).logits(rows)
+    assert found.shape == expected.shape and found.std() > 0.1
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_damaged_trees_are_refused_or_run(trained):
+    """A wrong index must lead nowhere."""
     card = read_card(trained)
     content, features = card.weights(), card.data["features"]
-    assert check_trees(content, len(features)) == 3
     rng = np.random.default_rng(0)
     for _ in range(150):
         damaged = bytearray(content)
@@ -200,7 +213,7 @@ def test_trees_whose_parts_do_not_fit_are_refused(trained, monkeypatch, key, val
     tree[key][0] = value
     monkeypatch.setattr(ubjson, "parse", lambda content: document)
     with pytest.raises(ValueError):
-        check_trees(b"", 410)
+        read_trees(b"", 410)
 
 
 def test_a_name_that_is_no_text_is_learned_from(examples, tmp_path):

@@ -28,6 +28,7 @@ def gtag(
     """Run `gtag` with arguments; its journal and the user's models lie in the test's folder."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
     def run(*arguments: str | Path) -> Ran:
         capfd.readouterr()

@@ -1,0 +1,237 @@
+"""Where a track's milliseconds go, by container; beside it the usual script and two processes.
+
+    python -m tests.benchmarks.bench_hot_path [--model cnn] [--rounds 5] [--usual] [FOLDER]
+
+Pieces of four minutes, stereo at 44.1 kHz, composed and encoded on the spot; with a folder, the
+files in it. Milliseconds of one thread's processor time, the best of several rounds, so that what
+else the machine does counts as little as possible. Two processes against one is time by the clock,
+in turns, each with the start of its workers. `--usual` adds what many scripts do: librosa loads the
+whole file, separates harmonics from percussion, and describes it (19 s a track).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from tagger import (
+    audio,
+    batch,
+    decoder,
+    demo,
+    descriptors,
+    log_mel_statistics,
+    patches,
+    spectrogram,
+)
+from tagger.batch import scan
+from tagger.decide import Policy
+from tagger.library import Library, Track
+from tagger.models import boosted_trees, detector, linear, lite, multi_label
+
+# Where the time of these functions goes; what they call and stands here too counts there.
+STAGES: dict[str, list[tuple[Any, str]]] = {
+    "open": [(decoder.Source, "__init__"), (audio, "ogg_links"), (decoder.Source, "_close")],
+    "seek": [(decoder.Source, "seek")],
+    "decode": [(decoder.Source, "_frames")],
+    "resample": [(decoder._Mono, name) for name in ("add", "finish", "samples")],
+    "front ends": [
+        *((spectrogram, "log_mel"), (patches, "patches"), (descriptors, "describe")),
+        *((log_mel_statistics, "describe_log_mel"), (log_mel_statistics, "below_seven_khz")),
+        *((detector, "movement"), (detector, "highest_hz")),
+    ],
+    "networks": [
+        *((lite.LiteNetwork, "__call__"), (boosted_trees.Trees, "logits")),
+        *((multi_label.MultiLabelWeights, "logits"), (multi_label.MultiLabelWeights, "styles")),
+        (linear.LinearWeights, "__call__"),
+    ],
+    "tags": [(batch, "settled"), (batch, "_credits")],
+}
+SUFFIXES = (".mp3", ".flac", ".m4a", ".ogg", ".opus", ".wv", ".wma", ".wav")
+COPIES = 24  # tracks by which one and two processes are compared
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?")
+    parser.add_argument("--model", default="cnn")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--usual", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        if options.folder is None:
+            compose(Path(scratch))
+        tracks = list(Library([options.folder or scratch]))
+        costs = [cost(track, options.model, options.rounds) for track in tracks]
+        table(tracks, costs)
+        if options.usual:
+            usual(tracks[0], sum(costs[0].values()))
+        two_processes(tracks[0], options.model)
+        starts(tracks[0], options.model)
+
+
+def compose(folder: Path) -> None:
+    minute = demo.compose("jazz", 0, 60.0)
+    for suffix in SUFFIXES:
+        demo.encode(np.tile(minute, 4), folder / f"piece{suffix}", rate=44_100, channels=2)
+
+
+def cost(track: Track, model: str, rounds: int) -> dict[str, float]:
+    """Milliseconds by stage, of the fastest of several scans of a track."""
+    run = scanned(track, model)
+    run()  # imports, models, caches
+    best: dict[str, float] = {}
+    for _ in range(rounds):
+        spent: dict[str, float] = defaultdict(float)
+        with ExitStack() as stack:
+            clock = _Clock(spent)
+            for stage, functions in STAGES.items():
+                for owner, name in functions:
+                    timed = clock.timed(stage, getattr(owner, name))
+                    stack.enter_context(patch.object(owner, name, timed))
+            with clock.within("the rest"):
+                run()
+        if not best or sum(spent.values()) < sum(best.values()):
+            best = dict(spent)
+    return {stage: 1000 * seconds for stage, seconds in best.items()}
+
+
+def scanned(track: Track, model: str) -> Callable[[], object]:
+    return lambda: list(scan([track], model=model, policy=Policy(0.5), jobs=1))
+
+
+class _Clock:
+    """Gives each moment to the innermost stage under way."""
+
+    def __init__(self, spent: dict[str, float]) -> None:
+        self._spent = spent
+        self._stages: list[str] = []
+        self._since = time.process_time()
+
+    def _turn(self) -> None:
+        now = time.process_time()
+        if self._stages:
+            self._spent[self._stages[-1]] += now - self._since
+        self._since = now
+
+    @contextmanager
+    def within(self, stage: str) -> Iterator[None]:
+        self._turn()
+        self._stages.append(stage)
+        try:
+            yield
+        finally:
+            self._turn()
+            self._stages.pop()
+
+    def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            with self.within(stage):
+                result = function(*arguments, **named)
+            return self._steps(stage, result) if isinstance(result, Iterator) else result
+
+        return call
+
+    def _steps(self, stage: str, steps: Iterator[Any]) -> Iterator[Any]:
+        """A generator works when it is asked, not when it is made."""
+        done = object()
+        while True:
+            with self.within(stage):
+                step = next(steps, done)
+            if step is done:
+                return
+            yield step
+
+
+def table(tracks: list[Track], costs: list[dict[str, float]]) -> None:
+    stages = [*STAGES, "the rest"]
+    print(f"{'ms a track':12}" + "".join(f"{stage:>11}" for stage in [*stages, "scan"]))
+    for track, spent in zip(tracks, costs, strict=True):
+        row = [spent.get(stage, 0.0) for stage in stages]
+        cells = "".join(f"{ms:11.1f}" for ms in [*row, sum(row)])
+        print(f"{Path(track.path).name[-12:]:12}{cells}", flush=True)
+    heard = ("open", "seek", "decode", "resample")
+    decoding = sum(spent.get(stage, 0.0) for spent in costs for stage in heard)
+    total = sum(sum(spent.values()) for spent in costs)
+    print(f"\na scan costs {total / decoding:.2f} times what decoding and resampling cost alone")
+
+
+def usual(track: Track, scan_ms: float) -> None:
+    """Print what a usual script takes for the same track."""
+    import librosa
+    from librosa.beat import beat_track
+    from librosa.effects import hpss
+
+    def describe() -> None:
+        y, rate = librosa.load(track.path, sr=audio.SAMPLE_RATE)
+        harmonic, percussive = hpss(y)
+        for function in (
+            *(librosa.feature.chroma_stft, librosa.feature.spectral_centroid),
+            *(librosa.feature.spectral_bandwidth, librosa.feature.spectral_rolloff),
+            *(librosa.feature.spectral_contrast, librosa.feature.mfcc),
+        ):
+            function(y=y, sr=rate).mean(axis=1)
+        for part in (harmonic, percussive):
+            librosa.feature.rms(y=part).mean()
+        beat_track(y=y, sr=rate)
+
+    describe()  # compiles itself
+    began = time.process_time()
+    describe()
+    ms = 1000 * (time.process_time() - began)
+    print(f"the usual script: {ms:.0f} ms for the first of them, {ms / scan_ms:.0f} times a scan")
+
+
+def two_processes(track: Track, model: str) -> None:
+    """Print how much faster two processes are than one, by the clock."""
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(COPIES):
+            shutil.copy(track.path, Path(folder) / f"{i:02}{Path(track.path).suffix}")
+        copies = list(Library([folder]))
+        best = dict.fromkeys((1, 2), float("inf"))
+        for _ in range(3):
+            for jobs in best:
+                began = time.perf_counter()
+                list(scan(copies, model=model, policy=Policy(0.5), jobs=jobs))
+                best[jobs] = min(best[jobs], time.perf_counter() - began)
+    print(
+        f"{COPIES} tracks: one process {best[1]:.2f} s, two {best[2]:.2f} s with their start, "
+        f"{best[1] / best[2]:.2f} times as fast"
+    )
+
+
+def starts(track: Track, model: str) -> None:
+    """Print how long a worker takes from nothing to its first track, and what it has imported."""
+    code = (
+        "import sys, time\n"
+        "from tagger.listen import listen\n"
+        "from tagger.library import Library\n"
+        "[track] = Library([sys.argv[2]])\n"
+        "began = time.process_time()\n"
+        "assert listen(sys.argv[1], track).prediction\n"
+        "first = time.process_time() - began\n"
+        "began = time.process_time()\n"
+        "listen(sys.argv[1], track)\n"
+        "again = time.process_time() - began\n"
+        "print(time.process_time() - again - again, first - again)\n"
+    )
+    command = [sys.executable, "-c", code, model, track.path]
+    runs = [subprocess.run(command, capture_output=True, text=True, check=True) for _ in range(5)]
+    whole, late = min(tuple(map(float, run.stdout.split())) for run in runs)
+    print(f"a worker starts in {whole:.2f} s, {late:.2f} s of it when the first track comes")
+
+
+if __name__ == "__main__":
+    main()
