@@ -70,7 +70,8 @@ def test_the_wheel_has_it(tmp_path):
         (inside,) = (name for name in opened.namelist() if name.endswith(f".data/data/{MAN_PAGE}"))
         page = opened.read(inside).decode()
     # In a process of its own: click keeps a help option as other tests' contexts named it.
-    code = f"from tagger.cli.man import man_page; print(man_page({wheel.name.split('-')[1]!r}), end='')"
+    version = wheel.name.split("-")[1]
+    code = f"from tagger.cli.man import man_page; print(man_page({version!r}), end='')"
     made = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
     assert made.stdout.decode() == page
 
