@@ -253,6 +253,26 @@ class Journal:
         now = Path(real).stat()
         return (after.size, after.mtime_ns) == (now.st_size, now.st_mtime_ns)
 
+    def cut_off(self) -> int:
+        """How many writes have an end that nobody saw: the next run finds out what became of them.
+
+        Raises
+        ------
+        ConfigurationError
+            The journal is damaged.
+        """
+        with self._file.errors(ConfigurationError):
+            (verdict,) = self._database.execute("PRAGMA integrity_check(1)").fetchone()
+            if verdict != "ok":
+                raise ConfigurationError(f"is damaged: {verdict}", path=self.path)
+            counts = Counter(
+                run
+                for (run,) in self._database.execute(
+                    "SELECT run FROM changes WHERE state IN ('copying', 'intent')"
+                )
+            )
+        return sum(n for run, n in counts.items() if not self.is_live(run))
+
     def lineage(self) -> Lineage:
         """Which contents stand for each other."""
         parents: dict[str, str] = {}

@@ -53,7 +53,7 @@ def test_styles_differ_more_than_seeds():
     assert between[np.triu_indices(len(middles), 1)].mean() > 2 * within
 
 
-@pytest.mark.parametrize("suffix", demo._ENCODINGS)
+@pytest.mark.parametrize("suffix", demo.ENCODINGS)
 def test_encodes_the_same_bytes_each_time(tmp_path, suffix):
     piece = demo.compose("jazz", duration_s=1.0)
     for name in ("a", "b"):
