@@ -1,7 +1,7 @@
 """Short synthetic pieces of music, composed by rule and encoded: for `gtag demo` and for tests.
 
 They are no recordings and prove nothing about accuracy: they only differ audibly, so that people
-without music at hand (and tests) have something to listen to. It must not know of models or tags.
+without music at hand (and tests) have something to listen to.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Whether all that gtag stands on works here: versions, decoders, models, folders, journal, cache.
 
-Each check does the real thing, as small as it can be, and leaves nothing behind. It must not know
-how its findings are shown.
+Each check does the real thing, as small as it can be, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -140,9 +139,9 @@ def _decoders() -> Iterator[tuple[str, State, str]]:
 
 
 def _heard(file: Path) -> tuple[State, str]:
-    from tagger.audio import read_excerpts
-    from tagger.formats import identify
-    from tagger.native_messages import native_messages_hidden
+    from tagger.files.formats import identify
+    from tagger.sound.audio import read_excerpts
+    from tagger.sound.native_messages import native_messages_hidden
 
     try:
         format = identify(file)
@@ -213,7 +212,7 @@ def _folders() -> Iterator[tuple[str, State, str]]:
 
 
 def _journal() -> Iterator[tuple[str, State, str]]:
-    from tagger.journal import Journal, default_journal_path
+    from tagger.journal.journal import Journal, default_journal_path
 
     path = default_journal_path()
     if not path.exists():

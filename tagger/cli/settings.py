@@ -1,7 +1,6 @@
 """What commands go by where the command line says nothing: environment, config.toml, gtag's own.
 
-Options get their values by click's own means: names in the environment, and a map of defaults. It
-must not know what options mean.
+Options get their values by click's own means: names in the environment, and a map of defaults.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from tagger.errors import ConfigurationError
 from tagger.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from tagger.toml_file import TomlFile
+    from tagger.files.toml_file import TomlFile
 
 # The commands that have a table in the file.
 SETTABLE = ("scan", "watch", "show", "review", "undo", "train", "evaluate")
@@ -107,7 +106,7 @@ class Settings:
 
     @cached_property
     def _file(self) -> TomlFile | None:
-        from tagger.toml_file import TomlFile
+        from tagger.files.toml_file import TomlFile
 
         return TomlFile(self.path) if os.path.lexists(self.path) else None
 

@@ -38,7 +38,7 @@ from tagger import (
 )
 from tagger.batch import scan
 from tagger.decide import Policy
-from tagger.library import Library, Track
+from tagger.files.library import Library, Track
 from tagger.models import boosted_trees, detector, linear, lite, multi_label
 
 # Where the time of these functions goes; what they call and stands here too counts there.
@@ -217,7 +217,7 @@ def starts(track: Track, model: str) -> None:
     code = (
         "import sys, time\n"
         "from tagger.listen import listen\n"
-        "from tagger.library import Library\n"
+        "from tagger.files.library import Library\n"
         "[track] = Library([sys.argv[2]])\n"
         "began = time.process_time()\n"
         "assert listen(sys.argv[1], track).prediction\n"

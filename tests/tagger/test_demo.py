@@ -4,8 +4,9 @@ import av
 import numpy as np
 import pytest
 
-from tagger import demo, formats
-from tagger.audio import read_excerpts
+from tagger import demo
+from tagger.files import formats
+from tagger.sound.audio import read_excerpts
 
 
 def test_makes_a_piece_for_each_of_five_containers(tmp_path):

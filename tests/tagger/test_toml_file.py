@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger import toml_file
 from tagger.errors import ConfigurationError
-from tagger.toml_file import TomlFile, key_lines
+from tagger.files import toml_file
+from tagger.files.toml_file import TomlFile, key_lines
 
 
 def test_examples():

@@ -9,7 +9,7 @@ import pytest
 from tagger.cache import default_cache_path
 from tagger.demo import ENCODINGS
 from tagger.doctor import examine, without_home
-from tagger.journal import default_journal_path
+from tagger.journal.journal import default_journal_path
 
 
 @pytest.fixture
