@@ -140,7 +140,7 @@ def test_paths_are_seen_from_the_folder_of_the_file(gtag, make_audio, config, tm
         ("[scan]\nno-cache = 1", "line 2: no-cache has to be true or false"),
         ("[scan]\nmodel = 5", "line 2: model has to be a text"),
         ("[scan]\nverbose = true", "line 2: verbose has to be a whole number"),
-        ("[scan]\nmodel = ", "line 2: no TOML"),
+        ("[scan]\nmodel = ", "line 2: invalid TOML"),
         ("[scan]\nwrite-tags = true", "line 2: gtag never writes unless the command line says so"),
         ("[undo]\nprune = true", "line 2: --prune belongs to one run"),
         ("[scan]\ndry-run = true", "line 2: --dry-run belongs to one run"),
