@@ -33,13 +33,14 @@ from tagger import (
     demo,
     descriptors,
     log_mel_statistics,
+    no_music,
     patches,
     spectrogram,
 )
 from tagger.batch import scan
 from tagger.decide import Policy
 from tagger.library import Library, Track
-from tagger.models import boosted_trees, detector, linear, lite, multi_label
+from tagger.models import boosted_trees, linear, lite, multi_label
 
 # Where the time of these functions goes; what they call and stands here too counts there.
 STAGES: dict[str, list[tuple[Any, str]]] = {
@@ -50,7 +51,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "front ends": [
         *((spectrogram, "log_mel"), (patches, "patches"), (descriptors, "describe")),
         *((log_mel_statistics, "describe_log_mel"), (log_mel_statistics, "below_seven_khz")),
-        *((detector, "movement"), (detector, "highest_hz")),
+        *((no_music, "movement"), (no_music, "highest_hz")),
     ],
     "networks": [
         *((lite.LiteNetwork, "__call__"), (boosted_trees.Trees, "logits")),
