@@ -58,7 +58,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
         *((multi_label.MultiLabelWeights, "logits"), (multi_label.MultiLabelWeights, "styles")),
         (linear.LinearWeights, "__call__"),
     ],
-    "tags": [(batch, "settled"), (batch, "_credits")],
+    "tags": [(batch, "settled"), (batch, "read_credits"), (batch, "read_tags")],
 }
 SUFFIXES = (".mp3", ".flac", ".m4a", ".ogg", ".opus", ".wv", ".wma", ".wav")
 COPIES = 24  # tracks by which one and two processes are compared
