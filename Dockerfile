@@ -7,7 +7,7 @@ RUN pip install --no-cache-dir . && rm -rf /src/*
 
 # Compiled code and models are read-only to whoever runs it; the journal lies in /state.
 RUN useradd --uid 1000 --create-home gtag && mkdir -p /music /state && chown gtag: /music /state
-ENV XDG_STATE_HOME=/state XDG_DATA_HOME=/state NUMBA_CACHE_DIR=/tmp
+ENV XDG_STATE_HOME=/state XDG_DATA_HOME=/state
 USER gtag
 WORKDIR /music
 VOLUME ["/music", "/state"]

@@ -26,20 +26,20 @@ from unittest.mock import patch
 
 import numpy as np
 
-from tagger import (
-    audio,
-    batch,
-    decoder,
-    demo,
-    descriptors,
-    log_mel_statistics,
-    patches,
-    spectrogram,
-)
+from tagger import batch, demo
 from tagger.batch import scan
 from tagger.decide import Policy
 from tagger.files.library import Library, Track
-from tagger.models import boosted_trees, detector, linear, lite, multi_label
+from tagger.models import boosted_trees, linear, lite, multi_label
+from tagger.sound import (
+    audio,
+    decoder,
+    descriptors,
+    log_mel_statistics,
+    no_music,
+    patches,
+    spectrogram,
+)
 
 # Where the time of these functions goes; what they call and stands here too counts there.
 STAGES: dict[str, list[tuple[Any, str]]] = {
@@ -50,14 +50,14 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "front ends": [
         *((spectrogram, "log_mel"), (patches, "patches"), (descriptors, "describe")),
         *((log_mel_statistics, "describe_log_mel"), (log_mel_statistics, "below_seven_khz")),
-        *((detector, "movement"), (detector, "highest_hz")),
+        *((no_music, "movement"), (no_music, "highest_hz")),
     ],
     "networks": [
         *((lite.LiteNetwork, "__call__"), (boosted_trees.Trees, "logits")),
         *((multi_label.MultiLabelWeights, "logits"), (multi_label.MultiLabelWeights, "styles")),
         (linear.LinearWeights, "__call__"),
     ],
-    "tags": [(batch, "settled"), (batch, "_credits")],
+    "tags": [(batch, "settled"), (batch, "read_credits"), (batch, "read_tags")],
 }
 SUFFIXES = (".mp3", ".flac", ".m4a", ".ogg", ".opus", ".wv", ".wma", ".wav")
 COPIES = 24  # tracks by which one and two processes are compared
