@@ -401,7 +401,7 @@ def test_any_name_is_a_file(make_audio, tmp_path, monkeypatch, name):
 def test_what_is_no_sound_file_says_so(tmp_path):
     with pytest.raises(UnreadableError, match="No such file"):
         read_excerpts(tmp_path / "nowhere.mp3")
-    with pytest.raises(UnreadableError, match="no regular file"):
+    with pytest.raises(UnreadableError, match="not a regular file"):
         read_excerpts(tmp_path)
     (tmp_path / "empty.mp3").touch()
     with pytest.raises(UnreadableError, match="empty"):

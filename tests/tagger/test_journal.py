@@ -246,7 +246,7 @@ def cut_off_run(journal_path: Path, code: str, *arguments: object) -> None:
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from tagger.journal.journal import Journal\n"
-        "from tagger import durable_io, replace_file as module\n"
+        "from tagger.files import durable_io, replace_file as module\n"
         "from tagger.files.replace_file import replace_file\n"
         "def die(*anything): os.kill(os.getpid(), signal.SIGKILL)\n"
         "journal = Journal(sys.argv[1]); run = journal.start_run('scan', sys.argv)\n"

@@ -125,7 +125,7 @@ def test_damaged_weights_are_refused(tmp_path, changes, message):
 )
 def test_cards_that_make_no_sense_are_refused(tmp_path, broken):
     data = {k: v for k, v in card(**broken).items() if v is not None}
-    with pytest.raises(ModelError, match="no valid card"):
+    with pytest.raises(ModelError, match="not a valid card"):
         write_model(tmp_path / "many", data, {"w.npz": packed(arrays())})
 
 

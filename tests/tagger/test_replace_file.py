@@ -278,7 +278,7 @@ def test_a_file_that_somebody_touched_meanwhile_is_left_to_them(track, moment, l
     now = {"edit": edit, "verify": lambda *paths: None, "before_swap": lambda *arguments: None}
     calm = now[moment]
     now[moment] = lambda *arguments: (calm(*arguments), touch())
-    with pytest.raises(RefusedError, match="changed by somebody else") as refused:
+    with pytest.raises(RefusedError, match="another program changed it") as refused:
         replace_file(
             track, now["edit"], now["verify"], before_swap=now["before_swap"], in_place=linked
         )
@@ -311,7 +311,7 @@ def test_an_edit_of_equal_size_whose_time_was_put_back_is_not_lost(track, moment
     now = {"edit": edit, "verify": lambda *paths: None, "before_swap": lambda *arguments: None}
     calm = now[moment]
     now[moment] = lambda *arguments: (calm(*arguments), touch())
-    with pytest.raises(RefusedError, match="changed by somebody else"):
+    with pytest.raises(RefusedError, match="another program changed it"):
         replace_file(
             track, now["edit"], now["verify"], before_swap=now["before_swap"], in_place=linked
         )
@@ -331,7 +331,7 @@ def test_what_is_replaced_is_what_was_copied_whatever_its_times_say(track, momen
     now = {"edit": edit, "verify": lambda *paths: None}
     calm = now[moment]
     now[moment] = lambda *arguments: (calm(*arguments), track.write_bytes(theirs))
-    with pytest.raises(RefusedError, match="changed by somebody else"):
+    with pytest.raises(RefusedError, match="another program changed it"):
         replace_file(track, now["edit"], now["verify"], before_swap=lambda *i: intents.append(i))
     assert track.read_bytes() == theirs
     assert intents == []
@@ -355,7 +355,7 @@ def test_a_change_beside_the_bytes_is_not_lost_either(track, what):
             except OSError:
                 pytest.skip("no extended attributes here")
 
-    with pytest.raises(RefusedError, match="changed by somebody else"):
+    with pytest.raises(RefusedError, match="another program changed it"):
         replace_file(track, edit, accept, before_swap=before_swap)
     assert track.read_bytes() == OLD
 

@@ -104,7 +104,7 @@ def test_what_cannot_be_asked_about_says_why(make_audio, tmp_path, monkeypatch):
                 review.question(i)
             said.append(str(error.value))
     assert "could be one of several" in said[0]
-    assert "not there" in said[1] and "folder that was scanned" in said[1]
+    assert "no longer exists" in said[1] and "folder that was scanned" in said[1]
     assert "holds no tags" in said[2]
     assert "folder that was scanned" not in said[3]
 

@@ -161,7 +161,7 @@ def test_weights_that_are_no_trees_are_refused(trained, tmp_path, content):
         zoo.load(str(model))
     digest = hashlib.sha256(content).hexdigest()
     rewrite(model, weights={"file": "trees.ubj", "sha256": digest})
-    with pytest.raises(ModelError, match="are no trees of ours"):
+    with pytest.raises(ModelError, match="not valid gtag trees"):
         zoo.load(str(model))
 
 

@@ -252,8 +252,8 @@ def test_what_no_scan_computes_is_learned_from_in_benchmarks_only(table):
     [
         ("", "has no rows"),
         ("a,b\n1,2\n", "has no rows with the columns filename and label"),
-        ("filename,x,label\na.wav,much,jazz\n", "line 2 .* no number"),
-        ("filename,x,label\na.wav,1,jazz\nb.wav,nan,jazz\n", "line 3 .* no finite number"),
+        ("filename,x,label\na.wav,much,jazz\n", "line 2 .* not a number"),
+        ("filename,x,label\na.wav,1,jazz\nb.wav,nan,jazz\n", "line 3 .* not a finite number"),
         ("filename,x,label\na.wav,1,jazz,7\n", "has no rows with the columns"),
         ("filename,x,label\na.wav,1\n", "line 2 has no label"),
         ("filename,x,label\na.wav,1,jazz\n,1,jazz\n", "line 3 has no filename"),

@@ -233,7 +233,7 @@ def test_history_importance_and_correlation_where_there_are_some(tmp_path):
 def test_a_folder_of_something_else_holds_no_report(tmp_path):
     """Regression: a person's own training.png was deleted, and metrics.json overwritten."""
     (tmp_path / "training.png").write_bytes(b"mine")
-    with pytest.raises(ConfigurationError, match="is not empty and no report"):
+    with pytest.raises(ConfigurationError, match="is neither empty nor a report"):
         check_report(tmp_path)
     with pytest.raises(ConfigurationError, match="is a file"):
         check_report(tmp_path / "training.png")

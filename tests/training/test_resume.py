@@ -80,7 +80,7 @@ def test_an_output_that_cannot_be_is_refused_before_anything_is_learned(tmp_path
     (tmp_path / "file").write_text("mine")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes").write_text("mine")
-    for name, message in (("file", "is a file"), ("full", "is not empty and no model")):
+    for name, message in (("file", "is a file"), ("full", "is neither empty nor a model")):
         with pytest.raises(ConfigurationError, match=message):
             train_model("logistic", [tmp_path / "there is no data"], tmp_path / name)
         assert not (tmp_path / f"{name}.work").exists()

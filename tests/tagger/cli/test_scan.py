@@ -447,7 +447,7 @@ def test_what_is_no_report_is_not_gone_on_with(gtag, music, tmp_path):
         other.write_bytes(content)
         ran = gtag("scan", music, "--report", other, "--resume-report", *ONE)
         assert ran.status == 2
-        assert "no report" in ran.err
+        assert "is not a report" in ran.err
         assert other.read_bytes() == content
     assert gtag("scan", music, "--resume-report", *ONE).status == 2
 
