@@ -2,7 +2,7 @@
 
 gtag listens and writes the files, with its own checks and journal, as `gtag scan` does; beets'
 library gets the genres. Whose genre a person wrote, in the file or in the library, is kept.
-docs/beets.md shows how to use it. It must not know tags, containers or models.
+docs/beets.md shows how to use it.
 """
 
 from __future__ import annotations

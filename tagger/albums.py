@@ -1,7 +1,4 @@
-"""Albums: tracks that belong together, and the one genre that most of them have.
-
-It must not know how sound is heard, nor how tags are read or written.
-"""
+"""Albums: tracks that belong together, and the one genre that most of them have."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What `import tagger` offers to programmers: the same code as the command line's.
 
-Names that `tagger.__all__` lists are stable. This must not know options, nor print.
+Names that `tagger.__all__` lists are stable.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tagger.at_rest import MIN_AGE_S
-from tagger.audio import read_excerpts
 from tagger.batch import Outcome, scan_library, settled
 from tagger.cache import Cache, default_cache_path
 from tagger.decide import Album, Detail, Existing, Policy, Status, decide
@@ -30,20 +28,22 @@ from tagger.errors import (
     UnreadableError,
     WriteFailedError,
 )
-from tagger.formats import Format, identify
+from tagger.files.at_rest import MIN_AGE_S
+from tagger.files.formats import Format, identify
+from tagger.files.library import Library, Track
 from tagger.genre_map import GenreMap, genre_map_for
-from tagger.journal import Journal, RunRecord, default_journal_path
-from tagger.library import Library, Track
+from tagger.journal.journal import Journal, RunRecord, default_journal_path
+from tagger.journal.undo_run import Undone, UndoStatus, list_runs, undo_run
 from tagger.listen import Listened, classifier, hear
 from tagger.models import zoo
 from tagger.models.head import mean_embedding
 from tagger.models.heard import Heard
 from tagger.models.prediction import Prediction
-from tagger.native_messages import native_messages_hidden
 from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
 from tagger.profiles import PROFILES, Profile
+from tagger.sound.audio import read_excerpts
+from tagger.sound.native_messages import native_messages_hidden
 from tagger.tags.read import TagState, read_tags
-from tagger.undo_run import Undone, UndoStatus, list_runs, undo_run
 from tagger.writing import Care, writer
 
 if TYPE_CHECKING:
@@ -409,7 +409,7 @@ def read(path: AnyPath) -> TagState:
 def _format(path: AnyPath) -> Format:
     format = identify(path)
     if format is None:
-        raise UnreadableError("holds no sound format that gtag knows", path=path)
+        raise UnreadableError("not a sound format that gtag supports", path=path)
     return format
 
 

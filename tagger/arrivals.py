@@ -1,7 +1,7 @@
 """Files that arrive in a library, each handed out when it has come to rest: for `gtag watch`.
 
 The system tells what happens in the folders; what of that is a track, `library` says, and whether
-another program still writes it, `at_rest`. It must not know what is done with a track.
+another program still writes it, `at_rest`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 
-from tagger.at_rest import check_at_rest
 from tagger.errors import ConfigurationError, GtagError, RefusedError, UnreadableError
-from tagger.library import Library, Track
+from tagger.files.at_rest import check_at_rest
+from tagger.files.library import Library, Track
 from tagger.writing import Care, own_writes
 
 log = logging.getLogger(__name__)

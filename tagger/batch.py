@@ -1,7 +1,7 @@
 """The batch: listens to tracks, decides, writes where told to, and yields one Outcome a track.
 
 Workers only listen. The parent alone reads tags, decides and writes, so that there is never more
-than one write under way. It must not know the terminal, options or forms of reports.
+than one write under way.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 from tagger.albums import album_verdicts, in_albums, is_album
 from tagger.cache import Cache, Known, fingerprint
-from tagger.cue_sheet import cue_sheet_of
 from tagger.decide import Decision, Policy, Status, Verdict, agreed, decide
 from tagger.errors import (
     GtagError,
@@ -30,10 +29,11 @@ from tagger.errors import (
     UnreadableError,
 )
 from tagger.exhausted import what_ran_out
+from tagger.files.cue_sheet import cue_sheet_of
+from tagger.files.library import Stamp
 from tagger.interrupt import Interrupts
-from tagger.library import Stamp
 from tagger.listen import Listened, classifier, listen, recalled
-from tagger.native_messages import native_messages_hidden
+from tagger.sound.native_messages import native_messages_hidden
 from tagger.tags.credits import Credits, read_credits
 from tagger.tags.read import TagState, read_tags
 from tagger.tags.write import refuse_untagged
@@ -41,7 +41,7 @@ from tagger.workers import Lost, map_in_workers
 from tagger.writing import Care, rehearsal, writer
 
 if TYPE_CHECKING:
-    from tagger.library import Library, Track
+    from tagger.files.library import Library, Track
     from tagger.tags.write import Change
 
 log = logging.getLogger(__name__)
@@ -374,7 +374,7 @@ def _cores() -> int:
 
 def _lost(track: Track, lost: Lost) -> Listened:
     message = (
-        f"the decoder did not come back within {lost.deadline_s:g} s"
+        f"decoding timed out after {lost.deadline_s:g} s"
         if lost.late
         else "the decoder crashed on it"
     )

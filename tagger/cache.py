@@ -25,8 +25,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tagger.formats import FORMATS, Format
-from tagger.library import Stamp, Track
+from tagger.files.formats import FORMATS, Format
+from tagger.files.library import Stamp, Track
 from tagger.models import zoo
 from tagger.models.card import CARD, Card
 from tagger.models.detector import WITH_EMBEDDING, WITHOUT
@@ -399,7 +399,7 @@ def _opened(path: Path) -> sqlite3.Connection:
             with closing(database.execute("SELECT COUNT(*) FROM sqlite_master")) as rows:
                 is_empty = rows.fetchone()[0] == 0
             if not is_empty:
-                raise sqlite3.DatabaseError("of another version, or no cache of gtag's")
+                raise sqlite3.DatabaseError("another version, or not a gtag cache")
             database.execute("PRAGMA journal_mode = WAL")
             with database:
                 database.executescript("BEGIN IMMEDIATE;" + _IF_NEW + "COMMIT;")

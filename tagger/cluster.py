@@ -1,7 +1,7 @@
 """Applies a function to items on a Dask cluster, in order, as `workers` does on one machine.
 
 The machines see the same files at the same paths, and run the same gtag. A worker that is lost
-costs its items a second try. It must not know what the function does, nor what an item is.
+costs its items a second try.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Prediction, existing tags and policy in; what to do with the file out, with the reason in words.
 
 The whole judgement about a person's library stands here, in one function without side effects.
-It must not know files, containers or models: only what was heard and what the tags say.
+It depends on neither files, containers nor models, only on what was heard and what the tags say.
 """
 
 from __future__ import annotations

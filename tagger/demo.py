@@ -1,7 +1,7 @@
 """Short synthetic pieces of music, composed by rule and encoded: for `gtag demo` and for tests.
 
 They are no recordings and prove nothing about accuracy: they only differ audibly, so that people
-without music at hand (and tests) have something to listen to. It must not know of models or tags.
+without music at hand (and tests) have something to listen to.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Signal = NDArray[np.float64]
 
 # Container, codec and codec options by ending. Ogg Vorbis by ffmpeg's own encoder, which it calls
 # experimental and which wants two channels: good enough for a demo, and always there.
-_ENCODINGS: dict[str, tuple[str, str]] = {
+ENCODINGS: dict[str, tuple[str, str]] = {
     ".mp3": ("mp3", "libmp3lame"),
     ".flac": ("flac", "flac"),
     ".ogg": ("ogg", "vorbis"),
@@ -126,7 +126,7 @@ def encode(
     options, codec_options : dict of str, optional
         For the muxer and for the encoder.
     """
-    default_container, default_codec = _ENCODINGS.get(Path(path).suffix.lower(), ("", ""))
+    default_container, default_codec = ENCODINGS.get(Path(path).suffix.lower(), ("", ""))
     codec = codec or default_codec
     # Bit-exact: no "encoder" tag, and the same bytes each time.
     muxer_options = {"fflags": "+bitexact", **(options or {})}

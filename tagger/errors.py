@@ -1,7 +1,7 @@
 """The errors that gtag raises on purpose, and the exit statuses of every command.
 
-Each error names the file it is about and says what to do. It must not know how it is shown:
-`tagger.cli` prints it, `tagger.batch` turns it into a row of the report.
+Each error names the file it is about and says what to do. `tagger.cli` prints it, `tagger.batch`
+turns it into a row of the report.
 """
 
 from __future__ import annotations

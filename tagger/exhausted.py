@@ -1,6 +1,6 @@
 """Whether an error says that the machine, or its limits, have too little of something.
 
-Such an error is nobody's file's fault. It must not know what was being done.
+Such an error is nobody's file's fault.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def check_memory() -> None:
     allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
     if allowed != resource.RLIM_INFINITY and allowed < _NEEDED_MB << 20:
         raise ResourceError(
-            f"too little memory: {allowed >> 20} MB are allowed, {_NEEDED_MB} MB are needed",
+            f"not enough memory: {_NEEDED_MB} MB needed, {allowed >> 20} MB allowed",
             hint="raise ulimit -v",
         )
 

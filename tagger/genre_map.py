@@ -1,8 +1,7 @@
 """A person's own names for genres: what gtag says is renamed, merged, led to its parent or dropped.
 
 A map is a TOML file; docs/genre-map.md shows one. What it makes of a name does not depend on the
-track: the whole prediction is told in a map's names, and judged as if the model had used them. It
-must not know tags, nor what is decided.
+track: the whole prediction is told in a map's names, and judged as if the model had used them.
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tagger.errors import ConfigurationError
+from tagger.files.toml_file import Key, TomlFile
 from tagger.genres import canonical, same_name, vocabulary
 from tagger.models import zoo
 from tagger.models.prediction import Prediction, Style
 from tagger.suggest import did_you_mean
-from tagger.toml_file import Key, TomlFile
 
 if TYPE_CHECKING:
     from tagger.models.card import Card
@@ -382,7 +381,7 @@ def _branches(path: str | PathLike[str]) -> Iterator[tuple[str, str]]:
         text = Path(path).read_text(encoding="utf-8-sig")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (UnicodeDecodeError, RecursionError) as error:
-        raise ConfigurationError("is no tree in YAML and UTF-8", path=path) from error
+        raise ConfigurationError("is not a YAML tree in UTF-8", path=path) from error
     except (OSError, ValueError) as error:
         raise ConfigurationError.of_system(error, path) from error
     except yaml.YAMLError as error:

@@ -1,7 +1,4 @@
-"""Ctrl-C, or SIGTERM, that waits for the file at hand: once is heard at its end, twice at once.
-
-It must not know what is being done, nor tell anybody about it.
-"""
+"""Ctrl-C, or SIGTERM, that waits for the file at hand: once is heard at its end, twice at once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""From a track to what a model says about it: all that a worker process does.
-
-It must not know tags, decisions or reports, and writes nothing.
-"""
+"""From a track to what a model says about it: all that a worker process does."""
 
 from __future__ import annotations
 
@@ -13,10 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tagger.audio import Excerpt, Sound, read_excerpts
 from tagger.cache import Cache, Known, sound_of_file
-from tagger.cue_sheet import CueSheet, cue_sheet_of
-from tagger.decoder import SAMPLE_RATE, packets_hash
 from tagger.errors import (
     DataError,
     GtagError,
@@ -25,11 +19,14 @@ from tagger.errors import (
     UnreadableError,
 )
 from tagger.exhausted import what_ran_out
+from tagger.files.cue_sheet import CueSheet, cue_sheet_of
 from tagger.models import zoo
 from tagger.models.heard import Heard
+from tagger.sound.audio import Excerpt, Sound, read_excerpts
+from tagger.sound.decoder import SAMPLE_RATE, packets_hash
 
 if TYPE_CHECKING:
-    from tagger.library import Track
+    from tagger.files.library import Track
     from tagger.models.prediction import Classifier, Prediction
 
 
@@ -183,4 +180,4 @@ def _unrecognised(path: str) -> UnreadableError:
             pass
     except OSError as error:  # a broken link, no permission
         return UnreadableError.of_system(error, path)
-    return UnreadableError("holds no sound format that gtag knows", path=path)
+    return UnreadableError("not a sound format that gtag supports", path=path)

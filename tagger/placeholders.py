@@ -1,6 +1,6 @@
 """Words that stand in a genre field and say no genre: what rippers put there for want of one.
 
-They are no person's word, so they are not kept. It must not know tags, nor genres.
+They are no person's word, so they are not kept.
 """
 
 from __future__ import annotations

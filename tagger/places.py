@@ -1,7 +1,4 @@
-"""Where gtag keeps what is its own on each platform: models, journal, cache, settings.
-
-Must not know: what is kept there.
-"""
+"""Where gtag keeps what is its own on each platform: models, journal, cache, settings."""
 
 from __future__ import annotations
 

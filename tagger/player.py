@@ -1,7 +1,4 @@
-"""Plays a few seconds of a track, with a program that is there for it.
-
-It must not know why, nor the terminal.
-"""
+"""Plays a few seconds of a track, with a program that is there for it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The review: what a scan was unsure of, one track after the other, and what a person says.
 
 An answer is written as carefully as any change, and as the person's own word: it is kept by later
-scans, and learned from by `gtag train --from-tags`. It must not know the terminal.
+scans, and learned from by `gtag train --from-tags`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 
 from tagger.albums import MOST_TRACKS, place, together
 from tagger.batch import Outcome
-from tagger.csv_report import possible_paths, read_report
 from tagger.decide import Status
-from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError, GtagError, RefusedError, UnreadableError
-from tagger.formats import identify
+from tagger.files.durable_io import write_whole
+from tagger.files.formats import identify
+from tagger.files.library import Track
 from tagger.genres import canonical
-from tagger.library import Track
 from tagger.placeholders import Placeholders
 from tagger.places import state_folder
+from tagger.reports.csv_report import possible_paths, read_report
 from tagger.tags.credits import Credits, read_credits
 from tagger.tags.read import TagState, read_tags
 from tagger.tags.write import Change, refuse_untagged
@@ -108,7 +108,7 @@ class Review:
         path = _restored(row.path)
         format = identify(path)
         if format is None:
-            raise UnreadableError("holds no sound format that gtag knows", path=path)
+            raise UnreadableError("not a sound format that gtag supports", path=path)
         refuse_untagged(format, path)
         tags = read_tags(path, format)
         return Question(number, Track(path, format), row, tags, read_credits(path, format))
@@ -171,7 +171,7 @@ def _restored(shown: str) -> str:
     if there:
         raise RefusedError("could be one of several files with odd characters", path=shown)
     relative = None if Path(shown).is_absolute() else "go to the folder that was scanned from"
-    raise UnreadableError("is not there any more", path=shown, hint=relative)
+    raise UnreadableError("no longer exists", path=shown, hint=relative)
 
 
 class _Skipped:

@@ -1,4 +1,4 @@
-"""What somebody may have meant who mistyped a name. Must not know: what the names are of."""
+"""What somebody may have meant who mistyped a name."""
 
 from __future__ import annotations
 

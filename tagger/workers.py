@@ -2,7 +2,7 @@
 
 A function that runs native code on hostile files may crash its process or never return. Then the
 worker is lost, and only the item that lost it: its neighbours are tried again, one at a time,
-until the guilty one is known. It must not know what the function does, nor what an item is.
+until the guilty one is known.
 """
 
 from __future__ import annotations

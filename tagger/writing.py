@@ -1,7 +1,6 @@
 """How a run writes into files: what is refused, how carefully, and with a journal for undo.
 
-The command line, the Python API and whatever else writes go through here. It must not know who
-decided what to write, nor the terminal.
+The command line, the Python API and whatever else writes go through here.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from functools import cache
 from os import PathLike
 from pathlib import Path
 
-from tagger.at_rest import MIN_AGE_S, check_at_rest
 from tagger.errors import GtagError
-from tagger.journal import Journal, default_journal_path
-from tagger.library import Library, Track
+from tagger.files.at_rest import MIN_AGE_S, check_at_rest
+from tagger.files.library import Library, Track
+from tagger.files.whole import check_whole
+from tagger.journal.journal import Journal, default_journal_path
 from tagger.tags.write import Change, check_change, write_change
-from tagger.whole import check_whole
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,7 @@
     python -m tagger.training.benchmarks --data ../shared/data/gtzan --output docs
 
 What is measured is kept in `benchmarks.json`, figure by figure, so that an interrupted run goes on
-where it stopped, and a single recipe can be measured anew. Must not know: what a recipe does
-inside.
+where it stopped, and a single recipe can be measured anew.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from typing import Any
 import click
 
 from tagger.cli.left_out import LeftOut
-from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError, DataError, GtagError
-from tagger.training.datasets import Example
-from tagger.training.gather import Sources, gather
+from tagger.files.durable_io import write_whole
+from tagger.training.data.datasets import Example
+from tagger.training.data.gather import Sources, gather
+from tagger.training.data.resume import Call, digest
+from tagger.training.measure.side_by_side import LEAKS, Measurement, measure_protocols, picture
+from tagger.training.measure.splits import PROTOCOLS
 from tagger.training.recipes import RECIPES, Settings, usable
-from tagger.training.resume import Call, digest
-from tagger.training.side_by_side import LEAKS, Measurement, measure_protocols, picture
-from tagger.training.splits import PROTOCOLS
 
 COMMAND = "python -m tagger.training.benchmarks --data ../shared/data/gtzan --output docs"
 RESULTS, DOCUMENT, PICTURE, WORK = (

@@ -30,17 +30,18 @@ from tagger.models.head import EMBEDDING, NARROW
 from tagger.models.multi_label import STYLES, STYLES_BIAS
 from tagger.models.prediction import logit
 from tagger.models.zoo import bundled_folder, load_backbone
-from tagger.training import multi_label, steady_sounds
+from tagger.training import multi_label
+from tagger.training.data import steady_sounds
+from tagger.training.data.steady_sounds import write_steady_sounds
+from tagger.training.data.track_views import BACKBONE, Tracks, look_at
 from tagger.training.detectors import fit_detector
-from tagger.training.metrics import Measured, expected_calibration_error, wilson
+from tagger.training.measure.metrics import Measured, expected_calibration_error, wilson
 from tagger.training.multi_label import Ask, Fit, LabelFigures, Report
-from tagger.training.plots import coverage, reliability_diagram
 from tagger.training.publish import learned_from, write_model
 from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees
-from tagger.training.steady_sounds import write_steady_sounds
+from tagger.training.report.plots import coverage, reliability_diagram
 from tagger.training.styles import fit_styles
-from tagger.training.track_views import BACKBONE, Tracks, look_at
 
 VERSION = 2
 WEIGHTS_OF_TREES = (0.1, 0.2, 0.3, 0.4, 0.5)  # in the ensemble

@@ -9,9 +9,9 @@ import numpy as np
 
 from tagger.models.detector import MUSIC
 from tagger.models.linear import pack
+from tagger.training.data.track_views import Tracks
 from tagger.training.multi_label import fold_of
-from tagger.training.softmax_regression import fit_softmax
-from tagger.training.track_views import Tracks
+from tagger.training.recipes.softmax_regression import fit_softmax
 
 STRENGTH = 0.03  # of data against the penalty
 DOUBTED = 0.01  # of music at most

@@ -1,6 +1,6 @@
 """Makes an ensemble of trained models: chooses its weights, calibrates it, writes its card.
 
-The members' out-of-fold predictions are all it needs; nothing is trained. Must not know: recipes.
+The members' out-of-fold predictions are all it needs; nothing is trained.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from tagger.errors import DataError
 from tagger.models import zoo
 from tagger.models.card import CARD, OUT_OF_FOLD, Card
-from tagger.training.calibrate import apply_temperature, fit_temperature
-from tagger.training.outcomes import CALIBRATION_PROTOCOL, Outcome, described, pack, unpack
+from tagger.training.measure.calibrate import apply_temperature, fit_temperature
+from tagger.training.measure.outcomes import CALIBRATION_PROTOCOL, Outcome, described, pack, unpack
 from tagger.training.publish import check_output, with_cost, write_model
 
 STEPS = 20  # weights are tried in steps of one twentieth

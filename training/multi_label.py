@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from tagger.models.prediction import sigmoid
-from tagger.training import steady_sounds
-from tagger.training.metrics import wilson
-from tagger.training.track_views import Item, Tracks
+from tagger.training.data import steady_sounds
+from tagger.training.data.track_views import Item, Tracks
+from tagger.training.measure.metrics import wilson
 
 FOLDS = 5
 PRECISION = 0.8  # of what is named by default
@@ -219,7 +219,7 @@ def measure(
     reference : str
         The set of single genres, on which accuracy is measured.
     """
-    from tagger.training.metrics import ECE_BINS
+    from tagger.training.measure.metrics import ECE_BINS
 
     real = ~tracks.estimated
     best = probabilities.argmax(axis=1)

@@ -21,12 +21,12 @@ from typing import Any
 import click
 import numpy as np
 
-from tagger.audio import read_excerpts
 from tagger.errors import ConfigurationError, DataError, GtagError
-from tagger.library import Library
+from tagger.files.library import Library
 from tagger.models.card import Card
 from tagger.models.zoo import bundled_folder
-from tagger.patches import PATCH_FRAMES, PATCH_MELS, patch_front_end, patches
+from tagger.sound.audio import read_excerpts
+from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS, patch_front_end, patches
 from tagger.training.publish import write_model
 
 NAME = "musicnn"

@@ -1,7 +1,4 @@
-"""Writes a model's folder: card and weights, complete or not at all. Nothing else does.
-
-Must not know: how a model was trained or measured.
-"""
+"""Writes a model's folder: card and weights, complete or not at all. Nothing else does."""
 
 from __future__ import annotations
 
@@ -15,11 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 import tomli_w
 
-from tagger.durable_io import write_whole
+from tagger.files.durable_io import write_whole
 from tagger.models.card import CARD, Card, read_card
-from tagger.training.datasets import as_in_card
-from tagger.training.fingerprints import packed
-from tagger.training.folders import check_folder
+from tagger.training.data.datasets import as_in_card
+from tagger.training.data.fingerprints import packed
+from tagger.training.data.folders import check_folder
 
 TERMS = {
     "gtzan": "Tzanetakis & Cook 2002; recordings never cleared: research and training only",

@@ -1,7 +1,7 @@
 """One training, whole: measure a recipe honestly, calibrate it, fit it to all tracks, publish it.
 
-Measuring and calibrating use tracks that the measured fit did not learn from; the published
-model then learns from all of them. Must not know: what a recipe does inside.
+Measuring and calibrating use tracks that the measured fit did not learn from; the published model
+then learns from all of them.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ from tagger.models.card import (
     OUT_OF_FOLD,
     Card,
 )
-from tagger.training import recipes, splits
-from tagger.training.datasets import Example, labels_of, targets
-from tagger.training.feature_table import feature_rows, scannable
-from tagger.training.fingerprints import fingerprint
-from tagger.training.gather import LeftOut, Sources, gather
-from tagger.training.importance import permutation_importance
-from tagger.training.learning import (
+from tagger.training import recipes
+from tagger.training.data.datasets import Example, labels_of, targets
+from tagger.training.data.feature_table import feature_rows, scannable
+from tagger.training.data.fingerprints import fingerprint
+from tagger.training.data.gather import LeftOut, Sources, gather
+from tagger.training.data.resume import Call
+from tagger.training.measure import splits
+from tagger.training.measure.importance import permutation_importance
+from tagger.training.measure.learning import (
     correlation,
     correlation_table,
     history_table,
     importance,
     importance_table,
 )
-from tagger.training.outcomes import PRECISION, Outcome, described, pack
+from tagger.training.measure.outcomes import PRECISION, Outcome, described, pack
 from tagger.training.publish import check_output, learned_from, with_cost, write_model
 from tagger.training.recipes import Fitted, OnDescriptors, Recipe, Settings
-from tagger.training.resume import Call
 
 TIMED = 20  # tracks
 # Between twins of what was learned from, a feature is worth what it tells of a recording.

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from tagger.genres import genre_of
-from tagger.training.metrics import wilson
+from tagger.training.data.track_views import Tracks
+from tagger.training.measure.metrics import wilson
 from tagger.training.multi_label import FEWEST, PRECISION
-from tagger.training.softmax_regression import fit_softmax
-from tagger.training.track_views import Tracks
+from tagger.training.recipes.softmax_regression import fit_softmax
 
 STRENGTH = 0.03  # of data against the penalty
 LOWEST_THRESHOLD = 0.5  # a style that is less probable than not is not named

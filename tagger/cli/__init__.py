@@ -31,6 +31,7 @@ COMMANDS = (
     "genres",
     "cache",
     "config",
+    "doctor",
     "train",
     "evaluate",
 )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tagger.cli.names import Group
-from tagger.cli.settings import AS_SCAN, SETTABLE, Settings, config_path, options_of
+from tagger.cli.settings import AS_SCAN, SETTABLE, Settings, as_in_scan, config_path, options_of
 from tagger.errors import ConfigurationError, ExitStatus
 
 _HEAD = """\
@@ -61,17 +61,15 @@ def example(root: click.Group) -> str:
 
     parts = [_HEAD]
     context = click.Context(root)
-    scans: frozenset[str] = frozenset()
     for name in SETTABLE:
         command = root.get_command(context, name)
         assert command is not None
         options = options_of(command)
         lines = [f"\n[{name}]"]
-        if name == "scan":
-            scans = frozenset(options)
-        elif name in AS_SCAN:
+        if name in AS_SCAN:
+            shared = as_in_scan(name, command)
             lines.append("# What [scan] says holds here, too, unless it is set here again.")
-            options = {long: o for long, o in options.items() if long not in scans}
+            options = {long: o for long, o in options.items() if long not in shared}
         for long, option in options.items():
             lines += [
                 "",

@@ -1,7 +1,4 @@
-"""How commands print tables: plain, at most 80 columns wide, nothing in names taken as markup.
-
-It must not know what is in the tables.
-"""
+"""How commands print tables: plain, at most 80 columns wide, nothing in names taken as markup."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ import time
 
 import click
 
-from tagger.at_rest import MIN_AGE_S
 from tagger.errors import ExitStatus
+from tagger.files.at_rest import MIN_AGE_S
 
 
 @click.command()

@@ -16,8 +16,8 @@ from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from tagger.training.evaluate import Evaluation
-    from tagger.training.side_by_side import Measurement
+    from tagger.training.measure.evaluate import Evaluation
+    from tagger.training.measure.side_by_side import Measurement
 
 NAMED = 5  # tracks that are left out for the same reason; more are counted
 PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all")
@@ -91,7 +91,7 @@ def evaluate(
 def _kept(report: Path | None) -> Iterator[Path]:
     """The report's folder; without one, a place for it that is gone afterwards."""
     from tagger.screen import printable
-    from tagger.training.report import PAGE, check_report
+    from tagger.training.report.report import PAGE, check_report
 
     if report is not None:
         report = report.resolve()
@@ -105,9 +105,9 @@ def _kept(report: Path | None) -> Iterator[Path]:
 
 def _evaluate_models(models: Sequence[str], data: Path, report: Path) -> ExitStatus:
     from tagger.models import zoo
-    from tagger.training.evaluate import evaluate_model
-    from tagger.training.report import write_report
-    from tagger.training.side_by_side import compare_models, write_comparison
+    from tagger.training.measure.evaluate import evaluate_model
+    from tagger.training.measure.side_by_side import compare_models, write_comparison
+    from tagger.training.report.report import write_report
 
     loaded = [zoo.load(model) for model in models]
     evaluations = [evaluate_model(model, data, progress=True) for model in loaded]
@@ -159,7 +159,7 @@ def _evaluate_recipe(
     kept: bool,
 ) -> ExitStatus:
     from tagger.screen import printable
-    from tagger.training.side_by_side import evaluate_recipe
+    from tagger.training.measure.side_by_side import evaluate_recipe
 
     def say(line: str) -> None:
         click.echo(printable(line), err=True)

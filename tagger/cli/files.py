@@ -1,7 +1,4 @@
-"""What commands write beside the tags: opened so that no slip of the hand costs a song.
-
-It must not know what is written.
-"""
+"""What commands write beside the tags: opened so that no slip of the hand costs a song."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ def not_music(path: str, option: str) -> str:
 
     `gtag scan --report song.mp3` is a wrong order of arguments, not a wish.
     """
-    from tagger.formats import has_audio_extension, identify
+    from tagger.files.formats import has_audio_extension, identify
 
     try:
         is_music = has_audio_extension(path) or (os.path.lexists(path) and identify(path))
@@ -31,7 +28,7 @@ def not_music(path: str, option: str) -> str:
 def replaceable(path: str, option: str) -> str:
     """The same, of what is written beside it first and then takes its name: only files can be."""
     if os.path.lexists(path) and not os.path.isfile(path):  # noqa: PTH113
-        raise ConfigurationError(f"{option} asks for a file, and this is none", path=path)
+        raise ConfigurationError(f"{option} needs a regular file", path=path)
     return not_music(path, option)
 
 

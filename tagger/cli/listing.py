@@ -1,7 +1,4 @@
-"""One line for each track while a scan goes on: what was heard, and what becomes of the tags.
-
-It must not know how a line reaches the terminal.
-"""
+"""One line for each track while a scan goes on: what was heard, and what becomes of the tags."""
 
 from __future__ import annotations
 

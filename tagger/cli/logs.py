@@ -1,6 +1,6 @@
 """The log file: details for those who look for the reason of something.
 
-It must not know who logs. Nothing of it reaches the terminal.
+Nothing of it reaches the terminal.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Names that people type: a mistyped one is answered with the nearest, a begun one is completed.
-
-It must not know what commands do.
-"""
+"""Names that people type: a mistyped one is answered with the nearest, a begun one is completed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What the options of `gtag scan` say of how far gtag may go, for every command that has them.
-
-It must not know where options come from.
-"""
+"""What the options of `gtag scan` say of how far gtag may go, for every command that has them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The progress bar, on stderr and only where somebody looks at it.
-
-It must not know what progresses.
-"""
+"""The progress bar, on stderr and only where somebody looks at it."""
 
 from __future__ import annotations
 

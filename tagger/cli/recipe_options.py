@@ -34,7 +34,7 @@ _OPTIONS = (
         type=click.IntRange(0, 2**32 - 1),
         default=0,
         show_default=True,
-        help="Of every random choice.",
+        help="Random seed.",
     ),
     click.option("--resume", is_flag=True, help="Go on where an interrupted call stopped."),
 )

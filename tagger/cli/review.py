@@ -16,8 +16,8 @@ from tagger.exhausted import check_memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tagger.files.library import Track
     from tagger.interrupt import Interrupts
-    from tagger.library import Track
     from tagger.review import Question, Review
     from tagger.tags.write import Change
 
@@ -54,7 +54,7 @@ _KEYS = (
     "--exclude", multiple=True, metavar="GLOB", help="Leave out what matches; repeatable."
 )
 @click.option(
-    "--journal", type=click.Path(), metavar="FILE", help="Where undo finds what was there."
+    "--journal", type=click.Path(), metavar="FILE", help="Journal file, which gtag undo reads."
 )
 def review(
     paths: tuple[str, ...],
@@ -116,14 +116,14 @@ def _look_for_unsure(
     from tagger.cache import Cache, default_cache_path
     from tagger.cli.files import cannot_open
     from tagger.cli.progress import Progress
-    from tagger.csv_report import CsvReport, open_report
     from tagger.decide import Policy, Status
+    from tagger.files.library import Library
     from tagger.interrupt import Interrupts
-    from tagger.library import Library
     from tagger.listen import classifier
     from tagger.models import zoo
-    from tagger.native_messages import native_messages_hidden
+    from tagger.reports.csv_report import CsvReport, open_report
     from tagger.review import default_report
+    from tagger.sound.native_messages import native_messages_hidden
 
     model = model or zoo.DEFAULT
 
@@ -284,7 +284,7 @@ class _Dialogue:
     def _listen(self, track: Track) -> list[tuple[str, float]]:
         from tagger.listen import listen
         from tagger.models import zoo
-        from tagger.native_messages import native_messages_hidden
+        from tagger.sound.native_messages import native_messages_hidden
 
         with native_messages_hidden():
             listened = listen(self._model or zoo.DEFAULT, track)

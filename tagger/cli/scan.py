@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tagger.at_rest import MIN_AGE_S
 from tagger.cli.names import ModelName
 from tagger.errors import ConfigurationError, ExitStatus, GtagError
 from tagger.exhausted import check_memory
+from tagger.files.at_rest import MIN_AGE_S
 from tagger.profiles import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tagger.csv_report import CsvReport, Done
     from tagger.decide import Album, Detail, Existing, Policy
-    from tagger.library import Library, Track
-    from tagger.playlists import Playlists
-    from tagger.scan_page import ScanPage
-    from tagger.tally import Tally
+    from tagger.files.library import Library, Track
+    from tagger.reports.csv_report import CsvReport, Done
+    from tagger.reports.playlists import Playlists
+    from tagger.reports.scan_page import ScanPage
+    from tagger.reports.tally import Tally
 
 _PATH = click.Path()
 
@@ -158,7 +158,7 @@ _PATH = click.Path()
     "--write-incomplete", is_flag=True, help="Write files too that are cut off or hold zeros."
 )
 @click.option("--no-cache", is_flag=True, help="Listen to every file, and remember nothing of it.")
-@click.option("--journal", type=_PATH, metavar="FILE", help="Where undo finds what was there.")
+@click.option("--journal", type=_PATH, metavar="FILE", help="Journal file, which gtag undo reads.")
 @click.option(
     "-v", "--verbose", count=True, help="Say more: list each track, then the reasons, too."
 )
@@ -168,7 +168,9 @@ _PATH = click.Path()
     count=True,
     help="Say less: in a terminal the summary only, elsewhere errors only; -qq: errors only.",
 )
-@click.option("--log-file", type=_PATH, metavar="FILE", help="Append details and surprises.")
+@click.option(
+    "--log-file", type=_PATH, metavar="FILE", help="Append details and unexpected errors."
+)
 def scan(
     paths: tuple[str, ...],
     *,
@@ -229,15 +231,15 @@ def scan(
     from tagger.cli.policy import policy_of
     from tagger.cli.progress import Progress
     from tagger.cli.summary import print_summary
-    from tagger.csv_report import Done, json_line, read_report
     from tagger.decide import Status
+    from tagger.files.library import Library, read_file_list
     from tagger.interrupt import Interrupts
-    from tagger.library import Library, read_file_list
     from tagger.listen import classifier
     from tagger.models import zoo
-    from tagger.native_messages import native_messages_hidden
+    from tagger.reports.csv_report import Done, json_line, read_report
+    from tagger.reports.tally import Tally
     from tagger.screen import printable
-    from tagger.tally import Tally
+    from tagger.sound.native_messages import native_messages_hidden
     from tagger.writing import Care
 
     log_to(log_file)
@@ -345,8 +347,8 @@ def scan(
 def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvReport, Done]]:
     """The report, and the tracks that it holds already."""
     from tagger.cli.files import cannot_open, not_music
-    from tagger.csv_report import CsvReport, Done, open_report, resume_report
     from tagger.decide import Status
+    from tagger.reports.csv_report import CsvReport, Done, open_report, resume_report
 
     not_music(file, "--report")
     try:
@@ -370,7 +372,7 @@ def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvRepo
 def _page(file: str) -> Iterator[ScanPage]:
     """The page, which tells what was done also where the scan could not go on."""
     from tagger.cli.files import cannot_open, replaceable
-    from tagger.scan_page import ScanPage
+    from tagger.reports.scan_page import ScanPage
 
     try:
         opened = ScanPage(replaceable(file, "--html"))
@@ -389,7 +391,7 @@ def _page(file: str) -> Iterator[ScanPage]:
 @contextmanager
 def _playlists(folder: str, policy: Policy) -> Iterator[Playlists]:
     from tagger.cli.files import cannot_open
-    from tagger.playlists import Playlists
+    from tagger.reports.playlists import Playlists
 
     try:
         opened = Playlists(folder, policy.placeholders)

@@ -1,7 +1,6 @@
 """What commands go by where the command line says nothing: environment, config.toml, gtag's own.
 
-Options get their values by click's own means: names in the environment, and a map of defaults. It
-must not know what options mean.
+Options get their values by click's own means: names in the environment, and a map of defaults.
 """
 
 from __future__ import annotations
@@ -20,16 +19,18 @@ from tagger.errors import ConfigurationError
 from tagger.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from tagger.toml_file import TomlFile
+    from tagger.files.toml_file import TomlFile
 
 # The commands that have a table in the file.
 SETTABLE = ("scan", "watch", "show", "review", "undo", "train", "evaluate")
 # These take what [scan] says, where they have the same option and their own table says nothing.
-AS_SCAN = ("watch", "show", "review")
+AS_SCAN = ("watch", "show", "review", "undo")
 
 # What must never be set once and forgotten.
 _WRITES = ("write-tags", "force")
-_OF_ONE_RUN = ("dry-run", "list", "files-from", "null", "resume", "resume-report")
+_OF_ONE_RUN = (
+    *("dry-run", "list", "prune", "files-from", "null", "resume", "resume-report", "output"),
+)
 
 
 def config_path() -> Path:
@@ -64,16 +65,30 @@ def with_environment(name: str, command: click.Command) -> click.Command:
         return command
     known = copy.copy(command)
     known.params = [copy.copy(param) for param in command.params]
+    shared = as_in_scan(name, known)
     for long, option in options_of(known).items():
-        tables = (name, "scan") if name in AS_SCAN else (name,)
+        tables = (name, "scan") if long in shared else (name,)
         option.envvar = [variable(table, long) for table in tables]
 
     def get_help(context: click.Context) -> str:
         context.default_map = None  # help tells gtag's own defaults, also beside a broken file
-        return command.get_help(context)
+        return type(known).get_help(known, context)
 
     known.get_help = get_help  # type: ignore[method-assign, assignment]
     return known
+
+
+def as_in_scan(name: str, command: click.Command) -> frozenset[str]:
+    """The options of a command that take what [scan] says, where nothing else says it."""
+    if name not in AS_SCAN:
+        return frozenset()
+    from tagger.cli.scan import scan
+
+    def kind(option: click.Option) -> tuple[object, ...]:
+        return type(option.type), option.is_flag, option.count, option.multiple
+
+    there, own = options_of(scan), options_of(command)
+    return frozenset(n for n, o in own.items() if n in there and kind(o) == kind(there[n]))
 
 
 class Settings:
@@ -91,7 +106,7 @@ class Settings:
 
     @cached_property
     def _file(self) -> TomlFile | None:
-        from tagger.toml_file import TomlFile
+        from tagger.files.toml_file import TomlFile
 
         return TomlFile(self.path) if os.path.lexists(self.path) else None
 
@@ -122,10 +137,10 @@ class Settings:
                     raise self._file.error(f"{table} has to be a table: [{table}]", table)
                 raise self._file.error(f"no command has a table {table!r}", table, hint=hint)
         own = self._table(command)
-        if command not in AS_SCAN:
+        shared = as_in_scan(command, self.command(command))
+        if not shared:
             return own
-        there = options_of(self.command(command))
-        return {n: said for n, said in self._table("scan").items() if n in there} | own
+        return {n: said for n, said in self._table("scan").items() if n in shared} | own
 
     def command(self, name: str) -> click.Command:
         """A command by its name."""

@@ -36,29 +36,29 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     """Show what is heard in FILE and when, what its tags say, and what a scan would do."""
     check_memory()
 
-    from tagger.at_rest import check_at_rest
-    from tagger.audio import read_excerpts
     from tagger.cli.console import console
     from tagger.cli.files import not_music
     from tagger.cli.policy import policy_of
-    from tagger.cue_sheet import cue_sheet_of
     from tagger.decide import decide
     from tagger.errors import GtagError, NothingToHearError
-    from tagger.formats import identify
+    from tagger.files.at_rest import check_at_rest
+    from tagger.files.cue_sheet import cue_sheet_of
+    from tagger.files.formats import identify
+    from tagger.files.whole import check_whole
     from tagger.listen import classifier
     from tagger.models import zoo
     from tagger.models.heard import Heard
-    from tagger.native_messages import native_messages_hidden
     from tagger.screen import printable
+    from tagger.sound.audio import read_excerpts
+    from tagger.sound.native_messages import native_messages_hidden
     from tagger.tags.read import read_tags
     from tagger.tags.write import check_change
-    from tagger.whole import check_whole
 
     if plot:
         not_music(plot, "--plot")
     format = identify(file)
     if format is None:
-        raise UnreadableError("holds no sound format that gtag knows", path=file)
+        raise UnreadableError("not a sound format that gtag supports", path=file)
     sound, prediction, silence = None, None, None
     with native_messages_hidden():
         asked = classifier(model or zoo.DEFAULT)
@@ -102,7 +102,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     else:
         screen.print(f"\nA scan {doing}: {printable(reason)}", soft_wrap=True)
     if plot and sound and prediction:
-        from tagger.plot import plot_track
+        from tagger.reports.plot import plot_track
 
         plot_track(sound, heard.log_mel, prediction, printable(Path(file).name), plot)
         screen.print(f"Drawn: {printable(plot)}", soft_wrap=True)

@@ -1,7 +1,4 @@
-"""The standard streams, made safe to use: closed, full, or of a terminal that shows few characters.
-
-It must not know what is printed.
-"""
+"""The standard streams, made safe to use: closed, full, or of a terminal with few characters."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The table at the end of a scan: what was heard, and what became of the files.
-
-It must not know how it came about.
-"""
+"""The table at the end of a scan: what was heard, and what became of the files."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ from rich.text import Text
 
 from tagger.cli.console import bar, console
 from tagger.decide import Status
+from tagger.reports.tally import MEANING, Tally
 from tagger.screen import printable
-from tagger.tally import MEANING, Tally
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -109,16 +109,16 @@ def train(
     from tagger.models.card import is_name
     from tagger.models.install import is_bundled
     from tagger.screen import printable
-    from tagger.training.gather import Sources
+    from tagger.training.data.gather import Sources
     from tagger.training.run import train_model
 
     recipe = recipe or ("head" if from_tags else "cnn")
     if output is None and from_tags is None:
-        raise ConfigurationError("where shall the model go?", hint="give --output DIR")
+        raise ConfigurationError("no output directory given", hint="give --output DIR")
     by_name, chosen = output is None, name
     name = chosen or (output.resolve().name if output else _OWN_NAME)
     if not is_name(name):
-        raise ConfigurationError(f"no model can be called {name!r}", hint="--name my-model")
+        raise ConfigurationError(f"not a valid model name: {name!r}", hint="--name my-model")
     if is_bundled(name) and (by_name or not chosen):
         raise ConfigurationError(f"{name} is a model of gtag's own", hint="choose another --name")
     output = (output or zoo.user_folder() / name).resolve()
@@ -158,8 +158,8 @@ def train(
 
 def _say_done(card: Card, where: str) -> None:
     from tagger.screen import printable
-    from tagger.training.after_training import report_training
-    from tagger.training.report import PAGE
+    from tagger.training.report.after_training import report_training
+    from tagger.training.report.report import PAGE
 
     report = report_training(card)
     click.echo(f"genres: {printable(', '.join(card.labels))}")

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tagger.interrupt import Interrupts
-    from tagger.journal import RunRecord
-    from tagger.undo_run import Undone
+    from tagger.journal.journal import RunRecord
+    from tagger.journal.undo_run import Undone
 
 
 @click.command()
@@ -77,8 +77,8 @@ def undo(
     """
     from tagger.cli.files import not_music
     from tagger.interrupt import Interrupts
-    from tagger.journal import Journal, default_journal_path
-    from tagger.undo_run import list_runs, undo_run
+    from tagger.journal.journal import Journal, default_journal_path
+    from tagger.journal.undo_run import list_runs, undo_run
 
     if prune and (run_and_paths or as_list or dry_run or force or find):
         raise click.UsageError("--prune stands alone, with --keep-days, --keep-mb or --journal.")
@@ -141,7 +141,7 @@ def _watched(interrupts: Interrupts, paths: Iterable[str]) -> Iterator[str]:
 def _report(
     undone: Iterator[Undone], interrupts: Interrupts, *, verbose: bool, quiet: bool
 ) -> ExitStatus:
-    from tagger.undo_run import UndoStatus
+    from tagger.journal.undo_run import UndoStatus
 
     counts: Counter[UndoStatus] = Counter()
     problems = interrupted = False

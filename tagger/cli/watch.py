@@ -70,13 +70,13 @@ def watch(
     from tagger.cli.listing import Listing
     from tagger.cli.logs import log_to
     from tagger.cli.policy import policy_of
-    from tagger.csv_report import json_line
+    from tagger.files.library import Library
     from tagger.interrupt import Interrupts
-    from tagger.library import Library
     from tagger.listen import classifier
     from tagger.models import zoo
-    from tagger.native_messages import native_messages_hidden
+    from tagger.reports.csv_report import json_line
     from tagger.screen import printable
+    from tagger.sound.native_messages import native_messages_hidden
     from tagger.writing import Care
 
     folders = [os.path.realpath(path) for path in paths]

@@ -11,7 +11,7 @@ from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.heard import Heard
 from tagger.models.lite import LiteNetwork
-from tagger.patches import PATCH_FRAMES, PATCH_MELS
+from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS
 
 
 class Backbone:

@@ -99,7 +99,7 @@ class BoostedTrees(Classifier):
             self._trees = Trees(card.weights(), features)
         except ValueError as error:
             raise ModelError(
-                f"the weights are no trees of ours: {error}", path=card.folder
+                f"the weights are not valid gtag trees: {error}", path=card.folder
             ) from error
         if self._trees.n_labels != len(card.labels):
             raise ModelError(

@@ -1,7 +1,7 @@
 """A model's card: what `card.toml` says, checked before anything is loaded.
 
 A model may come from a stranger. So a card's paths stay inside its folder, weights must have the
-SHA-256 that the card names, and nothing is ever unpickled. Must not know: how a model computes.
+SHA-256 that the card names, and nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -188,18 +188,18 @@ def read_card(folder: Path) -> Card:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(
-            "is no model: it has no readable card.toml"
+            "is not a model: no readable card.toml"
             if folder.exists()
             else "there is no such folder",
             path=folder,
             hint="gtag models lists the models by name",
         ) from error
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"is no valid card: {error}", path=file, hint=_HINT) from error
+        raise ModelError(f"is not a valid card: {error}", path=file, hint=_HINT) from error
 
     def need(condition: object, what: str) -> None:
         if not condition:
-            raise ModelError(f"is no valid card: {what}", path=file, hint=_HINT)
+            raise ModelError(f"is not a valid card: {what}", path=file, hint=_HINT)
 
     name, version, kind = data.get("name"), data.get("version"), data.get("kind")
     need(isinstance(name, str) and is_name(name), "name must be like my-model")

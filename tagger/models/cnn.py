@@ -12,7 +12,7 @@ from tagger.models.card import Card
 from tagger.models.heard import Heard
 from tagger.models.lite import LiteNetwork
 from tagger.models.prediction import Classifier, Scores, log_softmax
-from tagger.spectrogram import CHUNK_COLUMNS, N_MELS
+from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS
 
 
 def load_network(weights: bytes) -> LiteNetwork:

@@ -16,7 +16,7 @@ from tagger.models import zoo
 from tagger.models.card import Card
 from tagger.models.heard import Heard
 from tagger.models.linear import load_weights
-from tagger.no_music import MOVEMENT
+from tagger.sound.no_music import MOVEMENT
 
 MUSIC = "music"
 WITH_EMBEDDING, WITHOUT = "no-music", "no-music-fast"
@@ -36,7 +36,7 @@ class Detector:
 
     def __init__(self, card: Card) -> None:
         if card.kind != "detector" or MUSIC not in card.labels:
-            raise ModelError("is no detector of music", path=card.folder)
+            raise ModelError("is not a music detector", path=card.folder)
         self.card = card
         self.backbone = str(card.data.get("looks_at", ""))
         n_looked_at = card.data.get("n_looked_at")

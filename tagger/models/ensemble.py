@@ -1,7 +1,4 @@
-"""Several models as one: their log probabilities, averaged with the weights of a card.
-
-Must not know: what its members are, how the weights were chosen.
-"""
+"""Several models as one: their log probabilities, averaged with the weights of a card."""
 
 from __future__ import annotations
 

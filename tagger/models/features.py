@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tagger.descriptors import FEATURES
-from tagger.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.models.heard import Heard
+from tagger.sound.descriptors import FEATURES
+from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 
 # The features of the log-mel spectrogram below 7.4 kHz.
 NARROW_FEATURES = tuple(f"narrow_{name}" for name in LOG_MEL_FEATURES)

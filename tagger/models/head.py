@@ -91,7 +91,7 @@ def look_by_chunk(backbone: Embedder, inputs: Sequence[str], heard: Heard) -> np
 
 def n_inputs(backbone: Embedder, inputs: Sequence[str]) -> int:
     """How many numbers `look` gives."""
-    from tagger.log_mel_statistics import LOG_MEL_FEATURES
+    from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 
     sizes = dict.fromkeys((STATISTICS, NARROW), len(LOG_MEL_FEATURES))
     return sum(sizes.get(name, backbone.n_dimensions) for name in inputs)

@@ -15,9 +15,9 @@ import numpy as np
 from tagger.errors import DataError
 
 if TYPE_CHECKING:
-    from tagger.audio import Sound
-    from tagger.patches import Patches
-    from tagger.spectrogram import LogMel
+    from tagger.sound.audio import Sound
+    from tagger.sound.patches import Patches
+    from tagger.sound.spectrogram import LogMel
 
 
 # Views that are small enough to be kept; what a network made of a track is kept by its name.
@@ -68,9 +68,9 @@ class Heard:
 
     @classmethod
     def from_sound(cls, sound: Sound) -> Heard:
-        from tagger.descriptors import describe
-        from tagger.patches import patches
-        from tagger.spectrogram import log_mel
+        from tagger.sound.descriptors import describe
+        from tagger.sound.patches import patches
+        from tagger.sound.spectrogram import log_mel
 
         return cls(
             lambda: log_mel(sound.excerpts),
@@ -131,7 +131,7 @@ class Heard:
     @cached_property
     def chunks(self) -> tuple[np.ndarray, np.ndarray]:
         """Chunks [shape=(n_chunks, N_MELS, CHUNK_COLUMNS)] in decibels, and starts in seconds."""
-        from tagger.spectrogram import chunks
+        from tagger.sound.spectrogram import chunks
 
         return chunks(self.log_mel)
 
@@ -153,27 +153,27 @@ class Heard:
         """Descriptors of the log-mel spectrogram [shape=(n_features,)]."""
         if self._log_mel_statistics is not None:
             return self._log_mel_statistics()
-        from tagger.log_mel_statistics import describe_log_mel
+        from tagger.sound.log_mel_statistics import describe_log_mel
 
         return describe_log_mel(self.log_mel.excerpts)
 
     @cached_property
     def narrow_statistics(self) -> np.ndarray:
         """The same below 7.4 kHz [shape=(n_features,)]."""
-        from tagger.log_mel_statistics import below_seven_khz, describe_log_mel
+        from tagger.sound.log_mel_statistics import below_seven_khz, describe_log_mel
 
         return describe_log_mel(below_seven_khz(self.log_mel.excerpts))
 
     @cached_property
     def movement(self) -> np.ndarray:
         """How the spectrogram moves [shape=(n,)], as named by `no_music.MOVEMENT`."""
-        from tagger.no_music import movement
+        from tagger.sound.no_music import movement
 
         return movement(self.log_mel)
 
     @cached_property
     def highest_hz(self) -> float:
         """The centre of the highest mel band in which anything sounds, in hertz."""
-        from tagger.no_music import highest_hz
+        from tagger.sound.no_music import highest_hz
 
         return highest_hz(self.log_mel)

@@ -27,7 +27,7 @@ from tagger.models.card import (
 )
 from tagger.models.heard import Heard
 from tagger.models.prediction import sigmoid
-from tagger.native_messages import native_messages_hidden
+from tagger.sound.native_messages import native_messages_hidden
 
 
 def install(folder: Path) -> Card:
@@ -109,9 +109,9 @@ def verify(card: Card) -> None:
     Raises
     ------
     ModelError
-        Where it is not what its card says, or what it answers are no probabilities.
+        Where it is not what its card says, or its answers are not probabilities.
     """
-    from tagger.audio import SAMPLE_RATE, Excerpt, Sound
+    from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound
 
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, SAMPLE_RATE).astype(np.float32)
     sound = Sound((Excerpt(noise, 0.0, 0, 0),), 1.0)
@@ -127,7 +127,7 @@ def verify(card: Card) -> None:
         or answer.max() > 1 + 1e-3
         or not (card.independent or card.kind == "backbone" or abs(answer.sum() - 1) < 1e-3)
     ):
-        raise ModelError("what it answers are no probabilities", path=card.folder)
+        raise ModelError("its answers are not probabilities", path=card.folder)
 
 
 def _answer(card: Card, heard: Heard) -> np.ndarray:

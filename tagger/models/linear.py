@@ -1,7 +1,7 @@
 """Runs a linear model (multinomial logistic regression) on descriptors.
 
 Weights are a `.npz` file with `coefficients` [n_labels, n_inputs] and `intercept` [n_labels], the
-scaling of the inputs worked in. Must not know: where models are kept, how they were trained.
+scaling of the inputs worked in.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class LinearWeights:
             or self.intercept.shape != self.coefficients.shape[:1]
             or any(a.dtype != np.float64 for a in (self.coefficients, self.intercept))
         ):
-            raise ValueError("its arrays make no sense")
+            raise ValueError("its arrays are inconsistent")
 
     @property
     def n_labels(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger.native_messages import native_messages_hidden
+from tagger.sound.native_messages import native_messages_hidden
 
 # One process a core is how a collection is scanned; a second thread would only get in the way.
 THREADS = 1

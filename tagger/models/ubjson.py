@@ -1,7 +1,4 @@
-"""Reads XGBoost's `.ubj` files and checks the trees in them: a model may come from a stranger.
-
-Must not know: what trees are for.
-"""
+"""Reads XGBoost's `.ubj` files and checks the trees in them: a model may come from a stranger."""
 
 from __future__ import annotations
 
@@ -45,7 +42,7 @@ def read_trees(content: bytes, n_features: int) -> dict[str, Any]:
         struct.error,
         OverflowError,
     ) as error:
-        raise ValueError("they are damaged, or no trees") from error
+        raise ValueError("damaged, or not trees") from error
 
 
 def parse(content: bytes) -> Any:
@@ -91,7 +88,7 @@ class _Reader:
                 return marker == b"T"
             case b"Z":
                 return None
-        raise ValueError("they are no UBJSON")
+        raise ValueError("not valid UBJSON")
 
     def text(self) -> str:
         return self.take(self._count()).decode()
@@ -99,7 +96,7 @@ class _Reader:
     def _count(self) -> int:
         count = self.value(self.take(1), _DEEPEST)
         if type(count) is not int:
-            raise ValueError("they are no UBJSON")
+            raise ValueError("not valid UBJSON")
         return count
 
     def _object(self, depth: int) -> dict[str, Any]:
@@ -116,7 +113,7 @@ class _Reader:
         if self._content[self.position] == ord("$"):
             _, marker, sign = self.take(1), self.take(1), self.take(1)
             if sign != b"#" or marker not in _NUMBERS:
-                raise ValueError("they are no UBJSON")
+                raise ValueError("not valid UBJSON")
             kind = np.dtype(_NUMBERS[marker]).newbyteorder(">")
             return np.frombuffer(self.take(self._count() * kind.itemsize), kind)
         if self._content[self.position] == ord("#"):  # XGBoost's own counted arrays

@@ -1,7 +1,4 @@
-"""Finds, verifies and loads models: the bundled ones, the user's own, or any folder.
-
-Must not know: how a model computes, beyond which class runs which kind.
-"""
+"""Finds, verifies and loads models: the bundled ones, the user's own, or any folder."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """HTML pages that need nothing beside them: one look, and one place where text is escaped.
 
-Every text that goes in is other people's until it is escaped. Templates do that by themselves,
-and make control characters visible. It must not know what a page is about.
+Every text that goes in is other people's until it is escaped. Templates do that by themselves, and
+make control characters visible.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-from tagger.formats import AIFF, ASF, DSF, FLAC, MP4, WAV, Format, id3v2_length, skip_id3v2
+from tagger.files.formats import AIFF, ASF, DSF, FLAC, MP4, WAV, Format, id3v2_length, skip_id3v2
 from tagger.tags.apev2 import Apev2, leading_apev2_size
 from tagger.tags.asf import AsfAttributes
 from tagger.tags.blocks import Block, BrokenTagError, Description, Entry, read_exactly, role_of

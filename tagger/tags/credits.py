@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-from tagger.formats import Format
+from tagger.files.formats import Format
 
 # The fields of each family of tags, and for ID3 the older names that mutagen translates.
 _FIELDS = {

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any, BinaryIO, Protocol
 
-from tagger.formats import id3v2_length
+from tagger.files.formats import id3v2_length
 from tagger.tags.blocks import (
     GENRE,
     GTAG_ROLES,
@@ -110,7 +110,7 @@ class Id3v2(Block):
         super().__init__(exists=bool(data))
         length = id3v2_length(data[:10])
         if length > len(data) or (data and not length):
-            raise BrokenTagError("its ID3 tag is cut short" if length else "its ID3 tag is none")
+            raise BrokenTagError("its ID3 tag is cut short" if length else "not a valid ID3 tag")
         # A chunk may be longer than the tag in it.
         self._slot, self._data, self._after = slot, data[:length], data[length:]
         self.version, self._revision, self._flags = 4, 0, 0

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from tagger.formats import iso_boxes
+from tagger.files.formats import iso_boxes
 from tagger.tags.blocks import (
     GENRE,
     Block,

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-from tagger.formats import OGG_FLAC, OGG_VORBIS, OPUS, SPEEX, Format
+from tagger.files.formats import OGG_FLAC, OGG_VORBIS, OPUS, SPEEX, Format
 from tagger.tags.blocks import BrokenTagError, CannotKeepError
 from tagger.tags.vorbis import Comments
 
@@ -41,7 +41,7 @@ class OggComments(Comments):
         if self._is_flac and len(packet) >= 4 and packet[0] & 0x7F == 4:
             self._head = packet[:4]
         if not packet.startswith(self._head):
-            raise BrokenTagError("its second packet is no comment")
+            raise BrokenTagError("its second packet is not a comment header")
         super().__init__(packet[len(self._head) :])
 
     @property

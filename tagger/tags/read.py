@@ -8,7 +8,7 @@ from os import PathLike
 from typing import BinaryIO
 
 from tagger.errors import UnreadableError
-from tagger.formats import Format
+from tagger.files.formats import Format
 from tagger.tags.blocks import (
     GENRE,
     GTAG_CONFIDENCE,

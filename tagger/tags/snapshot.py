@@ -12,7 +12,7 @@ from os import PathLike
 from typing import Any
 
 from tagger.errors import RefusedError
-from tagger.formats import Format
+from tagger.files.formats import Format
 from tagger.tags.blocks import (
     GENRE,
     JOINT,

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from tagger.formats import id3v2_length, iso_boxes
+from tagger.files.formats import id3v2_length, iso_boxes
 from tagger.tags.apev2 import Apev2, find_apev2
 from tagger.tags.blocks import Block, BrokenTagError, read_exactly, read_ranges
 from tagger.tags.id3 import read_id3v2

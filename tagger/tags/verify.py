@@ -14,7 +14,7 @@ from os import PathLike
 from typing import Any
 
 from tagger.errors import RefusedError, WriteFailedError
-from tagger.formats import Format
+from tagger.files.formats import Format
 from tagger.tags.apev2 import Apev2
 from tagger.tags.blocks import (
     GENRE,

@@ -13,8 +13,8 @@ from os import PathLike
 from typing import Any, Protocol
 
 from tagger.errors import RefusedError, UnreadableError
-from tagger.formats import Format, identify_open
-from tagger.replace_file import Identity, check_writable, replace_file
+from tagger.files.formats import Format, identify_open
+from tagger.files.replace_file import Identity, check_writable, replace_file
 from tagger.tags.blocks import (
     GENRE,
     GTAG_CONFIDENCE,
@@ -71,7 +71,7 @@ class Change:
 
 
 class PendingChange(Protocol):
-    """A change on its way into the journal: see `tagger.journal_run`."""
+    """A change on its way into the journal: see `tagger.journal.run`."""
 
     old: Any
 

@@ -16,7 +16,7 @@ import av
 import numpy as np
 
 from tagger import demo
-from tagger.audio import SAMPLE_RATE, read_excerpts
+from tagger.sound.audio import SAMPLE_RATE, read_excerpts
 
 SUFFIXES = (".mp3", ".flac", ".m4a", ".ogg", ".opus", ".wav", ".wma", ".wv")
 RUNS = 7

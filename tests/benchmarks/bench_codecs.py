@@ -21,10 +21,10 @@ from tqdm import tqdm
 from tagger import demo
 from tagger.decide import Policy, decide
 from tagger.errors import GtagError
-from tagger.library import Library, Track
+from tagger.files.library import Library, Track
 from tagger.listen import listen
 from tagger.tags.read import TagState
-from tagger.training.metrics import wilson
+from tagger.training.measure.metrics import wilson
 
 RATE = 44_100
 LONGEST_S = 40.0

@@ -27,21 +27,20 @@ from unittest.mock import patch
 
 import numpy as np
 
-from tagger import (
+from tagger import batch, demo
+from tagger.batch import scan
+from tagger.decide import Policy
+from tagger.files.library import Library, Track
+from tagger.models import boosted_trees, linear, lite, multi_label
+from tagger.sound import (
     audio,
-    batch,
     decoder,
-    demo,
     descriptors,
     log_mel_statistics,
     no_music,
     patches,
     spectrogram,
 )
-from tagger.batch import scan
-from tagger.decide import Policy
-from tagger.library import Library, Track
-from tagger.models import boosted_trees, linear, lite, multi_label
 
 # Where the time of these functions goes; what they call and stands here too counts there.
 STAGES: dict[str, list[tuple[Any, str]]] = {
@@ -229,7 +228,7 @@ def starts(track: Track, model: str) -> None:
     code = (
         "import sys, time\n"
         "from tagger.listen import listen\n"
-        "from tagger.library import Library\n"
+        "from tagger.files.library import Library\n"
         "[track] = Library([sys.argv[2]])\n"
         "began = time.process_time()\n"
         "assert listen(sys.argv[1], track).prediction\n"

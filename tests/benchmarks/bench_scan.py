@@ -20,11 +20,11 @@ from pathlib import Path
 import psutil
 
 from tagger import demo
-from tagger.audio import read_excerpts
 from tagger.batch import scan
 from tagger.decide import Policy
 from tagger.errors import GtagError
-from tagger.library import Library, Track
+from tagger.files.library import Library, Track
+from tagger.sound.audio import read_excerpts
 
 SUFFIXES = (".mp3", ".flac", ".m4a", ".ogg", ".opus")
 

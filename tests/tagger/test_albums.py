@@ -13,9 +13,9 @@ from mediafile import MediaFile
 from tagger.albums import MOST_TRACKS, MOST_WITHOUT_TAGS, album_verdicts, in_albums, is_album
 from tagger.batch import scan
 from tagger.decide import Policy, Status, Verdict, decide
-from tagger.formats import identify
+from tagger.files.formats import identify
+from tagger.files.library import Library
 from tagger.genre_map import genre_map_for
-from tagger.library import Library
 from tagger.models import zoo
 from tagger.models.prediction import Prediction, Style
 from tagger.tags.credits import Credits, read_credits

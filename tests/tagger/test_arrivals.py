@@ -9,7 +9,7 @@ import pytest
 
 from tagger.arrivals import Waiting, arrivals
 from tagger.errors import UnreadableError
-from tagger.library import Library
+from tagger.files.library import Library
 from tagger.writing import Care
 
 

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from tagger import at_rest
-from tagger.at_rest import check_at_rest
 from tagger.errors import RefusedError
+from tagger.files import at_rest
+from tagger.files.at_rest import check_at_rest
 from tests.conftest import aged
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")

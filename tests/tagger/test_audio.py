@@ -18,9 +18,10 @@ import pytest
 from mutagen import flac, id3, mp4
 from mutagen.ogg import OggPage
 
-from tagger import audio, demo
-from tagger.audio import EDGE, EXCERPT_S, SAMPLE_RATE, read_excerpts
+from tagger import demo
 from tagger.errors import NothingToHearError, UnreadableError
+from tagger.sound import audio
+from tagger.sound.audio import EDGE, EXCERPT_S, SAMPLE_RATE, read_excerpts
 
 LENGTH = round(EXCERPT_S * SAMPLE_RATE)
 
@@ -414,7 +415,7 @@ def test_what_is_no_sound_file_says_so(tmp_path):
 
 PEAK = """
 import resource, sys
-from tagger.audio import read_excerpts
+from tagger.sound.audio import read_excerpts
 read_excerpts(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 sound = read_excerpts(sys.argv[2])

@@ -17,11 +17,11 @@ from tagger import listen
 from tagger.batch import scan
 from tagger.cache import Cache, default_cache_path, fingerprint
 from tagger.decide import Policy, Status
-from tagger.decoder import packets_hash
-from tagger.formats import identify
-from tagger.library import Library
+from tagger.files.formats import identify
+from tagger.files.library import Library
 from tagger.models import zoo
 from tagger.models.heard import Heard
+from tagger.sound.decoder import packets_hash
 from tagger.tags.write import Change, write_change
 from tests.conftest import aged
 
@@ -161,7 +161,7 @@ def test_a_model_that_looks_at_what_is_kept_need_not_listen(make_audio, file, he
 
 
 def test_views_that_are_kept_give_what_the_sound_gives(make_audio):
-    from tagger.audio import read_excerpts
+    from tagger.sound.audio import read_excerpts
 
     model = zoo.load("cnn")
     heard = Heard.from_sound(read_excerpts(make_audio(".flac", duration_s=10.0)))

@@ -6,12 +6,12 @@ import mutagen
 import numpy as np
 import pytest
 
-from tagger.audio import read_excerpts
 from tagger.batch import scan
 from tagger.decide import Policy, Status
-from tagger.library import Library
+from tagger.files.library import Library
 from tagger.models import zoo
-from tagger.ogg_links import ogg_links
+from tagger.sound.audio import read_excerpts
+from tagger.sound.ogg_links import ogg_links
 from tagger.tags.write import write_change
 from tests.conftest import aged
 

@@ -5,7 +5,9 @@ import os
 import pytest
 
 from tagger.batch import Outcome
-from tagger.csv_report import (
+from tagger.decide import Status
+from tagger.errors import ConfigurationError
+from tagger.reports.csv_report import (
     COLUMNS,
     CsvReport,
     json_line,
@@ -14,8 +16,6 @@ from tagger.csv_report import (
     read_report,
     resume_report,
 )
-from tagger.decide import Status
-from tagger.errors import ConfigurationError
 
 
 def reported(tmp_path, *outcomes):

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from mediafile import MediaFile
 
 from tagger import demo
-from tagger.audio import read_excerpts
 from tagger.cli import cli
-from tagger.cue_sheet import cue_sheet_of, parse_cue
 from tagger.decide import Policy, agreed
+from tagger.files.cue_sheet import cue_sheet_of, parse_cue
 from tagger.models.prediction import Prediction, Style
+from tagger.sound.audio import read_excerpts
 from tests.conftest import aged
 
 SHEET = '''\ufeffREM GENRE "Rock"

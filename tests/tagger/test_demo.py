@@ -4,8 +4,9 @@ import av
 import numpy as np
 import pytest
 
-from tagger import demo, formats
-from tagger.audio import read_excerpts
+from tagger import demo
+from tagger.files import formats
+from tagger.sound.audio import read_excerpts
 
 
 def test_makes_a_piece_for_each_of_five_containers(tmp_path):
@@ -53,7 +54,7 @@ def test_styles_differ_more_than_seeds():
     assert between[np.triu_indices(len(middles), 1)].mean() > 2 * within
 
 
-@pytest.mark.parametrize("suffix", demo._ENCODINGS)
+@pytest.mark.parametrize("suffix", demo.ENCODINGS)
 def test_encodes_the_same_bytes_each_time(tmp_path, suffix):
     piece = demo.compose("jazz", duration_s=1.0)
     for name in ("a", "b"):

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger import demo
-from tagger.audio import EDGE, SAMPLE_RATE, Excerpt, read_excerpts
-from tagger.descriptors import FEATURES, TABLE_HOP, describe
+from tagger.sound.audio import EDGE, SAMPLE_RATE, Excerpt, read_excerpts
+from tagger.sound.descriptors import FEATURES, TABLE_HOP, describe
 from tests.conftest import SHARED_DATA
 
 FLACS = sorted((SHARED_DATA / "gtzan" / "audio").glob("*/*.flac"))
@@ -141,8 +141,8 @@ def test_neither_librosa_nor_scipy_is_imported():
     """librosa's features compile themselves for half a minute on a fresh machine."""
     code = (
         "import sys, numpy as np\n"
-        "from tagger.descriptors import describe\n"
-        "from tagger.log_mel_statistics import describe_log_mel\n"
+        "from tagger.sound.descriptors import describe\n"
+        "from tagger.sound.log_mel_statistics import describe_log_mel\n"
         "describe([np.ones(30000, np.float32)]); describe_log_mel([np.zeros((128, 200))])\n"
         "print(sorted({'librosa', 'scipy'} & set(sys.modules)))"
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger.audio import SAMPLE_RATE, Excerpt, Sound, read_excerpts
 from tagger.models import zoo
 from tagger.models.detector import WITH_EMBEDDING, WITHOUT, Detector, doubt
 from tagger.models.head import mean_embedding
 from tagger.models.heard import Heard
+from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound, read_excerpts
 
 
 def sound(samples: np.ndarray) -> Heard:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tagger.errors import GtagError, RefusedError
-from tagger.formats import FORMATS, MP3, identify
+from tagger.files.formats import FORMATS, MP3, identify
 from tagger.tags.write import Change, check_change, write_change
 
 CHANGE = Change(("Jazz",), ("Jazz",), 0.9, "test-1")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tagger import formats
 from tagger.errors import UnreadableError
-from tagger.formats import has_audio_extension, identify
+from tagger.files import formats
+from tagger.files.formats import has_audio_extension, identify
 from tests.tagger.specimens import add_theora
 
 MADE = {

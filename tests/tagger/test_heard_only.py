@@ -11,8 +11,8 @@ from tagger import demo
 from tagger.batch import scan
 from tagger.decide import Policy, Status
 from tagger.errors import RefusedError
-from tagger.formats import FORMATS, has_audio_extension, identify
-from tagger.library import Library
+from tagger.files.formats import FORMATS, has_audio_extension, identify
+from tagger.files.library import Library
 from tagger.models import zoo
 from tagger.tags.read import TagState, read_tags
 from tagger.tags.write import Change, check_change, write_change

@@ -13,9 +13,10 @@ import av
 import numpy as np
 import pytest
 
-from tagger import decoder, demo
-from tagger.audio import EDGE, EXCERPT_S, SAMPLE_RATE, read_excerpts
+from tagger import demo
 from tagger.errors import GtagError, NothingToHearError, UnreadableError
+from tagger.sound import decoder
+from tagger.sound.audio import EDGE, EXCERPT_S, SAMPLE_RATE, read_excerpts
 
 LENGTH = round(EXCERPT_S * SAMPLE_RATE)
 SUFFIXES = (

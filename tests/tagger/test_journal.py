@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from tagger.errors import ConfigurationError, WriteFailedError
-from tagger.formats import identify
-from tagger.journal import Journal, default_journal_path
-from tagger.replace_file import Identity, replace_file
+from tagger.files.formats import identify
+from tagger.files.replace_file import Identity, replace_file
+from tagger.journal.journal import Journal, default_journal_path
+from tagger.journal.undo_run import UndoStatus, undo_run
 from tagger.tags.write import Change, write_change
-from tagger.undo_run import UndoStatus, undo_run
 from tests.tagger.faults import Faults
 
 OLD, NEW = b"old" * 1000, b"newer" * 1000
@@ -245,9 +245,9 @@ def cut_off_run(journal_path: Path, code: str, *arguments: object) -> None:
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from tagger.journal import Journal\n"
+        "from tagger.journal.journal import Journal\n"
         "from tagger import durable_io, replace_file as module\n"
-        "from tagger.replace_file import replace_file\n"
+        "from tagger.files.replace_file import replace_file\n"
         "def die(*anything): os.kill(os.getpid(), signal.SIGKILL)\n"
         "journal = Journal(sys.argv[1]); run = journal.start_run('scan', sys.argv)\n"
         "path = sys.argv[2]; pending = run.change(path, 'MP3'); pending.old = ['old']\n"
@@ -459,8 +459,8 @@ def test_a_lock_that_cannot_be_removed_is_still_given_back(journal, monkeypatch)
 
 RUN = """
 import sys
-from tagger.formats import identify
-from tagger.journal import Journal
+from tagger.files.formats import identify
+from tagger.journal.journal import Journal
 run = Journal(sys.argv[1]).start_run("scan", ())
 print(run.id, flush=True)
 sys.stdin.read()

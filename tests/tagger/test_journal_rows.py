@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tagger.errors import GtagError
-from tagger.formats import identify
-from tagger.journal import ChangeRecord, DamagedChange, Journal
+from tagger.files.formats import identify
+from tagger.journal.journal import ChangeRecord, DamagedChange, Journal
+from tagger.journal.undo_run import UndoStatus, undo_run
 from tagger.tags.snapshot import restore, same_fields, snapshot
 from tagger.tags.write import Change, write_change
-from tagger.undo_run import UndoStatus, undo_run
 from tests.tagger.specimens import EVERY_CONTAINER, specimen, tag_as_people_do
 
 JAZZ = Change(("Jazz",), ("Jazz",), 0.91, "cnn-1")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tagger import formats
 from tagger.errors import ConfigurationError, UnreadableError
-from tagger.library import DEFAULT_EXCLUDES, Library, Track, read_file_list
+from tagger.files import formats
+from tagger.files.library import DEFAULT_EXCLUDES, Library, Track, read_file_list
 
 
 @pytest.fixture

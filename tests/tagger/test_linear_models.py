@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagger.audio import SAMPLE_RATE, Excerpt, Sound
-from tagger.descriptors import FEATURES
 from tagger.errors import DataError, ModelError
-from tagger.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.models import zoo
 from tagger.models.features import FeatureColumns
 from tagger.models.heard import Heard
 from tagger.models.linear import LinearWeights, pack
-from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, LogMel
+from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound
+from tagger.sound.descriptors import FEATURES
+from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
+from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, LogMel
 from tagger.training.publish import write_model
 
 

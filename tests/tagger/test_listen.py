@@ -8,13 +8,13 @@ import pytest
 
 from tagger.errors import UnreadableError
 from tagger.exhausted import what_ran_out
-from tagger.library import Library
+from tagger.files.library import Library
 from tagger.listen import listen
 
 LIMITED = """
 import os, resource, sys
-from tagger.formats import identify
-from tagger.library import Track
+from tagger.files.formats import identify
+from tagger.files.library import Track
 from tagger.listen import classifier, listen
 what, path = sys.argv[1:]
 classifier("cnn")
@@ -68,6 +68,6 @@ def test_a_file_that_is_not_recognised_says_why(tmp_path):
     assert [one.error.message for one in heard] == [
         "No such file or directory",
         "empty file",
-        "holds no sound format that gtag knows",
+        "not a sound format that gtag supports",
     ]
     assert all(one.prediction is None for one in heard)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger import demo
-from tagger.audio import Excerpt, read_excerpts
-from tagger.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
-from tagger.spectrogram import COLUMN_S, log_mel
+from tagger.sound.audio import Excerpt, read_excerpts
+from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
+from tagger.sound.spectrogram import COLUMN_S, log_mel
 
 
 def by_name(vector: np.ndarray) -> dict[str, float]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger.audio import read_excerpts
 from tagger.errors import RefusedError, UnreadableError
-from tagger.formats import MP3, identify
+from tagger.files.formats import MP3, identify
+from tagger.sound.audio import read_excerpts
 from tagger.tags.read import read_tags
 from tagger.tags.write import check_change
 from tests.tagger.tags.helpers import write_and_restore

@@ -103,7 +103,7 @@ def test_a_link_that_leads_outside_is_refused(model):
 )
 def test_a_card_that_makes_no_sense_is_refused(model, key, value):
     rewrite(model, **{key: value})
-    with pytest.raises(ModelError, match="is no valid card"):
+    with pytest.raises(ModelError, match="is not a valid card"):
         read_card(model)
 
 
@@ -111,7 +111,7 @@ def test_a_card_that_makes_no_sense_is_refused(model, key, value):
 def test_a_card_that_is_too_much_for_its_reader_is_refused(model, content):
     """Regression: RecursionError, and a ValueError that nobody expected."""
     (model / CARD).write_text(content)
-    with pytest.raises(ModelError, match="is no valid card"):
+    with pytest.raises(ModelError, match="is not a valid card"):
         read_card(model)
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from tagger.errors import ModelError
-from tagger.log_mel_statistics import LOG_MEL_FEATURES, NARROW_BANDS, below_seven_khz
 from tagger.models import zoo
 from tagger.models.card import read_card
 from tagger.models.heard import Heard
 from tagger.models.multi_label import MultiLabelWeights
-from tagger.spectrogram import N_MELS, LogMel
+from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES, NARROW_BANDS, below_seven_khz
+from tagger.sound.spectrogram import N_MELS, LogMel
 from tagger.training.publish import write_model
 from tagger.training.recipes.multi_label import packed
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
 
-from tagger import demo, no_music
-from tagger.audio import SAMPLE_RATE, Excerpt
+from tagger import demo
 from tagger.models.detector import doubt
 from tagger.models.heard import Heard
-from tagger.spectrogram import LogMel, log_mel
-from tagger.training.datasets import to_decibels
+from tagger.sound import no_music
+from tagger.sound.audio import SAMPLE_RATE, Excerpt
+from tagger.sound.spectrogram import LogMel, log_mel
+from tagger.training.data.datasets import to_decibels
 
 SECONDS = 20
 TIME = np.arange(SECONDS * SAMPLE_RATE) / SAMPLE_RATE

@@ -7,10 +7,10 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 from tagger import demo
-from tagger.audio import Excerpt, Sound
 from tagger.models import zoo
 from tagger.models.heard import Heard
 from tagger.one_thread import one_thread
+from tagger.sound.audio import Excerpt, Sound
 
 
 def threads() -> set[int]:

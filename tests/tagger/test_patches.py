@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soxr
 
-from tagger.audio import EDGE, SAMPLE_RATE, Excerpt
-from tagger.patches import (
+from tagger.sound.audio import EDGE, SAMPLE_RATE, Excerpt
+from tagger.sound.patches import (
     COMPRESSION,
     LEVEL_DBFS,
     PATCH_FFT,

@@ -7,7 +7,7 @@ import pytest
 from platformdirs.macos import MacOS
 from platformdirs.windows import Windows
 
-from tagger.journal import default_journal_path
+from tagger.journal.journal import default_journal_path
 from tagger.models import zoo
 
 

@@ -13,7 +13,7 @@ from mediafile import MediaFile
 from tagger.batch import Outcome
 from tagger.decide import Status
 from tagger.placeholders import Placeholders
-from tagger.playlists import MARK, Playlists
+from tagger.reports.playlists import MARK, Playlists
 
 
 def made(folder, *outcomes):

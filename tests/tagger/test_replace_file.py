@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tagger.errors import RefusedError, UnreadableError, WriteFailedError
-from tagger.replace_file import TEMPORARY_PREFIX, Identity, replace_file
+from tagger.files.replace_file import TEMPORARY_PREFIX, Identity, replace_file
 from tests.tagger.faults import Faults, injected
 
 OLD = b"old " * 50_000
@@ -528,7 +528,7 @@ def test_a_disk_that_is_really_full(tmp_path):
     code = (
         "import resource, signal, sys\n"
         "from tagger.errors import WriteFailedError\n"
-        "from tagger.replace_file import replace_file\n"
+        "from tagger.files.replace_file import replace_file\n"
         "def edit(copy):\n"
         "    with open(copy, 'ab') as file: file.write(b'x' * 1_000_000)\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"

@@ -9,14 +9,14 @@ import pytest
 from mediafile import MediaFile
 
 from tagger.batch import Outcome
-from tagger.csv_report import CsvReport, open_report
 from tagger.decide import Status
 from tagger.errors import GtagError
-from tagger.formats import identify
+from tagger.files.formats import identify
+from tagger.reports.csv_report import CsvReport, open_report
 from tagger.review import Review
 from tagger.tags.read import TagState, read_tags
 from tagger.tags.write import Change, write_change
-from tagger.training.own_library import read_own_library
+from tagger.training.data.own_library import read_own_library
 from tagger.writing import Care, writer
 from tests.conftest import aged
 

@@ -13,7 +13,7 @@ import pytest
 
 from tagger.batch import Outcome
 from tagger.decide import Status
-from tagger.scan_page import DISTINCT_CHANGES, LISTED, ScanPage
+from tagger.reports.scan_page import DISTINCT_CHANGES, LISTED, ScanPage
 from tagger.screen import printable
 from tests.browser import FITS, seen_in_browser
 

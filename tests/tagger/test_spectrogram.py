@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger.audio import EDGE, SAMPLE_RATE, Excerpt, read_excerpts
-from tagger.spectrogram import (
+from tagger.sound.audio import EDGE, SAMPLE_RATE, Excerpt, read_excerpts
+from tagger.sound.spectrogram import (
     CHUNK_COLUMNS,
     CHUNK_STEP,
     COLUMN_S,

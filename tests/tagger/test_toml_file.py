@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger import toml_file
 from tagger.errors import ConfigurationError
-from tagger.toml_file import TomlFile, key_lines
+from tagger.files import toml_file
+from tagger.files.toml_file import TomlFile, key_lines
 
 
 def test_examples():
@@ -69,11 +69,11 @@ def test_it_finds_every_key_of_every_document(document):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"a = 1\nb = \n", "line 2: no TOML"),
-        (b"a = 1\n[b\n", "line 2: no TOML"),
-        (b"a = [\n1,\n", "line 2: no TOML"),
-        (b"a = '\xff'", "no text in UTF-8"),
-        (b"a = 1\na = 2\n", "line 2: no TOML"),
+        (b"a = 1\nb = \n", "line 2: invalid TOML"),
+        (b"a = 1\n[b\n", "line 2: invalid TOML"),
+        (b"a = [\n1,\n", "line 2: invalid TOML"),
+        (b"a = '\xff'", "UTF-8"),
+        (b"a = 1\na = 2\n", "line 2: invalid TOML"),
     ],
 )
 def test_what_is_no_toml_is_named_with_its_line(tmp_path, content, said):

@@ -10,12 +10,12 @@ from mutagen.id3 import TCON, TXXX
 from mutagen.wave import WAVE
 
 from tagger.errors import ConfigurationError
-from tagger.formats import identify
-from tagger.journal import Journal
+from tagger.files.formats import identify
+from tagger.journal.journal import Journal
+from tagger.journal.undo_run import UndoStatus, list_runs, undo_run
 from tagger.tags.snapshot import restore, same_fields, snapshot
 from tagger.tags.verify import content_hash
 from tagger.tags.write import Change, write_change
-from tagger.undo_run import UndoStatus, list_runs, undo_run
 from tests.tagger.readers import as_programs_see, genres_seen, lost
 from tests.tagger.specimens import EVERY_CONTAINER, as_mutagen_says, specimen, tag_as_people_do
 
@@ -289,11 +289,11 @@ def test_a_file_that_must_not_be_written_any_more_is_refused(journal, album):
 
 
 def test_a_failed_undo_leaves_the_file_and_the_next_one_works(journal, album, monkeypatch):
-    import tagger.undo_run
+    import tagger.journal.undo_run
 
     scan(journal, album[:1])
     written = album[0].read_bytes()
-    monkeypatch.setattr(tagger.undo_run, "same_fields", lambda *arguments, **options: False)
+    monkeypatch.setattr(tagger.journal.undo_run, "same_fields", lambda *arguments, **options: False)
     (outcome,) = undo_run(journal)
     assert (outcome.status, outcome.message) == (
         UndoStatus.FAILED,

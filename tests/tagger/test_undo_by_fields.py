@@ -8,10 +8,10 @@ from mutagen.flac import Picture
 from mutagen.id3 import APIC, TCON, TIT2
 from mutagen.mp4 import MP4Cover
 
-from tagger.journal import Journal
+from tagger.journal.journal import Journal
+from tagger.journal.undo_run import UndoStatus, undo_run
 from tagger.tags.snapshot import snapshot
 from tagger.tags.verify import content_hash
-from tagger.undo_run import UndoStatus, undo_run
 from tests.tagger.specimens import EVERY_CONTAINER, as_mutagen_says, specimen, tag_as_people_do
 from tests.tagger.test_undo import METAL, scan, undo
 

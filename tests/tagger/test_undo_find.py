@@ -11,10 +11,10 @@ import pytest
 from mutagen.flac import FLAC
 from mutagen.id3 import APIC, TIT2
 
-import tagger.undo_find
-from tagger.journal import Journal
-from tagger.undo_find import folders_of
-from tagger.undo_run import UndoStatus, undo_run
+import tagger.journal.undo_find
+from tagger.journal.journal import Journal
+from tagger.journal.undo_find import folders_of
+from tagger.journal.undo_run import UndoStatus, undo_run
 from tests.tagger.test_undo import genres, scan, undo
 
 
@@ -139,8 +139,9 @@ def test_what_cannot_be_one_of_them_is_not_hashed(journal, song, library, monkey
     number = scan(journal, [path])
     moved = path.rename(library / "z.mp3")
     hashed = []
-    real = tagger.undo_find.sound_of
-    monkeypatch.setattr(tagger.undo_find, "sound_of", lambda p, f: hashed.append(p) or real(p, f))
+    real = tagger.journal.undo_find.sound_of
+    undo_find = tagger.journal.undo_find
+    monkeypatch.setattr(undo_find, "sound_of", lambda p, f: hashed.append(p) or real(p, f))
     assert undo(journal, number, find=True) == [(str(moved), "restored")]
     assert hashed == [str(moved)]
 

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from tagger.errors import RefusedError
-from tagger.formats import identify
-from tagger.whole import check_whole
+from tagger.files.formats import identify
+from tagger.files.whole import check_whole
 from tests.tagger.specimens import ENCODED
 
 UNCOMPRESSED = (".wav", ".aiff")

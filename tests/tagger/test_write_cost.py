@@ -12,8 +12,8 @@ import pytest
 from mutagen.id3 import TCON
 
 from tagger import demo
-from tagger.formats import identify
-from tagger.journal import Journal
+from tagger.files.formats import identify
+from tagger.journal.journal import Journal
 from tagger.tags.write import Change, write_change
 
 TURNS = 9

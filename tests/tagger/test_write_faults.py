@@ -17,14 +17,14 @@ import pytest
 from tagger.batch import scan
 from tagger.decide import Policy
 from tagger.errors import GtagError
-from tagger.formats import Format, identify
-from tagger.journal import Journal
-from tagger.library import Library, Track
-from tagger.replace_file import TEMPORARY_PREFIX
+from tagger.files.formats import Format, identify
+from tagger.files.library import Library, Track
+from tagger.files.replace_file import TEMPORARY_PREFIX
+from tagger.journal.journal import Journal
+from tagger.journal.undo_run import undo_run
 from tagger.tags.snapshot import same_fields, snapshot
 from tagger.tags.verify import content_hash
 from tagger.tags.write import Change, write_change
-from tagger.undo_run import undo_run
 from tests.tagger.faults import Faults, injected
 from tests.tagger.specimens import ENCODED, EVERY_CONTAINER, specimen, tag_as_people_do
 
@@ -189,8 +189,8 @@ def test_what_runs_out_in_a_write_or_an_undo_costs_one_file(
 
 SCAN = """
 import sys
-from tagger.formats import identify
-from tagger.journal import Journal
+from tagger.files.formats import identify
+from tagger.journal.journal import Journal
 from tagger.tags.write import Change, write_change
 journal_file, genre, in_place, *paths = sys.argv[1:]
 formats = {path: identify(path) for path in paths}

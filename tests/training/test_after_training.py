@@ -7,8 +7,8 @@ import json
 import pytest
 
 from tagger.models.card import read_card
-from tagger.training.after_training import report_training
-from tagger.training.learning import read_learning
+from tagger.training.measure.learning import read_learning
+from tagger.training.report.after_training import report_training
 from tagger.training.run import train_model
 from tests.training.archives import write_archive
 

@@ -10,10 +10,10 @@ import pytest
 from tagger.errors import ConfigurationError
 from tagger.training import benchmarks
 from tagger.training.benchmarks import PICTURE, RESULTS, ROWS, Row, read_results, run
-from tagger.training.datasets import read_log_mel_archive
+from tagger.training.data.datasets import read_log_mel_archive
+from tagger.training.data.resume import Call, digest
+from tagger.training.measure.splits import PROTOCOLS
 from tagger.training.recipes import RECIPES, Settings, classical
-from tagger.training.resume import Call, digest
-from tagger.training.splits import PROTOCOLS
 from tests.training.archives import write_archive
 
 LOGISTIC = Row("logistic", {"variant": "mfcc"}, "1 % | <b>")

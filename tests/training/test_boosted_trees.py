@@ -14,15 +14,16 @@ import tomli_w
 import xgboost
 
 from tagger.errors import DataError, ModelError
-from tagger.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.models import ubjson, zoo
 from tagger.models.boosted_trees import Trees
 from tagger.models.card import CARD, read_card
 from tagger.models.heard import Heard
 from tagger.models.ubjson import read_trees
-from tagger.training import feature_table, splits
-from tagger.training.datasets import labels_of, read_log_mel_archive
-from tagger.training.evaluate import evaluate_model
+from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
+from tagger.training.data import feature_table
+from tagger.training.data.datasets import labels_of, read_log_mel_archive
+from tagger.training.measure import splits
+from tagger.training.measure.evaluate import evaluate_model
 from tagger.training.publish import write_model
 from tagger.training.recipes import Settings, boosted_trees
 from tagger.training.run import train_model
@@ -160,7 +161,7 @@ def test_weights_that_are_no_trees_are_refused(trained, tmp_path, content):
         zoo.load(str(model))
     digest = hashlib.sha256(content).hexdigest()
     rewrite(model, weights={"file": "trees.ubj", "sha256": digest})
-    with pytest.raises(ModelError, match="are no trees of ours"):
+    with pytest.raises(ModelError, match="are not valid gtag trees"):
         zoo.load(str(model))
 
 

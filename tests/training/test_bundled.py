@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from tagger.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.models import zoo
 from tagger.models.card import OUT_OF_FOLD, read_card
 from tagger.models.detector import Detector
 from tagger.models.heard import Heard
-from tagger.spectrogram import N_MELS, LogMel
+from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
+from tagger.sound.spectrogram import N_MELS, LogMel
 from tagger.training import bundled, multi_label
 from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees

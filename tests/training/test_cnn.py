@@ -11,13 +11,13 @@ import pytest
 from tagger.models import zoo
 from tagger.models.cnn import mean_log_probabilities
 from tagger.models.heard import Heard
-from tagger.spectrogram import chunks
-from tagger.training.datasets import read_log_mel_archive
-from tagger.training.evaluate import evaluate_model
-from tagger.training.learning import read_learning
+from tagger.sound.spectrogram import chunks
+from tagger.training.data.datasets import read_log_mel_archive
+from tagger.training.measure.evaluate import evaluate_model
+from tagger.training.measure.learning import read_learning
 from tagger.training.recipes import Settings, cnn
 from tagger.training.recipes.keras_start import start_keras
-from tagger.training.report import write_report
+from tagger.training.report.report import write_report
 from tagger.training.run import train_model
 from tests.training.archives import GENRES, write_archive
 

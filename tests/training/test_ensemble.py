@@ -10,9 +10,9 @@ import pytest
 from tagger.errors import DataError, ModelError
 from tagger.models import zoo
 from tagger.models.card import CARD, OUT_OF_FOLD
-from tagger.training.calibrate import apply_temperature
 from tagger.training.ensemble import best_weights, train_ensemble
-from tagger.training.outcomes import Outcome, described, pack, unpack
+from tagger.training.measure.calibrate import apply_temperature
+from tagger.training.measure.outcomes import Outcome, described, pack, unpack
 from tagger.training.publish import write_model
 
 LABELS = ("Blues", "Jazz", "Rock")

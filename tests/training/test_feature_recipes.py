@@ -9,22 +9,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tagger.descriptors import FEATURES
 from tagger.errors import ConfigurationError, DataError
 from tagger.models import zoo
 from tagger.models.heard import Heard
-from tagger.training import feature_table, recipes
-from tagger.training.after_training import report_training
-from tagger.training.datasets import read_log_mel_archive, targets
-from tagger.training.evaluate import evaluate_model
-from tagger.training.feature_table import (
+from tagger.sound.descriptors import FEATURES
+from tagger.training import recipes
+from tagger.training.data import feature_table
+from tagger.training.data.datasets import read_log_mel_archive, targets
+from tagger.training.data.feature_table import (
     feature_names,
     learning_table,
     read_feature_table,
     scannable,
 )
-from tagger.training.learning import read_learning
+from tagger.training.measure.evaluate import evaluate_model
+from tagger.training.measure.learning import read_learning
 from tagger.training.recipes import Settings, classical, dense, feature_cnn
+from tagger.training.report.after_training import report_training
 from tagger.training.run import measure, train_model
 from tests.training.archives import write_archive
 
@@ -313,12 +314,12 @@ def test_a_recipe_on_spectrograms_says_that_tables_have_none(table, tmp_path, re
     ("recipe", "options", "reason"),
     [
         ("nonsense", {}, "there is no recipe"),
-        ("head", {"tune": 3}, "has no use for --tune"),
-        ("logistic", {"epochs": 3}, "has no use for --epochs"),
-        ("cnn", {"select": 3}, "has no use for --select"),
+        ("head", {"tune": 3}, "does not support --tune"),
+        ("logistic", {"epochs": 3}, "does not support --epochs"),
+        ("cnn", {"select": 3}, "does not support --select"),
         ("dense", {"variant": "huge"}, "has no variant 'huge'"),
         ("cnn", {"variant": "huge"}, "has no variant 'huge'"),
-        ("dense", {"weights": "none"}, "has no use for --weights"),
+        ("dense", {"weights": "none"}, "does not support --weights"),
     ],
 )
 def test_options_that_a_recipe_does_not_know_are_refused_at_once(tmp_path, recipe, options, reason):

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from tagger import demo
-from tagger.audio import read_excerpts
 from tagger.errors import ModelError
 from tagger.models import zoo
 from tagger.models.card import read_card
-from tagger.spectrogram import N_MELS, log_mel
-from tagger.training.evaluate import evaluate_model
-from tagger.training.fingerprints import N_BYTES, fingerprint, is_among, packed, unpacked
-from tagger.training.known import seen
+from tagger.sound.audio import read_excerpts
+from tagger.sound.spectrogram import N_MELS, log_mel
+from tagger.training.data.fingerprints import N_BYTES, fingerprint, is_among, packed, unpacked
+from tagger.training.data.known import seen
+from tagger.training.measure.evaluate import evaluate_model
 from tagger.training.publish import learned_from, write_model
 
 STYLES = tuple(demo.STYLES)

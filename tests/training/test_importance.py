@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tagger.models.prediction import log_softmax
-from tagger.training.importance import TRACKS, permutation_importance
+from tagger.training.measure.importance import TRACKS, permutation_importance
 
 
 def listens_to(column: int, asked: list[int] | None = None):

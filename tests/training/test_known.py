@@ -8,8 +8,8 @@ import pytest
 
 from tagger.models import zoo
 from tagger.models.card import Card
-from tagger.training.datasets import as_in_card
-from tagger.training.known import seen
+from tagger.training.data.datasets import as_in_card
+from tagger.training.data.known import seen
 
 ODD = os.fsdecode(b"blues/n\xff.mp3")
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from tagger.training.calibrate import apply_temperature, cross_fitted, fit_temperature
-from tagger.training.metrics import (
+from tagger.training.measure.calibrate import apply_temperature, cross_fitted, fit_temperature
+from tagger.training.measure.metrics import (
     Measured,
     accuracy_by_coverage,
     average_precision,

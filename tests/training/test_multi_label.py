@@ -7,8 +7,10 @@ import pytest
 
 from tagger.models.prediction import sigmoid
 from tagger.training import multi_label
+from tagger.training.data.fingerprints import N_BYTES
+from tagger.training.data.partial_labels import Known
+from tagger.training.data.track_views import Item, Tracks
 from tagger.training.detectors import fit_detector
-from tagger.training.fingerprints import N_BYTES
 from tagger.training.multi_label import (
     find_thresholds,
     fit_platt,
@@ -17,11 +19,9 @@ from tagger.training.multi_label import (
     out_of_fold,
     targets,
 )
-from tagger.training.partial_labels import Known
 from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees
 from tagger.training.styles import fit_styles
-from tagger.training.track_views import Item, Tracks
 
 LABELS = ["Electronic", "Jazz", "Rock"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger.audio import read_excerpts
 from tagger.errors import ConfigurationError, DataError
 from tagger.models import zoo
 from tagger.models.card import read_card
 from tagger.models.heard import Heard
-from tagger.patches import PATCH_FRAMES, PATCH_MELS
+from tagger.sound.audio import read_excerpts
+from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS
 from tagger.training import musicnn
 
 BACK = 3 * 64 + 561
@@ -143,7 +143,7 @@ def test_the_bundled_network_comes_with_its_licence():
 @pytest.mark.shared_data
 def test_the_bundled_network_says_what_the_original_said(shared_data):
     """Parity on real sound, at the level that the original heard it."""
-    from tagger.patches import log_mel_frames
+    from tagger.sound.patches import log_mel_frames
 
     backbone = zoo.load_backbone("musicnn")
     with np.load(shared_data / "gtzan" / "musicnn.npz") as kept:

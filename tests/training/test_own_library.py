@@ -11,12 +11,12 @@ import pytest
 from mediafile import MediaFile
 
 from tagger.errors import DataError
-from tagger.formats import identify
+from tagger.files.formats import identify
 from tagger.models import zoo
 from tagger.tags.credits import read_credits
 from tagger.tags.read import read_tags
 from tagger.tags.write import Change, write_change
-from tagger.training.own_library import merged_spellings, read_own_library
+from tagger.training.data.own_library import merged_spellings, read_own_library
 
 ROOT = Path(__file__).resolve().parents[2]
 STYLES = {"Zydeco": "disco", "Käsepop": "metal"}  # by what is played in the pieces

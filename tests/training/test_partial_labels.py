@@ -7,8 +7,8 @@ import csv
 import pytest
 
 from tagger.genres import genre_of, vocabulary
-from tagger.training import partial_labels
-from tagger.training.partial_labels import known_genres
+from tagger.training.data import partial_labels
+from tagger.training.data.partial_labels import known_genres
 
 
 def test_a_plain_set_names_one_genre_and_denies_the_others():

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from mediafile import MediaFile
 
-from tagger.audio import read_excerpts
 from tagger.errors import ConfigurationError, DataError
-from tagger.spectrogram import TOP_DB, log_mel
-from tagger.training import prepare as preparation
-from tagger.training.datasets import SoundFile, read_genre_folders, read_log_mel_archive
-from tagger.training.gather import Sources, gather, with_artists
-from tagger.training.prepare import HeardFile, prepare
-from tagger.training.splits import artist
+from tagger.sound.audio import read_excerpts
+from tagger.sound.spectrogram import TOP_DB, log_mel
+from tagger.training.data import prepare as preparation
+from tagger.training.data.datasets import SoundFile, read_genre_folders, read_log_mel_archive
+from tagger.training.data.gather import Sources, gather, with_artists
+from tagger.training.data.prepare import HeardFile, prepare
+from tagger.training.measure.splits import artist
 from tests.training.archives import write_archive
 
 
@@ -151,14 +151,14 @@ def test_a_folder_of_something_else_is_not_made_a_cache(pieces, tmp_path):
     (thesis / "parts").mkdir(parents=True)
     (thesis / "parts" / "one.txt").write_text("years of work")
     for folder in (precious, pieces, thesis):
-        with pytest.raises(ConfigurationError, match="is no archive that gtag train made"):
+        with pytest.raises(ConfigurationError, match="is not an archive made by gtag train"):
             prepare(read_genre_folders(pieces), folder, source="set")
     assert (precious / "logmel.npz").read_bytes() == before
     assert {p.name for p in pieces.iterdir()} == {"jazz", "metal"}
     assert (thesis / "parts" / "one.txt").read_text() == "years of work"
     (thesis / "parts" / "one.txt").unlink()
     (thesis / "two.txt").write_text("and more")  # beside an empty `parts`
-    with pytest.raises(ConfigurationError, match="is no archive that gtag train made"):
+    with pytest.raises(ConfigurationError, match="is not an archive made by gtag train"):
         prepare(read_genre_folders(pieces), thesis, source="set")
 
 

@@ -15,9 +15,8 @@ from matplotlib.image import imread
 
 from tagger.errors import ConfigurationError
 from tagger.models.card import Card
-from tagger.training import plots
-from tagger.training.evaluate import Evaluation, warning, worst_mistakes
-from tagger.training.learning import (
+from tagger.training.measure.evaluate import Evaluation, warning, worst_mistakes
+from tagger.training.measure.learning import (
     Learning,
     correlation,
     correlation_table,
@@ -26,9 +25,16 @@ from tagger.training.learning import (
     importance_table,
     read_learning,
 )
-from tagger.training.metrics import Measured
-from tagger.training.page import Page
-from tagger.training.report import METRICS, PAGE, check_report, learning_pictures, write_report
+from tagger.training.measure.metrics import Measured
+from tagger.training.report import plots
+from tagger.training.report.page import Page
+from tagger.training.report.report import (
+    METRICS,
+    PAGE,
+    check_report,
+    learning_pictures,
+    write_report,
+)
 from tests.browser import FITS, seen_in_browser
 
 HOSTILE = (

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tagger.errors import ConfigurationError
-from tagger.training.datasets import Example, read_log_mel_archive
+from tagger.training.data.datasets import Example, read_log_mel_archive
+from tagger.training.data.resume import Call
 from tagger.training.recipes import Settings, classical
-from tagger.training.resume import Call
 from tagger.training.run import train_model
 from tests.training.archives import write_archive
 

@@ -8,17 +8,17 @@ import json
 import pytest
 
 from tagger.errors import DataError
-from tagger.training.datasets import read_log_mel_archive
-from tagger.training.metrics import wilson
-from tagger.training.recipes import Settings, classical
-from tagger.training.side_by_side import (
+from tagger.training.data.datasets import read_log_mel_archive
+from tagger.training.measure.metrics import wilson
+from tagger.training.measure.side_by_side import (
     ALL,
     Measurement,
     evaluate_recipe,
     meaning,
     measure_protocols,
 )
-from tagger.training.splits import PROTOCOLS
+from tagger.training.measure.splits import PROTOCOLS
+from tagger.training.recipes import Settings, classical
 from tests.training.archives import write_archive
 
 

@@ -8,8 +8,8 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from tagger.errors import DataError
-from tagger.training.datasets import Example
-from tagger.training.splits import (
+from tagger.training.data.datasets import Example
+from tagger.training.measure.splits import (
     SEGMENT_COLUMNS,
     artist,
     fault_filtered,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tagger.audio import read_excerpts
-from tagger.training import steady_sounds
-from tagger.training.steady_sounds import write_steady_sounds
-from tagger.training.track_views import read_items
+from tagger.sound.audio import read_excerpts
+from tagger.training.data import steady_sounds
+from tagger.training.data.steady_sounds import write_steady_sounds
+from tagger.training.data.track_views import read_items
 
 
 def test_they_are_a_set_of_sound(tmp_path, monkeypatch):

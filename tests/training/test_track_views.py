@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagger.audio import read_excerpts
 from tagger.errors import DataError
 from tagger.models import zoo
 from tagger.models.heard import Heard
-from tagger.patches import log_mel_frames
-from tagger.spectrogram import TOP_DB, log_mel
-from tagger.training.track_views import interpolated_frames, look_at, read_items
+from tagger.sound.audio import read_excerpts
+from tagger.sound.patches import log_mel_frames
+from tagger.sound.spectrogram import TOP_DB, log_mel
+from tagger.training.data.track_views import interpolated_frames, look_at, read_items
 
 N = 6
 

@@ -12,7 +12,7 @@ import pytest
 from tagger.errors import ConfigurationError
 from tagger.models import zoo
 from tagger.models.heard import Heard
-from tagger.training.datasets import read_log_mel_archive
+from tagger.training.data.datasets import read_log_mel_archive
 from tagger.training.recipes import Settings, cnn, find, transfer
 from tagger.training.run import train_model
 from tests.training.archives import write_archive
@@ -149,7 +149,7 @@ def test_a_file_that_holds_no_weights_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match="no such file"):
         find("transfer", Settings(tmp_path, weights=str(file)))
     file.write_bytes(b"no weights")
-    with pytest.raises(ConfigurationError, match="are no weights of MobileNetV2"):
+    with pytest.raises(ConfigurationError, match="are not weights of MobileNetV2"):
         transfer.build(3, "MobileNetV2", file)
 
 

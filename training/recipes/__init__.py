@@ -1,7 +1,7 @@
 """Recipes: one module a system, each readable in one sitting.
 
 A recipe is a function `fit(examples, settings)`, which returns a `Fitted`. What its options mean
-stands in `RECIPES`; an option that a recipe has no use for is refused before anything is heard.
+stands in `RECIPES`; an option that a recipe does not support is refused before anything is heard.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from tagger.errors import INSTALL_TRAIN, ConfigurationError, DataError
 from tagger.suggest import did_you_mean
-from tagger.training.datasets import Example
+from tagger.training.data.datasets import Example
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def find(name: str, settings: Settings | None = None) -> Recipe:
     Raises
     ------
     ConfigurationError
-        Where there is none, it has no use for one of the settings, or what it needs is not
+        Where there is none, it does not support one of the settings, or what it needs is not
         installed.
     """
     if name not in RECIPES:
@@ -281,7 +281,7 @@ def _check(name: str, settings: Settings) -> None:
         if is_asked and option not in entry.options:
             knows = ", ".join(f"--{o}" for o in entry.options) or "none of these options"
             raise ConfigurationError(
-                f"the recipe {name} has no use for --{option}", hint=f"it knows {knows}"
+                f"the recipe {name} does not support --{option}", hint=f"it knows {knows}"
             )
     if settings.variant and settings.variant not in entry.variants:
         raise ConfigurationError(

@@ -2,8 +2,7 @@
 
 A spectrogram gives one row from the whole of it and some from random windows: the same music,
 described from less of it, keeps trees from learning single tracks by heart. How many rounds is
-found by early stopping on artists set aside; then everything is learned from. Must not know:
-protocols, cards, where models are kept.
+found by early stopping on artists set aside; then everything is learned from.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ import numpy as np
 import xgboost
 from tqdm import tqdm
 
-from tagger.log_mel_statistics import describe_log_mel
 from tagger.models.prediction import log_softmax
-from tagger.training.datasets import Example, labels_of, targets, to_decibels
-from tagger.training.feature_table import feature_names, feature_rows, most_important
-from tagger.training.importance import gains
+from tagger.sound.log_mel_statistics import describe_log_mel
+from tagger.training.data.datasets import Example, labels_of, targets, to_decibels
+from tagger.training.data.feature_table import feature_names, feature_rows, most_important
+from tagger.training.measure.importance import gains
+from tagger.training.measure.splits import set_aside
 from tagger.training.recipes import Settings
-from tagger.training.splits import set_aside
 
 WINDOWS = 4  # rows from random windows, beside the one of the whole track
 WINDOW_COLUMNS = 215, 430  # 10 to 20 s

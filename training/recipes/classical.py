@@ -15,12 +15,12 @@ import numpy as np
 from tagger.errors import ConfigurationError
 from tagger.models.linear import LinearWeights
 from tagger.models.prediction import log_softmax
-from tagger.training.datasets import Example, labels_of
-from tagger.training.feature_table import Table, feature_rows, learning_table
-from tagger.training.importance import gains
-from tagger.training.logistic import fit_regression
+from tagger.training.data.datasets import Example, labels_of
+from tagger.training.data.feature_table import Table, feature_rows, learning_table
+from tagger.training.measure.importance import gains
 from tagger.training.recipes import Settings
-from tagger.training.tuning import tune
+from tagger.training.recipes.logistic import fit_regression
+from tagger.training.recipes.tuning import tune
 
 ALL, MFCC = "all", "mfcc"
 VARIANTS = (ALL, MFCC)

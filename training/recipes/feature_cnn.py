@@ -1,7 +1,7 @@
 """A one-dimensional CNN along descriptors, as the field's tutorials have it.
 
 Neighbours in a table of features have little to do with each other, so there is little for a
-convolution to find; it is here to be compared. Must not know: protocols, cards.
+convolution to find; it is here to be compared.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tagger.training.datasets import Example
+from tagger.training.data.datasets import Example
 from tagger.training.recipes import Settings
 from tagger.training.recipes.dense import FittedNetwork, fit_network
 

@@ -20,9 +20,9 @@ from tagger.models.card import CARD
 from tagger.models.head import EMBEDDING, NARROW, look
 from tagger.models.linear import LinearWeights
 from tagger.models.prediction import Embedder
-from tagger.training.datasets import Example, labels_of, targets
-from tagger.training.logistic import Regression, fit_regression
+from tagger.training.data.datasets import Example, labels_of, targets
 from tagger.training.recipes import Settings
+from tagger.training.recipes.logistic import Regression, fit_regression
 
 BACKBONE = "musicnn"
 # With some hundred tracks the embedding alone serves better: figures are in docs/experiments.md.

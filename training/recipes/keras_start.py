@@ -1,13 +1,10 @@
-"""Starts Keras and TensorFlow, without what they print before anybody can tell them not to.
-
-Must not know: recipes.
-"""
+"""Starts Keras and TensorFlow, without what they print before anybody can tell them not to."""
 
 from __future__ import annotations
 
 import os
 
-from tagger.native_messages import native_messages_hidden
+from tagger.sound.native_messages import native_messages_hidden
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

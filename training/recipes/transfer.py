@@ -1,8 +1,8 @@
 """Transfer: a network that learned from photographs looks at pictures of log-mel spectrograms.
 
 First only a new last layer learns, the network frozen; then all of it, gently. The scaling from
-decibels to what the network expects is part of the model, which therefore takes the same chunks
-as gtag's own CNN, and runs as one. Must not know: protocols, cards, where models are kept.
+decibels to what the network expects is part of the model, which therefore takes the same chunks as
+gtag's own CNN, and runs as one.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from tagger.durable_io import write_whole
 from tagger.errors import ConfigurationError
-from tagger.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
-from tagger.training.datasets import Example, labels_of
+from tagger.files.durable_io import write_whole
+from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
+from tagger.training.data.datasets import Example, labels_of
 from tagger.training.recipes import Settings, efficientnet_lite, epoch_by_epoch
 from tagger.training.recipes import cnn as chunk_cnn
 from tagger.training.recipes.keras_start import start_keras
@@ -179,7 +179,7 @@ def build(n_labels: int, variant: str, weights: Path | None) -> Any:
                 backbone.load_weights(weights)
         except (OSError, ValueError) as error:
             raise ConfigurationError(
-                f"are no weights of {variant}: {str(error).splitlines()[0]}", path=weights
+                f"are not weights of {variant}: {str(error).splitlines()[0]}", path=weights
             ) from error
     x = inputs = Input((N_MELS, CHUNK_COLUMNS), name="chunks")
     x = layers.Reshape((N_MELS, CHUNK_COLUMNS, 1))(x)

@@ -16,7 +16,7 @@ from tagger.cache import Cache
 from tagger.cluster import map_on_cluster
 from tagger.decide import Policy
 from tagger.errors import ConfigurationError
-from tagger.library import Library
+from tagger.files.library import Library
 from tagger.models import zoo
 
 distributed = pytest.importorskip("distributed", reason="the extra [cluster] is not installed")

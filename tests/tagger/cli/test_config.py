@@ -13,7 +13,7 @@ import pytest
 
 from tagger.cli import COMMANDS, cli
 from tagger.cli.config import example
-from tagger.cli.settings import SETTABLE, options_of, variable, with_environment
+from tagger.cli.settings import SETTABLE, as_in_scan, options_of, variable, with_environment
 
 DOCS = Path(__file__).parents[3] / "docs" / "commands.md"
 
@@ -45,7 +45,7 @@ def test_every_command_with_options_of_its_own_has_a_table():
         if not isinstance(command := cli.get_command(context, name), click.Group)
         and any(isinstance(param, click.Option) for param in command.params)
     }
-    assert set(SETTABLE) == with_options
+    assert set(SETTABLE) == with_options - {"doctor"}  # which looks at the settings themselves
 
 
 def test_flags_then_environment_then_file_then_default(gtag, make_audio, config, monkeypatch):
@@ -85,6 +85,16 @@ def test_where_each_value_comes_from(gtag, config, monkeypatch):
     assert settings(gtag, "undo", "--changed") == {"verbose": ("true", "line 8")}
     assert len(settings(gtag)) >= 40
     assert max(map(len, gtag("config", "show").out.splitlines()[1:])) <= 80
+
+
+def test_undo_finds_the_journal_that_scan_was_given(gtag, make_audio, config):
+    """And -v, which scan counts and undo does not, is each command's own."""
+    piece = make_audio(".mp3")
+    config('[scan]\njournal = "own.sqlite"\nmin-confidence = 0\nverbose = 2\n')
+    assert gtag("scan", piece, "--write-tags", "--jobs", "1").status == 0
+    assert settings(gtag, "undo", "--changed")["journal"][1] == "line 2 of [scan]"
+    assert gtag("undo").out.startswith("1 restored")
+    assert "verbose" not in settings(gtag, "watch", "--changed")
 
 
 def test_what_scan_is_told_holds_for_show(gtag, make_audio, config):
@@ -130,14 +140,16 @@ def test_paths_are_seen_from_the_folder_of_the_file(gtag, make_audio, config, tm
         ("[scan]\nno-cache = 1", "line 2: no-cache has to be true or false"),
         ("[scan]\nmodel = 5", "line 2: model has to be a text"),
         ("[scan]\nverbose = true", "line 2: verbose has to be a whole number"),
-        ("[scan]\nmodel = ", "line 2: no TOML"),
+        ("[scan]\nmodel = ", "line 2: invalid TOML"),
         ("[scan]\nwrite-tags = true", "line 2: gtag never writes unless the command line says so"),
+        ("[undo]\nprune = true", "line 2: --prune belongs to one run"),
         ("[scan]\ndry-run = true", "line 2: --dry-run belongs to one run"),
     ],
 )
 def test_mistakes_end_a_command_before_it_begins(gtag, make_audio, config, text, said):
     file = config(text)
-    for arguments in (("scan", make_audio(".mp3")), ("config", "show")):
+    commands = (("undo",) if "[undo]" in text else ("scan", make_audio(".mp3")), ("config", "show"))
+    for arguments in commands:
         ran = gtag(*arguments)
         assert ran.status == 2
         assert re.search(f"gtag: {re.escape(str(file))}: {said}", ran.err), ran.err
@@ -211,10 +223,10 @@ def test_what_init_shows_is_what_can_be_set():
     text = example(cli)
     said = tomllib.loads(re.sub(r"^# (?=[\w-]+ = )", "", text, flags=re.M))
     context = click.Context(cli)
-    scans = set(said["scan"])
     for name in SETTABLE:
-        there = set(options_of(cli.get_command(context, name)))
-        assert set(said[name]) == there - (scans if name in ("watch", "show", "review") else set())
+        command = cli.get_command(context, name)
+        assert set(said[name]) == set(options_of(command)) - as_in_scan(name, command)
+    assert "journal" in said["scan"] and "journal" not in said["undo"]
     assert tomllib.loads(text) == {name: {} for name in SETTABLE}
     assert max(map(len, text.splitlines())) <= 100
 

@@ -12,7 +12,7 @@ import tomli_w
 from tagger.cli.evaluate import PROTOCOLS
 from tagger.models import zoo
 from tagger.models.card import CARD, read_card
-from tagger.training import splits
+from tagger.training.measure import splits
 from tagger.training.recipes import boosted_trees
 from tagger.training.run import train_model
 from tests.training.archives import write_archive

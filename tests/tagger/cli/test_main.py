@@ -233,8 +233,8 @@ def test_a_full_output_is_named(make_audio, tmp_path):
 @pytest.mark.parametrize(
     ("limit", "jobs", "said"),
     [
-        ("ulimit -v 600000", "1", "too little memory: 585 MB are allowed"),
-        ("ulimit -v 600000", "2", "too little memory: 585 MB are allowed"),
+        ("ulimit -v 600000", "1", "not enough memory: 900 MB needed, 585 MB allowed"),
+        ("ulimit -v 600000", "2", "not enough memory: 900 MB needed, 585 MB allowed"),
         ("ulimit -n 12", "2", "the number of open files is exhausted"),
     ],
 )

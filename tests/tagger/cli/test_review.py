@@ -17,8 +17,8 @@ import pytest
 from mediafile import MediaFile
 
 from tagger.batch import Outcome
-from tagger.csv_report import CsvReport, open_report
 from tagger.decide import Status
+from tagger.reports.csv_report import CsvReport, open_report
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
 
@@ -206,7 +206,7 @@ def test_without_a_player_or_a_track_it_is_said(make_audio, tmp_path):
     piece = make_audio(".flac", name="m/a.flac")
     report = reported(tmp_path, tmp_path / "gone.mp3", piece)
     terminal = Terminal(report, folder=tmp_path, PATH=str(tmp_path))
-    terminal.wait_for("gone.mp3: is not there any more")
+    terminal.wait_for("gone.mp3: no longer exists")
     terminal.press("p")
     terminal.wait_for("No player was found")
     terminal.press("\x04")

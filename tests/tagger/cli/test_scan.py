@@ -15,7 +15,7 @@ import pytest
 from mediafile import MediaFile
 from mutagen.id3 import ID3, TCON
 
-from tagger.csv_report import COLUMNS
+from tagger.reports.csv_report import COLUMNS
 from tests.conftest import aged
 from tests.tagger.cli.conftest import rows
 

@@ -106,7 +106,7 @@ def test_a_library_with_one_artist_a_genre_is_measured_as_far_as_it_can_be(
         (["--data", ".", "--output", "m", "--recipe", "head", "--tune", "3"], "no use for --tune"),
         (["--data", "nowhere", "--output", "m"], "No such file or directory"),
         (["--data", ".", "--output", "cnn"], "is a model of gtag's own"),
-        (["--data", ".", "--output", "My model"], "no model can be called 'My model'"),
+        (["--data", ".", "--output", "My model"], "not a valid model name: 'My model'"),
         (
             ["--output", "m", "--recipe", "ensemble", "--member", "cnn", "--tune", "3"],
             "an ensemble is made of its members alone",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 
-from tagger.formats import Format, identify
+from tagger.files.formats import Format, identify
 from tagger.tags.snapshot import restore, same_fields, snapshot
 from tagger.tags.verify import check_kept
 from tagger.tags.write import Change, write_change

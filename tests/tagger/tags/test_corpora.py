@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tagger.errors import GtagError
-from tagger.formats import APE, identify
+from tagger.files.formats import APE, identify
 from tagger.tags.read import read_tags
 from tagger.tags.snapshot import restore, same_fields, snapshot
 from tagger.tags.verify import check_kept, check_planned, check_seen, content_hash

@@ -9,7 +9,7 @@ import pytest
 import taglib
 
 from tagger.errors import RefusedError
-from tagger.formats import AIFF, WAV
+from tagger.files.formats import AIFF, WAV
 from tagger.tags.read import read_tags
 from tagger.tags.snapshot import restore, same_fields, snapshot
 from tagger.tags.write import check_change

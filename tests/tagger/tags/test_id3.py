@@ -14,7 +14,7 @@ from mutagen.apev2 import APEv2
 from mutagen.id3 import ID3
 
 from tagger.errors import RefusedError, UnreadableError
-from tagger.formats import MP3, id3v2_length
+from tagger.files.formats import MP3, id3v2_length
 from tagger.tags.read import read_tags
 from tagger.tags.write import Change
 from tests.tagger.tags.helpers import CHANGE, TWO, packets, write, write_and_restore

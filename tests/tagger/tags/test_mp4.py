@@ -10,7 +10,7 @@ import pytest
 from mutagen.mp4 import MP4 as MutagenMp4
 
 from tagger.errors import RefusedError, UnreadableError
-from tagger.formats import MP4
+from tagger.files.formats import MP4
 from tagger.tags.read import read_tags
 from tagger.tags.write import Change
 from tests.tagger.tags.helpers import TWO, packets, write, write_and_restore

@@ -13,7 +13,7 @@ import pytest
 import taglib
 
 from tagger.errors import RefusedError
-from tagger.formats import MP3, identify
+from tagger.files.formats import MP3, identify
 from tagger.tags.read import read_tags
 from tagger.tags.snapshot import restore, snapshot
 from tagger.tags.write import Change, write_change

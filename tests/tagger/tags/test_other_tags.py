@@ -15,7 +15,7 @@ from mutagen.id3 import ID3, TCON, TIT2
 from mutagen.wave import WAVE
 
 from tagger.errors import RefusedError, UnreadableError
-from tagger.formats import AIFF, ASF, DSF, TTA, WAV, WAVPACK
+from tagger.files.formats import AIFF, ASF, DSF, TTA, WAV, WAVPACK
 from tagger.tags.read import read_tags
 from tagger.tags.write import Change, apply_change, check_change
 from tests.tagger.tags.helpers import TWO, form, packets, write, write_and_restore

@@ -10,7 +10,7 @@ import mutagen
 import pytest
 from mutagen.trueaudio import TrueAudio
 
-from tagger.formats import MP4
+from tagger.files.formats import MP4
 from tagger.tags.read import TagState, read_tags
 from tagger.tags.verify import content_hash
 from tagger.tags.write import Change

@@ -9,7 +9,7 @@ from mutagen.apev2 import APEv2
 from mutagen.id3 import ID3, TIT2
 
 from tagger.errors import WriteFailedError
-from tagger.formats import FLAC, MP3
+from tagger.files.formats import FLAC, MP3
 from tagger.tags import write as write_module
 from tagger.tags.read import read_tags
 from tagger.tags.verify import check_kept, check_planned, content_hash

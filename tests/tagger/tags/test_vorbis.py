@@ -13,9 +13,9 @@ from mutagen.id3 import ID3, TCON, TIT2
 from mutagen.ogg import OggPage
 from mutagen.oggvorbis import OggVorbis
 
-from tagger.audio import read_excerpts
 from tagger.errors import RefusedError, UnreadableError, WriteFailedError
-from tagger.formats import FLAC, OGG_VORBIS
+from tagger.files.formats import FLAC, OGG_VORBIS
+from tagger.sound.audio import read_excerpts
 from tagger.tags.read import read_tags
 from tagger.tags.write import Change
 from tests.tagger.specimens import add_theora

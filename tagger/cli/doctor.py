@@ -1,0 +1,98 @@
+"""`gtag doctor`: whether all that gtag stands on works here, in one table for a bug report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import click
+
+from tagger.cli.settings import SETTABLE, Settings
+from tagger.errors import ExitStatus, GtagError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tagger.doctor import Finding
+
+_STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.pass_context
+def doctor(context: click.Context, *, as_json: bool) -> ExitStatus:
+    """Try decoders, models, folders, settings, journal and cache; print one table.
+
+    It changes nothing. Copy the table into a bug report: it names no file of yours, and your home
+    folder as ~.
+    """
+    from tagger.doctor import examine
+
+    root = context.find_root().command
+    assert isinstance(root, click.Group)
+    findings = []
+    for finding in chain(_noticed(examine()), [_settings(root)]):
+        findings.append(finding)
+        if as_json:
+            click.echo(json.dumps(asdict(finding)))
+    if not as_json:
+        _print(findings)
+    broken = sum(finding.state == "broken" for finding in findings)
+    if not as_json:
+        click.echo(f"\n{f'{broken} broken.' if broken else 'Nothing is broken.'}")
+    return ExitStatus.PROBLEMS if broken else ExitStatus.OK
+
+
+def _noticed(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The same, with the part at hand shown while it is looked at."""
+    shown = sys.stderr.isatty()
+    part = ""
+    for finding in findings:
+        if shown and finding.part != part:
+            part = finding.part
+            click.echo(f"\r\x1b[Klooking at {part} …", err=True, nl=False)
+        yield finding
+    if shown:
+        click.echo("\r\x1b[K", err=True, nl=False)
+
+
+def _settings(root: click.Group) -> Finding:
+    from tagger.doctor import Finding, explained, without_home
+
+    settings = Settings(root)
+    try:
+        said = {name: settings.values(name) for name in SETTABLE}
+    except GtagError as error:
+        return Finding("settings", "config.toml", "broken", explained(error))
+    if not settings.path.exists():
+        return Finding("settings", "config.toml", "ok", "none")
+    own = {(table, option) for values in said.values() for option, (_, table, _) in values.items()}
+    where = without_home(str(settings.path))
+    return Finding("settings", "config.toml", "ok", f"{where}: {len(own)} set")
+
+
+def _print(findings: list[Finding]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from tagger.cli.console import console
+    from tagger.screen import printable
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("Part", "What", "State"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("", overflow="fold")
+    part = ""
+    for finding in findings:
+        table.add_row(
+            Text(finding.part if finding.part != part else "", style="bold"),
+            Text(printable(finding.name)),
+            Text(finding.state, style=_STYLES[finding.state]),
+            Text(printable(finding.said)),
+        )
+        part = finding.part
+    console().print(table)

@@ -1,0 +1,142 @@
+"""Carries owner, mode, extended attributes, ACLs and times from a file to its edited copy.
+
+What cannot go along is an error, never a silent loss.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import re
+import stat
+import sys
+from pathlib import Path
+
+from tagger.errors import RefusedError
+
+if sys.platform == "linux":
+    import fcntl
+
+# Of Linux: <linux/fs.h>.
+_FS_IOC_GETFLAGS = 0x80086601
+_FS_IMMUTABLE_FL, _FS_APPEND_FL = 0x10, 0x20
+
+_UNSUPPORTED = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+_NOT_ALLOWED = {errno.EPERM, errno.EACCES, errno.EINVAL, *_UNSUPPORTED}
+
+
+def carry_attributes(
+    original: Path, copy: Path, seen: os.stat_result, *, preserve_mtime: bool
+) -> None:
+    """Give a copy what the original has beside its bytes.
+
+    Parameters
+    ----------
+    original, copy : Path
+        Two regular files.
+    seen : os.stat_result
+        The original's status when it was copied.
+    preserve_mtime : bool
+        Give it the original's time of modification as well.
+
+    Raises
+    ------
+    RefusedError
+        Something cannot go along: not the owner's right, or not the file system's skill.
+    OSError
+        The device failed.
+    """
+    try:
+        _carry_owner(copy, seen)
+        if sys.platform == "darwin":
+            _carry_extended_on_macos(original, copy)
+        else:
+            _carry_extended(original, copy)
+        # Last, since a change of owner takes bits away, and until here nobody else should read it.
+        mode = stat.S_IMODE(seen.st_mode)
+        if stat.S_IMODE(copy.stat().st_mode) != mode:
+            copy.chmod(mode)
+    except OSError as error:
+        if error.errno not in _NOT_ALLOWED:
+            raise
+        raise RefusedError(
+            f"owner, mode or attributes cannot go along to a new file: {error.strerror}",
+            path=original,
+        ) from error
+    if preserve_mtime:
+        os.utime(copy, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+
+
+def _carry_owner(copy: Path, seen: os.stat_result) -> None:
+    if sys.platform == "win32":
+        return  # a new file has its folder's owner and permissions there
+    status = copy.stat()
+    if (status.st_uid, status.st_gid) != (seen.st_uid, seen.st_gid):
+        os.chown(copy, seen.st_uid, seen.st_gid)
+
+
+def _carry_extended(original: Path, copy: Path) -> None:
+    """Carry extended attributes; on Linux, ACLs and security labels are some of them."""
+    wanted, present = _extended(original), _extended(copy)
+    for name in present.keys() - wanted.keys():  # a folder's default ACL, for instance
+        os.removexattr(copy, name)
+    for name, value in wanted.items():
+        if present.get(name) != value:
+            os.setxattr(copy, name, value)
+
+
+def _extended(path: Path) -> dict[str, bytes]:
+    if not hasattr(os, "listxattr"):
+        return {}
+    try:
+        return {name: os.getxattr(path, name) for name in os.listxattr(path)}
+    except OSError as error:
+        if error.errno in _UNSUPPORTED:
+            return {}
+        raise
+
+
+def _carry_extended_on_macos(original: Path, copy: Path) -> None:
+    # Python has no door to these there; the system's own copyfile(3) has.
+    acl, xattr = 1 << 0, 1 << 2
+    system = ctypes.CDLL(None, use_errno=True)
+    if system.copyfile(os.fsencode(original), os.fsencode(copy), None, acl | xattr) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def protection(path: Path) -> str:
+    """The flag beside the mode that forbids to replace a file or change a folder; or nothing."""
+    if sys.platform == "linux":
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError:
+            return ""
+        try:
+            answer = fcntl.ioctl(descriptor, _FS_IOC_GETFLAGS, bytes(8))
+        except OSError:  # not every file system has flags
+            return ""
+        finally:
+            os.close(descriptor)
+        flags = int.from_bytes(answer[:4], sys.byteorder)
+        append_only, immutable = flags & _FS_APPEND_FL, flags & _FS_IMMUTABLE_FL
+    elif hasattr(stat, "UF_APPEND"):
+        flags = getattr(path.stat(), "st_flags", 0)
+        append_only = flags & (stat.UF_APPEND | stat.SF_APPEND)
+        immutable = flags & (stat.UF_IMMUTABLE | stat.SF_IMMUTABLE)
+    else:
+        return ""
+    return "immutable" if immutable else "append-only" if append_only else ""
+
+
+def is_mount_point(path: Path) -> bool:
+    """Whether a file is mounted on its own, as containers mount single files."""
+    if sys.platform != "linux":
+        return path.lstat().st_dev != path.parent.lstat().st_dev
+    try:
+        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return path.lstat().st_dev != path.parent.lstat().st_dev
+    # Spaces, tabs, line ends and backslashes stand in octal.
+    name = re.sub(rb"[ \t\n\\]", lambda found: b"\\%03o" % ord(found[0]), os.fsencode(path))
+    return any(line.split(b" ", 5)[4] == name for line in lines if line.count(b" ") > 4)

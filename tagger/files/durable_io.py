@@ -1,0 +1,84 @@
+"""Copies files and brings bytes and names durably to the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+# What systems answer that cannot sync a folder, or let nobody open one for it.
+_FOLDER_SYNC_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EISDIR}
+
+
+def copy_content(source: Path, destination: Path) -> None:
+    """Copy a file's bytes into a new file (never an existing one) of mode 0600."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with open(source, "rb") as reader, open(os.open(destination, flags, 0o600), "r+b") as writer:
+        if hasattr(os, "copy_file_range"):
+            # In the kernel; on btrfs and XFS both files then share their blocks.
+            with suppress(OSError):
+                while os.copy_file_range(reader.fileno(), writer.fileno(), 1 << 30):
+                    pass
+            # Some systems refuse it halfway, some kernels answered 0 too soon: copy the rest.
+            copied = os.fstat(writer.fileno()).st_size
+            reader.seek(copied)
+            writer.seek(copied)
+        shutil.copyfileobj(reader, writer, 1 << 20)
+
+
+def overwrite(source: Path, target: Path) -> None:
+    """Write a file's bytes into another that exists and stays itself, and sync that."""
+    with open(source, "rb") as reader, open(target, "r+b") as writer:
+        shutil.copyfileobj(reader, writer, 1 << 20)
+        writer.truncate()
+        writer.flush()
+        os.fsync(writer.fileno())
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file that has its name only when all of it is there; not synced."""
+    fresh = file.with_name(file.name + ".fresh")
+    fresh.write_bytes(content)
+    fresh.replace(file)
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[TextIO]:
+    """A UTF-8 text that takes a name when all of it is written; what had the name is gone then.
+
+    Where something goes wrong it goes away, and what had the name stays. Not synced.
+    """
+    fresh = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with open(fresh, "x", encoding="utf-8", newline="") as file:
+            yield file
+        fresh.replace(target)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file's bytes and attributes are on the disk."""
+    with open(path, "r+b") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until a folder's names are on the disk, where the system can do that."""
+    if os.name == "nt":
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _FOLDER_SYNC_UNSUPPORTED:
+            raise

@@ -1,0 +1,316 @@
+"""Replaces a file by an edited copy of itself, so that either stands there whole at every instant.
+
+Copy beside → edit the copy → verify it → carry owner, mode and attributes over → sync → check that
+the original still holds what was copied → journal the intent → check that nobody touched the
+original → swap → sync the folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import file_digest
+from pathlib import Path
+
+from tagger.errors import GtagError, RefusedError, WriteFailedError
+from tagger.exhausted import what_ran_out
+from tagger.files.attributes import carry_attributes, is_mount_point, protection
+from tagger.files.durable_io import copy_content, overwrite, sync_file, sync_folder
+
+if sys.platform != "win32":
+    import fcntl
+
+# What the name of every file begins with that gtag makes beside a track.
+TEMPORARY_PREFIX = ".gtag-"
+
+# A suffix is kept because some demuxers guess by it, but not one that makes the name long.
+_LONGEST_SUFFIX = 8
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What tells one state of a file from another.
+
+    Parameters
+    ----------
+    device, inode : int
+        Where it lies.
+    size : int
+        In bytes.
+    mtime_ns : int
+        Last modification, in ns since the epoch.
+    digest : str
+        SHA-256 of the whole content, in hexadecimal.
+    """
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    digest: str
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> Identity:
+        """Read a file and say what it is; OSError where it cannot be read."""
+        digest = _digest(path)
+        status = Path(path).stat()
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, digest)
+
+    def same_content(self, other: Identity) -> bool:
+        """Tell whether both hold the same bytes, wherever they lie and whenever written."""
+        return (self.size, self.digest) == (other.size, other.digest)
+
+
+def replace_file(
+    path: str | os.PathLike[str],
+    edit: Callable[[str], object],
+    verify: Callable[[str, str], object],
+    *,
+    before_copy: Callable[[str, str | None], object] | None = None,
+    before_swap: Callable[[Identity, Identity, str], object] | None = None,
+    after_swap: Callable[[], object] | None = None,
+    preserve_mtime: bool = False,
+    in_place: bool = False,
+) -> None:
+    """Replace a file by an edited and verified copy of itself.
+
+    Parameters
+    ----------
+    path : path-like
+        A regular file. A symbolic link is followed: its target is replaced, the link stays.
+    edit : function of the copy's path
+        Edits the copy, which has the original's bytes and suffix.
+    verify : function of the original's and the copy's path
+        Raises where the edited copy is not as planned.
+    before_copy : function of the copy's and the backup's path, optional
+        Called before either file is made, so that a journal can name what may be left behind.
+        The backup is None but for a file that is written in place.
+    before_swap : function of both identities and the copy's path, optional
+        Journals the intent, durably. What it raises stops the write.
+    after_swap : function, optional
+        Marks the intent as done.
+    preserve_mtime : bool
+        Keep the original's time of modification.
+    in_place : bool
+        Allow files with several names (hard links): the verified copy's bytes are written into
+        the file itself, while a backup lies beside. Other files are swapped all the same. A crash
+        halfway leaves a torn file until the journal's recovery writes the backup back.
+
+    Raises
+    ------
+    RefusedError
+        The file must not be written: read-only, hard-linked, in use by another gtag, changed
+        meanwhile, or with attributes that cannot go along.
+    WriteFailedError
+        Something failed. The original is as it was; only where the message says so, the new file
+        is in place already.
+    GtagError
+        Whatever `edit`, `verify` and the hooks raise. No temporary file stays in any case.
+    """
+    shown = os.fspath(path)
+    internal: set[str] = set()
+    try:
+        target = Path(shown).resolve(strict=True)
+        copy = _temporary_beside(target)
+        internal |= {str(target), str(copy)}
+        linked = _refuse_unwritable(target, in_place)
+        backup = _temporary_beside(target) if linked else None
+        with _locked(target):
+            seen = target.stat()
+            if (seen.st_nlink > 1) != linked:
+                raise _touched(target)
+            if before_copy is not None:
+                before_copy(str(copy), str(backup) if backup else None)
+            with _removed_at_end(copy):
+                copy_content(target, copy)
+                copied = _digest(copy)
+                edit(str(copy))
+                verify(str(target), str(copy))
+                carry_attributes(target, copy, seen, preserve_mtime=preserve_mtime)
+                sync_file(copy)
+                before = Identity.of(target)
+                if before.digest != copied:
+                    raise _touched(target)
+                if before_swap is not None:
+                    before_swap(before, Identity.of(copy), str(copy))
+                if backup is None:
+                    _swap(copy, target, seen)
+                else:
+                    _write_through(copy, target, backup, seen, preserve_mtime)
+            if after_swap is not None:
+                after_swap()
+    except GtagError as error:
+        if error.path not in internal:
+            raise
+        # People know the name that they gave, not the copy's or a link's target.
+        raise type(error)(error.message, path=shown, hint=error.hint) from error
+    except OSError as error:
+        raise WriteFailedError(
+            f"not written: {error.strerror or error}", path=shown, hint=_hint(error)
+        ) from error
+
+
+def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> None:
+    """Refuse what `replace_file` refuses before it begins; for those who only want to know.
+
+    Raises
+    ------
+    RefusedError
+    OSError
+        It is not there.
+    """
+    _refuse_unwritable(Path(path).resolve(strict=True), in_place)
+
+
+def _temporary_beside(target: Path) -> Path:
+    suffix = target.suffix if len(os.fsencode(target.suffix)) <= _LONGEST_SUFFIX else ""
+    return target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{suffix}")
+
+
+def _digest(path: str | os.PathLike[str]) -> str:
+    with open(path, "rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def _glance(status: os.stat_result) -> tuple[int, ...]:
+    # Anybody can put the time of modification back; nobody that of the last change of any kind.
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return (status.st_dev, status.st_ino, status.st_size, *times)
+
+
+def _touched(target: Path) -> RefusedError:
+    return RefusedError("another program changed it meanwhile", path=target)
+
+
+def _refuse_unwritable(target: Path, in_place: bool) -> bool:
+    """Refuse what must not be written; else tell whether the file has several names."""
+    status = target.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise RefusedError("not a regular file", path=target)
+    folder = target.parent
+    for what, place in (("the file", target), ("its folder", folder)):
+        if flag := protection(place):
+            raise RefusedError(
+                f"{what} is {flag}", path=target, hint="the flag can be taken away with chattr"
+            )
+    # The system allows root everything, so what the mode says counts as well.
+    if not status.st_mode & 0o222 or not os.access(target, os.W_OK):
+        raise RefusedError("the file is read-only", path=target, hint="make it writable first")
+    if not folder.stat().st_mode & 0o222 or not os.access(folder, os.W_OK | os.X_OK):
+        raise RefusedError("its folder is read-only", path=target, hint="make it writable first")
+    if status.st_nlink > 1 and not in_place:
+        raise RefusedError(
+            f"the file has {status.st_nlink} names (hard links), which a new file would part",
+            path=target,
+            hint="--in-place writes into the file itself",
+        )
+    if is_mount_point(target):
+        raise RefusedError("it is mounted on its own, so nothing can take its place", path=target)
+    copies = 2 if status.st_nlink > 1 else 1
+    room = shutil.disk_usage(folder)
+    if room.total and room.free < copies * status.st_size:  # some network drives say 0 of 0
+        raise RefusedError(
+            f"no room for its edited copy: {room.free / 2**20:.1f} MiB are free and "
+            f"{copies * status.st_size / 2**20:.1f} MiB are needed",
+            path=target,
+        )
+    return status.st_nlink > 1
+
+
+@contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """Keep a second gtag off the file, where the system has locks that hinder nobody else.
+
+    Where it has none, the check directly before the swap remains.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    # NFS locks only what is open for writing.
+    descriptor = os.open(target, os.O_RDWR)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RefusedError("another gtag is writing it", path=target) from error
+        except OSError:
+            pass  # no locks here
+        try:
+            with open(target, "rb") as probe:
+                probe.read(1)
+        except PermissionError:  # an SMB lock shuts out everybody, ourselves included
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        if not os.path.samestat(os.fstat(descriptor), target.stat()):
+            raise _touched(target)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _removed_at_end(temporary: Path) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _refuse_if_touched(target: Path, seen: os.stat_result) -> None:
+    if _glance(target.stat()) != _glance(seen):
+        raise _touched(target)
+
+
+def _swap(copy: Path, target: Path, seen: os.stat_result) -> None:
+    _refuse_if_touched(target, seen)
+    copy.replace(target)
+    try:
+        sync_folder(target.parent)
+    except OSError as error:
+        raise WriteFailedError(
+            f"written, but its folder could not be synced: {error.strerror}", path=target
+        ) from error
+
+
+def _write_through(
+    copy: Path, target: Path, backup: Path, seen: os.stat_result, preserve_mtime: bool
+) -> None:
+    """Write the copy's bytes into the target; the backup's again when that fails."""
+    try:
+        copy_content(target, backup)
+        sync_file(backup)
+        sync_folder(target.parent)
+        _refuse_if_touched(target, seen)
+    except BaseException:
+        backup.unlink(missing_ok=True)
+        raise
+    try:
+        overwrite(copy, target)
+    except BaseException:
+        try:
+            overwrite(backup, target)
+        except OSError as error:
+            raise WriteFailedError(
+                f"neither written nor put back: {error.strerror}",
+                path=target,
+                hint=f"its old content is in {backup.name}, which the next start puts back",
+            ) from error
+        os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+        backup.unlink()
+        raise
+    if preserve_mtime:
+        os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    backup.unlink()
+
+
+def _hint(error: OSError) -> str | None:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the edited copy needs as much room as the file itself"
+    lacking = what_ran_out(error)
+    return lacking.hint if lacking else None

@@ -1,0 +1,1 @@
+"""What was there before each write, and how it comes back."""

@@ -1,0 +1,258 @@
+"""The one door through which rows of the journal are read: each is whole, or damaged by name.
+
+A journal outlives versions, disks and people who edit it. SQLite says that its pages are whole,
+not that the values in them make sense.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from tagger.files.replace_file import Identity
+
+Kind = Literal["scan", "undo"]
+
+T = TypeVar("T")
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+_MOST = 1 << 63  # what SQLite and the system's calls can hold
+
+
+class DamagedRowError(ValueError):
+    """A value of a row is not what gtag writes there."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run, as journalled.
+
+    Attributes
+    ----------
+    started, ended : str
+        UTC, ISO 8601; `ended` is None while it goes on, and when it was cut off.
+    command : tuple of str
+        The command line.
+    in_force : int
+        How many changes of the run were not taken back.
+    undone : int
+        How many were.
+    damaged : bool
+        What the journal says of it makes no sense; the other attributes are empty. Its changes may
+        be whole.
+    """
+
+    id: int
+    kind: Kind
+    started: str
+    ended: str | None
+    command: tuple[str, ...]
+    model: str | None
+    in_force: int
+    undone: int
+    damaged: bool = False
+
+
+@dataclass(frozen=True)
+class ChangeRecord:
+    """One change, as journalled.
+
+    Attributes
+    ----------
+    path : str
+        Absolute, links resolved.
+    settled : bool
+        False while nobody knows whether the file was swapped: compare it with both identities.
+    old, new : Any
+        JSON-able: the raw values before, and what was planned.
+    before, after : Identity
+        The file's two states.
+    undone : bool
+        An undo took it back, and nothing took that undo back.
+    """
+
+    id: int
+    run: int
+    path: str
+    settled: bool
+    format: str
+    preserve_mtime: bool
+    in_place: bool
+    old: Any
+    new: Any
+    before: Identity
+    after: Identity
+    undone: bool
+
+
+@dataclass(frozen=True)
+class DamagedChange:
+    """A change whose row makes no sense; `path` is None where not even that can be read."""
+
+    id: int
+    run: int
+    path: str | None
+
+
+@dataclass(frozen=True)
+class OpenChange:
+    """A change whose end nobody saw.
+
+    Attributes
+    ----------
+    temporaries : list of str
+        What a crash may have left behind.
+    before, after : Identity or None
+        None where the file was not to be swapped yet.
+    """
+
+    id: int
+    path: str
+    temporaries: list[str]
+    backup: str | None
+    before: Identity | None
+    after: Identity | None
+
+
+def a_run(row: Sequence[Any], in_force: int, undone: int) -> RunRecord:
+    """From `id, kind, started, ended, command, model`."""
+    number, kind, started, ended, command, model = row
+    try:
+        return RunRecord(
+            id=number,
+            kind=_kind(kind),
+            started=_time(started),
+            ended=None if ended is None else _time(ended),
+            command=tuple(_text(word) for word in _list(_json(command))),
+            model=None if model is None else _text(model),
+            in_force=in_force,
+            undone=undone,
+        )
+    except DamagedRowError:
+        told: Kind = "undo" if kind == "undo" else "scan"
+        return RunRecord(number, told, "", None, (), None, in_force, undone, damaged=True)
+
+
+def a_change(row: Sequence[Any], run: int, undone: bool) -> ChangeRecord | DamagedChange:
+    """From `id, path, state, format, preserve_mtime, in_place, old, new, before, after`."""
+    number, path, state, format_name, preserve_mtime, in_place, old, new, before, after = row
+    try:
+        return ChangeRecord(
+            id=number,
+            run=run,
+            path=_path(path),
+            settled=state == "done",
+            format=_text(format_name),
+            preserve_mtime=_truth(preserve_mtime),
+            in_place=_truth(in_place),
+            old=_json(old),
+            new=_json(new),
+            before=an_identity(before),
+            after=an_identity(after),
+            undone=undone,
+        )
+    except DamagedRowError:
+        return DamagedChange(number, run, or_none(_path, path))
+
+
+def an_open_change(row: Sequence[Any]) -> OpenChange:
+    """From `id, state, path, copy, backup, before, after`.
+
+    Raises
+    ------
+    DamagedRowError
+    """
+    number, state, path, copy, backup, before, after = row
+    intended = state == "intent"
+    names = [_path(name) for name in (copy, backup) if name is not None]
+    return OpenChange(
+        id=number,
+        path=_path(path),
+        temporaries=names,
+        backup=None if backup is None else names[-1],
+        before=an_identity(before) if intended else None,
+        after=an_identity(after) if intended else None,
+    )
+
+
+def an_identity(text: Any) -> Identity:
+    """An identity as `Identity` is journalled.
+
+    Raises
+    ------
+    DamagedRowError
+    """
+    values = _json(text)
+    names = [field.name for field in fields(Identity)]
+    if not isinstance(values, dict) or sorted(values) != sorted(names):
+        raise DamagedRowError
+    *numbers, digest = (values[name] for name in names)
+    if not all(type(n) is int and -_MOST <= n < _MOST * 2 for n in numbers):
+        raise DamagedRowError
+    if not _DIGEST.fullmatch(_text(digest)):
+        raise DamagedRowError
+    return Identity(**values)
+
+
+def or_none(parse: Callable[[Any], T], value: Any) -> T | None:
+    """What a value says, None where that makes no sense."""
+    try:
+        return parse(value)
+    except DamagedRowError:
+        return None
+
+
+def _path(value: Any) -> str:
+    if not isinstance(value, bytes) or b"\0" in value:
+        raise DamagedRowError
+    path = os.fsdecode(value)
+    if not Path(path).is_absolute():  # else it would depend on where gtag is called
+        raise DamagedRowError
+    return path
+
+
+def _json(value: Any) -> Any:
+    try:
+        return json.loads(_text(value))
+    except (ValueError, RecursionError) as error:
+        raise DamagedRowError from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise DamagedRowError
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise DamagedRowError
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if value not in (0, 1):
+        raise DamagedRowError
+    return bool(value)
+
+
+def _kind(value: Any) -> Kind:
+    if value == "scan":
+        return "scan"
+    if value == "undo":
+        return "undo"
+    raise DamagedRowError
+
+
+def _time(value: Any) -> str:
+    try:
+        datetime.fromisoformat(_text(value))
+    except ValueError as error:
+        raise DamagedRowError from error
+    return str(value)

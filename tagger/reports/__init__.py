@@ -1,0 +1,1 @@
+"""What a scan tells: tables, pages, playlists and pictures."""

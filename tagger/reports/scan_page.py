@@ -1,0 +1,192 @@
+"""The page of a scan: outcomes in, one after the other; one HTML file out, at the end.
+
+Rows wait in a temporary file, so that memory does not grow with the library.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tagger.decide import Status
+from tagger.errors import WriteFailedError
+from tagger.files.durable_io import new_file
+from tagger.reports.tally import MEANING, Tally
+from tagger.screen import printable
+
+if TYPE_CHECKING:
+    from tagger.batch import Outcome
+
+BINS = 20  # of the histogram of confidence
+# What is shown without the table of all tracks, and so is held in memory.
+LISTED, CHANGES, DISTINCT_CHANGES = 100, 40, 5000
+_BLOCK = 1 << 20
+
+
+class ScanPage:
+    """Gathers outcomes for one page.
+
+    Parameters
+    ----------
+    target : path
+        The page. It is made, or replaced, when `write` is called.
+
+    Raises
+    ------
+    OSError
+        Nothing can be written beside it.
+    """
+
+    def __init__(self, target: str | os.PathLike[str]) -> None:
+        self._target = Path(os.path.realpath(target))
+        # Has no name where the system can do that: a crash leaves nothing behind.
+        self._rows = tempfile.TemporaryFile(  # noqa: SIM115 - open as long as the scan
+            "w+", encoding="ascii", newline="", dir=self._target.parent
+        )
+        self._tally = Tally()
+        self._confidence = {True: [0] * BINS, False: [0] * BINS}
+        self._changes: Counter[tuple[str, str]] = Counter()
+        self._unsure: list[Outcome] = []
+        self._failures: list[Outcome] = []
+        self._models: dict[str, None] = {}
+        self._other_changes = 0
+
+    @property
+    def tracks(self) -> int:
+        return self._tally.tracks
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in what became of one track.
+
+        Raises
+        ------
+        WriteFailedError
+            The disk is full, or gone.
+        """
+        try:
+            self._rows.write(",\n" if self.tracks else "\n")
+            self._rows.write(_as_script(_row(outcome)))
+        except OSError as error:
+            raise self._failed(error) from error
+        self._tally.add(outcome)
+        if outcome.model:
+            self._models[outcome.model] = None
+        if outcome.confidence is not None and outcome.status is not Status.HEARD:
+            at = min(int(outcome.confidence * BINS), BINS - 1)
+            self._confidence[outcome.status is not Status.UNSURE][at] += 1
+        if outcome.status in (Status.WRITTEN, Status.WOULD_WRITE):
+            change = outcome.old_genre, outcome.new_genre
+            if change in self._changes or len(self._changes) < DISTINCT_CHANGES:
+                self._changes[change] += 1
+            else:
+                self._other_changes += 1
+        for status, listed in (
+            (outcome.status is Status.UNSURE, self._unsure),
+            (outcome.status.is_problem, self._failures),
+        ):
+            if status and len(listed) < LISTED:
+                listed.append(outcome)
+
+    def write(self, *, partial: bool) -> None:
+        """Write the page.
+
+        Parameters
+        ----------
+        partial : bool
+            The scan did not come to its end: the page says so.
+
+        Raises
+        ------
+        WriteFailedError
+        """
+        from tagger.pages import pieces
+
+        try:
+            with new_file(self._target) as file:
+                for piece in pieces("scan.html", script="scan.js", **self._told(partial)):
+                    file.write(piece)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        self._rows.close()
+
+    def _told(self, partial: bool) -> dict[str, Any]:
+        tally = self._tally
+        changes = self._changes.most_common(CHANGES)
+        changed = self._changes.total() + self._other_changes
+        return {
+            "title": "What gtag heard",
+            "when": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+            "partial": partial,
+            "tracks": tally.tracks,
+            "models": list(self._models),
+            "tiles": [
+                ("tracks", f"{tally.tracks:,}", "that the scan came by"),
+                *((s, f"{tally.statuses[s]:,}", MEANING[s]) for s in Status if tally.statuses[s]),
+            ],
+            "genres": [
+                (genre, n, tally.mean_confidence(genre), n / max(tally.genres.values()))
+                for genre, n in tally.genres.most_common()
+            ],
+            "confidence": _histogram(self._confidence[True], self._confidence[False]),
+            "changes": changes,
+            "other_changes": changed - sum(n for _, n in changes),
+            "unsure": self._unsure,
+            "all_unsure": tally.statuses[Status.UNSURE],
+            "failures": self._failures,
+            "all_failures": tally.problems,
+            "rows": self._blocks(),
+        }
+
+    def _blocks(self) -> Iterator[Any]:
+        from markupsafe import Markup
+
+        self._rows.flush()
+        self._rows.seek(0)
+        while block := self._rows.read(_BLOCK):
+            yield Markup(block)  # pure ASCII without a `<`: see `_as_script`
+
+    def _failed(self, error: OSError) -> WriteFailedError:
+        return WriteFailedError(
+            f"the page cannot be written: {error.strerror or error}", path=self._target
+        )
+
+
+def _histogram(sure: list[int], unsure: list[int]) -> list[dict[str, float]]:
+    """The bars of the picture: shares of the highest, unsure tracks below sure ones."""
+    highest = max(map(sum, zip(sure, unsure, strict=True))) or 1
+    return [
+        {
+            **{"from": i / BINS, "to": (i + 1) / BINS, "sure": named, "unsure": others},
+            **{"named_share": named / highest, "others_share": others / highest},
+        }
+        for i, (named, others) in enumerate(zip(sure, unsure, strict=True))
+    ]
+
+
+def _row(outcome: Outcome) -> list[Any]:
+    """What the table shows of a track, in the order that `scan.js` expects."""
+    texts = (outcome.path, outcome.status, outcome.genre)
+    return [
+        *map(printable, texts),
+        _rounded(outcome.confidence),
+        printable(outcome.runner_up),
+        _rounded(outcome.runner_up_confidence),
+        *map(printable, (outcome.old_genre, outcome.new_genre, outcome.message)),
+    ]
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 2)
+
+
+def _as_script(row: list[Any]) -> str:
+    """JSON that may stand in a script element: nothing in it can end that, or begin a comment."""
+    return json.dumps(row, separators=(",", ":")).replace("<", "\\u003c")

@@ -1,0 +1,59 @@
+"""Counts what became of tracks: for the summary of a scan and for its page.
+
+It grows with the number of genres, not of tracks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from tagger.decide import Status
+
+if TYPE_CHECKING:
+    from tagger.batch import Outcome
+
+MEANING = {
+    Status.WRITTEN: "genre written",
+    Status.WOULD_WRITE: "would be written with --write-tags",
+    Status.UNCHANGED: "gtag wrote the same before",
+    Status.KEPT: "a person's genre stands",
+    Status.UNSURE: "left alone: not sure enough, or no music",
+    Status.HEARD: "tracks of cue sheets, in files above",
+    Status.UNREADABLE: "could not be read",
+    Status.REFUSED: "left alone for its own good",
+    Status.FAILED: "could not be written; as it was before",
+}
+
+
+_UNCOUNTED = (Status.UNSURE, Status.HEARD)  # among the genres
+
+
+class Tally:
+    """Counts outcomes."""
+
+    def __init__(self) -> None:
+        self.statuses: Counter[Status] = Counter()
+        self.genres: Counter[str] = Counter()
+        self._confidence: defaultdict[str, float] = defaultdict(float)
+
+    def add(self, outcome: Outcome) -> None:
+        self.statuses[outcome.status] += 1
+        if outcome.confidence is not None and outcome.status not in _UNCOUNTED:
+            self.genres[outcome.genre] += 1
+            self._confidence[outcome.genre] += outcome.confidence
+
+    @property
+    def tracks(self) -> int:
+        return self.statuses.total()
+
+    @property
+    def would_write(self) -> int:
+        return self.statuses[Status.WOULD_WRITE]
+
+    @property
+    def problems(self) -> int:
+        return sum(n for status, n in self.statuses.items() if status.is_problem)
+
+    def mean_confidence(self, genre: str) -> float:
+        return self._confidence[genre] / self.genres[genre]

@@ -1,0 +1,1 @@
+"""Sound: decoded, and as models look at it."""

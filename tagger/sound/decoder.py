@@ -1,0 +1,382 @@
+"""One open sound file, decoded from any place on: float32, mono, 22,050 Hz.
+
+ffmpeg's libraries (PyAV) decode and resample, in one thread: workers run side by side. Nothing but
+the file itself is ever opened, whatever it says, and what one call decodes is bounded, whatever it
+claims.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from hashlib import blake2b
+from typing import Any
+
+import av
+import numpy as np
+
+from tagger.errors import UnreadableError
+from tagger.files.formats import sound_start
+from tagger.sound.downmix import Downmix, Samples
+
+SAMPLE_RATE = 22050  # Hz
+
+# Codecs need packets before the wanted ones (an MP3 frame may lean on nine earlier ones, Opus
+# wants 80 ms), a resampler needs half its filter.
+_PREROLL_S = 0.25
+_RESAMPLER_S = 64 / SAMPLE_RATE
+_BLOCK = 1 << 15  # samples resampled at once: small enough for the cache and for any file
+_LEAST_BYTES_PER_S = 500  # half of what speech needs at its worst
+_MAX_DECODED_S = 120.0  # by one call
+_MAX_PACKETS = 1_000_000  # read by one call: 7 h of MP3
+_MAX_BAD_PACKETS = 500  # in one file
+_HASHED_BYTES, _HASHED_PACKETS = 1 << 15, 200  # at each place
+_MAX_SEARCHED = 1 << 26  # bytes read between two packets: more than any picture in a tag has
+# Hz; up to DSD1024, as ffmpeg hands it out. Above, the filter would fill the memory (1.6 GB at
+# 268 MHz), below, what one block becomes.
+_RATES = range(1000, 6_000_000)
+_MAX_FRAME = 1 << 22  # samples: no codec needs as many
+_LOUDEST = 1e5  # float files may exceed full scale, some by the factor 32,768
+
+# Only these demuxers and decoders may see a file. Others open what it names (hls, concat, dash,
+# sdp), or would decode its cover art just to know the size (90 ms for a large PNG).
+_DEMUXERS = (
+    "mp3,flac,ogg,mov,asf,wav,w64,aiff,ape,wv,mpc,mpc8,tta,dsf,aac,matroska,webm,ac3,eac3,dts,dtshd,"
+    "caf,au,rm,amr,oma,shn,tak,iff"
+)
+_DECODERS = frozenset(
+    {"mp3float", "mp3", "mp2float", "mp2", "mp1float", "mp1", "aac", "aac_latm", "ac3", "eac3"}
+    | {"flac", "vorbis", "opus", "speex", "alac", "wmav1", "wmav2", "wmapro", "wmalossless"}
+    | {"wmavoice", "ape", "wavpack", "mpc7", "mpc8", "tta", "gsm", "gsm_ms", "dca", "truehd", "mlp"}
+    | {"cook", "real_144", "real_288", "sipr", "ralf", "atrac1", "atrac3", "atrac3al", "atrac3plus"}
+    | {"atrac3plusal", "shorten", "tak", "amrnb", "amrwb", "mace3", "mace6", "qdm2", "dst"}
+)
+_CODEC_WHITELIST = ",".join(
+    name
+    for name in sorted(av.codecs_available)
+    if name in _DECODERS or name.startswith(("pcm_", "adpcm_", "dsd_"))
+)
+_OPTIONS = {
+    "format_whitelist": _DEMUXERS,
+    "codec_whitelist": _CODEC_WHITELIST,
+    "protocol_whitelist": "file",
+    # MP3 without a seek table: jump by proportion instead of reading all packets up to there.
+    "fflags": "+fastseek",
+    # Enough to know every codec by. ffmpeg's defaults cost 20 ms in search of DTS in a WAV.
+    "probesize": str(1 << 17),
+    "max_probe_packets": "1",
+}
+_CODEC_OPTIONS = {"codec_whitelist": _CODEC_WHITELIST, "max_samples": str(_MAX_FRAME)}
+# What PyAV raises for broken files besides its own errors, which are OSErrors and ValueErrors.
+DECODER_ERRORS = (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryError)
+
+
+def reason(error: BaseException) -> str:
+    """What one of the `DECODER_ERRORS` means, in plain words."""
+    words = str(getattr(error, "strerror", None) or error or type(error).__name__)
+    if isinstance(error, av.InvalidDataError):
+        return f"damaged, or no sound file (ffmpeg: {words})"
+    if isinstance(error, av.EOFError):
+        return f"cut off at its beginning (ffmpeg: {words})"
+    if isinstance(error, av.ArgumentError):
+        return f"not a kind of file that gtag listens to (ffmpeg: {words})"
+    return words
+
+
+class _Bytes:
+    """A file's bytes from `start` on, up to `end`, as ffmpeg reads them.
+
+    Between two packets only so many can be read: a demuxer that looks for the next one in
+    gigabytes of zeros finds the end of the file there instead.
+    """
+
+    def __init__(self, path: str, start: int = 0, end: int | None = None) -> None:
+        self._file = open(path, "rb")  # noqa: SIM115 - until `close`
+        self._start, self._end = start, end
+        self.searched = 0  # bytes since the last packet
+        self._file.seek(start)
+
+    def read(self, n: int = -1) -> bytes:
+        if self._end is not None:
+            left = max(0, self._end - self._file.tell())
+            n = left if n < 0 else min(n, left)
+        content = self._file.read(n) if self.searched < _MAX_SEARCHED else b""
+        self.searched += len(content)
+        return content
+
+    def tell(self) -> int:
+        return self._file.tell() - self._start
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_SET:
+            offset += self._start
+        elif whence == os.SEEK_END and self._end is not None:
+            offset, whence = offset + self._end, os.SEEK_SET
+        return self._file.seek(offset, whence) - self._start
+
+    def sound_start(self, path: str) -> int:
+        return sound_start(self._file, path)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _opened(file: _Bytes) -> Any:
+    return av.open(file, options=_OPTIONS, metadata_errors="ignore", mode="r")
+
+
+class Source:
+    """The sound of one open file.
+
+    Parameters
+    ----------
+    path : str
+    downmix : Downmix, optional
+        How its channels become one; it learns what becomes of them.
+    within : (int, int), optional
+        Only these bytes of the file, [start, end).
+
+    Attributes
+    ----------
+    claimed_s : float or None
+        Length by the header, unless that is absurd.
+    end_s : float or None
+        Where the sound was found to end, once a `read` has come there.
+    bad_packets : int
+        That could not be decoded.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        downmix: Downmix | None = None,
+        *,
+        within: tuple[int, int] | None = None,
+    ) -> None:
+        self._downmix = downmix or Downmix()
+        self._file = _Bytes(path, *(within or ()))
+        try:
+            self._container: Any = self._open(path)
+        except BaseException:
+            self._file.close()
+            raise
+        try:
+            self._stream = self._container.streams.best("audio")
+            if self._stream is None or not self._stream.time_base:
+                raise UnreadableError("no audio stream", path=path)
+            self._codec = self._stream.codec_context
+            if self._codec is None:
+                raise UnreadableError("unknown audio codec", path=path)
+            self._codec.thread_count = 1
+            self._codec.options = _CODEC_OPTIONS
+        except BaseException:
+            self._close()
+            raise
+        self._time_base = float(self._stream.time_base)
+        self._origin = self._stream.start_time or 0
+        self.claimed_s = self._claimed_s()
+        self.end_s: float | None = None
+        self.bad_packets = 0
+        self._packets = self._container.demux(self._stream)
+
+    def _open(self, path: str) -> Any:
+        try:
+            return _opened(self._file)
+        except (av.InvalidDataError, av.ArgumentError):
+            # Behind an ID3 tag or junk ffmpeg does not find everything: show it without that.
+            start = self._file.sound_start(path)
+            if not start:
+                raise
+            self._file.close()
+            self._file = _Bytes(path, start)
+            return _opened(self._file)
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._container.close()
+        self._file.close()
+
+    def _claimed_s(self) -> float | None:
+        if self._stream.duration is not None:
+            seconds = self._stream.duration * self._time_base
+        elif self._container.duration is not None:
+            seconds = self._container.duration / av.time_base
+        else:
+            return None
+        # A claim of fewer bytes a second than any music has is a lie.
+        return seconds if 0 < seconds * _LEAST_BYTES_PER_S < self._container.size else None
+
+    def seek(self, seconds: float) -> bool:
+        """Go to a little before; whether the container can."""
+        target = round(max(0.0, seconds - _PREROLL_S) / self._time_base) + self._origin
+        try:
+            self._container.seek(target, stream=self._stream, backward=True)
+        except DECODER_ERRORS:
+            return False
+        self._packets = self._container.demux(self._stream)
+        return True
+
+    def count_s(self) -> float | None:
+        """The length that the packets add up to, none of them decoded."""
+        end = None
+        for _, packet in zip(range(_MAX_PACKETS), self.packets(), strict=False):
+            if packet.pts is not None:
+                end = max(end or 0, packet.pts + (packet.duration or 0) - self._origin)
+        return None if end is None else end * self._time_base
+
+    def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
+        """Decode forwards from where the file stands.
+
+        Returns
+        -------
+        float
+            Where the samples start: `begin_s`, or later where there is nothing so early.
+        float32 [<= n]
+            Fewer than n where the sound ends.
+        """
+        mono = _Mono(self._downmix)
+        wanted_s = max(0.0, begin_s - _RESAMPLER_S)
+        first_s = position_s = 0.0  # of the first sample kept; of the next frame
+        decoded_s = 0.0
+        surplus = 0  # resampled samples before begin_s
+        for frame in self._frames(wanted_s):
+            frame_s = frame.samples / frame.sample_rate
+            decoded_s += frame_s
+            if not mono.started:
+                if frame.pts is not None:
+                    position_s = (frame.pts - self._origin) * self._time_base
+                skip = max(0, round((wanted_s - position_s) * frame.sample_rate))
+                position_s += frame_s
+                if skip < frame.samples:
+                    first_s = position_s - frame_s + skip / frame.sample_rate
+                    surplus = max(0, round((begin_s - first_s) * SAMPLE_RATE))
+                    mono.add(frame, skip)
+            else:
+                mono.add(frame)
+            if mono.count >= n + surplus or decoded_s > _MAX_DECODED_S:
+                break
+        else:
+            mono.finish()
+            if mono.started:
+                self.end_s = first_s + mono.count / SAMPLE_RATE
+        return first_s + surplus / SAMPLE_RATE, mono.samples()[surplus : surplus + n]
+
+    def _frames(self, from_s: float) -> Iterator[Any]:
+        """Frames that hold `from_s` and later ones, and a few before them."""
+        longest = _MAX_FRAME / max(1, self._codec.sample_rate) / self._time_base
+        earliest = (from_s - _PREROLL_S) / self._time_base + self._origin
+        for _, packet in zip(range(_MAX_PACKETS), self.packets(), strict=False):
+            if packet.pts is not None and packet.pts + (packet.duration or 0) < earliest:
+                continue
+            try:
+                if (packet.duration or 0) > longest:  # it would be decoded in one go
+                    raise ValueError("a packet as long as a track")
+                yield from packet.decode()
+            except DECODER_ERRORS:
+                self.bad_packets += 1
+                if self.bad_packets > _MAX_BAD_PACKETS:
+                    return
+
+    def packets(self) -> Iterator[Any]:
+        """Packets from here up to the end, or up to where the container is beyond reading."""
+        while self.bad_packets <= _MAX_BAD_PACKETS:
+            try:
+                for packet in self._packets:
+                    self._file.searched = 0
+                    yield packet
+                return
+            except DECODER_ERRORS:  # some demuxers go on behind a damaged place
+                self.bad_packets += 1
+                self._packets = self._container.demux(self._stream)
+
+
+class _Mono:
+    """Frames of any kind in, one stretch of mono at `SAMPLE_RATE` out.
+
+    Frames are gathered into blocks first: a block costs the resampler as much as a frame.
+    """
+
+    def __init__(self, downmix: Downmix) -> None:
+        self._downmix = downmix
+        self.started = False
+        self.count = 0  # samples that came out so far
+        self._out: list[Samples] = []
+        self._kind: tuple[str, str, int] | None = None  # format, layout, rate of the frames
+
+    def add(self, frame: Any, skip: int = 0) -> None:
+        """Append a frame, without its first `skip` samples."""
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if frame.sample_rate not in _RATES:
+            raise ValueError(f"claims {frame.sample_rate} samples a second")
+        if kind != self._kind:  # some streams change in the middle
+            self.finish()
+            self._kind = kind
+            self._fifo = av.AudioFifo()
+            self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+        self.started = True
+        frame.pts = None
+        self._fifo.write(frame)
+        if skip:
+            self._fifo.read(skip)
+        while self._fifo.samples >= _BLOCK:
+            self._resample(self._fifo.read(_BLOCK))
+
+    def finish(self) -> None:
+        """Take what the block and the resampler still hold."""
+        if self._kind is not None:
+            if self._fifo.samples:
+                self._resample(self._fifo.read())
+            if self._kind[2] != SAMPLE_RATE:
+                self._keep(self._resampler.resample(None))
+        self._kind = None
+
+    def samples(self) -> Samples:
+        """All that came out, float32 [count], every value finite."""
+        samples = np.concatenate([np.zeros(0, np.float32), *self._out])
+        if not np.isfinite(samples).all():
+            np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        return np.clip(samples, -_LOUDEST, _LOUDEST, out=samples)
+
+    def _resample(self, block: Any) -> None:
+        mono = av.AudioFrame.from_ndarray(self._downmix.mono(block)[None], "flt", "mono")
+        mono.sample_rate = block.sample_rate
+        # At the same rate, PyAV's resampler would hand the frame back and then forget to end.
+        self._keep(self._resampler.resample(mono) if block.sample_rate != SAMPLE_RATE else [mono])
+
+    def _keep(self, frames: list[Any]) -> None:
+        for frame in frames:
+            samples = frame.to_ndarray()[0]
+            self._out.append(samples)
+            self.count += len(samples)
+
+
+def packets_hash(path: str) -> bytes | None:
+    """What tells one recording's packets from another's, without decoding: 16 bytes.
+
+    The first packets, those in the middle, and the claimed length: they stay as they are where
+    tags change or the file is renamed. None: the file cannot be read in that way.
+    """
+    digest = blake2b(digest_size=16)
+    try:
+        with Source(path) as source:
+            digest.update(f"{source.claimed_s or 0:.3f}".encode())
+            for begin_s in (0.0, (source.claimed_s or 0.0) / 2):
+                if begin_s and not source.seek(begin_s):
+                    return None
+                hashed = 0
+                for _, packet in zip(range(_HASHED_PACKETS), source.packets(), strict=False):
+                    content = bytes(packet)
+                    digest.update(content)
+                    hashed += len(content)
+                    if hashed >= _HASHED_BYTES:
+                        break
+                if not hashed:
+                    return None
+    except (*DECODER_ERRORS, UnreadableError):
+        return None
+    return digest.digest()

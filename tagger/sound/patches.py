@@ -1,0 +1,123 @@
+"""THE second front end: log-mel patches as the pretrained network musicnn learned from them.
+
+Every DSP number of that network stands here, with its unit. Same values as librosa's
+``melspectrogram(sr=16000, n_fft=512, hop_length=256, n_mels=96)``, then ``log10(10000 * S + 1)``
+(Pons et al. 2018), from the same decoded sound as `spectrogram`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from tagger.sound.audio import SAMPLE_RATE, Excerpt
+from tagger.sound.spectrogram import power_frames, slaney_mel_filters
+
+PATCH_RATE = 16_000  # Hz
+PATCH_FFT = 512  # samples
+PATCH_HOP = 256  # samples: 16 ms
+PATCH_MELS = 96
+PATCH_FRAMES = 187  # 3 s
+COMPRESSION = 10_000.0
+PER_NEPER = np.float32(1 / np.log(10))  # natural logarithms are fast in float32, decimal ones not
+# The network hears how loud a track is; genre is no matter of that. So each track is brought to the
+# level of the music that the bundled models learned from.
+LEVEL_DBFS = -14.0  # root mean square
+
+# What a track's embedding is the mean of. Of twelve patches of three excerpts, six say the same:
+# docs/experiments.md.
+PATCHES_PER_EXCERPT = 2
+WHOLE_PATCHES = 6  # of a track that is heard as one excerpt
+
+
+@dataclass(frozen=True)
+class Patches:
+    """The patches of one track.
+
+    Attributes
+    ----------
+    patches : np.ndarray [shape=(n_patches, PATCH_FRAMES, PATCH_MELS), dtype=float32]
+    starts_s : np.ndarray [shape=(n_patches,)]
+        Where each one starts in the track, in seconds.
+    """
+
+    patches: np.ndarray
+    starts_s: np.ndarray
+
+
+def patch_front_end() -> dict[str, str | int | float]:
+    """This module's numbers, as a model's card keeps them."""
+    return {
+        "name": "musicnn patches",
+        "sample_rate": PATCH_RATE,
+        "n_fft": PATCH_FFT,
+        "hop_length": PATCH_HOP,
+        "n_mels": PATCH_MELS,
+        "frames": PATCH_FRAMES,
+        "compression": COMPRESSION,
+        "level_dbfs": LEVEL_DBFS,
+    }
+
+
+def patches(excerpts: Sequence[Excerpt]) -> Patches:
+    """The patches of a track: evenly spread over each excerpt.
+
+    Sound that is shorter than a patch is repeated until it fills one.
+    """
+    gain = _gain(excerpts)
+    cut, starts = [], []
+    most = PATCHES_PER_EXCERPT if len(excerpts) > 1 else WHOLE_PATCHES
+    for excerpt in excerpts:
+        y = _resampled(excerpt, gain)
+        n_frames = 1 + (len(y) - PATCH_FFT) // PATCH_HOP
+        n = max(1, min(most, n_frames // PATCH_FRAMES))
+        for start in np.linspace(0, max(0, n_frames - PATCH_FRAMES), n).astype(int):
+            first = start * PATCH_HOP
+            frames = _frames(y[first : first + (PATCH_FRAMES - 1) * PATCH_HOP + PATCH_FFT])
+            cut.append(np.resize(frames, (PATCH_FRAMES, PATCH_MELS)))
+            starts.append(excerpt.start_s + start * PATCH_HOP / PATCH_RATE)
+    return Patches(np.stack(cut), np.array(starts))
+
+
+def _gain(excerpts: Sequence[Excerpt]) -> float:
+    n = sum(len(excerpt.samples) for excerpt in excerpts)
+    power = sum(float(np.square(e.samples, dtype=np.float64).sum()) for e in excerpts) / n
+    return float(10 ** (LEVEL_DBFS / 20) / np.sqrt(power)) if power > 0 else 1.0
+
+
+def log_mel_frames(excerpt: Excerpt, gain: float = 1.0) -> np.ndarray:
+    """Log-mel frames of an excerpt [shape=(n_frames, PATCH_MELS), dtype=float32].
+
+    Frame j is centred 16 ms times j after the excerpt's start. Samples are multiplied by `gain`.
+    """
+    return _frames(_resampled(excerpt, gain))
+
+
+def _resampled(excerpt: Excerpt, gain: float) -> np.ndarray:
+    """The excerpt's samples at `PATCH_RATE`, such that frame 0 is centred on its start [(n,)]."""
+    import soxr
+
+    y = gain * soxr.resample(excerpt.samples, SAMPLE_RATE, PATCH_RATE)
+    scale = PATCH_RATE / SAMPLE_RATE
+    before, after = round(excerpt.edge_before * scale), round(excerpt.edge_after * scale)
+    half = PATCH_FFT // 2
+    cut = max(0, before - half), max(0, after - half)
+    missing = max(0, half - before), max(0, half - after)
+    y = y[cut[0] : len(y) - cut[1]]
+    y = np.pad(y, missing, mode="reflect" if len(y) > half else "constant")
+    if len(y) < PATCH_FFT:
+        y = np.pad(y, (0, PATCH_FFT - len(y)))
+    return y
+
+
+def _frames(y: np.ndarray) -> np.ndarray:
+    power = power_frames(y, PATCH_FFT, PATCH_HOP) @ _filters().T
+    return (np.log(np.float32(COMPRESSION) * power + 1) * PER_NEPER).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _filters() -> np.ndarray:
+    return slaney_mel_filters(PATCH_RATE, PATCH_FFT, PATCH_MELS)

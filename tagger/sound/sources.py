@@ -1,0 +1,187 @@
+"""Sources made of others: a section of a file, and the links of a chained one in a row.
+
+What reads excerpts from a file reads them from these in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from tagger.errors import UnreadableError
+from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, Source
+from tagger.sound.downmix import Downmix, Samples
+
+
+class SoundSource(Protocol):
+    """An open sound file, or a part of one; `decoder.Source` says what each member means."""
+
+    claimed_s: float | None
+    end_s: float | None
+
+    @property
+    def bad_packets(self) -> int: ...
+
+    def __enter__(self) -> SoundSource: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def seek(self, seconds: float) -> bool: ...
+
+    def count_s(self) -> float | None: ...
+
+    def read(self, begin_s: float, n: int) -> tuple[float, Samples]: ...
+
+
+Opener = Callable[[Downmix], SoundSource]
+
+
+class Section:
+    """A stretch of a source, with times of its own.
+
+    Parameters
+    ----------
+    opened : callable
+        Opens the source.
+    downmix : Downmix
+    begin_s, end_s : float
+        In the source; None: to its end.
+    """
+
+    def __init__(
+        self, opened: Opener, downmix: Downmix, begin_s: float, end_s: float | None
+    ) -> None:
+        self._begin_s = begin_s
+        self._length_s = None if end_s is None else max(0.0, end_s - begin_s)
+        self._source = opened(downmix)
+        if not self._source.seek(begin_s):
+            self._source.__exit__()
+            self._source = opened(downmix)  # it reads from the beginning up to there
+        self.claimed_s = self._within(self._source.claimed_s)
+        self.end_s: float | None = None
+
+    def _within(self, source_s: float | None) -> float | None:
+        """A time of the source as one of this section, at most its length."""
+        if source_s is None:
+            return self._length_s
+        section_s = max(0.0, source_s - self._begin_s)
+        return section_s if self._length_s is None else min(section_s, self._length_s)
+
+    @property
+    def bad_packets(self) -> int:
+        return self._source.bad_packets
+
+    def __enter__(self) -> Section:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._source.__exit__()
+
+    def seek(self, seconds: float) -> bool:
+        return self._source.seek(self._begin_s + max(0.0, seconds))
+
+    def count_s(self) -> float | None:
+        return self._within(self._source.count_s())
+
+    def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
+        room = n
+        if self._length_s is not None:
+            room = max(0, min(n, round((self._length_s - begin_s) * SAMPLE_RATE)))
+        self._source.end_s = None
+        found_s, samples = self._source.read(self._begin_s + begin_s, room)
+        if self._source.end_s is not None:
+            self.end_s = self._within(self._source.end_s)
+        elif room < n:
+            self.end_s = self._length_s
+        return found_s - self._begin_s, samples
+
+
+class Chain:
+    """The links of a file, one behind the other as one source.
+
+    A link that cannot be opened is passed over.
+
+    Parameters
+    ----------
+    path : str
+    downmix : Downmix
+    links : sequence of (int, int)
+        Byte ranges [start, end).
+
+    Raises
+    ------
+    UnreadableError
+        None of them can be opened.
+    """
+
+    def __init__(self, path: str, downmix: Downmix, links: Sequence[tuple[int, int]]) -> None:
+        self._path, self._downmix = path, downmix
+        self._links: list[tuple[int, int]] = []
+        self._starts_s = [0.0]  # of each link, and the end of the last
+        for link in links:
+            try:
+                with Source(path, within=link) as source:
+                    length_s = source.claimed_s or source.count_s()
+            except (*DECODER_ERRORS, UnreadableError):
+                continue
+            if length_s:
+                self._links.append(link)
+                self._starts_s.append(self._starts_s[-1] + length_s)
+        if not self._links:
+            raise UnreadableError("no sound in it can be decoded", path=path)
+        self.claimed_s: float | None = self._starts_s[-1]
+        self.end_s: float | None = None
+        self._bad_before = 0
+        self._at, self._source = 0, self._opened(0)
+
+    def _opened(self, i: int) -> Source:
+        return Source(self._path, self._downmix, within=self._links[i])
+
+    def _go_to(self, i: int) -> None:
+        self._bad_before += self._source.bad_packets
+        self._source.__exit__()
+        self._at, self._source = i, self._opened(i)
+
+    @property
+    def bad_packets(self) -> int:
+        return self._bad_before + self._source.bad_packets
+
+    def __enter__(self) -> Chain:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._source.__exit__()
+
+    def _link_of(self, seconds: float) -> int:
+        i = int(np.searchsorted(self._starts_s, seconds, side="right")) - 1
+        return min(max(0, i), len(self._links) - 1)
+
+    def seek(self, seconds: float) -> bool:
+        i = self._link_of(seconds)
+        self._go_to(i)
+        return self._source.seek(seconds - self._starts_s[i])
+
+    def count_s(self) -> float | None:
+        return self.claimed_s
+
+    def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
+        wanted = max(self._at, self._link_of(begin_s))
+        if wanted != self._at:
+            self._go_to(wanted)
+        start_s = self._starts_s[self._at]
+        found_s, samples = self._source.read(max(0.0, begin_s - start_s), n)
+        found_s += start_s
+        pieces, count = [samples], len(samples)
+        while count < n and self._source.end_s is not None:
+            if self._at == len(self._links) - 1:
+                self.end_s = self._starts_s[self._at] + self._source.end_s
+                break
+            self._go_to(self._at + 1)
+            later_s, samples = self._source.read(0.0, n - count)
+            if not count:
+                found_s = self._starts_s[self._at] + later_s
+            pieces.append(samples)
+            count += len(samples)
+        return found_s, np.concatenate(pieces)

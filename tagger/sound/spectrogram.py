@@ -1,0 +1,207 @@
+"""THE log-mel front end and its chunks: one definition for tagger and training.
+
+Every DSP number of the networks stands here, with its unit. Same values as librosa's
+``melspectrogram(sr=22050, n_fft=2048, hop_length=1024, n_mels=128)`` and ``power_to_db(ref=max,
+top_db=80)``; column j is the frame centred at sample 1024 j.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from tagger.sound.audio import SAMPLE_RATE, Excerpt
+
+N_FFT = 2048  # samples
+HOP = 1024  # samples: 46.4 ms
+N_MELS = 128
+TOP_DB = 80.0  # decibels below the track's maximum where the floor lies
+# Of power. Natural logarithms are fast in numpy's float32, decimal ones are not.
+DB_PER_NEPER = 10 / math.log(10)
+
+CHUNK_COLUMNS = 86  # 4 s
+CHUNK_STEP = 43  # columns: 2 s
+
+COLUMN_S = HOP / SAMPLE_RATE
+
+_BLOCK = 1 << 15  # samples transformed at once: they stay in the processor's cache
+
+
+@dataclass(frozen=True)
+class LogMel:
+    """Log-mel spectrogram of one track, excerpt by excerpt.
+
+    Attributes
+    ----------
+    excerpts : tuple of np.ndarray [shape=(N_MELS, n_columns), dtype=float32]
+        Decibels relative to the maximum over the excerpts, from -80 to 0; band 0 is the lowest.
+    starts_s : tuple of float
+        Where column 0 of each excerpt is centred in the track, in seconds.
+    ref_db : float
+        That maximum in absolute decibels (``power_to_db(ref=1.0)``), NaN where unknown.
+    """
+
+    excerpts: tuple[np.ndarray, ...]
+    starts_s: tuple[float, ...]
+    ref_db: float
+
+
+def front_end() -> dict[str, str | int | float]:
+    """This module's numbers, as a model's card keeps them."""
+    return {
+        "name": "log-mel",
+        "sample_rate": SAMPLE_RATE,
+        "n_fft": N_FFT,
+        "hop_length": HOP,
+        "n_mels": N_MELS,
+        "top_db": TOP_DB,
+        "chunk_columns": CHUNK_COLUMNS,
+        "chunk_step": CHUNK_STEP,
+    }
+
+
+def slaney_mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> np.ndarray:
+    """Slaney's mel filter bank, 0 Hz to half the sample rate [shape=(n_mels, 1 + n_fft // 2)].
+
+    Triangles from the centre of the band below to that of the band above, each of the area 1.
+    """
+    bins_hz = np.fft.rfftfreq(n_fft, 1 / sample_rate)
+    edges_hz = _mel_points(n_mels, sample_rate / 2)
+    widths_hz = np.diff(edges_hz)
+    away = edges_hz[:, None] - bins_hz  # of every bin from every edge
+    rising, falling = -away[:-2] / widths_hz[:-1, None], away[2:] / widths_hz[1:, None]
+    filters = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    return np.asarray(filters * (2 / (edges_hz[2:] - edges_hz[:-2]))[:, None], dtype=np.float32)
+
+
+def _mel_points(n_mels: int, highest_hz: float) -> np.ndarray:
+    """Ends and centres of so many mel bands from 0 Hz on, in hertz [shape=(n_mels + 2,)].
+
+    Slaney's scale (Auditory Toolbox, 1998): even steps up to 1 kHz, even ratios above.
+    """
+    step_hz, corner_hz = 200 / 3, 1000.0
+    corner, log_step = corner_hz / step_hz, np.log(6.4) / 27
+    highest = highest_hz / step_hz
+    if highest_hz >= corner_hz:
+        highest = corner + np.log(highest_hz / corner_hz) / log_step
+    mels = np.linspace(0.0, highest, n_mels + 2)
+    above = np.maximum(mels - corner, 0)
+    return np.where(above > 0, corner_hz * np.exp(log_step * above), step_hz * mels)
+
+
+@lru_cache(maxsize=1)
+def mel_filters() -> np.ndarray:
+    """The filter bank of the log-mel front end [shape=(N_MELS, 1 + N_FFT // 2)]."""
+    return slaney_mel_filters(SAMPLE_RATE, N_FFT, N_MELS)
+
+
+def slaney_mel_frequencies(n_mels: int, highest_hz: float) -> np.ndarray:
+    """Centre of each of so many mel bands from 0 Hz on, in hertz [shape=(n_mels,)]."""
+    return _mel_points(n_mels, highest_hz)[1:-1]
+
+
+def mel_frequencies() -> np.ndarray:
+    """Centre of each mel band of the log-mel front end in hertz [shape=(N_MELS,)]."""
+    return slaney_mel_frequencies(N_MELS, SAMPLE_RATE / 2)
+
+
+@lru_cache(maxsize=4)
+def hann(n: int) -> np.ndarray:
+    """Hann's window, periodic [shape=(n,), dtype=float32]."""
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)
+
+
+def power_frames(y: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
+    """Squared magnitude of the STFT, without padding.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n,)] mono waveform, at least `n_fft` samples
+    n_fft, hop : int, samples
+
+    Returns
+    -------
+    np.ndarray [shape=(1 + (n - n_fft) // hop, 1 + n_fft // 2), dtype=float32]
+        One row a frame, as lies best in memory; row j covers samples from ``hop * j``.
+    """
+    frames = np.lib.stride_tricks.sliding_window_view(y, n_fft)[::hop]
+    power = np.empty((len(frames), 1 + n_fft // 2), dtype=np.float32)
+    at_once = _BLOCK // n_fft
+    for first in range(0, len(frames), at_once):
+        block = frames[first : first + at_once] * hann(n_fft)
+        parts = np.fft.rfft(block, axis=1).view(np.float32)  # real, imaginary, real …
+        np.square(parts, out=parts)
+        np.add(parts[:, ::2], parts[:, 1::2], out=power[first : first + at_once])
+    return power
+
+
+def power_spectrogram(y: np.ndarray, hop: int = HOP) -> np.ndarray:
+    """`power_frames` of the log-mel front end's length, `N_FFT` samples."""
+    return power_frames(y, N_FFT, hop)
+
+
+def pad_edges(
+    excerpt: Excerpt, mode: Literal["constant", "reflect", "edge"] = "constant"
+) -> np.ndarray:
+    """The excerpt's samples, padded where half a window of real sound is missing.
+
+    Parameters
+    ----------
+    excerpt : Excerpt
+    mode : str
+        As for `np.pad`; with zeros unless told.
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)]
+        Frame 0 of it is centred on the excerpt's start.
+    """
+    half = N_FFT // 2
+    cut = max(0, excerpt.edge_before - half), max(0, excerpt.edge_after - half)
+    samples = excerpt.samples[cut[0] : len(excerpt.samples) - cut[1]]
+    missing = max(0, half - excerpt.edge_before), max(0, half - excerpt.edge_after)
+    return np.pad(samples, missing, mode=mode)
+
+
+def log_mel(excerpts: Sequence[Excerpt]) -> LogMel:
+    """Log-mel spectrogram of a track's excerpts, relative to the maximum over all of them."""
+    power = [power_spectrogram(pad_edges(e)) @ mel_filters().T for e in excerpts]
+    peak = max(float(p.max()) for p in power)
+    ref_db = DB_PER_NEPER * float(np.log(max(peak, 1e-10)))
+    for p in power:  # in place: these arrays are most of what a small model costs
+        np.log(np.maximum(p, 1e-10, out=p), out=p)
+        p *= DB_PER_NEPER
+        p -= ref_db
+        np.maximum(p, -TOP_DB, out=p)
+    return LogMel(
+        excerpts=tuple(np.ascontiguousarray(p.T, dtype=np.float32) for p in power),
+        starts_s=tuple(e.start_s for e in excerpts),
+        ref_db=ref_db,
+    )
+
+
+def chunks(mel: LogMel) -> tuple[np.ndarray, np.ndarray]:
+    """The chunks of a track: 4 s long, 2 s apart, within each excerpt.
+
+    An excerpt shorter than a chunk is repeated until it fills one.
+
+    Returns
+    -------
+    chunks : np.ndarray [shape=(n_chunks, N_MELS, CHUNK_COLUMNS), dtype=float32] decibels
+    starts_s : np.ndarray [shape=(n_chunks,)] seconds in the track
+    """
+    cut: list[np.ndarray] = []
+    starts: list[float] = []
+    for db, start_s in zip(mel.excerpts, mel.starts_s, strict=True):
+        missing = CHUNK_COLUMNS - db.shape[1]
+        if missing > 0:
+            db = np.pad(db, ((0, 0), (0, missing)), mode="wrap")
+        for first in range(0, db.shape[1] - CHUNK_COLUMNS + 1, CHUNK_STEP):
+            cut.append(db[:, first : first + CHUNK_COLUMNS])
+            starts.append(start_s + first * COLUMN_S)
+    return np.stack(cut), np.array(starts)

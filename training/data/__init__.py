@@ -1,0 +1,1 @@
+"""What is learned from: sound, archives, tables, and what their labels say."""

@@ -1,0 +1,317 @@
+"""Data sets: where labelled tracks come from, in one shape for every recipe.
+
+A log-mel archive is a folder with `tracks.csv` (one row a track: `track`, `genre`, perhaps
+`artist_group`, `fault_filtered_split`, `artist_fold`) and `logmel.npz` (`names`, `idx` uint8
+[track, band, column], perhaps `n_frames`, and `excerpt_columns` where a track's excerpts stand one
+after the other).
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from zipfile import BadZipFile
+
+import numpy as np
+
+from tagger.errors import DataError
+from tagger.genres import canonical
+from tagger.models.heard import Heard
+from tagger.sound.spectrogram import N_MELS, TOP_DB, LogMel
+
+View = TypeVar("View")
+
+NO_ARTISTS = (
+    "the protocol artist needs a set that says who plays: artist_fold or artist_group in "
+    "tracks.csv, or artist tags"
+)
+
+# What numpy raises of damaged .npz files.
+NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Descriptors of one track that a table brought along: names, and values [shape=(n,)]."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled track.
+
+    Attributes
+    ----------
+    track : str
+        Its id, unique within its set.
+    genre : str
+        Its label; canonical where it is one of ours.
+    source : str
+        The set it comes from.
+    recording : str
+        Where it is one of a recording's segments, that recording's id within its set.
+    artist : str or None
+        Group of tracks that must not be split, unique over all sets; None where unknown.
+    split, fold : str
+        The set's own fault-filtered part and artist fold; empty where it has none.
+    mel : np.ndarray [shape=(N_MELS, n_columns), dtype=uint8] or None
+        Log-mel spectrogram, 0 for `TOP_DB` below the track's maximum, 255 for the maximum.
+    excerpt_columns : tuple of int
+        How many of the columns each excerpt has, one after the other; empty: it is one piece.
+    features : Features or None
+        From a table, where the set is one.
+    embeddings : dict of str to np.ndarray [shape=(n_dimensions,)]
+        What pretrained networks made of its sound, by their name and version.
+    """
+
+    track: str
+    genre: str
+    source: str
+    artist: str | None = None
+    recording: str = ""
+    split: str = ""
+    fold: str = ""
+    mel: np.ndarray | None = field(default=None, repr=False, compare=False)
+    excerpt_columns: tuple[int, ...] = ()
+    features: Features | None = field(default=None, repr=False, compare=False)
+    embeddings: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+    _views: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def spectrogram(self) -> np.ndarray:
+        """`mel`, for those who cannot do without.
+
+        Raises
+        ------
+        DataError
+            Where there is none.
+        """
+        if self.mel is None:
+            raise DataError(
+                f"track {self.track} of {self.source} has no spectrogram",
+                hint="this needs log-mel archives or folders of sound, no table of features",
+            )
+        return self.mel
+
+    def log_mel(self) -> LogMel:
+        db = to_decibels(self.spectrogram())
+        excerpts = np.split(db, np.cumsum(self.excerpt_columns)[:-1], axis=1)
+        starts_s = (0.0,) * len(excerpts)
+        return LogMel(excerpts=tuple(excerpts), starts_s=starts_s, ref_db=float("nan"))
+
+    def heard(self) -> Heard:
+        """What a model can be asked about: the spectrogram, and the embeddings that are known."""
+        return Heard.from_log_mel(self.log_mel(), self.embeddings)
+
+    def view(self, name: str, compute: Callable[[Example], View]) -> View:
+        """What a recipe makes of this track, computed when it first asks."""
+        if name not in self._views:
+            self._views[name] = compute(self)
+        kept: View = self._views[name]
+        return kept
+
+
+def to_decibels(mel: np.ndarray) -> np.ndarray:
+    """Decibels relative to the track's maximum, from an archive's bytes."""
+    return mel.astype(np.float32) * np.float32(TOP_DB / 255) - np.float32(TOP_DB)
+
+
+def read_tracks(folder: Path) -> list[dict[str, str]]:
+    """The rows of a folder's `tracks.csv`.
+
+    Raises
+    ------
+    DataError
+        Where it is missing or has no `track` and `genre` columns.
+    """
+    file = folder / "tracks.csv"
+    try:
+        with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, csv.Error) as error:
+        raise DataError(
+            f"cannot be read: {error}",
+            path=file,
+            hint="a data folder holds tracks.csv and logmel.npz",
+        ) from error
+    if not rows or not {"track", "genre"} <= rows[0].keys():
+        raise DataError("has no rows with the columns track and genre", path=file)
+    return rows
+
+
+def as_text(name: str) -> str:
+    """A name as a card and a tag can hold it: what is no text in it becomes a question mark."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def as_in_card(track: str) -> str:
+    """A track's id as a card holds it: bytes of a file's name that are no text, as escapes."""
+    return track.encode("utf-8", "backslashreplace").decode()
+
+
+def is_log_mel_archive(folder: Path) -> bool:
+    return (folder / "tracks.csv").is_file() and (folder / "logmel.npz").is_file()
+
+
+EMBEDDINGS = {"musicnn.npz": "musicnn-1"}  # file of an archive, and whose embedding it keeps
+
+
+def read_embeddings(folder: Path) -> dict[str, dict[str, np.ndarray]]:
+    """The embeddings that an archive keeps, by track and by name and version of the network.
+
+    Raises
+    ------
+    DataError
+        Where a file of embeddings is damaged.
+    """
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for name, network in EMBEDDINGS.items():
+        file = folder / name
+        if not file.is_file():
+            continue
+        try:
+            with np.load(file, allow_pickle=False) as kept:
+                tracks, rows = kept["names"], kept["penultimate"].astype(np.float32)
+        except NPZ_ERRORS as error:
+            raise DataError(f"cannot be read: {error}", path=file) from error
+        if rows.ndim != 2 or len(rows) != len(tracks):
+            raise DataError("holds no embeddings: its parts do not fit together", path=file)
+        for track, row in zip(tracks, rows, strict=True):
+            found.setdefault(str(track), {})[network] = row
+    return found
+
+
+def read_log_mel_archive(folder: Path) -> list[Example]:
+    """The labelled tracks of a log-mel archive, in the order of its `tracks.csv`.
+
+    Tracks without a genre or without a spectrogram are left out.
+
+    Raises
+    ------
+    DataError
+        Where the archive is missing, damaged or of another front end.
+    """
+    rows = read_tracks(folder)
+    file = folder / "logmel.npz"
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            names = [str(name) for name in archive["names"]]
+            mels = archive["idx"]
+            n_frames = archive["n_frames"] if "n_frames" in archive.files else None
+            excerpts = archive["excerpt_columns"] if "excerpt_columns" in archive.files else None
+    except NPZ_ERRORS as error:
+        raise DataError(f"is not a log-mel archive: {error}", path=file) from error
+    if mels.ndim != 3 or mels.shape[1] != N_MELS or mels.dtype != np.uint8:
+        raise DataError(
+            f"holds {mels.dtype} of shape {mels.shape}, not uint8 [track, {N_MELS}, column]",
+            path=file,
+        )
+    n = len(names)
+    if (
+        len(mels) != n
+        or not mels.shape[2]
+        or (n_frames is not None and (n_frames.shape != (n,) or n_frames.min(initial=1) < 1))
+        or (excerpts is not None and (excerpts.ndim != 2 or len(excerpts) != n))
+    ):
+        raise DataError("is not a log-mel archive: its parts do not fit together", path=file)
+    position = {name: i for i, name in enumerate(names)}
+    embeddings = read_embeddings(folder)
+    source = as_text(folder.resolve().name)
+    examples = []
+    for row in rows:
+        i = position.get(row["track"])
+        if i is None or not row["genre"]:
+            continue
+        width = mels.shape[2] if n_frames is None else min(int(n_frames[i]), mels.shape[2])
+        artist = row.get("artist_group")
+        examples.append(
+            Example(
+                track=row["track"],
+                genre=canonical(row["genre"]) or as_text(row["genre"]),
+                source=source,
+                artist=f"{source}:{artist}" if artist else None,
+                split=row.get("fault_filtered_split") or "",
+                fold=row.get("artist_fold") or "",
+                mel=mels[i, :, :width],
+                excerpt_columns=_excerpts(excerpts, i, width),
+                embeddings=embeddings.get(row["track"], {}),
+            )
+        )
+    if not examples:
+        raise DataError("has no track with both a genre and a spectrogram", path=folder)
+    return examples
+
+
+def _excerpts(columns: np.ndarray | None, i: int, width: int) -> tuple[int, ...]:
+    counts = () if columns is None else tuple(int(n) for n in columns[i] if n > 0)
+    return counts if sum(counts) == width else ()
+
+
+def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
+    """The genres of a set of examples, sorted."""
+    return tuple(sorted({example.genre for example in examples}))
+
+
+def targets(examples: Sequence[Example], labels: Sequence[str]) -> np.ndarray:
+    """The index of each example's genre among the labels [shape=(n_examples,)]."""
+    index = {label: i for i, label in enumerate(labels)}
+    return np.array([index[example.genre] for example in examples], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class SoundFile:
+    """A labelled file of sound.
+
+    Attributes
+    ----------
+    path : str
+    track : str
+        Its path within the data folder.
+    genre : str
+    artist : str or None
+        Who plays; None where unknown.
+    """
+
+    path: str
+    track: str
+    genre: str
+    artist: str | None = None
+
+
+def read_genre_folders(folder: Path) -> list[SoundFile]:
+    """The tracks of a folder with a sub-folder per genre, in library order.
+
+    Raises
+    ------
+    DataError
+        Where it has no such sub-folders, or no tracks in them.
+    """
+    from tagger.files.library import Library
+
+    try:
+        genres = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", path=folder) from error
+    files = [
+        SoundFile(
+            path=track.path,
+            track=os.path.relpath(track.path, folder),
+            genre=canonical(genre.name) or as_text(genre.name),
+        )
+        for genre in genres
+        for track in Library([str(genre)])
+    ]
+    if not files:
+        raise DataError(
+            "is not a data set",
+            path=folder,
+            hint="give a folder with tracks.csv and logmel.npz, or with a sub-folder of music "
+            "for each genre",
+        )
+    return files

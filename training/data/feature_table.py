@@ -1,0 +1,246 @@
+"""Descriptors of labelled tracks as a table: from a CSV file, or from log-mel spectrograms.
+
+The CSV's layout is that of the field's `features_30s.csv`: `filename`, `label`, and a column a
+feature. A `tracks.csv` beside it adds artists and splits.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from tagger.errors import DataError
+from tagger.genres import canonical
+from tagger.models.heard import Heard
+from tagger.sound.descriptors import FEATURES
+from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
+from tagger.training.data.augment import altered
+from tagger.training.data.datasets import (
+    Example,
+    Features,
+    as_text,
+    read_tracks,
+    targets,
+    to_decibels,
+)
+
+TABLE = "features_30s.csv"  # what a table is called beside an archive of the same tracks
+NOT_FEATURES = {"filename", "length", "label"}
+# Tables of segments call the third of a track `blues.00000.2.wav`.
+_SEGMENT = re.compile(r"(.*\.\d+)\.\d+", re.DOTALL)
+COPIES = 4  # altered ones of each track, where there are any
+FOREST_TREES = 500
+
+
+def read_feature_table(file: Path) -> list[Example]:
+    """The rows of a table of features, in their order.
+
+    Raises
+    ------
+    DataError
+        Where it has another layout, or a value that is no number.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, csv.Error) as error:
+        raise DataError(f"cannot be read: {error}", path=file) from error
+    columns = rows[0].keys() if rows else set()
+    if not rows or not {"filename", "label"} <= columns or None in columns:
+        raise DataError(
+            "has no rows with the columns filename and label",
+            path=file,
+            hint="a table of features looks like features_30s.csv",
+        )
+    names = tuple(name for name in columns if name not in NOT_FEATURES)
+    known = {}
+    if (file.parent / "tracks.csv").is_file():
+        known = {row["track"]: row for row in read_tracks(file.parent)}
+    source = as_text(file.resolve().parent.name)
+    return [
+        _example(row, names, known, source, where=f"line {number}", file=file)
+        for number, row in enumerate(rows, 2)
+    ]
+
+
+def _example(
+    row: dict[str, str],
+    names: tuple[str, ...],
+    known: dict[str, dict[str, str]],
+    source: str,
+    *,
+    where: str,
+    file: Path,
+) -> Example:
+    try:
+        values = np.array([float(row[name]) for name in names], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        message = f"{where} holds something that is not a number: {error}"
+        raise DataError(message, path=file) from error
+    if not np.isfinite(values).all():
+        raise DataError(f"{where} holds something that is not a finite number", path=file)
+    if not row["filename"] or not row["label"]:
+        raise DataError(f"{where} has no {'label' if row['filename'] else 'filename'}", path=file)
+    track = row["filename"].removesuffix(".wav")
+    segment = _SEGMENT.fullmatch(track)
+    about = known.get(track) or (known.get(segment[1]) if segment else None) or {}
+    artist = about.get("artist_group")
+    return Example(
+        track=track,
+        genre=canonical(row["label"]) or as_text(row["label"]),
+        source=source,
+        artist=f"{source}:{artist}" if artist else None,
+        recording=segment[1] if segment else "",
+        split=about.get("fault_filtered_split") or "",
+        fold=about.get("artist_fold") or "",
+        features=Features(names, values),
+    )
+
+
+def heard_in_table(row: Example, archived: Example | None = None) -> Heard:
+    """What a row of a table knows of its track, in the form that models take.
+
+    Parameters
+    ----------
+    row : Example
+        With features; those that it lacks are NaN.
+    archived : Example, optional
+        The same track with its spectrogram, where there is an archive, too.
+    """
+    assert row.features is not None
+    known = dict(zip(row.features.names, row.features.values, strict=True))
+
+    def named(names: Sequence[str]) -> np.ndarray:
+        return np.array([known.get(name, np.nan) for name in names], dtype=np.float32)
+
+    if archived is not None:
+        return Heard(archived.log_mel, lambda: named(FEATURES))
+    return Heard(row.log_mel, lambda: named(FEATURES), lambda: named(LOG_MEL_FEATURES))
+
+
+def scannable(examples: Sequence[Example], say: Callable[[str], None]) -> list[Example]:
+    """The same examples without features that no scan could compute."""
+    computable = {*FEATURES, *LOG_MEL_FEATURES}
+    dropped: dict[str, None] = {}
+    kept = []
+    for example in examples:
+        if example.features is not None:
+            names = example.features.names
+            columns = [i for i, name in enumerate(names) if name in computable]
+            dropped |= dict.fromkeys(name for name in names if name not in computable)
+            values = example.features.values[columns]
+            fewer = Features(tuple(names[i] for i in columns), values)
+            example = replace(example, features=fewer)
+        kept.append(example)
+    if dropped:
+        say(f"left out: features that a scan does not compute: {', '.join(dropped)}")
+    return kept
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows to learn from.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the columns.
+    rows : np.ndarray [shape=(n, n_names), dtype=float64]
+    target : np.ndarray [shape=(n,), dtype=int]
+    examples : tuple of Example
+        Whose row it is; one with altered copies stands here more than once.
+    """
+
+    names: tuple[str, ...]
+    rows: np.ndarray
+    target: np.ndarray
+    examples: tuple[Example, ...]
+
+
+def feature_rows(examples: Sequence[Example], names: Sequence[str] | None = None) -> np.ndarray:
+    """The named features of examples, or all [shape=(n_examples, n_names), dtype=float64]."""
+    available = feature_names(examples)
+    rows = []
+    for example in examples:
+        if example.features is None:
+            rows.append(example.view("log-mel statistics", _statistics))
+        elif example.features.names == available:
+            rows.append(example.features.values)
+        else:
+            raise DataError(f"track {example.track} of {example.source} has other features")
+    chosen = [available.index(name) for name in names or available]
+    return np.stack(rows).astype(np.float64)[:, chosen]
+
+
+def feature_names(examples: Sequence[Example]) -> tuple[str, ...]:
+    """The features that examples have: their table's, or statistics of their spectrograms."""
+    kinds = {e.features.names if e.features else LOG_MEL_FEATURES for e in examples}
+    if len(kinds) > 1:
+        raise DataError("tables of different features cannot be learned from together")
+    names = next(iter(kinds))
+    if not names:
+        raise DataError("the table has no feature to learn from")
+    return names
+
+
+def learning_table(
+    examples: Sequence[Example],
+    labels: Sequence[str],
+    *,
+    seed: int,
+    only: Callable[[str], bool] = lambda name: True,
+    select: int = 0,
+    augment: bool = False,
+) -> Table:
+    """What a recipe on descriptors learns from.
+
+    Parameters
+    ----------
+    only : callable
+        Says of a feature whether it is wanted.
+    select : int
+        Keep so many of them, those that a random forest relies on most; 0 for all.
+    augment : bool
+        Add `COPIES` altered copies of each track: they need its spectrogram.
+    """
+    names = tuple(name for name in feature_names(examples) if only(name))
+    if not names:
+        raise DataError("there is none of the features that this variant looks at")
+    rows = feature_rows(examples, names)
+    everyone = list(examples)
+    if augment:
+        columns = [feature_names(examples).index(name) for name in names]
+        copies = [_altered_statistics(example, seed)[:, columns] for example in examples]
+        rows = np.concatenate([rows, *copies])
+        everyone += [example for example in examples for _ in range(COPIES)]
+    target = targets(everyone, labels)
+    if 0 < select < len(names):
+        best = most_important(rows, target, select, seed)
+        names, rows = tuple(names[i] for i in best), rows[:, best]
+    return Table(names, rows, target, tuple(everyone))
+
+
+def _statistics(example: Example) -> np.ndarray:
+    return describe_log_mel(example.log_mel().excerpts)
+
+
+def _altered_statistics(example: Example, seed: int) -> np.ndarray:
+    rng = np.random.default_rng([seed, *example.track.encode("utf-8", "surrogateescape")])
+    db = to_decibels(example.spectrogram())
+    return np.stack([describe_log_mel([altered(db, rng)]) for _ in range(COPIES)])
+
+
+def most_important(
+    rows: np.ndarray, target: np.ndarray, k: int, seed: int, weight: np.ndarray | None = None
+) -> np.ndarray:
+    """Columns of the k features that a random forest relies on most, in their order."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    forest = RandomForestClassifier(FOREST_TREES, max_features="sqrt", random_state=seed)
+    forest.fit(rows, target, sample_weight=weight)
+    return np.sort(np.argsort(-forest.feature_importances_, kind="stable")[:k])

@@ -1,0 +1,162 @@
+"""Brings together what is learned from, whatever shape it comes in.
+
+A log-mel archive, a folder with a sub-folder of sound for each genre, a table of features, or a
+person's own library.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tagger.errors import ConfigurationError, DataError, GtagError
+from tagger.files.formats import identify
+from tagger.training.data.datasets import (
+    NO_ARTISTS,
+    Example,
+    SoundFile,
+    as_text,
+    is_log_mel_archive,
+    read_genre_folders,
+    read_log_mel_archive,
+)
+from tagger.training.data.own_library import MIN_TRACKS, artist_of, read_own_library
+from tagger.training.data.prepare import prepare
+from tagger.training.data.resume import HEARD
+
+LeftOut = Callable[[str, str], None]
+"""Told of a file, and why it cannot be learned from."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where to learn from.
+
+    Attributes
+    ----------
+    data : sequence of Path
+        Log-mel archives, folders with a sub-folder for each genre, tables of features. The first
+        one is the reference set, which is measured on.
+    from_tags : Path or None
+        A library whose tags name the genres; then that is the reference set.
+    min_tracks : int
+        So many tracks a genre of that library must have.
+    cache : Path or None
+        Archive that keeps what was heard of sound; None: only until the training is done.
+    """
+
+    data: Sequence[Path] = ()
+    from_tags: Path | None = None
+    min_tracks: int = MIN_TRACKS
+    cache: Path | None = None
+
+    @property
+    def folders_of_sound(self) -> list[Path]:
+        own = [] if self.from_tags is None else [self.from_tags]
+        return own + [p for p in self.data if p.is_dir() and not is_log_mel_archive(p)]
+
+
+def gather(
+    sources: Sources,
+    work: Path,
+    *,
+    artists: bool = False,
+    progress: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+    left_out: LeftOut = lambda track, reason: None,
+) -> list[Example]:
+    """All labelled tracks of all sources.
+
+    Parameters
+    ----------
+    sources : Sources
+    work : Path
+        Folder for what is heard, where there is no cache.
+    artists : bool
+        The first set has to say who plays: without, nothing of it is listened to.
+    say : callable
+        Told what was left out on purpose.
+    left_out : callable
+        Told of each file that cannot be read or heard, and why.
+
+    Raises
+    ------
+    ConfigurationError, DataError
+    """
+    if not sources.data and sources.from_tags is None:
+        raise ConfigurationError(
+            "there is nothing to learn from", hint="give --data or --from-tags"
+        )
+    if sources.cache and len(sources.folders_of_sound) > 1:
+        raise ConfigurationError("--cache keeps one folder of sound, and here are more")
+
+    def hear(files: list[SoundFile], folder: Path) -> list[Example]:
+        name = as_text(folder.resolve().name) or "library"
+        return prepare(
+            files,
+            sources.cache or work / f"{HEARD}{sources.folders_of_sound.index(folder)}",
+            source=name,
+            progress=progress,
+            say=say,
+            left_out=left_out,
+        )
+
+    given = [p.resolve() for p in (*sources.data, sources.from_tags) if p is not None]
+    if len(set(given)) < len(given):
+        twice = next(p for p in given if given.count(p) > 1)
+        raise ConfigurationError("is given twice: it would be measured on itself", path=twice)
+    examples: list[Example] = []
+    if sources.from_tags is not None:
+        library = read_own_library(
+            sources.from_tags, min_tracks=sources.min_tracks, progress=progress
+        )
+        for track, reason in library.unreadable.items():
+            left_out(track, reason)
+        for genre, n in library.rare.items():
+            say(f"left out: {genre}: it has {n} of the {sources.min_tracks} tracks that it needs")
+        if library.without_genre:
+            say(f"left out: {library.without_genre} tracks without a genre that a person wrote")
+        examples = hear(library.files, sources.from_tags)
+    for source in sources.data:
+        if source.is_file():
+            from tagger.training.data.feature_table import read_feature_table
+
+            more = read_feature_table(source)
+        elif is_log_mel_archive(source):
+            more = read_log_mel_archive(source)
+        else:
+            files = with_artists(read_genre_folders(source))
+            if artists and not examples and len({f.artist for f in files} - {None}) < 2:
+                raise DataError(NO_ARTISTS, path=source)
+            more = hear(files, source)
+        examples += _told_apart(more, {e.source for e in examples})
+    return examples
+
+
+def _told_apart(examples: list[Example], taken: set[str]) -> list[Example]:
+    """The same examples, under another name where other sets have theirs."""
+    source = examples[0].source
+    if source not in taken:
+        return examples
+    name = next(n for i in range(2, len(taken) + 3) if (n := f"{source}-{i}") not in taken)
+    return [
+        replace(e, source=name, artist=e.artist and name + e.artist.removeprefix(source))
+        for e in examples
+    ]
+
+
+def with_artists(files: Sequence[SoundFile]) -> list[SoundFile]:
+    """Who plays, by the tags; else a folder within the genre's folder stands for an artist."""
+    return [replace(file, artist=_artist(file)) for file in files]
+
+
+def _artist(file: SoundFile) -> str | None:
+    artist = None
+    with contextlib.suppress(GtagError):  # listening will say what is wrong with it
+        format = identify(file.path)
+        artist = None if format is None else artist_of(file.path, format)
+    folder = os.path.dirname(file.track)  # noqa: PTH120 - the name may be bytes in disguise
+    return artist or (f"folder {folder}" if os.sep in folder else None)

@@ -1,0 +1,91 @@
+"""Whether a model knew tracks before: what a figure on them is worth depends on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tagger.errors import ModelError
+from tagger.files.formats import has_audio_extension
+from tagger.models import zoo
+from tagger.models.card import Card
+from tagger.training.data.datasets import as_in_card
+from tagger.training.data.fingerprints import N_BYTES, is_among, unpacked
+
+
+def seen(
+    card: Card, tracks: Iterable[str], fingerprints: Sequence[np.ndarray | None] = ()
+) -> tuple[str, ...]:
+    """Those of the tracks that the model, or one that it uses, had learned from.
+
+    They are known by sound, whatever they are called. Only where a card lacks a set's
+    fingerprints, or a track has none, its id decides: the path in the data folder, or the bare
+    name, since the sets' own ids are such names and files are sorted anew. A bare name that
+    several tracks have (`01`, `Intro`) says nothing.
+
+    Parameters
+    ----------
+    card : Card
+    tracks : iterable of str
+    fingerprints : sequence of np.ndarray or None
+        As `fingerprints.fingerprint_of`, one a track; empty where only names are known.
+
+    Raises
+    ------
+    ModelError
+        Where the card's fingerprints are damaged.
+    """
+    tracks = list(tracks)
+    asked = fingerprints or [None] * len(tracks)
+    sets = [of_set for model in (card, *zoo.used_by(card)) for of_set in _sets(model)]
+    heard = np.concatenate([np.empty((0, N_BYTES), np.uint8), *(marks for _, marks in sets)])
+    without_sound = _Names([ids for ids, marks in sets if not len(marks)])
+    all_names = _Names([ids for ids, _ in sets])
+    found = []
+    for track, mark in zip(tracks, asked, strict=True):
+        has_sound = mark is not None and bool(mark.any())
+        names = without_sound if has_sound else all_names
+        if (mark is not None and is_among(mark, heard)) or track in names:
+            found.append(track)
+    return tuple(found)
+
+
+def _sets(model: Card) -> Iterator[tuple[frozenset[str], np.ndarray]]:
+    """Ids and fingerprints of each set that a model learned from."""
+    texts = {
+        str(e.get("set")): e.get("fingerprints", "") for e in model.data.get("learned_from", [])
+    }
+    for name, ids in model.learned_from.items():
+        try:
+            yield ids, unpacked(texts.get(name, ""))
+        except ValueError as error:
+            raise ModelError(
+                f"the fingerprints on its card are damaged: {error}", path=model.folder
+            ) from error
+
+
+class _Names:
+    """Whether a track has the id, or the bare name, of one in some sets."""
+
+    def __init__(self, sets: Sequence[frozenset[str]]) -> None:
+        self._ids = frozenset().union(*sets)
+        counts = [Counter(map(_bare, ids)) for ids in sets]
+        self._once = {
+            name
+            for of_set in counts
+            for name, n in of_set.items()
+            if n == 1 and not name.isdecimal()
+        }
+
+    def __contains__(self, track: str) -> bool:
+        id_ = as_in_card(track)
+        return id_ in self._ids or _bare(id_) in self._once
+
+
+def _bare(track: str) -> str:
+    """What a track may be called elsewhere: of `blues/blues.00001.wav`, `blues.00001`."""
+    path = Path(track)
+    return path.stem if has_audio_extension(path) else path.name

@@ -1,0 +1,1 @@
+"""Protocols, figures with their intervals, and what they mean."""

@@ -1,0 +1,235 @@
+"""Measures a finished model on a folder of labelled music. No training.
+
+The folder is a log-mel archive, or has a sub-folder of sound files for each genre; a table of
+features will do for a model that looks at nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from tagger.errors import DataError, GtagError, NothingToHearError
+from tagger.models.features import FeatureColumns
+from tagger.models.heard import Heard
+from tagger.models.prediction import Classifier
+from tagger.sound.native_messages import native_messages_hidden
+from tagger.training.data.datasets import (
+    SoundFile,
+    is_log_mel_archive,
+    read_genre_folders,
+    read_log_mel_archive,
+)
+from tagger.training.data.feature_table import TABLE, heard_in_table, read_feature_table
+from tagger.training.data.fingerprints import fingerprint_of
+from tagger.training.data.known import seen
+from tagger.training.measure.learning import Learning, correlation, read_learning
+from tagger.training.measure.metrics import (
+    Measured,
+    accuracy_by_coverage,
+    confusion_matrix,
+    coverage_at_precision,
+    figures,
+    per_genre,
+    reliability,
+)
+
+WORST = 25  # mistakes that are named
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model made of a folder.
+
+    Attributes
+    ----------
+    measured : Measured
+    seen_in_training : tuple of str
+        Measured tracks that the model had learned from, by its card.
+    model : str
+        What was measured: name and version of a model.
+    data : str
+        Name of the folder.
+    threshold : float
+        The model's own: what is less sure is not named.
+    left_out : dict of str to str
+        Tracks that could not be measured, and why.
+    unreadable : tuple of str
+        Those of them that are damaged: not silent, and not of another genre.
+    learning : Learning
+        How the model learned.
+    warning, remark : str
+        What is to be said loudly, or at least, before the figures.
+    """
+
+    measured: Measured
+    seen_in_training: tuple[str, ...]
+    model: str
+    data: str
+    threshold: float
+    left_out: dict[str, str] = field(default_factory=dict)
+    unreadable: tuple[str, ...] = ()
+    learning: Learning = field(default_factory=Learning)
+    warning: str = ""
+    remark: str = ""
+
+    def metrics(self) -> dict[str, Any]:
+        """What `metrics.json` says."""
+        confidence, share, accuracy = accuracy_by_coverage(self.measured)
+        named = int((confidence >= self.threshold).sum())
+        return {
+            **figures(self.measured),
+            "seen_in_training": len(self.seen_in_training),
+            "warning": self.warning,
+            "model": self.model,
+            "data": self.data,
+            "labels": list(self.measured.labels),
+            "threshold": self.threshold,
+            "named": float(share[named - 1]) if named else 0.0,
+            "accuracy_of_named": float(accuracy[named - 1]) if named else None,
+            "coverage_at_80_percent_precision": coverage_at_precision(self.measured, 0.8),
+            "coverage_at_90_percent_precision": coverage_at_precision(self.measured, 0.9),
+            "per_genre": per_genre(self.measured),
+            "confusion": confusion_matrix(self.measured).tolist(),
+            "reliability": [asdict(b) for b in reliability(self.measured)],
+            "worst_mistakes": worst_mistakes(self.measured),
+            "seen_tracks": list(self.seen_in_training),
+            "left_out": self.left_out,
+        }
+
+
+def worst_mistakes(measured: Measured, n: int = WORST) -> list[dict[str, Any]]:
+    """The wrong guesses that the model was surest of."""
+    wrong = np.flatnonzero(~measured.right)
+    wrong = wrong[np.argsort(-measured.confidences[wrong], kind="stable")][:n]
+    return [
+        {
+            "track": measured.tracks[i],
+            "genre": measured.labels[measured.truth[i]],
+            "guess": measured.labels[measured.guesses[i]],
+            "confidence": float(measured.confidences[i]),
+            "confidence_in_genre": float(measured.probabilities[i, measured.truth[i]]),
+        }
+        for i in wrong
+    ]
+
+
+def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> Evaluation:
+    """Ask a model about every labelled track of a folder, or of a table of features.
+
+    Raises
+    ------
+    DataError
+        Where the folder is not a data set, lacks what the model looks at, or none of it can be
+        measured.
+    """
+    labels = model.card.labels
+    truth, rows, tracks, fingerprints, features, unreadable = [], [], [], [], [], []
+    left_out: dict[str, str] = {}
+    for item in tqdm(_tracks(data), unit="track", disable=None if progress else True):
+        if item.genre not in labels:
+            left_out[item.track] = f"the model does not know the genre {item.genre}"
+            continue
+        try:
+            with native_messages_hidden():
+                heard = item.heard()
+                looked_at = _looked_at(model, heard)
+                probabilities = model.calibrated(model.scores(heard).track)
+        except GtagError as error:
+            left_out[item.track] = error.message
+            if not isinstance(error, NothingToHearError):
+                unreadable.append(item.track)
+            continue
+        truth.append(labels.index(item.genre))
+        rows.append(probabilities)
+        tracks.append(item.track)
+        fingerprints.append(fingerprint_of(heard))
+        if looked_at is not None:
+            features.append(looked_at)
+    if not rows:
+        reason = Counter(left_out.values()).most_common(1)[0][0] if left_out else "it is empty"
+        raise DataError(f"{model.card.tag} cannot be measured on it: {reason}", path=data)
+    known = seen(model.card, tracks, fingerprints)
+    learning = read_learning(model.card)
+    if features:
+        told = correlation(model.card.data["features"], np.stack(features), learning.importance)
+        learning = replace(learning, correlation=told)
+    return Evaluation(
+        Measured(labels, np.array(truth), np.stack(rows), tuple(tracks)),
+        known,
+        model.card.tag,
+        data.resolve().name,
+        model.card.threshold,
+        left_out,
+        tuple(unreadable),
+        learning,
+        warning=warning(model.card.tag, len(known), len(tracks)),
+        remark="The model's card names none of these tracks among those that it learned from. "
+        "Other recordings by the same artists would flatter the figures all the same.",
+    )
+
+
+def warning(model: str, known: int, n: int) -> str:
+    """What is to be said where a model is shown tracks that it learned from; else nothing."""
+    if not known:
+        return ""
+    return (
+        f"SEEN IN TRAINING: {model} learned from {known} of these {n} tracks. The figures say how "
+        "well it remembers, not how well it hears."
+    )
+
+
+def _looked_at(model: Classifier, heard: Heard) -> np.ndarray | None:
+    """The features that a model looks at, where they have names.
+
+    Raises
+    ------
+    DataError
+        Where a table lacks one of them.
+    """
+    names = model.card.data.get("features")
+    if not names:
+        return None
+    values = FeatureColumns(names)(heard)
+    missing = [name for name, value in zip(names, values, strict=True) if np.isnan(value)]
+    if missing:
+        raise DataError(f"the table lacks {missing[0]}, which {model.card.tag} looks at")
+    return values
+
+
+@dataclass(frozen=True)
+class _Track:
+    track: str
+    genre: str
+    sound: SoundFile | None
+    archived: Heard | None
+
+    def heard(self) -> Heard:
+        from tagger.sound.audio import read_excerpts
+
+        if self.archived is not None:
+            return self.archived
+        assert self.sound is not None
+        return Heard.from_sound(read_excerpts(self.sound.path))
+
+
+def _tracks(data: Path) -> Iterator[_Track]:
+    if data.is_file():
+        for row in read_feature_table(data):
+            yield _Track(row.track, row.genre, None, heard_in_table(row))
+    elif is_log_mel_archive(data):
+        table = read_feature_table(data / TABLE) if (data / TABLE).is_file() else []
+        rows = {row.track: row for row in table}
+        for example in read_log_mel_archive(data):
+            row_of_it = rows.get(example.track)
+            heard = heard_in_table(row_of_it, example) if row_of_it else example.heard()
+            yield _Track(example.track, example.genre, None, heard)
+    else:
+        for file in read_genre_folders(data):
+            yield _Track(file.track, file.genre, file, None)

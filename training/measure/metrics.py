@@ -1,0 +1,206 @@
+"""Figures: how good predictions are, each with its interval where it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+ECE_BINS = 15
+
+
+def wilson(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Wilson's score interval of a proportion; 95 % by default (Wilson 1927)."""
+    if n == 0:
+        return 0.0, 1.0
+    p = successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Predictions beside the truth.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    truth : np.ndarray [shape=(n,), dtype=int]
+        Index of each track's genre among the labels.
+    probabilities : np.ndarray [shape=(n, n_labels)]
+    tracks : tuple of str
+    """
+
+    labels: tuple[str, ...]
+    truth: np.ndarray
+    probabilities: np.ndarray
+    tracks: tuple[str, ...]
+
+    @property
+    def guesses(self) -> np.ndarray:
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def right(self) -> np.ndarray:
+        return self.guesses == self.truth
+
+    @property
+    def confidences(self) -> np.ndarray:
+        return self.probabilities.max(axis=1)
+
+
+def expected_calibration_error(measured: Measured, bins: int = ECE_BINS) -> float:
+    """Mean gap between confidence and accuracy over equally wide bins (Guo et al. 2017)."""
+    rows = reliability(measured, bins)
+    return sum(abs(b.accuracy - b.confidence) * b.n for b in rows) / len(measured.truth)
+
+
+def confusion_matrix(measured: Measured) -> np.ndarray:
+    """Counts [shape=(n_labels, n_labels)]: rows are the truth, columns the guesses."""
+    n = len(measured.labels)
+    matrix = np.zeros((n, n), dtype=int)
+    np.add.at(matrix, (measured.truth, measured.guesses), 1)
+    return matrix
+
+
+def per_genre(measured: Measured) -> dict[str, dict[str, float]]:
+    """Figures of each genre against all others, each with its 95 % interval.
+
+    `accuracy` is the share of all tracks that are rightly said to be, or not to be, of the genre.
+    """
+    matrix = confusion_matrix(measured)
+    n = len(measured.truth)
+    rows = {}
+    for i, label in enumerate(measured.labels):
+        hits, support, guessed = int(matrix[i, i]), int(matrix[i].sum()), int(matrix[:, i].sum())
+        either = support + guessed - hits
+        rows[label] = {
+            "n": support,
+            **_share("accuracy", n - (either - hits), n),
+            **_share("precision", hits, guessed),
+            **_share("recall", hits, support),
+            # F1 grows with the share of hits among the tracks that are or are said to be of the
+            # genre (F1 = 2 s / (1 + s)), and that share is a proportion with an interval.
+            **{k: 2 * s / (1 + s) for k, s in _share("f1", hits, either).items()},
+            "average_precision": average_precision(measured, i),
+        }
+    return rows
+
+
+def _share(name: str, hits: int, n: int) -> dict[str, float]:
+    low, high = wilson(hits, n)
+    return {name: hits / n if n else 0.0, f"{name}_low": low, f"{name}_high": high}
+
+
+def figures(measured: Measured) -> dict[str, Any]:
+    """What `metrics.json` and the cards say: accuracy with its Wilson 95 % interval, and more.
+
+    Macro F1 is over the genres that occur.
+    """
+    n, hits = len(measured.truth), int(measured.right.sum())
+    low, high = wilson(hits, n)
+    genres = per_genre(measured)
+    present = [row["f1"] for row in genres.values() if row["n"]]
+    return {
+        "n": n,
+        "accuracy": hits / n,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "macro_f1": float(np.mean(present)),
+        "ece": expected_calibration_error(measured),
+    }
+
+
+def accuracy_by_coverage(measured: Measured) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The surest first: threshold, coverage and accuracy after each track [each shape=(n,)]."""
+    order = np.argsort(-measured.confidences, kind="stable")
+    counts = np.arange(1, len(order) + 1)
+    return (
+        measured.confidences[order],
+        counts / len(order),
+        np.cumsum(measured.right[order]) / counts,
+    )
+
+
+def precision_recall(measured: Measured, label: int) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall of one genre as its threshold falls [each shape=(n_thresholds,)].
+
+    One point for each different probability; empty where the genre does not occur.
+    """
+    scores, truth = measured.probabilities[:, label], measured.truth == label
+    if not truth.any():
+        return np.zeros(0), np.zeros(0)
+    order = np.argsort(-scores, kind="stable")
+    last_of_step = np.append(np.diff(scores[order]) != 0, True)
+    hits, counts = np.cumsum(truth[order]), np.arange(1, len(order) + 1)
+    return (hits / counts)[last_of_step], (hits / truth.sum())[last_of_step]
+
+
+def average_precision(measured: Measured, label: int) -> float:
+    """Area under a genre's precision-recall curve, without interpolation; 0 without tracks."""
+    precision, recall = precision_recall(measured, label)
+    return float((np.diff(recall, prepend=0.0) * precision).sum())
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Tracks of about the same confidence, from `low` up to `high`."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+
+
+def reliability(measured: Measured, bins: int = ECE_BINS) -> list[Bin]:
+    """Confidence beside accuracy, over the bins that hold tracks."""
+    position = np.minimum((measured.confidences * bins).astype(int), bins - 1)
+    rows = []
+    for b in np.unique(position):
+        inside = position == b
+        n, hits = int(inside.sum()), int(measured.right[inside].sum())
+        mean = float(measured.confidences[inside].mean())
+        rows.append(Bin(b / bins, (b + 1) / bins, n, mean, hits / n, *wilson(hits, n)))
+    return rows
+
+
+def threshold_for_precision(measured: Measured, precision: float) -> float:
+    """The lowest confidence at and above which that share of the guesses is right.
+
+    1.0 where no threshold reaches it.
+    """
+    confidences, _, accuracy = accuracy_by_coverage(measured)
+    reached = _reached(confidences, accuracy, precision)
+    return 1.0 if reached is None else float(confidences[reached])
+
+
+def coverage_at_precision(measured: Measured, precision: float) -> float:
+    """Share of the tracks that are named when that share of the named ones is to be right."""
+    confidences, share, accuracy = accuracy_by_coverage(measured)
+    reached = _reached(confidences, accuracy, precision)
+    return 0.0 if reached is None else float(share[reached])
+
+
+def _reached(confidences: np.ndarray, accuracy: np.ndarray, precision: float) -> int | None:
+    """The last place, from the surest track on, where that share of the guesses is right."""
+    # Equal confidences are one step: a threshold cannot part them.
+    last_of_step = np.append(confidences[1:] != confidences[:-1], True)
+    reached = np.flatnonzero((accuracy >= precision) & last_of_step)
+    return int(reached[-1]) if len(reached) else None
+
+
+def join(parts: Sequence[Measured]) -> Measured:
+    """Predictions of several folds as one."""
+    return Measured(
+        labels=parts[0].labels,
+        truth=np.concatenate([p.truth for p in parts]),
+        probabilities=np.concatenate([p.probabilities for p in parts]),
+        tracks=tuple(track for p in parts for track in p.tracks),
+    )

@@ -1,0 +1,195 @@
+"""Outcomes: what a recipe said of tracks that it had not learned from, and what follows from it.
+
+Calibration, the default threshold and a card's figures all come from here, so that a single model
+and an ensemble are judged alike.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from tagger.errors import DataError
+from tagger.training.measure import calibrate
+from tagger.training.measure.metrics import (
+    Measured,
+    accuracy_by_coverage,
+    coverage_at_precision,
+    expected_calibration_error,
+    figures,
+    reliability,
+    threshold_for_precision,
+)
+
+CALIBRATION_PROTOCOL = "artist"
+FALLBACK_PROTOCOL = "track-random"  # where nobody knows who plays
+PRECISION = 0.8  # of what is named by default, on tracks and artists never heard
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Log probabilities for tracks that were not learned from, fold by fold.
+
+    Attributes
+    ----------
+    labels : tuple of str
+    tracks : tuple of str
+    truth : np.ndarray [shape=(n,), dtype=int]
+    scores : np.ndarray [shape=(n, n_labels)]
+        Log probabilities, not calibrated.
+    folds : list of str
+        For each track, the split that it was measured in.
+    history : list of dict
+        Of the first split, where its training went by epochs: loss and accuracy on what was
+        learned from, and on what was measured.
+    importance : dict of str to float
+        Of the first split: by how much the log loss on what was measured rises when a feature is
+        shuffled.
+    """
+
+    labels: tuple[str, ...]
+    tracks: tuple[str, ...]
+    truth: np.ndarray
+    scores: np.ndarray
+    folds: list[str]
+    history: list[dict[str, float]] = field(default_factory=list)
+    importance: dict[str, float] = field(default_factory=dict)
+
+    def measured(self, probabilities: np.ndarray) -> Measured:
+        return Measured(self.labels, self.truth, probabilities, self.tracks)
+
+    def calibrated(self, elsewhere: Outcome | None = None) -> Measured:
+        """Each fold calibrated on the others.
+
+        A single fold is calibrated on `elsewhere`, without the tracks that are measured here;
+        where there is none, it is not calibrated.
+        """
+        if len(set(self.folds)) > 1:
+            return self.measured(calibrate.cross_fitted(self.scores, self.truth, self.folds))
+        if elsewhere is None:
+            return self.measured(np.exp(self.scores))
+        other = ~np.isin(elsewhere.tracks, self.tracks)
+        temperature = calibrate.fit_temperature(elsewhere.scores[other], elsewhere.truth[other])
+        return self.measured(calibrate.apply_temperature(self.scores, temperature))
+
+
+def calibrated(outcomes: Mapping[str, Outcome], protocol: str) -> Measured:
+    """An outcome with calibrated probabilities.
+
+    Fold by fold, or, for the single fold of `fault-filtered`, on the artist folds. Segments have a
+    calibration of their own, and a single fold has nothing to find it by: they stay as they are.
+    """
+    elsewhere = outcomes.get(CALIBRATION_PROTOCOL) if protocol == "fault-filtered" else None
+    return outcomes[protocol].calibrated(elsewhere)
+
+
+def pack(outcomes: Mapping[str, Outcome]) -> bytes:
+    """Outcomes by protocol as the content of an `.npz` file, for ensembles to be made from."""
+    arrays: dict[str, Any] = {}
+    for protocol, outcome in outcomes.items():
+        arrays[f"{protocol}/tracks"] = np.array(outcome.tracks)
+        arrays[f"{protocol}/truth"] = outcome.truth
+        arrays[f"{protocol}/folds"] = np.array(outcome.folds)
+        arrays[f"{protocol}/scores"] = outcome.scores.astype(np.float32)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def unpack(file: Path, labels: tuple[str, ...]) -> dict[str, Outcome]:
+    """What `pack` was given, from a model's folder.
+
+    Raises
+    ------
+    DataError
+        Where the file is missing or damaged.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            arrays = {name: kept[name] for name in kept.files}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise DataError(
+            f"cannot be read: {error}",
+            path=file,
+            hint="train the model with --protocol artist --protocol fault-filtered",
+        ) from error
+    protocols = [name.removesuffix("/scores") for name in arrays if name.endswith("/scores")]
+    return {
+        p: Outcome(
+            labels,
+            tuple(map(str, arrays[f"{p}/tracks"])),
+            arrays[f"{p}/truth"],
+            arrays[f"{p}/scores"].astype(np.float64),
+            list(map(str, arrays[f"{p}/folds"])),
+        )
+        for p in protocols
+    }
+
+
+def calibration(outcome: Outcome, measured: Measured, protocol: str) -> dict[str, Any]:
+    """The card's `calibration` and `decision`."""
+    coverage = {}
+    threshold, share, accuracy = accuracy_by_coverage(measured)
+    for percent in range(10, 101, 10):
+        i = int(np.ceil(percent / 100 * len(share))) - 1
+        coverage[str(percent)] = [round(float(threshold[i]), 4), round(float(accuracy[i]), 4)]
+    fitted = {
+        "method": "temperature",
+        "temperature": round(calibrate.fit_temperature(outcome.scores, outcome.truth), 4),
+        "fitted_on": f"out-of-fold predictions, protocol {protocol}",
+        "ece_before": round(
+            expected_calibration_error(outcome.measured(np.exp(outcome.scores))), 4
+        ),
+        "ece_after": round(expected_calibration_error(measured), 4),
+        # The reliability diagram: mean confidence, share that is right, number of tracks.
+        "reliability": [
+            [round(b.confidence, 4), round(b.accuracy, 4), b.n] for b in reliability(measured)
+        ],
+        # Coverage in per cent: lowest confidence among the covered, their accuracy.
+        "threshold_and_accuracy_by_coverage": coverage,
+    }
+    decision = {
+        # Down: rounded up, it would shut out the very track that it was set by.
+        "threshold": math.floor(1e4 * threshold_for_precision(measured, PRECISION)) / 1e4,
+        "why": f"where out-of-fold precision reaches {PRECISION:.0%}",
+    }
+    return {"calibration": fitted, "decision": decision}
+
+
+def card_figures(measured: Measured) -> dict[str, Any]:
+    """A row of the card's `figures`."""
+    row = {k: round(v, 4) if isinstance(v, float) else v for k, v in figures(measured).items()}
+    for precision in (0.8, 0.9):
+        key = f"coverage_at_{precision * 100:.0f}_percent_precision"
+        row[key] = round(coverage_at_precision(measured, precision), 4)
+    return row
+
+
+def described(
+    outcomes: Mapping[str, Outcome], about: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The card's `calibration`, `decision` and `figures`.
+
+    Parameters
+    ----------
+    outcomes : mapping
+        By protocol. `artist`, or else `track-random`, calibrates and sets the default threshold.
+    about : mapping, optional
+        What each row of the figures also says.
+    """
+    reference = outcomes.get(CALIBRATION_PROTOCOL) or outcomes.get(FALLBACK_PROTOCOL)
+    card: dict[str, Any] = {}
+    rows = []
+    for protocol, outcome in outcomes.items():
+        measured = calibrated(outcomes, protocol)
+        rows.append({"protocol": protocol, **(about or {}), **card_figures(measured)})
+        if outcome is reference:
+            card |= calibration(outcome, measured, protocol)
+    return card | {"figures": rows}

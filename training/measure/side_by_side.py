@@ -1,0 +1,281 @@
+"""Several measurements side by side: one recipe under several protocols, or several models.
+
+Under each protocol something else is kept apart, and the differences say how much of a figure is
+memory.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from math import hypot
+from pathlib import Path
+from typing import Any
+
+from tagger.errors import DataError
+from tagger.training import recipes
+from tagger.training.data.datasets import Example
+from tagger.training.data.feature_table import feature_names, feature_rows
+from tagger.training.data.gather import LeftOut, Sources, gather
+from tagger.training.data.resume import Call
+from tagger.training.measure.evaluate import Evaluation
+from tagger.training.measure.learning import Learning, correlation, importance
+from tagger.training.measure.metrics import Measured, figures, threshold_for_precision
+from tagger.training.measure.outcomes import PRECISION, Outcome, calibrated
+from tagger.training.measure.splits import PROTOCOLS
+from tagger.training.recipes import Settings
+from tagger.training.report import plots
+from tagger.training.report.page import Page
+from tagger.training.report.report import METRICS, PAGE, write_report
+from tagger.training.run import measure, say_unmeasured
+
+# What stands on both sides of the split, from the greatest leak to none.
+LEAKS = {
+    "segment-random": "other seconds of the very recordings that it is measured on",
+    "track-random": "other tracks of the very artists that it is measured on",
+}
+ALL = "all"
+COMPARISON = "comparison.png"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What came of one recipe under one protocol.
+
+    Attributes
+    ----------
+    name, protocol : str
+        What was measured, and how.
+    figures : dict
+        Of `metrics.figures`; empty where nothing could be measured.
+    seconds : float
+        Training and asking together.
+    note : str
+        Why nothing could be measured.
+    """
+
+    name: str
+    protocol: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    note: str = ""
+
+
+def measure_protocols(
+    recipe: str, examples: Sequence[Example], protocols: Sequence[str], settings: Settings
+) -> tuple[list[Measurement], dict[str, Outcome]]:
+    """Train and measure a recipe under each protocol.
+
+    Parameters
+    ----------
+    recipe : str
+    examples : sequence of Example
+    protocols : sequence of str
+        With `ALL` among them, every protocol; one that the examples do not allow for becomes a
+        note then, and is an error otherwise.
+    settings : Settings
+        What is done is kept in its `work`.
+
+    Returns
+    -------
+    list of Measurement
+    dict of str to Outcome
+        Of the protocols under which something could be measured.
+
+    Raises
+    ------
+    ConfigurationError, DataError
+    """
+    fit = recipes.find(recipe, settings)
+    outcomes: dict[str, Outcome] = {}
+    seconds: dict[str, float] = {}
+    notes: dict[str, str] = {}
+    chosen = list(PROTOCOLS) if ALL in protocols else list(dict.fromkeys(protocols))
+    for protocol in chosen:
+        began = time.monotonic()
+        own = replace(settings, work=settings.work / protocol)
+        try:
+            outcomes[protocol] = measure(fit, examples, protocol, own)
+        except DataError as error:
+            if ALL not in protocols:
+                raise
+            notes[protocol] = error.message
+        seconds[protocol] = time.monotonic() - began
+    if not outcomes:
+        raise DataError("no protocol can be followed: " + "; ".join(notes.values()))
+    name = f"{recipe} {settings.variant}".strip()
+    rows = [
+        Measurement(name, p, note=notes[p])
+        if p in notes
+        else Measurement(name, p, figures(calibrated(outcomes, p)), seconds[p])
+        for p in chosen
+    ]
+    return rows, outcomes
+
+
+def evaluate_recipe(
+    recipe: str,
+    protocols: Sequence[str],
+    data: Sequence[Path],
+    report: Path,
+    *,
+    say: Callable[[str], None] = lambda line: None,
+    left_out: LeftOut = lambda track, reason: None,
+    **settings: Any,
+) -> tuple[list[Measurement], str]:
+    """Measure a recipe under several protocols, and write the report.
+
+    Work in progress is kept beside the report, in ``<report>.work``. Each protocol has a report
+    of its own in the report's folder.
+
+    Returns
+    -------
+    list of Measurement
+    str
+        What the gap between the protocols means.
+    """
+    work = report.with_name(report.name + ".work")
+    how = Settings(work, importance=True, **{"progress": True} | settings)
+    recipes.find(recipe, how)
+    call = Call(recipe, how)
+    examples = gather(
+        Sources(data),
+        work,
+        artists="artist" in protocols and ALL not in protocols,
+        progress=how.progress,
+        say=say,
+        left_out=left_out,
+    )
+    examples = recipes.usable(recipe, examples, say)
+    call.learns_from(examples, say)
+    rows, outcomes = measure_protocols(recipe, examples, protocols, how)
+    for protocol, outcome in outcomes.items():
+        say_unmeasured(protocol, outcome, examples, say)
+    together = None
+    if recipes.RECIPES[recipe].on_descriptors:
+        together = correlation(feature_names(examples), feature_rows(examples))
+    sentence = meaning(rows)
+    name, source = rows[0].name, examples[0].source
+    write_comparison(report, f"{name} on {source}", rows, sentence)
+    for row in rows:
+        if row.figures:
+            measured = calibrated(outcomes, row.protocol)
+            outcome = outcomes[row.protocol]
+            worth = importance(tuple(outcome.importance), outcome.importance, {})
+            learning = Learning(outcome.history, worth, together)
+            evaluation = replace(as_evaluation(row, source, measured), learning=learning)
+            write_report(evaluation, report / row.protocol)
+    shutil.rmtree(work, ignore_errors=True)
+    return rows, sentence
+
+
+def compare_models(evaluations: Sequence[Evaluation]) -> list[Measurement]:
+    """Several models on the same tracks, each under a name of its own."""
+    rows: list[Measurement] = []
+    for evaluation in evaluations:
+        taken = [row.name for row in rows]
+        numbers = (f"{evaluation.model}-copy{i}" for i in range(2, len(evaluations) + 1))
+        name = next(n for n in (evaluation.model, *numbers) if n not in taken)
+        row = Measurement(
+            name, evaluation.data, figures(evaluation.measured), note=evaluation.warning
+        )
+        rows.append(row)
+    return rows
+
+
+def as_evaluation(row: Measurement, data: str, measured: Measured) -> Evaluation:
+    """A measurement in the form that a report is made of."""
+    return Evaluation(
+        measured,
+        (),
+        f"{row.name} under {row.protocol}",
+        data,
+        threshold_for_precision(measured, PRECISION),
+        warning=row.note,
+        remark=f"Trained anew for each part that was measured, under the protocol {row.protocol}. "
+        f"The threshold is where {PRECISION:.0%} of what it names is right, found on these very "
+        "tracks.",
+    )
+
+
+def meaning(rows: Sequence[Measurement]) -> str:
+    """In one sentence: what the gap between the protocols means."""
+    by_protocol = {row.protocol: row.figures for row in rows if row.figures}
+    leaky = next((p for p in LEAKS if p in by_protocol), None)
+    honest = next((p for p in ("artist", "fault-filtered") if p in by_protocol), None)
+    if leaky is None or honest is None:
+        return "One kind of protocol alone says nothing about how much of its figure is memory."
+    flattered, true = by_protocol[leaky], by_protocol[honest]
+    gap = flattered["accuracy"] - true["accuracy"]
+    # Newcombe's interval of a difference, from the intervals of both (1998, method 10).
+    least = gap - hypot(
+        flattered["accuracy"] - flattered["accuracy_low"], true["accuracy_high"] - true["accuracy"]
+    )
+    high, low = f"{flattered['accuracy']:.0%}", f"{true['accuracy']:.0%}"
+    if least <= 0:
+        return (
+            f"Between {high} under {leaky} and {low} under {honest} lies no more than chance does "
+            "with so few tracks."
+        )
+    return (
+        f"{100 * gap:.0f} points of the {high} under {leaky} are memory, not hearing, because the "
+        f"recipe learned from {LEAKS[leaky]}; on artists that it never heard, it reaches the "
+        f"{low} under {honest}."
+    )
+
+
+def write_comparison(
+    folder: Path, title: str, rows: Sequence[Measurement], sentence: str = ""
+) -> None:
+    """Write table and picture as one page, and `metrics.json`, into a folder made if missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    page = Page(title)
+    for note in dict.fromkeys(row.note for row in rows if row.note and row.figures):
+        page.paragraph(note, "warning")
+    if sentence:
+        page.paragraph(sentence)
+    page.table(
+        ("measured", "under", "tracks", "accuracy", "95 % interval", "macro F1", "ECE", ""),
+        [_cells(row) for row in rows],
+        texts=(1, 7),
+    )
+    measured = [row for row in rows if row.figures]
+    if measured:
+        png = picture(measured, title)
+        (folder / COMPARISON).write_bytes(png)
+        page.picture(png, "Picture: accuracy side by side", "Points with 95 % intervals (Wilson).")
+    told = {"meaning": sentence, "rows": [asdict(row) for row in rows]}
+    (folder / METRICS).write_text(json.dumps(told, indent=2) + "\n", encoding="ascii")
+    (folder / PAGE).write_text(page.html(), encoding="utf-8")
+
+
+def picture(rows: Sequence[Measurement], title: str) -> bytes:
+    """The accuracies of measured rows as PNG."""
+    bars = [
+        plots.Bar(
+            row.name,
+            row.protocol,
+            *(row.figures[key] for key in ("accuracy", "accuracy_low", "accuracy_high")),
+        )
+        for row in rows
+    ]
+    return plots.comparison(bars, title)
+
+
+def _cells(row: Measurement) -> tuple[str, ...]:
+    f = row.figures
+    if not f:
+        return (row.name, row.protocol, *[""] * 5, row.note)
+    return (
+        row.name,
+        row.protocol,
+        f"{f['n']:,}",
+        f"{f['accuracy']:.1%}",
+        f"{f['accuracy_low']:.1%} – {f['accuracy_high']:.1%}",
+        f"{f['macro_f1']:.3f}",
+        f"{f['ece']:.3f}",
+        "",  # what is doubtful stands above the table, and louder
+    )

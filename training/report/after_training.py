@@ -1,0 +1,82 @@
+"""The report of a training: from what the finished model's folder tells, so that it can be made
+again at any time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from tagger.models.card import OUT_OF_FOLD, Card
+from tagger.training.measure.learning import Learning, read_learning
+from tagger.training.measure.metrics import figures
+from tagger.training.measure.outcomes import CALIBRATION_PROTOCOL, calibrated, unpack
+from tagger.training.measure.side_by_side import (
+    Measurement,
+    as_evaluation,
+    meaning,
+    write_comparison,
+)
+from tagger.training.report.page import Page
+from tagger.training.report.report import (
+    learning_pictures,
+    show_learning,
+    write_files,
+    write_report,
+)
+
+FOLDER = "report"  # in the model's own
+
+
+def report_training(card: Card, folder: Path | None = None) -> Path | None:
+    """Write the report of a model that was just trained.
+
+    Parameters
+    ----------
+    card : Card
+    folder : Path, optional
+        By default `FOLDER` in the model's own.
+
+    Returns
+    -------
+    Path or None
+        The folder; None where there is nothing to tell.
+    """
+    folder = folder or card.folder / FOLDER
+    learning = read_learning(card)
+    outcomes = (
+        unpack(card.folder / OUT_OF_FOLD, card.labels)
+        if (card.folder / OUT_OF_FOLD).is_file()
+        else {}
+    )
+    measured = {protocol: calibrated(outcomes, protocol) for protocol in outcomes}
+    doubts = {row.get("protocol"): str(row.get("note", "")) for row in card.figures}
+    rows = [
+        Measurement(card.tag, p, figures(measured[p]), note=doubts.get(p, "")) for p in outcomes
+    ]
+    if not rows:
+        return _learning_alone(card, learning, folder)
+    first = next((r for r in rows if r.protocol == CALIBRATION_PROTOCOL), rows[0])
+    data = next((str(row["measured_on"]) for row in card.figures if "measured_on" in row), "")
+    for row in rows:
+        evaluation = replace(
+            as_evaluation(row, data, measured[row.protocol]),
+            threshold=card.threshold,
+            # How it learned is told once, beside the figures that count most.
+            learning=learning if row is first else Learning(),
+        )
+        write_report(evaluation, folder if len(rows) == 1 else folder / row.protocol)
+    if len(rows) > 1:
+        write_comparison(folder, f"{card.tag}, as it was trained", rows, meaning(rows))
+    return folder
+
+
+def _learning_alone(card: Card, learning: Learning, folder: Path) -> Path | None:
+    pictures = learning_pictures(learning)
+    if not pictures:
+        return None
+    page = Page(f"{card.tag}, as it was trained")
+    page.paragraph("Nothing was measured: gtag train measures with --protocol artist.", "warning")
+    show_learning(page, pictures)
+    write_files(folder, {"model": card.tag}, pictures, page)
+    return folder

@@ -1,0 +1,273 @@
+"""Pictures of how good a model is: each one PNG, as bytes.
+
+Whoever draws needs no screen. Names of genres and features may be other people's text: nothing in
+them is taken as markup.
+"""
+
+from __future__ import annotations
+
+import io
+import textwrap
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+import numpy as np
+
+from tagger.screen import printable
+from tagger.training.measure.metrics import (
+    Measured,
+    accuracy_by_coverage,
+    average_precision,
+    confusion_matrix,
+    per_genre,
+    precision_recall,
+    reliability,
+)
+
+DPI = 110
+# Okabe & Ito 2008: for all eyes.
+BLUE, ORANGE, GREEN, PINK = "#0072b2", "#e69f00", "#009e73", "#cc79a7"
+SKY, RED, BLACK = "#56b4e9", "#d55e00", "#000000"
+COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK)
+MARKERS = "osD^vPX"
+GREY = "#999999"
+STYLE = {
+    "text.parse_math": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": "medium",
+    "figure.titlesize": "large",
+    "legend.frameon": False,
+}
+NAME_LENGTH = 22
+GENRES_WITH_NUMBERS = 20  # more, and a confusion matrix has no room for them
+GENRES_WITH_CURVES = 20
+
+P = ParamSpec("P")
+
+
+def as_png(draw: Callable[Concatenate[Any, P], None]) -> Callable[P, bytes]:
+    """Turn a function that draws into a figure into one that returns a PNG."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> bytes:
+        from matplotlib import rc_context
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        with rc_context(STYLE), warnings.catch_warnings():
+            # A script that the font lacks comes out as boxes; the page beside has its names.
+            warnings.filterwarnings("ignore", message="Glyph")
+            figure = Figure(dpi=DPI, layout="constrained")
+            FigureCanvasAgg(figure)
+            draw(figure, *args, **kwargs)
+            png = io.BytesIO()
+            figure.savefig(png, format="png")
+            return png.getvalue()
+
+    return drawn
+
+
+def short(name: str) -> str:
+    """A name that fits beside an axis and does nothing to the picture."""
+    name = printable(name)
+    return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
+
+
+def _in_two_lines(name: str) -> str:
+    """A name that needs more room, and has it."""
+    return "\n".join(textwrap.wrap(printable(name), NAME_LENGTH, max_lines=2, placeholder="…"))
+
+
+@as_png
+def confusion(figure: Any, measured: Measured) -> None:
+    """Heat map of what was taken for what; each row sums to 1."""
+    matrix = confusion_matrix(measured)
+    n = len(matrix)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = float(np.clip(0.62 * n + 2.5, 5, 16))
+    figure.set_size_inches(side + 1, side)
+    ax = figure.subplots()
+    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    names = [short(label) for label in measured.labels]
+    ax.set_xticks(range(n), names, rotation=45, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(n), names)
+    ax.set_xlabel("what the model says")
+    ax.set_ylabel("what it is")
+    ax.set_title(f"Confusion matrix, {matrix.sum():,} tracks")
+    if n <= GENRES_WITH_NUMBERS:
+        for (row, column), count in np.ndenumerate(matrix):
+            if count:
+                colour = "white" if shares[row, column] > 0.5 else "black"
+                ax.text(column, row, count, ha="center", va="center", color=colour, size=9)
+    figure.colorbar(image, ax=ax, label="share of the genre's tracks", shrink=0.8)
+
+
+@as_png
+def genres(figure: Any, measured: Measured) -> None:
+    """Precision, recall and F1 of each genre with their 95 % intervals."""
+    rows = {label: row for label, row in per_genre(measured).items() if row["n"]}
+    y = np.arange(len(rows))
+    figure.set_size_inches(10, max(3.0, 0.34 * len(rows) + 1.4))
+    figure.suptitle("Each genre, with 95 % intervals; dashed: mean over the genres")
+    kinds = (("Precision", "precision"), ("Recall", "recall"), ("F1", "f1"))
+    for ax, (title, key), colour in zip(
+        figure.subplots(1, 3, sharey=True), kinds, COLOURS, strict=False
+    ):
+        value, low, high = (
+            np.array([row[key + end] for row in rows.values()]) for end in ("", "_low", "_high")
+        )
+        # A genre that is never guessed has no precision: nothing is drawn but its interval.
+        ax.errorbar(
+            value,
+            y,
+            xerr=np.maximum([value - low, high - value], 0),
+            fmt="o",
+            color=colour,
+            capsize=2,
+        )
+        ax.axvline(value.mean(), color=GREY, linestyle="--", linewidth=1)
+        ax.set_xlim(-0.02, 1.02)
+        ax.set_title(title)
+        ax.grid(axis="x", alpha=0.3)
+        ax.set_yticks(y, [f"{short(label)} ({row['n']})" for label, row in rows.items()])
+    figure.axes[0].invert_yaxis()
+    figure.axes[0].set_ylabel("genre (tracks)")
+    figure.supxlabel("share", size="medium")
+
+
+@as_png
+def precision_recall_curves(figure: Any, measured: Measured) -> None:
+    """One panel a genre, the others behind it in grey."""
+    counts = np.bincount(measured.truth, minlength=len(measured.labels))
+    drawn = sorted(np.argsort(-counts, kind="stable")[:GENRES_WITH_CURVES])
+    drawn = [i for i in drawn if counts[i]]
+    columns = min(5, len(drawn))
+    rows = -(-len(drawn) // columns)
+    figure.set_size_inches(max(4.5, 2.3 * columns), 2.3 * rows + 0.8)
+    figure.suptitle("Precision and recall of each genre as its threshold falls")
+    curves = {i: precision_recall(measured, i) for i in drawn}
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for ax in axes[len(drawn) :]:
+        ax.set_visible(False)
+    for ax, i in zip(axes, drawn, strict=False):
+        for other in drawn:
+            precision, recall = curves[other]
+            style = {"color": BLUE, "lw": 2, "zorder": 3} if other == i else {"color": "#dddddd"}
+            ax.plot(recall, precision, **style)
+        name, area = short(measured.labels[i]), average_precision(measured, i)
+        ax.set_title(f"{name}\nn {counts[i]}, AP {area:.2f}", size="small")
+        ax.set_xlim(0, 1.02)
+        ax.set_ylim(0, 1.05)
+    figure.supxlabel("recall", size="medium")
+    figure.supylabel("precision", size="medium")
+
+
+@as_png
+def reliability_diagram(figure: Any, measured: Measured, ece: float) -> None:
+    """Accuracy over confidence with 95 % intervals, above how often each confidence occurs."""
+    figure.set_size_inches(6, 6.2)
+    bins = reliability(measured)
+    middles = np.array([(b.low + b.high) / 2 for b in bins])
+    width = bins[0].high - bins[0].low
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    top.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="means what it says")
+    accuracy = np.array([b.accuracy for b in bins])
+    spread = [accuracy - [b.accuracy_low for b in bins], [b.accuracy_high for b in bins] - accuracy]
+    top.errorbar(
+        [b.confidence for b in bins],
+        accuracy,
+        yerr=np.maximum(spread, 0),
+        fmt="o",
+        color=BLUE,
+        capsize=2,
+        label="measured, with 95 % interval",
+    )
+    top.set_ylim(-0.02, 1.02)
+    top.set_xlim(-0.02, 1.02)
+    top.set_ylabel("share that is right")
+    top.set_title(f"Reliability: calibration error (ECE) {ece:.3f}")
+    top.legend()
+    top.grid(alpha=0.3)
+    bottom.bar(middles, [b.n for b in bins], width=width * 0.94, color=SKY)
+    bottom.set_ylabel("tracks")
+    bottom.set_xlabel("confidence")
+
+
+@as_png
+def coverage(figure: Any, measured: Measured, threshold: float | None) -> None:
+    """Accuracy of the surest share of the tracks, and where the model's threshold stands."""
+    confidence, share, accuracy = accuracy_by_coverage(measured)
+    figure.set_size_inches(7, 4.6)
+    ax = figure.subplots()
+    ax.plot(share, accuracy, color=BLUE, linewidth=2, label="right among the named")
+    ax.plot(share, confidence, color=ORANGE, linestyle="--", label="confidence of the least sure")
+    named = 0 if threshold is None else int((confidence >= threshold).sum())
+    if named:
+        ax.plot(
+            share[named - 1],
+            accuracy[named - 1],
+            "o",
+            color=RED,
+            markersize=9,
+            label=f"threshold {threshold:.2f}: {share[named - 1]:.0%} named, "
+            f"{accuracy[named - 1]:.0%} of them right",
+        )
+    ax.set_xlim(0, 1.01)
+    ax.set_ylim(0, 1.03)
+    ax.set_xlabel("coverage: share of the tracks that are named, the surest first")
+    ax.set_ylabel("share, confidence")
+    ax.set_title("Accuracy and coverage")
+    ax.legend(loc="lower left")
+    ax.grid(alpha=0.3)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One figure of a comparison: `name` says what was measured, `series` how."""
+
+    name: str
+    series: str
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+
+
+@as_png
+def comparison(figure: Any, bars: Sequence[Bar], title: str) -> None:
+    """Accuracy of several models, or of recipes under several protocols, with 95 % intervals."""
+    names = list(dict.fromkeys(bar.name for bar in bars))
+    series = list(dict.fromkeys(bar.series for bar in bars))
+    room = 0.22 * len(series) + 0.2
+    figure.set_size_inches(9, max(2.6, room * len(names) + 1.6))
+    ax = figure.subplots()
+    for s, kind in enumerate(series):
+        own = [bar for bar in bars if bar.series == kind]
+        y = [names.index(bar.name) + 0.7 * ((s + 0.5) / len(series) - 0.5) for bar in own]
+        value = np.array([bar.accuracy for bar in own])
+        spread = [
+            value - [bar.accuracy_low for bar in own],
+            [bar.accuracy_high for bar in own] - value,
+        ]
+        ax.errorbar(
+            value,
+            y,
+            xerr=np.maximum(spread, 0),
+            fmt=MARKERS[s % len(MARKERS)],
+            color=COLOURS[s % len(COLOURS)],
+            capsize=2,
+            label=short(kind),
+        )
+    for boundary in range(len(names) - 1):
+        ax.axhline(boundary + 0.5, color="#eeeeee", linewidth=1, zorder=0)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_yticks(range(len(names)), [_in_two_lines(name) for name in names])
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("accuracy, with 95 % interval")
+    ax.set_title(printable(title))
+    ax.grid(axis="x", alpha=0.3)
+    if len(series) > 1:
+        figure.legend(loc="outside lower center", ncols=min(4, len(series)))

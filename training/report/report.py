@@ -1,0 +1,197 @@
+"""The report of an evaluation: `metrics.json`, pictures, and one HTML page that holds it all."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tagger.training.data.folders import check_folder
+from tagger.training.measure.evaluate import Evaluation
+from tagger.training.measure.learning import Learning
+from tagger.training.report import learning_plots, plots
+from tagger.training.report.page import Page
+
+METRICS, PAGE = "metrics.json", "report.html"
+LISTED = 200  # tracks on the page; metrics.json has all
+
+READING = {
+    "genres.png": "A genre with few tracks has a wide interval: do not read much into its point.",
+    "confusion.png": "Each row is a genre as it stands in the data, each column what the model "
+    "made of it; the numbers are tracks, and the stronger the colour, the larger the share of the "
+    "row.",
+    "precision_recall.png": "The further a curve reaches to the upper right, the better the genre "
+    "can be picked out. AP is the area below it; grey are the other genres.",
+    "reliability.png": "Points below the dashed line: the model is surer than it should be. "
+    "Bars: how many tracks it was that sure of.",
+    "coverage.png": "What is right among the tracks that the model names, if it may stay silent "
+    "about those that it is least sure of.",
+    "training.png": "Where training goes on falling and validation does not, tracks are learned "
+    "by heart.",
+    "importance.png": "Permutation says how much worse the model does on tracks that it did not "
+    "learn from when the feature's values are shuffled: little where another feature can stand in. "
+    "Gain, of trees, counts what the feature was worth while learning.",
+    "correlation.png": "Features that say nearly the same stand side by side. Of many, only the "
+    "most important ones are drawn, or the first where nobody knows which those are.",
+}
+
+
+def check_report(folder: Path) -> None:
+    """See that a report may be written there, best before anything is measured."""
+    check_folder(folder, "report", {METRICS, PAGE})
+
+
+def write_report(evaluation: Evaluation, folder: Path) -> None:
+    """Write `metrics.json`, the pictures and `report.html` into a folder, made if missing."""
+    told = evaluation.metrics()
+    pictures = _pictures(evaluation, told)
+    page = Page(f"{told['model']} on {evaluation.data}")
+    if evaluation.warning:
+        page.paragraph(evaluation.warning, "warning")
+    elif evaluation.remark:
+        page.paragraph(evaluation.remark, "note")
+    _summary(page, told)
+    page.heading("Each genre against all others")
+    _genres(page, told["per_genre"])
+    for name in ("genres.png", "confusion.png"):
+        page.picture(pictures[name], _alt(name), READING[name])
+    page.heading("Worst mistakes")
+    if told["worst_mistakes"]:
+        page.paragraph(
+            "The wrong guesses that the model was surest of. Some may be mistakes of the data.",
+            "note",
+        )
+        page.table(
+            ("track", "it is", "the model says", "confidence", "in what it is"),
+            [
+                (
+                    m["track"],
+                    m["genre"],
+                    m["guess"],
+                    f"{m['confidence']:.3f}",
+                    f"{m['confidence_in_genre']:.3f}",
+                )
+                for m in told["worst_mistakes"]
+            ],
+            texts=(1, 2),
+        )
+    else:
+        page.paragraph("None: every guess is right.")
+    page.heading("How sure, and how rightly so")
+    for name in ("reliability.png", "coverage.png", "precision_recall.png"):
+        page.picture(pictures[name], _alt(name), READING[name])
+    show_learning(page, pictures)
+    _lists(page, told)
+    write_files(folder, told, pictures, page)
+
+
+def learning_pictures(learning: Learning) -> dict[str, bytes]:
+    """Pictures of how a model learned, as far as its folder tells."""
+    pictures = {}
+    if learning.history:
+        pictures["training.png"] = learning_plots.training_curves(learning.history)
+    if any(math.isfinite(value) for _, *values in learning.importance for value in values):
+        pictures["importance.png"] = learning_plots.importance(learning.importance)
+    if learning.correlation:
+        pictures["correlation.png"] = learning_plots.correlation(learning.correlation)
+    return pictures
+
+
+def show_learning(page: Page, pictures: Mapping[str, bytes]) -> None:
+    """Put those of the pictures that tell how a model learned on a page."""
+    drawn = [n for n in ("training.png", "importance.png", "correlation.png") if n in pictures]
+    if drawn:
+        page.heading("How it learned, and from what")
+    for name in drawn:
+        page.picture(pictures[name], _alt(name), READING[name])
+
+
+def write_files(
+    folder: Path, told: Mapping[str, Any], pictures: Mapping[str, bytes], page: Page
+) -> None:
+    """Write a report's files; pictures of an earlier report that this one lacks go away."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in READING.keys() - pictures.keys():
+        (folder / name).unlink(missing_ok=True)
+    # ASCII: names of files may hold bytes that are no text, and they come back from escapes.
+    (folder / METRICS).write_text(json.dumps(told, indent=2) + "\n", encoding="ascii")
+    for name, png in pictures.items():
+        (folder / name).write_bytes(png)
+    (folder / PAGE).write_text(page.html(), encoding="utf-8")
+
+
+def _alt(name: str) -> str:
+    return f"Picture: {name.removesuffix('.png').replace('_', ' ')}"
+
+
+def _summary(page: Page, told: Mapping[str, Any]) -> None:
+    silent = told["accuracy_of_named"] is None
+    page.tiles(
+        [
+            (
+                "accuracy",
+                f"{told['accuracy']:.1%}",
+                f"95 % interval {told['accuracy_low']:.1%} to {told['accuracy_high']:.1%}",
+            ),
+            ("tracks", f"{told['n']:,}", f"{len(told['left_out'])} left out"),
+            ("macro F1", f"{told['macro_f1']:.3f}", "mean over genres"),
+            ("calibration error", f"{told['ece']:.3f}", "ECE, 15 bins"),
+            (
+                f"named from {told['threshold']:.2f} on",
+                f"{told['named']:.0%}",
+                "" if silent else f"{told['accuracy_of_named']:.1%} of them right",
+            ),
+        ]
+    )
+
+
+def _genres(page: Page, rows: Mapping[str, Mapping[str, float]]) -> None:
+    def share(row: Mapping[str, float], name: str) -> str:
+        return f"{row[name]:.2f} ({row[name + '_low']:.2f}–{row[name + '_high']:.2f})"
+
+    kinds = ("accuracy", "precision", "recall", "f1")
+    page.table(
+        ("genre", "tracks", "accuracy", "precision", "recall", "F1", "average precision"),
+        [
+            (
+                label,
+                row["n"],
+                *(share(row, kind) for kind in kinds),
+                f"{row['average_precision']:.2f}",
+            )
+            for label, row in rows.items()
+        ],
+    )
+    page.paragraph(
+        "In brackets: 95 % intervals (Wilson), as if tracks were independent of each other; "
+        "several tracks of one artist are not quite. Accuracy counts every track that is rightly "
+        "said to be, or not to be, of the genre: with many genres it is high for all of them.",
+        "note",
+    )
+
+
+def _lists(page: Page, told: Mapping[str, Any]) -> None:
+    seen, left_out = told["seen_tracks"], told["left_out"]
+    if left_out:
+        page.heading(f"Left out: {len(left_out)}")
+        page.table(("track", "why"), list(left_out.items())[:LISTED], texts=(1,))
+    if seen:
+        page.heading(f"Seen in training: {len(seen)}")
+        page.paragraph(", ".join(seen[:LISTED]))
+    if max(len(seen), len(left_out)) > LISTED:
+        page.paragraph(f"The first {LISTED}; {METRICS} has all of them.", "note")
+
+
+def _pictures(evaluation: Evaluation, told: Mapping[str, Any]) -> dict[str, bytes]:
+    measured, learning = evaluation.measured, evaluation.learning
+    pictures = {
+        "genres.png": plots.genres(measured),
+        "confusion.png": plots.confusion(measured),
+        "precision_recall.png": plots.precision_recall_curves(measured),
+        "reliability.png": plots.reliability_diagram(measured, told["ece"]),
+        "coverage.png": plots.coverage(measured, evaluation.threshold),
+    }
+    pictures |= learning_pictures(learning)
+    return pictures
