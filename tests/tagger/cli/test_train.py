@@ -103,7 +103,7 @@ def test_a_library_with_one_artist_a_genre_is_measured_as_far_as_it_can_be(
         (["--from-tags", "."], "fewer than two genres have 8 tracks"),
         (["--data", ".", "--output", "m", "--recipe", "svm"], "for benchmarks only"),
         (["--data", ".", "--output", "m", "--recipe", "polka"], "there is no recipe 'polka'"),
-        (["--data", ".", "--output", "m", "--recipe", "head", "--tune", "3"], "does not support --tune"),
+        (["--data", ".", "--output", "m", "--recipe", "head", "--tune", "3"], "not support --tune"),
         (["--data", "nowhere", "--output", "m"], "No such file or directory"),
         (["--data", ".", "--output", "cnn"], "is a model of gtag's own"),
         (["--data", ".", "--output", "My model"], "not a valid model name: 'My model'"),
