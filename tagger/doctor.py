@@ -23,7 +23,7 @@ State = Literal["ok", "note", "broken"]
 # Distributions: one of each.
 _LIBRARIES = (
     *(("av",), ("ai-edge-litert",), ("xgboost-cpu", "xgboost"), ("mutagen",), ("numpy",)),
-    *(("joblib",), ("click",), ("rich",)),
+    *(("loky",), ("click",), ("rich",)),
 )
 _IF_THERE = ("tensorflow", "scikit-learn", "librosa", "beets", "distributed")
 # Codecs that gtag reads and cannot encode a piece in: by the decoders' names.
