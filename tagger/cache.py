@@ -114,6 +114,7 @@ class Cache:
         self._files: dict[tuple[bytes, bytes], tuple[Any, ...]] = {}
         self._heard: list[tuple[Any, ...]] = []
         self._views: list[tuple[Any, ...]] = []
+        self._last: tuple[str, Stamp, _File | None] | None = None
         self._rebuilt = False
 
     @property
@@ -234,6 +235,7 @@ class Cache:
                         )
 
         self._ask(write, None)
+        self._last = None
         with self._lock:
             self._folders.clear()
 
@@ -308,6 +310,9 @@ class Cache:
         """What is remembered of a file, if it has not changed since."""
         if self._path is None or stamp is None:
             return None
+        last = self._last  # format, sound, tags and use of one file are asked for in a row
+        if last is not None and (last[0], last[1]) == (path, stamp):
+            return last[2]
         folder, name = _split(path)
         with self._lock:
             rows = self._folders.get(folder)
@@ -319,7 +324,9 @@ class Cache:
                 if len(self._folders) > _FOLDERS:
                     self._folders.popitem(last=False)
         file = rows.get(name)
-        return file if file is not None and file.stamp == stamp else None
+        file = file if file is not None and file.stamp == stamp else None
+        self._last = path, stamp, file
+        return file
 
     def _rows(self, database: sqlite3.Connection, folder: bytes) -> Iterator[tuple[bytes, _File]]:
         for name, size, mtime_ns, inode, format, sound, tags, used, *heard in database.execute(

@@ -282,7 +282,9 @@ def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, floa
         style = prediction.style_of(genre) if policy.detail == "style" else None
         name, probable = (style.name, style.probability) if style else (genre, probability)
         named.setdefault(name, probable)  # a person's map may call a style like another genre
-    return list(named.items())[: policy.genres]
+        if len(named) == policy.genres:
+            break
+    return list(named.items())
 
 
 def _why_written(tags: TagState, persons: tuple[str, ...], *, appended: bool) -> str:
