@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 LEAST_TRACKS = 3  # of an album: two that disagree have no majority
 # Of an album by its tags, and of a folder without such tags. More are a heap, not an album.
-MOST_TRACKS, MOST_WITHOUT_TAGS = 200, 40
+MOST_TRACKS, MOST_WITHOUT_TAGS = 200, 25
 CLEAR_MAJORITY = 2 / 3  # of the tracks that the model is sure of
+LEAST_OWN = (
+    0.1  # probability of the album's genre in a track: below, what is heard speaks against it
+)
 
 _VARIOUS = {"various", "various artists", "va", "v.a.", "v/a", "verschiedene", "diverse", "divers"}
 _VARIOUS |= {"verschiedene interpreten", "artistes variés", "varios artistas", "artisti vari"}
@@ -100,9 +103,9 @@ def album_verdicts(
 
     With ``vote``, where two thirds of the tracks that the model is sure of, and half of all, have
     one best genre, it goes to those that it is unsure of, and to those of another genre that is
-    less probable than this one is in mean over the album. With ``one`` all tracks get the genre
-    that is most probable in mean, or none where that is too unsure. What sounds like no music
-    gets no genre from its album.
+    less probable than this one is in mean over the album; not to those in which it is all but
+    ruled out. With ``one`` all tracks get the genre that is most probable in mean, or none where
+    that is too unsure. What sounds like no music gets no genre from its album.
 
     Parameters
     ----------
@@ -138,7 +141,9 @@ def album_verdicts(
     verdicts = list(nothing)
     for i, p in enumerate(predictions):
         first = named_genres(p, policy)[:1] if p is not None else []
-        if p is not None and (not first or (first[0][0] != genre and first[0][1] < confidence)):
+        if p is None or _probability(p, genre) < LEAST_OWN:
+            continue
+        if not first or (first[0][0] != genre and first[0][1] < confidence):
             verdicts[i] = verdict
     return verdicts
 

@@ -95,6 +95,11 @@ def test_a_clear_majority_wins_over_unsure_members():
     assert verdicts[3].reason == "as 3 of the album's 4 tracks"
 
 
+def test_a_track_that_sounds_like_nothing_of_the_kind_stays_unsure():
+    verdicts = album_verdicts([heard(0.9, 0.1)] * 5 + [heard(0.05, 0.2)], VOTE)
+    assert verdicts == [None] * 6
+
+
 def test_outliers_with_high_confidence_stay():
     rock, perhaps_rock = heard(0.1, 0.95), heard(0.4, 0.55)
     verdicts = album_verdicts([heard(0.9, 0.1)] * 6 + [rock, perhaps_rock], VOTE)
