@@ -136,21 +136,13 @@ def album_verdicts(
     genre, count = votes.most_common(1)[0]
     if count < CLEAR_MAJORITY * votes.total() or 2 * count < len(heard):
         return nothing
-    confidence = float(np.mean([_probability(p, genre) for p in heard]))
+    confidence = float(np.mean([p.probability_of(genre) for p in heard]))
     verdict = Verdict(genre, confidence, f"as {count} of the album's {len(heard)} tracks")
     verdicts = list(nothing)
     for i, p in enumerate(predictions):
         first = named_genres(p, policy)[:1] if p is not None else []
-        if p is None or _probability(p, genre) < LEAST_OWN:
+        if p is None or p.probability_of(genre) < LEAST_OWN:
             continue
         if not first or (first[0][0] != genre and first[0][1] < confidence):
             verdicts[i] = verdict
     return verdicts
-
-
-def _probability(prediction: Prediction, name: str) -> float:
-    """Of a genre, or of a style."""
-    style = next((s for s in prediction.styles if s.name == name), None)
-    if style is not None:
-        return style.probability
-    return float(prediction.probabilities[prediction.labels.index(name)])

@@ -271,16 +271,17 @@ def _note(cache: Cache, track: Track, listened: Listened, tags: TagsOf, outcome:
     nothing = listened.error.message if isinstance(listened.error, NothingToHearError) else ""
     if not listened.sound or not (listened.prediction or nothing):
         return
-    if tags.is_remembered and not listened.kept and outcome.status is not Status.WRITTEN:
-        cache.note_use(track)
+    written = outcome.status is Status.WRITTEN
+    if tags.is_remembered and not written and cache.note_use(track):
         return
     known = Known(listened.sound, listened.prediction, listened.duration_s, nothing)
     stamp, state = track.stamp, None
-    if outcome.status is Status.WRITTEN:
+    if written:
         with suppress(OSError):
             stamp = Stamp.of(os.stat(track.path))  # noqa: PTH116 - the name may be bytes
-    elif outcome.status is not Status.UNREADABLE:
-        state = tags.state
+    else:
+        with suppress(Exception):  # that they cannot be read, the outcome says
+            state = tags.state
     cache.note(track, known, listened.kept, state, tags.credits, stamp=stamp)
 
 

@@ -1,9 +1,9 @@
 """Remembers what was heard (SQLite): an unchanged file, and one that was only renamed or tagged, is
 not listened to again.
 
-A file is known by path, size, time of modification and inode; its sound by a hash of its packets.
-Whatever is wrong with the cache costs the time that it would have saved, and nothing else. It must
-not know how sound is heard, nor what is decided.
+A file is known by path, size, times of modification and change, and inode; its sound by a hash of
+its packets.
+Whatever is wrong with the cache costs the time that it would have saved, and nothing else.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from tagger.tags.read import TagState
 log = logging.getLogger(__name__)
 
 # Raise it when what front ends, detectors or tag readers give changes: the cache is then made anew.
-VERSION = 1
+VERSION = 2
 _APPLICATION = 0x67746167  # "gtag"
 _SCHEMA = """
 CREATE TABLE files (
-    folder BLOB, name BLOB, size INTEGER, mtime_ns INTEGER, inode INTEGER, format TEXT,
-    sound BLOB, tags TEXT, used INTEGER, PRIMARY KEY (folder, name)
+    folder BLOB, name BLOB, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER,
+    format TEXT, sound BLOB, tags TEXT, used INTEGER, PRIMARY KEY (folder, name)
 ) WITHOUT ROWID;
 CREATE TABLE heard (
     sound BLOB, model TEXT, duration_s REAL, probabilities BLOB, styles BLOB, doubt TEXT,
@@ -127,6 +127,9 @@ class Cache:
 
     def __exit__(self, *_: object) -> None:
         self.flush()
+        self._close()
+
+    def _close(self) -> None:
         connection = getattr(self._connections, "database", None)
         if connection is not None:
             connection.close()
@@ -161,13 +164,16 @@ class Cache:
             return TagState(**state), Credits(**credits)
         return None
 
-    def note_use(self, track: Track) -> None:
-        """Note that a file is still there, of which all is remembered."""
+    def note_use(self, track: Track) -> bool:
+        """Note that a file is still there; False: not all of it is remembered."""
         file, today = self._file(track.path, track.stamp), int(time.time() // _DAY_S)
-        if file is not None and today - file.used >= _USED_AGAIN:
+        if file is None or file.row is None or file.tags is None:
+            return False
+        if today - file.used >= _USED_AGAIN:
             folder, name = _split(track.path)
             row = (folder, name, *file.stamp, file.format, file.sound, file.tags, today)
             self._note_file(row)
+        return True
 
     def _note_file(self, row: tuple[Any, ...]) -> None:
         self._files[row[0], row[1]] = row
@@ -294,8 +300,10 @@ class Cache:
         return self._ask(forget, 0)
 
     def clear(self) -> None:
-        """Delete the file."""
-        self.__exit__()
+        """Delete the file, and forget what was noted for it."""
+        self._files, self._heard, self._views = {}, [], []
+        self._last = None
+        self._close()
         for file in self._all_files():
             file.unlink(missing_ok=True)
 
@@ -329,14 +337,15 @@ class Cache:
         return file
 
     def _rows(self, database: sqlite3.Connection, folder: bytes) -> Iterator[tuple[bytes, _File]]:
-        for name, size, mtime_ns, inode, format, sound, tags, used, *heard in database.execute(
-            "SELECT name, size, mtime_ns, inode, format, files.sound, tags, used, duration_s,"
-            " probabilities, styles, doubt, reason FROM files LEFT JOIN heard"
+        for name, format, sound, tags, used, *others in database.execute(
+            "SELECT name, format, files.sound, tags, used, size, mtime_ns, ctime_ns, inode,"
+            " duration_s, probabilities, styles, doubt, reason FROM files LEFT JOIN heard"
             " ON heard.sound = files.sound AND heard.model = ? WHERE folder = ?",
             (self._key, folder),
         ):
-            row = tuple(heard) if heard[1] is not None or heard[4] else None
-            yield name, _File(Stamp(size, mtime_ns, inode), format, sound, tags, used, row)
+            stamp, heard = Stamp(*others[:4]), tuple(others[4:])
+            row = heard if heard[1] is not None or heard[4] else None
+            yield name, _File(stamp, format, sound, tags, used, row)
 
     def _known(self, sound: bytes, row: Sequence[Any]) -> Known | None:
         duration_s, probabilities, styles, doubt, nothing = row

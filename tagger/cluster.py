@@ -15,7 +15,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from tagger.errors import INSTALL_CLUSTER, ConfigurationError, ResourceError
-from tagger.workers import IN_FLIGHT_PER_WORKER, MOST_WAITING, Lost, with_deadline
+from tagger.workers import (
+    IN_FLIGHT_PER_WORKER,
+    MOST_WAITING,
+    Lost,
+    Waiting,
+    done,
+    with_deadline,
+)
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -71,13 +78,15 @@ def map_on_cluster(
             f"no Dask scheduler answers at {address}", hint="start one: dask scheduler"
         ) from error
     task = partial(with_deadline, function, deadline_s)
-    waiting: deque[tuple[Item, Any]] = deque()
-    at_work = 0
+    waiting: deque[Waiting[Item]] = deque()
+    at_work, room, counted = 0, 0, -_POLL_S
     source = iter(items)
     try:
         _check_workers(client, check)
         while True:
-            room = IN_FLIGHT_PER_WORKER * max(1, len(_workers(client)))
+            if time.monotonic() - counted >= _POLL_S:  # asks the scheduler; workers come and go
+                room = IN_FLIGHT_PER_WORKER * max(1, len(_workers(client)))
+                counted = time.monotonic()
             while at_work < room and len(waiting) < MOST_WAITING:
                 try:
                     item = next(source)
@@ -85,36 +94,26 @@ def map_on_cluster(
                     break
                 known = ready(item)
                 if known is None:
-                    waiting.append((item, client.submit(task, item, pure=False)))
+                    waiting.append(Waiting(item, client.submit(task, item, pure=False)))
                     at_work += 1
                 elif waiting:
-                    waiting.append((item, _Known(known)))
+                    waiting.append(Waiting(item, done(known), was_ready=True))
                 else:
                     yield item, known
             if not waiting:
                 return
-            item, future = waiting.popleft()
-            if isinstance(future, _Known):
-                yield item, future.result
-                continue
-            at_work -= 1
+            first = waiting.popleft()
+            at_work -= not first.was_ready
             try:
-                result: Result | Lost = _wait(client, future)
+                result: Result | Lost = _wait(client, first.future)
             except KilledWorker:
                 result = Lost(0.0, deadline_s)
-            yield item, result
+            yield first.item, result
     finally:
         with suppress(Exception):
-            client.cancel([f for _, f in waiting if not isinstance(f, _Known)], force=True)
+            client.cancel([one.future for one in waiting if not one.was_ready], force=True)
         with suppress(Exception):
             client.close(timeout=_POLL_S)
-
-
-class _Known:
-    """In place of a future: a result that was known beforehand."""
-
-    def __init__(self, result: Any) -> None:
-        self.result = result
 
 
 def _wait(client: Any, future: Any) -> Any:

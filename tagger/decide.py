@@ -22,7 +22,7 @@ from tagger.profiles import Profile
 from tagger.tags.write import Change
 
 if TYPE_CHECKING:
-    from tagger.models.prediction import Prediction, Style
+    from tagger.models.prediction import Prediction
     from tagger.tags.read import TagState
 
 Existing = Literal["keep", "replace", "append"]
@@ -248,7 +248,7 @@ def agreed(
     if len(votes) != 1 or 2 * len(sure) < len(predictions):
         return None, f"{tracks} do not agree: {counts}"
     styles = [
-        replace(style, probability=sum(_probability(p, style) for p in sure) / len(sure))
+        replace(style, probability=sum(p.probability_of(style.name) for p in sure) / len(sure))
         for style in sure[0].styles
     ]
     mean = replace(
@@ -260,10 +260,6 @@ def agreed(
         doubt="",
     )
     return mean, f"{tracks}: {counts}"
-
-
-def _probability(prediction: Prediction, style: Style) -> float:
-    return next(s.probability for s in prediction.styles if s.name == style.name)
 
 
 def is_doubted(prediction: Prediction, policy: Policy) -> bool:

@@ -92,7 +92,7 @@ def map_in_workers(
     warnings.filterwarnings("ignore", module="loky")
     task = partial(with_deadline, function, deadline_s)
     source = iter(items)
-    waiting: deque[_Waiting[Item]] = deque()
+    waiting: deque[Waiting[Item]] = deque()
     at_work = 0  # of those that wait
     pool = _Pool(jobs)
     try:
@@ -104,10 +104,10 @@ def map_in_workers(
                     break
                 known = ready(item)
                 if known is None:
-                    waiting.append(_Waiting(item, pool.submit(task, item)))
+                    waiting.append(Waiting(item, pool.submit(task, item)))
                     at_work += 1
                 elif waiting:
-                    waiting.append(_Waiting(item, _done(known), was_ready=True))
+                    waiting.append(Waiting(item, done(known), was_ready=True))
                     if len(waiting) >= MOST_WAITING:
                         break
                 else:
@@ -124,9 +124,9 @@ def map_in_workers(
                     if unfinished.is_lost:
                         unfinished.future = pool.submit(task, unfinished.item)
                 continue
-            done = waiting.popleft()
-            at_work -= not done.was_ready
-            yield done.item, result
+            first = waiting.popleft()
+            at_work -= not first.was_ready
+            yield first.item, result
     except BaseException:
         pool.kill()
         raise
@@ -134,14 +134,17 @@ def map_in_workers(
         pool.close()
 
 
-def _done(result: Result) -> Future[Result]:
+def done(result: Result) -> Future[Result]:
+    """A future that has its result."""
     future: Future[Result] = Future()
     future.set_result(result)
     return future
 
 
 @dataclass
-class _Waiting(Generic[Item]):
+class Waiting(Generic[Item]):
+    """An item whose result is not handed out yet."""
+
     item: Item
     future: Future[Any]
     was_ready: bool = False
@@ -152,7 +155,7 @@ class _Waiting(Generic[Item]):
 
 
 def _try_again(
-    task: Callable[[Item], Result], waiting: Iterable[_Waiting[Item]], deadline_s: float
+    task: Callable[[Item], Result], waiting: Iterable[Waiting[Item]], deadline_s: float
 ) -> None:
     """Try lost items one at a time in a worker of their own, until the guilty one is known."""
     pool = _Pool(1)
@@ -164,7 +167,7 @@ def _try_again(
             started = time.monotonic()
             future = pool.submit(task, suspect.item)
             if isinstance(future.exception(), BrokenProcessPool):
-                suspect.future = _done(Lost(time.monotonic() - started, deadline_s))
+                suspect.future = done(Lost(time.monotonic() - started, deadline_s))
                 return
             suspect.future = future
     except BaseException:

@@ -88,7 +88,7 @@ def undo(
         if prune:
             gone = opened.prune(keep_days, None if keep_mb is None else round(keep_mb * 1e6))
             click.echo(
-                f"{gone.runs} runs with {gone.changes} changes forgotten,"
+                f"forgotten: runs {gone.runs}, changes {gone.changes};"
                 f" {gone.bytes / 1e6:.1f} MB freed"
             )
             return ExitStatus.OK

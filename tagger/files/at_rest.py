@@ -1,7 +1,6 @@
 """Whether another program still writes a file: a download, a rip, a copy from another machine.
 
-What replaces such a file loses what comes later: the other program goes on in the old one. It must
-not know what is in the file.
+What replaces such a file loses what comes later: the other program goes on in the old one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Takes back what a run did: every field of every file says again what it said before.
 
-An undo is a run like any other, by the same careful write, and can be taken back itself. It must
-not know the terminal.
+An undo is a run like any other, by the same careful write, and can be taken back itself.
 """
 
 from __future__ import annotations

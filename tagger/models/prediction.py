@@ -81,6 +81,13 @@ class Prediction:
             return DEFAULT_THRESHOLD
         return float(self.thresholds[self.labels.index(genre)])
 
+    def probability_of(self, name: str) -> float:
+        """Of a genre, or of a style."""
+        style = next((style for style in self.styles if style.name == name), None)
+        if style is not None:
+            return style.probability
+        return float(self.probabilities[self.labels.index(name)])
+
     def style_of(self, genre: str) -> Style | None:
         """The most probable style of a genre, where it is probable enough to be named."""
         best = next((style for style in self.styles if style.genre == genre), None)

@@ -18,7 +18,7 @@ from tagger.batch import scan
 from tagger.cache import Cache, default_cache_path, fingerprint
 from tagger.decide import Policy, Status
 from tagger.files.formats import identify
-from tagger.files.library import Library
+from tagger.files.library import Library, Stamp
 from tagger.models import zoo
 from tagger.models.heard import Heard
 from tagger.sound.decoder import packets_hash
@@ -128,8 +128,7 @@ def test_other_sound_under_the_same_name_is_heard(make_audio, file, heard_files)
     assert len(heard_files) == 2 and classical.confidence != metal.confidence
 
 
-def test_a_write_goes_by_the_tags_of_now(make_audio, file):
-    """Regression: a tagger that keeps size and time of a file is not overwritten."""
+def test_an_edit_that_keeps_size_and_time_is_seen(make_audio, file):
     piece = make_audio(".flac")
     scanned(file, piece)
     status = piece.stat()
@@ -138,8 +137,23 @@ def test_a_write_goes_by_the_tags_of_now(make_audio, file):
     media.save()
     assert piece.stat().st_size == status.st_size
     os.utime(piece, ns=(status.st_atime_ns, status.st_mtime_ns))
-    (outcome,) = scanned(file, piece, write=True)
-    assert outcome.status is Status.KEPT and MediaFile(piece).genre == "Ska"
+    assert [o.status for o in scanned(file, piece)] == [Status.KEPT]
+
+
+def test_a_write_goes_by_the_tags_of_now(make_audio, file):
+    """Where a system tells of no change, a person's genre is not overwritten for all that."""
+    piece = make_audio(".flac")
+    (before,) = scanned(file, piece)
+    assert before.status is Status.WOULD_WRITE
+    media = MediaFile(piece)
+    media.genre = "Ska"
+    media.save()
+    now = Stamp.of(aged(piece).stat())
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE files SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?", now)
+    assert scanned(file, piece)[0].status is Status.WOULD_WRITE  # by what is remembered
+    assert scanned(file, piece, write=True)[0].status is Status.KEPT
+    assert MediaFile(piece).genre == "Ska"
 
 
 def test_another_model_hears_for_itself(make_audio, file, heard_files):
@@ -157,6 +171,9 @@ def test_a_model_that_looks_at_what_is_kept_need_not_listen(make_audio, file, he
     heard_files.clear()
     later = scanned(file, *pieces, model="fast")
     assert heard_files == []
+    with Cache(file, zoo.find("fast")) as cache:  # and is remembered itself
+        tracks = list(Library([str(p) for p in pieces]))
+        assert all(cache.recall(track) for track in tracks)
     assert later == scanned(None, *pieces, model="fast")
 
 

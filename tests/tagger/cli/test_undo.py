@@ -143,7 +143,7 @@ def test_moved_files_that_were_found_are_counted(gtag, written):
 def test_prune_forgets_old_runs_only_when_it_is_told_to(gtag, make_audio):
     piece = make_audio(".flac")
     assert gtag("scan", piece, "--write-tags", "--min-confidence", 0).status == 0
-    assert "0 runs with 0 changes forgotten" in gtag("undo", "--prune").out
+    assert "forgotten: runs 0, changes 0" in gtag("undo", "--prune").out
     assert gtag("undo", "--prune", "--list").status == 2
-    assert "1 runs with 1 changes forgotten" in gtag("undo", "--prune", "--keep-days", 0).out
+    assert "forgotten: runs 1, changes 1" in gtag("undo", "--prune", "--keep-days", 0).out
     assert gtag("undo", "--list").out == "No run yet.\n"
