@@ -8,21 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
 from tagger.errors import INSTALL_CLUSTER, ConfigurationError, ResourceError
-from tagger.workers import (
-    IN_FLIGHT_PER_WORKER,
-    MOST_WAITING,
-    Lost,
-    Waiting,
-    done,
-    with_deadline,
-)
+from tagger.workers import IN_FLIGHT_PER_WORKER, Lost, Window, with_deadline
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -78,32 +70,18 @@ def map_on_cluster(
             f"no Dask scheduler answers at {address}", hint="start one: dask scheduler"
         ) from error
     task = partial(with_deadline, function, deadline_s)
-    waiting: deque[Waiting[Item]] = deque()
-    at_work, room, counted = 0, 0, -_POLL_S
-    source = iter(items)
+    window: Window[Item] = Window(items, ready)
+    room, counted = 0, -_POLL_S
     try:
         _check_workers(client, check)
         while True:
             if time.monotonic() - counted >= _POLL_S:  # asks the scheduler; workers come and go
                 room = IN_FLIGHT_PER_WORKER * max(1, len(_workers(client)))
                 counted = time.monotonic()
-            while at_work < room and len(waiting) < MOST_WAITING:
-                try:
-                    item = next(source)
-                except StopIteration:
-                    break
-                known = ready(item)
-                if known is None:
-                    waiting.append(Waiting(item, client.submit(task, item, pure=False)))
-                    at_work += 1
-                elif waiting:
-                    waiting.append(Waiting(item, done(known), was_ready=True))
-                else:
-                    yield item, known
-            if not waiting:
+            yield from window.fill(partial(client.submit, task, pure=False), room.__gt__)
+            if not window.waiting:
                 return
-            first = waiting.popleft()
-            at_work -= not first.was_ready
+            first = window.pop()
             try:
                 result: Result | Lost = _wait(client, first.future)
             except KilledWorker:
@@ -111,7 +89,7 @@ def map_on_cluster(
             yield first.item, result
     finally:
         with suppress(Exception):
-            client.cancel([one.future for one in waiting if not one.was_ready], force=True)
+            client.cancel([one.future for one in window.waiting if not one.was_ready], force=True)
         with suppress(Exception):
             client.close(timeout=_POLL_S)
 

@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 # a slow neighbour, few enough that memory does not grow with the number of items.
 IN_FLIGHT_PER_WORKER = 4
 # Results that were known beforehand and wait behind an item at work.
-MOST_WAITING = 1000
+_MOST_WAITING = 1000
 # Idle workers go; a new one is started when there is work again.
 _IDLE_S = 60.0
 # One process a core already uses every core: libraries must not start threads of their own.
@@ -91,42 +91,31 @@ def map_in_workers(
     # loky warns on stderr about workers that it replaces; that is its task here.
     warnings.filterwarnings("ignore", module="loky")
     task = partial(with_deadline, function, deadline_s)
-    source = iter(items)
-    waiting: deque[Waiting[Item]] = deque()
-    at_work = 0  # of those that wait
+    window: Window[Item] = Window(items, ready)
     pool = _Pool(jobs)
+
+    def submit(item: Item) -> Future[Any]:
+        return pool.submit(task, item)
+
+    def has_room(at_work: int) -> bool:
+        return at_work < jobs * IN_FLIGHT_PER_WORKER and not pool.broken
+
     try:
         while True:
-            while at_work < jobs * IN_FLIGHT_PER_WORKER and not pool.broken:
-                try:
-                    item = next(source)
-                except StopIteration:
-                    break
-                known = ready(item)
-                if known is None:
-                    waiting.append(Waiting(item, pool.submit(task, item)))
-                    at_work += 1
-                elif waiting:
-                    waiting.append(Waiting(item, done(known), was_ready=True))
-                    if len(waiting) >= MOST_WAITING:
-                        break
-                else:
-                    yield item, known
-            if not waiting:
+            yield from window.fill(submit, has_room)
+            if not window.waiting:
                 return
             try:
-                result: Result | Lost = waiting[0].future.result()
+                result: Result | Lost = window.waiting[0].future.result()
             except BrokenProcessPool:
                 pool.kill()
-                _try_again(task, waiting, deadline_s)
+                _try_again(task, window.waiting, deadline_s)
                 pool = _Pool(jobs)
-                for unfinished in waiting:
+                for unfinished in window.waiting:
                     if unfinished.is_lost:
                         unfinished.future = pool.submit(task, unfinished.item)
                 continue
-            first = waiting.popleft()
-            at_work -= not first.was_ready
-            yield first.item, result
+            yield window.pop().item, result
     except BaseException:
         pool.kill()
         raise
@@ -134,8 +123,7 @@ def map_in_workers(
         pool.close()
 
 
-def done(result: Result) -> Future[Result]:
-    """A future that has its result."""
+def _done(result: Result) -> Future[Result]:
     future: Future[Result] = Future()
     future.set_result(result)
     return future
@@ -154,6 +142,58 @@ class Waiting(Generic[Item]):
         return self.future.done() and isinstance(self.future.exception(), BrokenProcessPool)
 
 
+class Window(Generic[Item]):
+    """Items in their order whose results are awaited, read no further ahead than there is work for.
+
+    Parameters
+    ----------
+    items : iterable
+    ready : callable
+        The result of an item where it is known beforehand, else None.
+
+    Attributes
+    ----------
+    waiting : deque of Waiting
+    """
+
+    def __init__(self, items: Iterable[Item], ready: Callable[[Item], Any]) -> None:
+        self._source, self._ready = iter(items), ready
+        self._at_work = 0  # of those that wait
+        self.waiting: deque[Waiting[Item]] = deque()
+
+    def fill(
+        self, submit: Callable[[Item], Any], has_room: Callable[[int], bool]
+    ) -> Iterator[tuple[Item, Any]]:
+        """Read on; yield the items whose result is known and waits behind no other.
+
+        Parameters
+        ----------
+        submit : callable
+            Sets an item to work and returns its future.
+        has_room : callable
+            Whether there is work for another item, beside so many.
+        """
+        while has_room(self._at_work) and len(self.waiting) < _MOST_WAITING:
+            try:
+                item = next(self._source)
+            except StopIteration:
+                return
+            known = self._ready(item)
+            if known is None:
+                self.waiting.append(Waiting(item, submit(item)))
+                self._at_work += 1
+            elif self.waiting:
+                self.waiting.append(Waiting(item, _done(known), was_ready=True))
+            else:
+                yield item, known
+
+    def pop(self) -> Waiting[Item]:
+        """Take the first of them."""
+        first = self.waiting.popleft()
+        self._at_work -= not first.was_ready
+        return first
+
+
 def _try_again(
     task: Callable[[Item], Result], waiting: Iterable[Waiting[Item]], deadline_s: float
 ) -> None:
@@ -167,7 +207,7 @@ def _try_again(
             started = time.monotonic()
             future = pool.submit(task, suspect.item)
             if isinstance(future.exception(), BrokenProcessPool):
-                suspect.future = done(Lost(time.monotonic() - started, deadline_s))
+                suspect.future = _done(Lost(time.monotonic() - started, deadline_s))
                 return
             suspect.future = future
     except BaseException:

@@ -24,20 +24,8 @@ from tagger.models.heard import Heard
 from tagger.sound.decoder import packets_hash
 from tagger.tags.write import Change, write_change
 from tests.conftest import aged
+from tests.tagger.test_batch import CONTAINERS
 
-CONTAINERS = (
-    ".mp3",
-    ".flac",
-    ".ogg",
-    ".oga",
-    ".opus",
-    ".m4a",
-    ".wma",
-    ".wav",
-    ".aiff",
-    ".wv",
-    ".tta",
-)
 SURE = Policy(min_confidence=0.0)
 
 
