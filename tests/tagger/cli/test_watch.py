@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,13 @@ class Watching:
         return self.process.returncode, out, err
 
 
+def wait_until_ended(run):
+    deadline = time.monotonic() + 60
+    while next(r.ended for r in tagger.runs() if r.id == run) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_writes_what_arrives_when_it_is_all_there_and_once(make_audio, tmp_path, monkeypatch):
     pieces = [make_audio(".mp3", duration_s=2.0, seed=seed) for seed in range(3)]
     content = pieces[0].read_bytes()
@@ -71,6 +79,7 @@ def test_writes_what_arrives_when_it_is_all_there_and_once(make_audio, tmp_path,
     assert watching.row()["path"] == str(second)
     # What gtag writes itself has not arrived: neither those writes nor what undo does.
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    wait_until_ended(run=3)  # a row is told while its run still goes on
     assert [file.status for file in tagger.undo()] == ["restored"]
     shutil.copyfile(pieces[1], watching.root / "other" / "last.mp3")
     assert Path(watching.row()["path"]).name == "last.mp3"
