@@ -104,7 +104,7 @@ class GtagPlugin(BeetsPlugin):
                 ids[path] = item.id
         if not ids:
             return counts
-        outcomes = tagger.scan(
+        results = tagger.scan(
             ids,
             write_tags=write and not pretend,
             model=self.config["model"].as_str(),
@@ -118,31 +118,31 @@ class GtagPlugin(BeetsPlugin):
             min_age_s=0,  # and has just written what it imported
         )
         albums = set()
-        with closing(outcomes):
-            for outcome in outcomes:
-                if outcome.path not in ids:  # a part of a file, which a cue sheet names
+        with closing(results):
+            for result in results:
+                if result.path not in ids:  # a part of a file, which a cue sheet names
                     continue
-                counts[outcome.status] += 1
-                item = lib.get_item(ids[outcome.path])
+                counts[result.status] += 1
+                item = lib.get_item(ids[result.path])
                 if item is None:
                     continue
-                self._show(item, outcome)
-                if not pretend and outcome.status in ("written", "would-write", "unchanged"):
-                    _store(item, outcome)
+                self._show(item, result)
+                if not pretend and result.status in ("written", "would-write", "unchanged"):
+                    _store(item, result)
                     albums.add(item.album_id)
         for number in albums - {None}:
             _store_album(lib.get_album(number), force=force)
         return counts
 
-    def _show(self, item: Item, outcome: tagger.Outcome) -> None:
-        line = printable(f"{item}: {outcome.status}")
-        if outcome.status in ("written", "would-write"):
+    def _show(self, item: Item, result: tagger.TrackResult) -> None:
+        line = printable(f"{item}: {result.status}")
+        if result.status in ("written", "would-write"):
             before = f"{SEPARATOR.join(_genres(item))} -> " if _genres(item) else ""
-            ui.print_(line + printable(f": {before}{outcome.new_genre} {outcome.confidence:.2f}"))
-        elif outcome.status.is_problem:
-            self._log.warning("{}", line + printable(f": {outcome.message}"))
+            ui.print_(line + printable(f": {before}{result.new_genre} {result.confidence:.2f}"))
+        elif result.status.is_problem:
+            self._log.warning("{}", line + printable(f": {result.message}"))
         else:
-            self._log.debug("{}", line + printable(f": {outcome.message}"))
+            self._log.debug("{}", line + printable(f": {result.message}"))
 
 
 def _genres(thing: Item | Album) -> list[str]:
@@ -171,10 +171,10 @@ def _written_by_people(thing: Item | Album) -> bool:
     return not said.issuperset(written)
 
 
-def _store(item: Item, outcome: tagger.Outcome) -> None:
-    _set(item, outcome.new_genre)
-    item[CONFIDENCE], item[MODEL] = outcome.confidence, outcome.model
-    if outcome.status == "written":
+def _store(item: Item, result: tagger.TrackResult) -> None:
+    _set(item, result.new_genre)
+    item[CONFIDENCE], item[MODEL] = result.confidence, result.model
+    if result.status == "written":
         item.mtime = item.current_mtime()  # else `beet update` reads all of the file again
     item.store()
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tagger.batch import Outcome, scan_library, settled
+from tagger.batch import TrackResult, decide_and_write, scan_library
 from tagger.cache import Cache, default_cache_path
+from tagger.classify import Classified, classifier, classify_section
 from tagger.decide import Album, Detail, Existing, Policy, Status, decide
 from tagger.errors import (
     ConfigurationError,
@@ -34,11 +35,10 @@ from tagger.files.library import Library, Track
 from tagger.genre_map import GenreMap, genre_map_for
 from tagger.journal.journal import Journal, RunRecord, default_journal_path
 from tagger.journal.undo_run import Undone, UndoStatus, list_runs, undo_run
-from tagger.listen import Listened, classifier, hear
 from tagger.models import zoo
 from tagger.models.head import mean_embedding
-from tagger.models.heard import Heard
 from tagger.models.prediction import Prediction
+from tagger.models.track_features import TrackFeatures
 from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
 from tagger.profiles import PROFILES, Profile
 from tagger.sound.audio import read_excerpts
@@ -56,13 +56,13 @@ __all__ = [
     "Model",
     "ModelError",
     "NothingToHearError",
-    "Outcome",
     "Prediction",
     "RefusedError",
     "ResourceError",
     "RunRecord",
     "Status",
     "TagState",
+    "TrackResult",
     "UndoStatus",
     "Undone",
     "UnreadableError",
@@ -175,11 +175,11 @@ class Model:
         """
         track = Track(os.fspath(path), identify(path))
         with _ONE_AT_A_TIME, native_messages_hidden():
-            listened = hear(self.name, track)
-        if listened.prediction is None:
-            assert listened.error is not None
-            raise listened.error
-        prediction = listened.prediction
+            classified = classify_section(self.name, track)
+        if classified.prediction is None:
+            assert classified.error is not None
+            raise classified.error
+        prediction = classified.prediction
         decision = decide(prediction, TagState(), Policy(min_confidence))
         style = prediction.style_of(prediction.genre)
         return Classification(
@@ -190,7 +190,7 @@ class Model:
             reason="" if decision.change else decision.reason,
             genres=tuple(prediction.ranked()),
             style=None if style is None else style.name,
-            duration_s=listened.duration_s,
+            duration_s=classified.duration_s,
             model=prediction.model,
             prediction=prediction,
         )
@@ -226,8 +226,8 @@ class Model:
         with _ONE_AT_A_TIME, native_messages_hidden():
             if self._backbone is None:
                 self._backbone = zoo.load_backbone_below(self.card)
-            heard = Heard.from_sound(read_excerpts(path))
-            return mean_embedding(self._backbone, heard).astype(np.float32)
+            features = TrackFeatures.from_sound(read_excerpts(path))
+            return mean_embedding(self._backbone, features).astype(np.float32)
 
 
 def load_model(model: AnyPath = zoo.DEFAULT) -> Model:
@@ -281,7 +281,7 @@ def scan(
     write_incomplete: bool = False,
     journal: AnyPath | None = None,
     cache: bool = True,
-) -> Generator[Outcome, None, None]:
+) -> Generator[TrackResult, None, None]:
     """Listen to files and folders, and say, or write, what genre they are: ``gtag scan``.
 
     It goes on as the results are asked for: a loop that is left early leaves the rest unheard.
@@ -327,7 +327,7 @@ def scan(
 
     Yields
     ------
-    Outcome
+    TrackResult
         One for each track, in the library's order: its `path`, `status`, `genre`, `confidence`,
         `old_genre`, `new_genre`, `message`.
 
@@ -360,7 +360,7 @@ def scan(
         *(min_confidence, existing, Placeholders(placeholders), genres, detail, album, names),
         PROFILES[profile] if profile else Profile(),
     )
-    outcomes = scan_library(
+    results = scan_library(
         library,
         model=loaded.name,
         policy=policy,
@@ -371,14 +371,14 @@ def scan(
         jobs=jobs,
         cache=remembered,
     )
-    return _closing(remembered, outcomes)
+    return _closing(remembered, results)
 
 
 def _closing(
-    cache: Cache, outcomes: Generator[Outcome, None, None]
-) -> Generator[Outcome, None, None]:
+    cache: Cache, results: Generator[TrackResult, None, None]
+) -> Generator[TrackResult, None, None]:
     with cache:
-        yield from outcomes
+        yield from results
 
 
 def read(path: AnyPath) -> TagState:
@@ -391,7 +391,7 @@ def read(path: AnyPath) -> TagState:
     Returns
     -------
     TagState
-        Its `genres`, those of them that people wrote (`persons`), and what gtag noted:
+        Its `genres`, those of them that people wrote (`user_genres`), and what gtag noted:
         `gtag_genre`, `gtag_confidence`, `gtag_model`. Empty for a container that gtag only hears.
 
     Raises
@@ -426,7 +426,7 @@ def write(
     min_age_s: float = MIN_AGE_S,
     write_incomplete: bool = False,
     journal: AnyPath | None = None,
-) -> Outcome:
+) -> TrackResult:
     """Write one file's genre as carefully as a scan: verified copy, journal, undo.
 
     Each call is a run of its own for `undo`.
@@ -452,7 +452,7 @@ def write(
 
     Returns
     -------
-    Outcome
+    TrackResult
         Its `status` says what became of the file, `message` why. A file that is refused or
         cannot be read raises nothing: the same words as a scan's.
 
@@ -469,7 +469,7 @@ def write(
     <Status.WRITTEN: 'written'>
     """
     if isinstance(genre, Classification):
-        said = Listened(genre.prediction, genre.duration_s)
+        said = Classified(genre.prediction, genre.duration_s)
         policy = Policy(min_confidence, existing)
     else:
         names = tuple(dict.fromkeys([genre] if isinstance(genre, str) else genre))
@@ -477,18 +477,18 @@ def write(
             raise ValueError("name a genre to write")
         if not 0 <= confidence <= 1:
             raise ValueError("a confidence lies between 0 and 1")
-        said = Listened(Prediction(names, np.full(len(names), confidence), model))
+        said = Classified(Prediction(names, np.full(len(names), confidence), model))
         policy = Policy(0.0, existing, genres=len(names))
     assert said.prediction is not None
     path = os.fspath(path)
     try:
         track = Track(path, _format(path))
     except UnreadableError as error:
-        return settled(Track(path, None), Listened(error=error), policy)
+        return decide_and_write(Track(path, None), Classified(error=error), policy)
     care = Care(min_age_s, not write_incomplete, preserve_mtime, in_place)
     command = ("(Python: tagger.write)",)
     with writer(journal, care, command=command, model=said.prediction.model) as write_change:
-        return settled(track, said, policy, write=write_change)
+        return decide_and_write(track, said, policy, write=write_change)
 
 
 def undo(

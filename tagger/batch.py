@@ -1,4 +1,4 @@
-"""The batch: listens to tracks, decides, writes where told to, and yields one Outcome a track.
+"""The batch: listens to tracks, decides, writes where told to, and yields one TrackResult a track.
 
 Workers only listen. The parent alone reads tags, decides and writes, so that there is never more
 than one write under way.
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from tagger.albums import album_verdicts, in_albums, is_album
 from tagger.cache import Cache, Known, fingerprint
+from tagger.classify import Classified, classifier, classify_track, recalled
 from tagger.decide import Decision, Policy, Status, Verdict, agreed, decide
 from tagger.errors import (
     GtagError,
@@ -32,7 +33,6 @@ from tagger.exhausted import what_ran_out
 from tagger.files.cue_sheet import cue_sheet_of
 from tagger.files.library import Stamp
 from tagger.interrupt import Interrupts
-from tagger.listen import Listened, classifier, listen, recalled
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.tags.credits import Credits, read_credits
 from tagger.tags.read import TagState, read_tags
@@ -51,7 +51,7 @@ DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrackResult:
     """What became of one track: one row of the report, its fields in the report's order.
 
     Attributes
@@ -93,8 +93,8 @@ def scan(
     interrupts: Interrupts | None = None,
     cache: Cache | None = None,
     cluster: str | None = None,
-) -> Generator[Outcome, None, None]:
-    """Yield one Outcome for each track, in their order.
+) -> Generator[TrackResult, None, None]:
+    """Yield one TrackResult for each track, in their order.
 
     Behind a file that a cue sheet cuts into tracks come those, with the status `heard`.
 
@@ -129,11 +129,11 @@ def scan(
     interrupts = interrupts or Interrupts()
     cache = cache or Cache(None)
     heard = _usable(_listened(iter(tracks), model, jobs, apart, deadline_s, cache, cluster))
-    for track, listened, said, tags, verdict in _with_album(heard, policy, cache):
+    for track, classified, said, tags, verdict in _with_album(heard, policy, cache):
         with interrupts.held():
-            outcome = settled(track, said, policy, verdict, write, rehearse, tags)
-            _note(cache, track, listened, tags, outcome)
-            yield outcome
+            result = decide_and_write(track, said, policy, verdict, write, rehearse, tags)
+            _note(cache, track, classified, tags, result)
+            yield result
         for row in _parts(said, policy):
             with interrupts.held():
                 yield row
@@ -154,7 +154,7 @@ def scan_library(
     interrupts: Interrupts | None = None,
     cache: Cache | None = None,
     cluster: str | None = None,
-) -> Generator[Outcome, None, None]:
+) -> Generator[TrackResult, None, None]:
     """A whole run over a library, with its journal; dry unless `writes`. See `scan`.
 
     Parameters
@@ -203,14 +203,14 @@ def scan_library(
 
 
 def _usable(
-    heard: Iterable[tuple[Track, Listened]],
-) -> Iterator[tuple[Track, Listened]]:
+    heard: Iterable[tuple[Track, Classified]],
+) -> Iterator[tuple[Track, Classified]]:
     """The same, up to where the machine has too little of something to go on."""
-    for track, listened in heard:
-        if isinstance(listened.error, ResourceError):
-            log.error("cannot go on at %r:\n%s", track.path, listened.traceback)
-            raise listened.error
-        yield track, listened
+    for track, classified in heard:
+        if isinstance(classified.error, ResourceError):
+            log.error("cannot go on at %r:\n%s", track.path, classified.traceback)
+            raise classified.error
+        yield track, classified
 
 
 class TagsOf:
@@ -247,12 +247,12 @@ class TagsOf:
 
 
 def _with_album(
-    heard: Iterable[tuple[Track, Listened]], policy: Policy, cache: Cache
-) -> Iterator[tuple[Track, Listened, Listened, TagsOf, Verdict | None]]:
+    heard: Iterable[tuple[Track, Classified]], policy: Policy, cache: Cache
+) -> Iterator[tuple[Track, Classified, Classified, TagsOf, Verdict | None]]:
     """Each track, the same in own names, and what its album says of it, once that was heard."""
     told = (
-        (track, listened, _in_own_names(listened, policy), TagsOf(track, cache))
-        for track, listened in heard
+        (track, classified, _in_own_names(classified, policy), TagsOf(track, cache))
+        for track, classified in heard
     )
     if policy.album == "off":
         yield from ((*item, None) for item in told)
@@ -266,15 +266,17 @@ def _with_album(
             yield (*item, verdict)
 
 
-def _note(cache: Cache, track: Track, listened: Listened, tags: TagsOf, outcome: Outcome) -> None:
+def _note(
+    cache: Cache, track: Track, classified: Classified, tags: TagsOf, result: TrackResult
+) -> None:
     """Remember what was heard of a track, and what its tags say now."""
-    nothing = listened.error.message if isinstance(listened.error, NothingToHearError) else ""
-    if not listened.sound or not (listened.prediction or nothing):
+    nothing = classified.error.message if isinstance(classified.error, NothingToHearError) else ""
+    if not classified.sound or not (classified.prediction or nothing):
         return
-    written = outcome.status is Status.WRITTEN
+    written = result.status is Status.WRITTEN
     if tags.is_remembered and not written and cache.note_use(track):
         return
-    known = Known(listened.sound, listened.prediction, listened.duration_s, nothing)
+    known = Known(classified.sound, classified.prediction, classified.duration_s, nothing)
     stamp, state = track.stamp, None
     if written:
         with suppress(OSError):
@@ -282,10 +284,10 @@ def _note(cache: Cache, track: Track, listened: Listened, tags: TagsOf, outcome:
     else:
         with suppress(Exception):  # that they cannot be read, the outcome says
             state = tags.state
-    cache.note(track, known, listened.kept, state, tags.credits, stamp=stamp)
+    cache.note(track, known, classified.kept, state, tags.credits, stamp=stamp)
 
 
-def _recall(cache: Cache, track: Track) -> Listened | None:
+def _recall(cache: Cache, track: Track) -> Classified | None:
     known = cache.recall(track)
     if known is None or cue_sheet_of(track.path) is not None:
         return None
@@ -300,26 +302,26 @@ def _listened(
     deadline_s: float,
     cache: Cache,
     cluster: str | None,
-) -> Iterator[tuple[Track, Listened]]:
+) -> Iterator[tuple[Track, Classified]]:
     recall = partial(_recall, cache)
     if cluster is not None:
         yield from _listened_elsewhere(tracks, model, cluster, deadline_s, cache, recall)
         return
-    hear = partial(listen, model, remembered_in=cache.path)
+    classify = partial(classify_track, model, remembered_in=cache.path)
     workers = jobs or _cores()
     first = list(islice(tracks, max(workers, 2)))
     tracks = chain(first, tracks)
     if not apart and (jobs == 1 or len(first) < 2):
         for track in tracks:
-            listened = recall(track)
-            if listened is None:
+            classified = recall(track)
+            if classified is None:
                 with native_messages_hidden():
-                    listened = hear(track)
-            yield track, listened
+                    classified = classify(track)
+            yield track, classified
         return
     workers = max(1, min(workers, len(first)))
     for track, result in map_in_workers(
-        hear, tracks, jobs=workers, deadline_s=deadline_s, ready=recall
+        classify, tracks, jobs=workers, deadline_s=deadline_s, ready=recall
     ):
         yield track, _lost(track, result) if isinstance(result, Lost) else result
 
@@ -330,8 +332,8 @@ def _listened_elsewhere(
     cluster: str,
     deadline_s: float,
     cache: Cache,
-    recall: Callable[[Track], Listened | None],
-) -> Iterator[tuple[Track, Listened]]:
+    recall: Callable[[Track], Classified | None],
+) -> Iterator[tuple[Track, Classified]]:
     from tagger.cluster import map_on_cluster
 
     first = next(tracks, None)
@@ -347,7 +349,7 @@ def _listened_elsewhere(
             yield replace(track, path=os.path.abspath(track.path))  # noqa: PTH100
 
     for _, result in map_on_cluster(
-        partial(listen, model, remembered_in=cache.path, elsewhere=True),
+        partial(classify_track, model, remembered_in=cache.path, elsewhere=True),
         there(),
         address=cluster,
         deadline_s=deadline_s,
@@ -373,55 +375,55 @@ def _cores() -> int:
     return int(cpu_count())
 
 
-def _lost(track: Track, lost: Lost) -> Listened:
+def _lost(track: Track, lost: Lost) -> Classified:
     message = (
         f"decoding timed out after {lost.deadline_s:g} s"
         if lost.late
         else "the decoder crashed on it"
     )
-    return Listened(error=UnreadableError(message, path=track.path))
+    return Classified(error=UnreadableError(message, path=track.path))
 
 
-def _in_own_names(listened: Listened, policy: Policy) -> Listened:
+def _in_own_names(classified: Classified, policy: Policy) -> Classified:
     """The same in the names of the policy's map; the cache keeps what the model said."""
     if not policy.genre_map:
-        return listened
-    said = listened.prediction
+        return classified
+    said = classified.prediction
     return replace(
-        listened,
+        classified,
         prediction=said and policy.genre_map.of(said, policy.detail),
-        parts=tuple(_in_own_names(part, policy) for part in listened.parts),
+        parts=tuple(_in_own_names(part, policy) for part in classified.parts),
     )
 
 
-def settled(
+def decide_and_write(
     track: Track,
-    listened: Listened,
+    classified: Classified,
     policy: Policy,
     verdict: Verdict | None = None,
     write: Callable[[Track, Change], None] | None = None,
     rehearse: Callable[[Track], None] | None = None,
     tags: TagsOf | None = None,
-) -> Outcome:
+) -> TrackResult:
     """Decide about one track that was listened to, and write where there is something to write."""
     tags = tags or TagsOf(track)
-    if listened.traceback:
-        log.error("unexpected, while listening to %r:\n%s", track.path, listened.traceback)
-    listened, told = _in_common(listened, policy)
-    row = partial(_row, track.path, listened)
-    if listened.prediction is None and not isinstance(listened.error, NothingToHearError):
-        return row(Status.UNREADABLE, message=_message(listened.error))
+    if classified.traceback:
+        log.error("unexpected, while listening to %r:\n%s", track.path, classified.traceback)
+    classified, told = _in_common(classified, policy)
+    row = partial(_row, track.path, classified)
+    if classified.prediction is None and not isinstance(classified.error, NothingToHearError):
+        return row(Status.UNREADABLE, message=_message(classified.error))
     assert track.format is not None, "nothing was heard of an unrecognised file"
     try:
         refuse_untagged(track.format, track.path)
-        decision = decide(listened.prediction, tags.state, policy, verdict)
+        decision = decide(classified.prediction, tags.state, policy, verdict)
         if decision.change is not None and tags.is_remembered and write is not None:
             tags.read_again()
-            decision = decide(listened.prediction, tags.state, policy, verdict)
+            decision = decide(classified.prediction, tags.state, policy, verdict)
     except Exception as error:
         return row(_failure(error, Status.UNREADABLE), message=_message(error))
 
-    reason = _message(listened.error) if listened.error else decision.reason + told
+    reason = _message(classified.error) if classified.error else decision.reason + told
     row = partial(row, old=_before(tags.state), named=decision)
     if decision.change is None:
         return row(decision.status, message=reason)
@@ -436,23 +438,23 @@ def settled(
     return row(Status.WOULD_WRITE if write is None else Status.WRITTEN, new=new, message=reason)
 
 
-def _in_common(listened: Listened, policy: Policy) -> tuple[Listened, str]:
+def _in_common(classified: Classified, policy: Policy) -> tuple[Classified, str]:
     """Of a file that a cue sheet cuts into tracks, one prediction, or why there is none."""
-    if listened.sheet is None:
-        return listened, ""
-    prediction, told = agreed([part.prediction for part in listened.parts], policy)
-    sheet = Path(listened.sheet.path).name
+    if classified.sheet is None:
+        return classified, ""
+    prediction, told = agreed([part.prediction for part in classified.parts], policy)
+    sheet = Path(classified.sheet.path).name
     if prediction is None:
-        return replace(listened, error=NothingToHearError(f"{told} ({sheet})")), ""
-    return replace(listened, prediction=prediction), f"; {told} ({sheet})"
+        return replace(classified, error=NothingToHearError(f"{told} ({sheet})")), ""
+    return replace(classified, prediction=prediction), f"; {told} ({sheet})"
 
 
-def _parts(listened: Listened, policy: Policy) -> Iterator[Outcome]:
+def _parts(classified: Classified, policy: Policy) -> Iterator[TrackResult]:
     """A row for each track that a cue sheet names, under the name that MPD gives it."""
-    if listened.sheet is None:
+    if classified.sheet is None:
         return
-    for cue, part in zip(listened.sheet.tracks, listened.parts, strict=True):
-        path = f"{listened.sheet.path}/track{cue.number:04}"
+    for cue, part in zip(classified.sheet.tracks, classified.parts, strict=True):
+        path = f"{classified.sheet.path}/track{cue.number:04}"
         if part.prediction is None and not isinstance(part.error, NothingToHearError):
             yield _row(path, part, Status.UNREADABLE, message=_message(part.error))
             continue
@@ -465,43 +467,43 @@ def _parts(listened: Listened, policy: Policy) -> Iterator[Outcome]:
 
 def _row(
     path: str,
-    listened: Listened,
+    classified: Classified,
     status: Status,
     *,
     message: str,
     old: tuple[str, ...] = (),
     new: tuple[str, ...] | None = None,
     named: Decision | None = None,
-) -> Outcome:
+) -> TrackResult:
     before = "; ".join(old)
-    outcome = Outcome(
+    result = TrackResult(
         path=path,
         status=status,
         old_genre=before,
         new_genre=before if new is None else "; ".join(new),
-        duration_s=listened.duration_s,
+        duration_s=classified.duration_s,
         message=message,
     )
-    if listened.prediction is None:
-        return outcome
-    best, second = (*listened.prediction.ranked(), ("", None))[:2]
+    if classified.prediction is None:
+        return result
+    best, second = (*classified.prediction.ranked(), ("", None))[:2]
     if named is not None and named.genres and named.confidence is not None:
         if named.genres[0] == second[0]:  # by its album, against what it sounds like alone
             second = best
         best = "; ".join(named.genres), named.confidence
     return replace(
-        outcome,
+        result,
         genre=best[0],
         confidence=best[1],
         runner_up=second[0],
         runner_up_confidence=second[1],
-        model=listened.prediction.model,
+        model=classified.prediction.model,
     )
 
 
 def _before(tags: TagState) -> tuple[str, ...]:
     # A file whose genre stands only in a place that few programs read has one all the same.
-    return tags.genres or tags.persons
+    return tags.genres or tags.user_genres
 
 
 def _failure(error: Exception, otherwise: Status = Status.FAILED) -> Status:

@@ -38,7 +38,7 @@ from tagger.tags.read import TagState
 log = logging.getLogger(__name__)
 
 # Raise it when what front ends, detectors or tag readers give changes: the cache is then made anew.
-VERSION = 2
+VERSION = 3
 _APPLICATION = 0x67746167  # "gtag"
 _SCHEMA = """
 CREATE TABLE files (
@@ -46,7 +46,7 @@ CREATE TABLE files (
     format TEXT, sound BLOB, tags TEXT, used INTEGER, PRIMARY KEY (folder, name)
 ) WITHOUT ROWID;
 CREATE TABLE heard (
-    sound BLOB, model TEXT, duration_s REAL, probabilities BLOB, styles BLOB, doubt TEXT,
+    sound BLOB, model TEXT, duration_s REAL, probabilities BLOB, styles BLOB, non_music_reason TEXT,
     reason TEXT, PRIMARY KEY (sound, model)
 ) WITHOUT ROWID;
 CREATE TABLE views (sound BLOB PRIMARY KEY, duration_s REAL, arrays BLOB) WITHOUT ROWID;
@@ -90,7 +90,7 @@ class _File:
     sound: bytes | None
     tags: str | None
     used: int
-    row: tuple[Any, ...] | None  # of `heard`, without its key
+    row: tuple[Any, ...] | None  # of `features`, without its key
 
 
 class Cache:
@@ -198,7 +198,7 @@ class Cache:
         known : Known or None
             None: nothing could be heard of it; then nothing is remembered.
         kept : mapping of str to np.ndarray
-            Views of the sound, as `Heard.kept` gives them; empty where they are remembered.
+            Views of the sound, as `TrackFeatures.kept` gives them; empty where they are remembered.
         tags : TagState or None
             None: they have changed, or were not read.
         credits : Credits
@@ -250,7 +250,7 @@ class Cache:
     def known_sound(self, sound: bytes) -> Known | None:
         """What this model heard of a sound."""
         query = (
-            "SELECT duration_s, probabilities, styles, doubt, reason FROM heard"
+            "SELECT duration_s, probabilities, styles, non_music_reason, reason FROM heard"
             " WHERE sound = ? AND model = ?"
         )
         row = self._ask(lambda db: db.execute(query, (sound, self._key)).fetchone(), None)
@@ -339,8 +339,8 @@ class Cache:
     def _rows(self, database: sqlite3.Connection, folder: bytes) -> Iterator[tuple[bytes, _File]]:
         for name, format, sound, tags, used, *others in database.execute(
             "SELECT name, format, files.sound, tags, used, size, mtime_ns, ctime_ns, inode,"
-            " duration_s, probabilities, styles, doubt, reason FROM files LEFT JOIN heard"
-            " ON heard.sound = files.sound AND heard.model = ? WHERE folder = ?",
+            " duration_s, probabilities, styles, non_music_reason, reason FROM files"
+            " LEFT JOIN heard ON heard.sound = files.sound AND heard.model = ? WHERE folder = ?",
             (self._key, folder),
         ):
             stamp, heard = Stamp(*others[:4]), tuple(others[4:])
@@ -348,14 +348,16 @@ class Cache:
             yield name, _File(stamp, format, sound, tags, used, row)
 
     def _known(self, sound: bytes, row: Sequence[Any]) -> Known | None:
-        duration_s, probabilities, styles, doubt, nothing = row
+        duration_s, probabilities, styles, non_music_reason, nothing = row
         if nothing:
             return Known(sound, None, duration_s, nothing)
         card = self._model
         if card is None or len(probabilities) != 8 * len(card.labels):
             return None
         return Known(
-            sound, _prediction(card, self._thresholds, probabilities, styles, doubt), duration_s
+            sound,
+            _prediction(card, self._thresholds, probabilities, styles, non_music_reason),
+            duration_s,
         )
 
     def _ask(self, question: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
@@ -444,13 +446,13 @@ def _row_of(known: Known, card: Card | None) -> tuple[Any, ...]:
         known.duration_s,
         np.asarray(prediction.probabilities, dtype="<f8").tobytes(),
         np.asarray(styles, dtype="<f8").tobytes(),
-        prediction.doubt,
+        prediction.non_music_reason,
         "",
     )
 
 
 def _prediction(
-    card: Card, thresholds: np.ndarray, probabilities: bytes, styles: bytes, doubt: str
+    card: Card, thresholds: np.ndarray, probabilities: bytes, styles: bytes, non_music_reason: str
 ) -> Prediction:
     shares = np.frombuffer(styles, dtype="<f8").tolist()
     named = (
@@ -465,7 +467,7 @@ def _prediction(
         thresholds=thresholds,
         independent=card.independent,
         styles=tuple(sorted(named, key=lambda style: -style.probability)),
-        doubt=doubt,
+        non_music_reason=non_music_reason,
     )
 
 

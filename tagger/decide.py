@@ -169,16 +169,19 @@ def decide(
     named = named_genres(prediction, policy)
     if album is not None:
         named = [] if album.genre is None else [(album.genre, album.confidence)]
-    said, persons = tuple(name for name, _ in named), policy.placeholders.without(tags.persons)
+    said, user_genres = (
+        tuple(name for name, _ in named),
+        policy.placeholders.without(tags.user_genres),
+    )
     decision = partial(Decision, genres=said, confidence=named[0][1] if named else None)
-    if persons and policy.existing == "keep":
-        return decision(Status.KEPT, f"a person wrote {_listed(persons)}")
+    if user_genres and policy.existing == "keep":
+        return decision(Status.KEPT, f"a person wrote {_listed(user_genres)}")
     guesses = (
         f"{prediction.genre} {prediction.confidence:.2f} or {prediction.runner_up} "
         f"{prediction.runner_up_confidence:.2f}"
     )
     if is_doubted(prediction, policy):
-        return decision(Status.UNSURE, f"{prediction.doubt}; if it is: {guesses}")
+        return decision(Status.UNSURE, f"{prediction.non_music_reason}; if it is: {guesses}")
     if not named:
         if album is not None:
             reason = f"{guesses}; {album.reason}"
@@ -192,23 +195,23 @@ def decide(
         return decision(Status.UNSURE, reason)
     if policy.existing == "append":
         key = policy.genre_map.key
-        written = {*map(key, persons)}
+        written = {*map(key, user_genres)}
         named_ones, said = said, tuple(name for name in said if key(name) not in written)
-        if persons and not said:
+        if user_genres and not said:
             return decision(Status.KEPT, f"a person wrote {_listed(named_ones)} already")
 
-    appended_to = persons if policy.existing == "append" else ()
+    appended_to = user_genres if policy.existing == "append" else ()
     genres = (*appended_to, *said)
     if (
         set(tags.genres) == set(genres)
-        and not (policy.existing == "replace" and persons)
+        and not (policy.existing == "replace" and user_genres)
         and set(tags.gtag_genre) == set(said)
         and tags.gtag_model == prediction.model
     ):
         return decision(Status.UNCHANGED, f"{prediction.model} wrote {_listed(said)} before")
     return decision(
         Status.WOULD_WRITE,
-        _why_written(tags, persons, appended=bool(appended_to))
+        _why_written(tags, user_genres, appended=bool(appended_to))
         + (f"; {album.reason}" if album else ""),
         Change(
             genres=genres,
@@ -257,14 +260,14 @@ def agreed(
         styles=tuple(sorted(styles, key=lambda style: -style.probability)),
         chunk_probabilities=None,
         chunk_starts_s=None,
-        doubt="",
+        non_music_reason="",
     )
     return mean, f"{tracks}: {counts}"
 
 
 def is_doubted(prediction: Prediction, policy: Policy) -> bool:
     """Whether it is no music by all signs; who asks for every guess gets one all the same."""
-    return bool(prediction.doubt) and policy.min_confidence != 0
+    return bool(prediction.non_music_reason) and policy.min_confidence != 0
 
 
 def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, float]]:
@@ -283,12 +286,12 @@ def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, floa
     return list(named.items())
 
 
-def _why_written(tags: TagState, persons: tuple[str, ...], *, appended: bool) -> str:
-    if persons:
+def _why_written(tags: TagState, user_genres: tuple[str, ...], *, appended: bool) -> str:
+    if user_genres:
         verb = "added to" if appended else "in place of"
-        return f"{verb} {_listed(persons)}"
-    if tags.persons:
-        return f"{_listed(tags.persons)} says no genre"
+        return f"{verb} {_listed(user_genres)}"
+    if tags.user_genres:
+        return f"{_listed(tags.user_genres)} says no genre"
     if tags.genres and tags.gtag_genre:
         return f"{tags.gtag_model or 'gtag'} said {_listed(tags.gtag_genre)}"
     return "had no genre"

@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from tagger.albums import MOST_TRACKS, place, together
-from tagger.batch import Outcome
+from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.errors import ConfigurationError, GtagError, RefusedError, UnreadableError
 from tagger.files.durable_io import write_whole
@@ -43,7 +43,7 @@ class Question:
     number : int
         Its place among the unsure tracks, from 0.
     track : Track
-    outcome : Outcome
+    result : TrackResult
         What the scan said of it.
     tags : TagState
     credits : Credits
@@ -51,14 +51,14 @@ class Question:
 
     number: int
     track: Track
-    outcome: Outcome
+    result: TrackResult
     tags: TagState
     credits: Credits
 
     @property
     def answered(self) -> bool:
         """Whether a person said its genre, here or with another program."""
-        return bool(Placeholders().without(self.tags.persons))
+        return bool(Placeholders().without(self.tags.user_genres))
 
 
 class Review:
@@ -83,7 +83,7 @@ class Review:
         self, report: str | os.PathLike[str], write: Callable[[Track, Change], None]
     ) -> None:
         self._rows = [
-            outcome for outcome in read_report(os.fspath(report)) if outcome.status is Status.UNSURE
+            result for result in read_report(os.fspath(report)) if result.status is Status.UNSURE
         ]
         self._write = write
         self._notes = _Skipped(Path(report))

@@ -22,9 +22,9 @@ from tagger.cli.left_out import LeftOut
 from tagger.errors import ConfigurationError, DataError, GtagError
 from tagger.files.durable_io import write_whole
 from tagger.training.data.datasets import Example
-from tagger.training.data.gather import Sources, gather
+from tagger.training.data.load_examples import Sources, load_examples
 from tagger.training.data.resume import Call, digest
-from tagger.training.measure.side_by_side import LEAKS, Measurement, measure_protocols, picture
+from tagger.training.measure.comparison import LEAKS, Measurement, measure_protocols, picture
 from tagger.training.measure.splits import PROTOCOLS
 from tagger.training.recipes import RECIPES, Settings, usable
 
@@ -304,7 +304,7 @@ def main(
     """Measure every recipe under every protocol, and write benchmarks.md."""
     output.mkdir(parents=True, exist_ok=True)
     try:
-        examples = gather(Sources([data]), output / WORK, progress=True, left_out=LeftOut())
+        examples = load_examples(Sources([data]), output / WORK, progress=True, left_out=LeftOut())
         run(
             examples,
             output,

@@ -64,13 +64,15 @@ def fit_detector(tracks: Tracks, seen: np.ndarray, seed: int = 0) -> FittedDetec
     rows = np.concatenate([seen, tracks.movement], axis=1)
     kinds = np.array([item.kind or MUSIC for item in tracks.items])
     folds = fold_of([item.artist for item in tracks.items], seed)
-    doubt = np.zeros(len(rows))
+    non_music_reason = np.zeros(len(rows))
     for fold in np.unique(folds):
         inside = folds == fold
         fitted = fit_softmax(rows[~inside], kinds[~inside], strength=STRENGTH, balanced=True)
-        doubt[inside] = 1 - fitted.probabilities(rows[inside])[:, fitted.labels.index(MUSIC)]
+        non_music_reason[inside] = (
+            1 - fitted.probabilities(rows[inside])[:, fitted.labels.index(MUSIC)]
+        )
     heard = ~tracks.estimated & (kinds == MUSIC)
-    threshold = round(float(np.quantile(doubt[heard], 1 - DOUBTED)), 4)
+    threshold = round(float(np.quantile(non_music_reason[heard], 1 - DOUBTED)), 4)
     fitted = fit_softmax(rows, kinds, strength=STRENGTH, balanced=True)
     weights = pack(fitted.coefficients, fitted.intercept)
-    return FittedDetector(weights, fitted.labels, threshold, doubt >= threshold)
+    return FittedDetector(weights, fitted.labels, threshold, non_music_reason >= threshold)

@@ -16,7 +16,13 @@ from tagger.errors import DataError
 from tagger.models import zoo
 from tagger.models.card import CARD, OUT_OF_FOLD, Card
 from tagger.training.measure.calibrate import apply_temperature, fit_temperature
-from tagger.training.measure.outcomes import CALIBRATION_PROTOCOL, Outcome, described, pack, unpack
+from tagger.training.measure.out_of_fold import (
+    CALIBRATION_PROTOCOL,
+    OutOfFoldPredictions,
+    described,
+    pack,
+    unpack,
+)
 from tagger.training.publish import check_output, with_cost, write_model
 
 STEPS = 20  # weights are tried in steps of one twentieth
@@ -60,17 +66,17 @@ def train_ensemble(
     if len({card.labels for card in cards}) > 1 or len(cards) < 2:
         raise DataError("an ensemble needs two or more models with the same labels")
     measured = [unpack(card.folder / OUT_OF_FOLD, card.labels) for card in cards]
-    protocols = [p for p in measured[0] if all(p in outcomes for outcomes in measured)]
+    protocols = [p for p in measured[0] if all(p in by_protocol for by_protocol in measured)]
     if CALIBRATION_PROTOCOL not in protocols:
         raise DataError(f"the members were not all measured under {CALIBRATION_PROTOCOL}")
-    parts = {p: [outcomes[p] for outcomes in measured] for p in protocols}
-    for outcomes in parts.values():
-        if len({outcome.tracks for outcome in outcomes}) > 1:
+    parts = {p: [by_protocol[p] for by_protocol in measured] for p in protocols}
+    for by_protocol in parts.values():
+        if len({predictions.tracks for predictions in by_protocol}) > 1:
             raise DataError("the members were not measured on the same tracks")
 
     reference = parts[CALIBRATION_PROTOCOL]
     weights = best_weights(reference, np.ones(len(reference[0].tracks), dtype=bool))
-    joint = {p: _joint(outcomes, reference) for p, outcomes in parts.items()}
+    joint = {p: _joint(by_protocol, reference) for p, by_protocol in parts.items()}
     learned: dict[str, dict[str, Any]] = {}
     for card in cards:
         for entry in card.data.get("learned_from", []):
@@ -119,12 +125,12 @@ def _copied(card: Card) -> dict[str, bytes]:
     return {f"{card.name}/{file}": content for file, content in files.items()}
 
 
-def best_weights(outcomes: Sequence[Outcome], inside: np.ndarray) -> np.ndarray:
+def best_weights(by_protocol: Sequence[OutOfFoldPredictions], inside: np.ndarray) -> np.ndarray:
     """The weights under which the truth is least surprising, after calibration.
 
     Parameters
     ----------
-    outcomes : sequence of Outcome
+    by_protocol : sequence of OutOfFoldPredictions
         One for each member, of the same tracks.
     inside : np.ndarray [shape=(n,), dtype=bool]
         The tracks to choose on.
@@ -133,28 +139,30 @@ def best_weights(outcomes: Sequence[Outcome], inside: np.ndarray) -> np.ndarray:
     -------
     np.ndarray [shape=(n_members,), sum=1]
     """
-    truth = outcomes[0].truth[inside]
-    scores = np.stack([outcome.scores[inside] for outcome in outcomes])
+    truth = by_protocol[0].truth[inside]
+    scores = np.stack([predictions.scores[inside] for predictions in by_protocol])
 
     def surprise(weights: np.ndarray) -> float:
         mixed = np.tensordot(weights, scores, axes=1)
         probabilities = apply_temperature(mixed, fit_temperature(mixed, truth))
         return -float(np.log(probabilities[np.arange(len(truth)), truth]).mean())
 
-    grid = product(range(STEPS + 1), repeat=len(outcomes) - 1)
+    grid = product(range(STEPS + 1), repeat=len(by_protocol) - 1)
     choices = [np.array([*c, STEPS - sum(c)]) / STEPS for c in grid if sum(c) <= STEPS]
     return min(choices, key=surprise)
 
 
-def _joint(outcomes: Sequence[Outcome], reference: Sequence[Outcome]) -> Outcome:
+def _joint(
+    by_protocol: Sequence[OutOfFoldPredictions], reference: Sequence[OutOfFoldPredictions]
+) -> OutOfFoldPredictions:
     """The ensemble's outcome, each fold with weights chosen on the reference's other tracks."""
-    first = outcomes[0]
+    first = by_protocol[0]
     scores = np.zeros_like(first.scores)
     folds = np.array(first.folds)
     for fold in np.unique(folds):
         inside = folds == fold
         elsewhere = ~np.isin(reference[0].tracks, np.array(first.tracks)[inside])
         weights = best_weights(reference, elsewhere)
-        mixed = np.tensordot(weights, np.stack([o.scores[inside] for o in outcomes]), axes=1)
+        mixed = np.tensordot(weights, np.stack([o.scores[inside] for o in by_protocol]), axes=1)
         scores[inside] = np.log(apply_temperature(mixed, 1.0))
-    return Outcome(first.labels, first.tracks, first.truth, scores, first.folds)
+    return OutOfFoldPredictions(first.labels, first.tracks, first.truth, scores, first.folds)

@@ -30,18 +30,18 @@ from tagger.training import recipes
 from tagger.training.data.datasets import Example, labels_of, targets
 from tagger.training.data.feature_table import feature_rows, scannable
 from tagger.training.data.fingerprints import fingerprint
-from tagger.training.data.gather import LeftOut, Sources, gather
+from tagger.training.data.load_examples import LeftOut, Sources, load_examples
 from tagger.training.data.resume import Call
 from tagger.training.measure import splits
 from tagger.training.measure.importance import permutation_importance
-from tagger.training.measure.learning import (
+from tagger.training.measure.out_of_fold import PRECISION, OutOfFoldPredictions, described, pack
+from tagger.training.measure.training_history import (
     correlation,
     correlation_table,
     history_table,
     importance,
     importance_table,
 )
-from tagger.training.measure.outcomes import PRECISION, Outcome, described, pack
 from tagger.training.publish import check_output, learned_from, with_cost, write_model
 from tagger.training.recipes import Fitted, OnDescriptors, Recipe, Settings
 
@@ -105,7 +105,7 @@ def train_model(
     check_output(output)
     call = Call(recipe, how)
     sources = data if isinstance(data, Sources) else Sources(data)
-    everything = gather(
+    everything = load_examples(
         sources,
         work,
         artists="artist" in protocols and not otherwise,
@@ -120,19 +120,19 @@ def train_model(
 
     card: dict[str, Any] = {"name": name or recipe, "version": version}
     card["labels"] = list(labels_of(examples))
-    outcomes = {}
+    by_protocol = {}
     for protocol in dict.fromkeys(protocols):
         try:
-            outcomes[protocol] = measure(fit, examples, protocol, how)
+            by_protocol[protocol] = measure(fit, examples, protocol, how)
         except DataError as error:
             if not otherwise:
                 raise
             say(f"{error.message}: measured under {otherwise} instead, which flatters")
-            outcomes[otherwise] = measure(fit, examples, otherwise, how)
+            by_protocol[otherwise] = measure(fit, examples, otherwise, how)
     about = _sets(examples)
-    card |= described(outcomes, about)
-    for protocol, outcome in outcomes.items():
-        say_unmeasured(protocol, outcome, examples, say)
+    card |= described(by_protocol, about)
+    for protocol, predictions in by_protocol.items():
+        say_unmeasured(protocol, predictions, examples, say)
     decision = card.get("decision")
     if decision is None:
         say(
@@ -149,8 +149,8 @@ def train_model(
     built_on = own.pop("learned_from", [])
     card |= own
     card["learned_from"] = learned_from(examples, map(_fingerprint, examples)) + built_on
-    extras = {OUT_OF_FOLD: pack(outcomes)} if outcomes else {}
-    extras |= _how_it_learned(fitted, list(outcomes.values()), examples)
+    extras = {OUT_OF_FOLD: pack(by_protocol)} if by_protocol else {}
+    extras |= _how_it_learned(fitted, list(by_protocol.values()), examples)
     published = write_model(output, card, weights, extras)
     cost = _milliseconds(published, examples)
     if cost is not None:
@@ -164,16 +164,16 @@ def _fingerprint(example: Example) -> np.ndarray | None:
 
 
 def _how_it_learned(
-    fitted: Fitted, outcomes: Sequence[Outcome], examples: Sequence[Example]
+    fitted: Fitted, by_protocol: Sequence[OutOfFoldPredictions], examples: Sequence[Example]
 ) -> dict[str, bytes]:
     """Tables for the model's folder, as far as there is something to tell."""
     tables = {}
     # The measured trainings' curves say more than the last one's, which has nothing set aside.
-    histories = [*(o.history for o in outcomes), getattr(fitted, "history", [])]
+    histories = [*(o.history for o in by_protocol), getattr(fitted, "history", [])]
     if any(histories):
         tables[HISTORY] = history_table(next(filter(None, histories)))
     if isinstance(fitted, OnDescriptors):
-        rises = next((o.importance for o in outcomes if o.importance), {})
+        rises = next((o.importance for o in by_protocol if o.importance), {})
         worth = importance(fitted.features, rises, getattr(fitted, "gain", {}))
         if worth:
             tables[IMPORTANCE] = importance_table(worth)
@@ -190,14 +190,16 @@ def _milliseconds(card: Card, examples: Sequence[Example]) -> float | None:
     model = zoo.load_card(card)
     times = []
     for example in [examples[0], *examples[:TIMED]]:  # the first one also loads libraries
-        heard = example.heard()
+        features = example.track_features()
         started = time.perf_counter()
-        model.scores(heard)
+        model.scores(features)
         times.append(1000 * (time.perf_counter() - started))
     return float(np.median(times[1:]))
 
 
-def measure(fit: Recipe, examples: Sequence[Example], protocol: str, settings: Settings) -> Outcome:
+def measure(
+    fit: Recipe, examples: Sequence[Example], protocol: str, settings: Settings
+) -> OutOfFoldPredictions:
     """Fit and ask under a protocol; what is done is kept in `settings.work` and not done again."""
     parts: list[np.ndarray] = []
     tested, folds = [], []
@@ -229,11 +231,14 @@ def measure(fit: Recipe, examples: Sequence[Example], protocol: str, settings: S
         folds += [split.name] * len(test)
     tracks = tuple(example.track for example in tested)
     truth = targets(tested, labels)
-    return Outcome(labels, tracks, truth, np.concatenate(parts), folds, **first)
+    return OutOfFoldPredictions(labels, tracks, truth, np.concatenate(parts), folds, **first)
 
 
 def say_unmeasured(
-    protocol: str, outcome: Outcome, examples: Sequence[Example], say: Callable[[str], None]
+    protocol: str,
+    predictions: OutOfFoldPredictions,
+    examples: Sequence[Example],
+    say: Callable[[str], None],
 ) -> None:
     """Tell of tracks that a protocol could not measure, where it should have measured all."""
     reasons = {
@@ -241,7 +246,7 @@ def say_unmeasured(
         "track-random": "their genre has no other track",
     }
     own = sum(example.source == examples[0].source for example in examples)
-    missing = own - len(outcome.tracks)
+    missing = own - len(predictions.tracks)
     if missing and protocol in reasons:
         say(f"not measured under {protocol}: {missing} of {own} tracks: {reasons[protocol]}")
 

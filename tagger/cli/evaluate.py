@@ -16,8 +16,8 @@ from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.errors import ExitStatus
 
 if TYPE_CHECKING:
+    from tagger.training.measure.comparison import Measurement
     from tagger.training.measure.evaluate import Evaluation
-    from tagger.training.measure.side_by_side import Measurement
 
 NAMED = 5  # tracks that are left out for the same reason; more are counted
 PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all")
@@ -105,8 +105,8 @@ def _kept(report: Path | None) -> Iterator[Path]:
 
 def _evaluate_models(models: Sequence[str], data: Path, report: Path) -> ExitStatus:
     from tagger.models import zoo
+    from tagger.training.measure.comparison import compare_models, write_comparison
     from tagger.training.measure.evaluate import evaluate_model
-    from tagger.training.measure.side_by_side import compare_models, write_comparison
     from tagger.training.report.report import write_report
 
     loaded = [zoo.load(model) for model in models]
@@ -159,7 +159,7 @@ def _evaluate_recipe(
     kept: bool,
 ) -> ExitStatus:
     from tagger.screen import printable
-    from tagger.training.measure.side_by_side import evaluate_recipe
+    from tagger.training.measure.comparison import evaluate_recipe
 
     def say(line: str) -> None:
         click.echo(printable(line), err=True)

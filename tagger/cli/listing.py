@@ -12,7 +12,7 @@ from tagger.decide import Status
 from tagger.screen import printable
 
 if TYPE_CHECKING:
-    from tagger.batch import Outcome
+    from tagger.batch import TrackResult
 
 _STYLES = {
     Status.WRITTEN: "green",
@@ -46,35 +46,35 @@ class Listing:
         unicode = self._console.encoding.lower().startswith("utf")
         self._arrow, self._cut = ("→", "…") if unicode else ("->", "~")
 
-    def line(self, outcome: Outcome) -> str:
+    def line(self, result: TrackResult) -> str:
         """What is said of a track: a line, or two with the reason."""
-        status, style = outcome.status, _STYLES.get(outcome.status, "")
+        status, style = result.status, _STYLES.get(result.status, "")
         room = _STATUS + _GAP
         told = Text().append(_padded(status, _STATUS), style)
         told.append(" " * _GAP)
         if status.is_problem:
-            path, said = printable(outcome.path), printable(outcome.message)
+            path, said = printable(result.path), printable(result.message)
             if self._width is None:
                 return f"{path}: {status}: {said}"
             told.append(f"{path}: {said}")  # whole: it says what to do
             return self._rendered(told)
         if status in (Status.UNSURE, Status.HEARD):
-            cells = [(_two_guesses(outcome), _HEARD + _GAP + _TAGS)]
+            cells = [(_two_guesses(result), _HEARD + _GAP + _TAGS)]
         else:
-            cells = [(_guess(outcome), _HEARD), (self._tags(outcome), _TAGS)]
+            cells = [(_guess(result), _HEARD), (self._tags(result), _TAGS)]
         for i, (text, width) in enumerate(cells):
             behind = sum(_GAP + later for _, later in cells[i + 1 :]) + _GAP + _LEAST_FOR_PATH
             shown = self._cut_end(text, room + behind)
             told.append(_padded(shown, width) + " " * _GAP)
             room += max(width, cell_len(shown)) + _GAP
-        told.append(self._cut_start(printable(outcome.path), room))
-        if self._reasons and outcome.message:
-            told.append(f"\n{' ' * (_STATUS + _GAP)}{printable(outcome.message)}", "dim")
+        told.append(self._cut_start(printable(result.path), room))
+        if self._reasons and result.message:
+            told.append(f"\n{' ' * (_STATUS + _GAP)}{printable(result.message)}", "dim")
         return self._rendered(told)
 
-    def _tags(self, outcome: Outcome) -> str:
-        old = printable(outcome.old_genre) or "no genre"
-        new = printable(outcome.new_genre) or "no genre"
+    def _tags(self, result: TrackResult) -> str:
+        old = printable(result.old_genre) or "no genre"
+        new = printable(result.new_genre) or "no genre"
         return f"{old} stays" if old == new else f"{old} {self._arrow} {new}"
 
     def _cut_end(self, text: str, others: int) -> str:
@@ -109,14 +109,14 @@ def _padded(text: str, width: int) -> str:
     return set_cell_size(text, width) if cell_len(text) < width else text
 
 
-def _guess(outcome: Outcome) -> str:
-    if outcome.confidence is None:
+def _guess(result: TrackResult) -> str:
+    if result.confidence is None:
         return ""
-    return f"{printable(outcome.genre)} {outcome.confidence:.2f}"
+    return f"{printable(result.genre)} {result.confidence:.2f}"
 
 
-def _two_guesses(outcome: Outcome) -> str:
-    if outcome.confidence is None or outcome.runner_up_confidence is None:
-        return printable(outcome.message)
-    second = f"{printable(outcome.runner_up)} {outcome.runner_up_confidence:.2f}"
-    return f"{_guess(outcome)} or {second}"
+def _two_guesses(result: TrackResult) -> str:
+    if result.confidence is None or result.runner_up_confidence is None:
+        return printable(result.message)
+    second = f"{printable(result.runner_up)} {result.runner_up_confidence:.2f}"
+    return f"{_guess(result)} or {second}"

@@ -132,9 +132,9 @@ def _print_table(cards: list[Card], *, default: str) -> None:
         name = card.name + (" (default)" if card.name == default else "")
         described = [name, card.kind, str(len(card.labels)), f"{card.threshold:.2f}"]
         for figures in card.figures or ({},):
-            doubt = str(figures.get("note", ""))
-            notes |= dict.fromkeys([doubt] if doubt else [])
-            mark = f" {'*' * (1 + list(notes).index(doubt))}" if doubt else ""
+            note = str(figures.get("note", ""))
+            notes |= dict.fromkeys([note] if note else [])
+            mark = f" {'*' * (1 + list(notes).index(note))}" if note else ""
             protocol = str(figures.get("protocol", "not measured"))
             measured = [protocol + mark, _accuracy(figures)]
             table.add_row(*(Text(printable(cell)) for cell in (*described, *measured)))

@@ -114,12 +114,12 @@ def _look_for_unsure(
     """Scan, and keep the unsure ones for this review and those that go on with it."""
     from tagger.batch import scan
     from tagger.cache import Cache, default_cache_path
+    from tagger.classify import classifier
     from tagger.cli.files import cannot_open
     from tagger.cli.progress import Progress
     from tagger.decide import Policy, Status
     from tagger.files.library import Library
     from tagger.interrupt import Interrupts
-    from tagger.listen import classifier
     from tagger.models import zoo
     from tagger.reports.csv_report import CsvReport, open_report
     from tagger.review import default_report
@@ -144,7 +144,7 @@ def _look_for_unsure(
         remembered = stack.enter_context(Cache(default_cache_path(), card))
         interrupts = stack.enter_context(Interrupts())
         progress.expect(lambda: Library(whole, exclude=exclude))
-        outcomes = scan(
+        results = scan(
             library,
             model=model,
             policy=Policy(min_confidence, album="vote"),
@@ -152,10 +152,10 @@ def _look_for_unsure(
             interrupts=interrupts,
             cache=remembered,
         )
-        for outcome in stack.enter_context(closing(outcomes)):
-            if outcome.status is Status.UNSURE:
-                csv_report.add(outcome)
-            if outcome.status is not Status.HEARD:
+        for result in stack.enter_context(closing(results)):
+            if result.status is Status.UNSURE:
+                csv_report.add(result)
+            if result.status is not Status.HEARD:
                 progress.step()
 
 
@@ -258,7 +258,7 @@ class _Dialogue:
                 self._tell_album(question, whole=whole_album)
                 continue
             elif key == "p":
-                playing = self.player.play(question.track.path, question.outcome.duration_s)
+                playing = self.player.play(question.track.path, question.result.duration_s)
                 self.say(
                     "playing; the next key ends it"
                     if playing
@@ -272,23 +272,23 @@ class _Dialogue:
 
     def _guesses(self, question: Question) -> list[tuple[str, float]]:
         """The best guesses: heard anew, since a report has but two; else those of the report."""
-        number, outcome = question.number, question.outcome
+        number, result = question.number, question.result
         if number not in self._heard:
             self._heard = {number: self._listen(question.track)}  # only of the track at hand
         told = [
-            (outcome.genre, outcome.confidence),
-            (outcome.runner_up, outcome.runner_up_confidence),
+            (result.genre, result.confidence),
+            (result.runner_up, result.runner_up_confidence),
         ]
         return self._heard[number] or [(g, c) for g, c in told if g and c is not None]
 
     def _listen(self, track: Track) -> list[tuple[str, float]]:
-        from tagger.listen import listen
+        from tagger.classify import classify_track
         from tagger.models import zoo
         from tagger.sound.native_messages import native_messages_hidden
 
         with native_messages_hidden():
-            listened = listen(self._model or zoo.DEFAULT, track)
-        return listened.prediction.ranked()[:_GUESSES] if listened.prediction else []
+            classified = classify_track(self._model or zoo.DEFAULT, track)
+        return classified.prediction.ranked()[:_GUESSES] if classified.prediction else []
 
     def _show(self, question: Question, guesses: list[tuple[str, float]]) -> None:
         from tagger.cli.console import bar
@@ -297,14 +297,14 @@ class _Dialogue:
         credits, tags = question.credits, question.tags
         title = " - ".join(filter(None, (credits.artist, credits.title)))
         album = f" ({credits.album})" if credits.album else ""
-        length = _clock(question.outcome.duration_s)
+        length = _clock(question.result.duration_s)
         self.say("")
         self.say(f"{question.number + 1} of {len(self._review)}", "dim")
         self.say(question.track.path, "bold")
         if title or album:
             self.say(f"{title}{album}".strip())
-        genre = "; ".join(tags.genres or tags.persons) or "none"
-        why = question.outcome.message
+        genre = "; ".join(tags.genres or tags.user_genres) or "none"
+        why = question.result.message
         self.say(f"{length}genre: {genre}{'; ' if why else ''}{why}", "dim")
         width = max((len(printable(genre)) for genre, _ in guesses), default=0)
         for i, (genre, probability) in enumerate(guesses, 1):

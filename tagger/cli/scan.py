@@ -225,6 +225,7 @@ def scan(
 
     from tagger.batch import scan_library
     from tagger.cache import Cache, default_cache_path
+    from tagger.classify import classifier
     from tagger.cli.files import not_music
     from tagger.cli.listing import Listing
     from tagger.cli.logs import log_to
@@ -234,7 +235,6 @@ def scan(
     from tagger.decide import Status
     from tagger.files.library import Library, read_file_list
     from tagger.interrupt import Interrupts
-    from tagger.listen import classifier
     from tagger.models import zoo
     from tagger.reports.csv_report import Done, json_line, read_report
     from tagger.reports.tally import Tally
@@ -283,7 +283,7 @@ def scan(
             not_music(journal, "--journal")
         interrupts = stack.enter_context(Interrupts())
         progress.expect(lambda: pending(library()))
-        outcomes = scan_library(
+        results = scan_library(
             tracks,
             pending(tracks),
             model=model,
@@ -300,19 +300,19 @@ def scan(
         listing = Listing(sys.stderr if as_json else sys.stdout, reasons=level > 2)
         problems = Listing(sys.stderr)
         try:
-            for outcome in stack.enter_context(closing(outcomes)):
-                tally.add(outcome)
+            for result in stack.enter_context(closing(results)):
+                tally.add(result)
                 if csv_report:
-                    csv_report.add(outcome)
+                    csv_report.add(result)
                 for keeper in kept:
-                    keeper.add(outcome)
+                    keeper.add(result)
                 if as_json:
-                    progress.say(json_line(outcome))
-                if outcome.status.is_problem:
-                    progress.say(problems.line(outcome), to_stderr=True)
+                    progress.say(json_line(result))
+                if result.status.is_problem:
+                    progress.say(problems.line(result), to_stderr=True)
                 elif level > 1:
-                    progress.say(listing.line(outcome), to_stderr=as_json)
-                if outcome.status is not Status.HEARD:  # a part of the file before
+                    progress.say(listing.line(result), to_stderr=as_json)
+                if result.status is not Status.HEARD:  # a part of the file before
                     progress.step()
         except KeyboardInterrupt:
             interrupted = True

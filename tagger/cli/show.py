@@ -36,6 +36,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     """Show what is heard in FILE and when, what its tags say, and what a scan would do."""
     check_memory()
 
+    from tagger.classify import classifier
     from tagger.cli.console import console
     from tagger.cli.files import not_music
     from tagger.cli.policy import policy_of
@@ -45,9 +46,8 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     from tagger.files.cue_sheet import cue_sheet_of
     from tagger.files.formats import identify
     from tagger.files.whole import check_whole
-    from tagger.listen import classifier
     from tagger.models import zoo
-    from tagger.models.heard import Heard
+    from tagger.models.track_features import TrackFeatures
     from tagger.screen import printable
     from tagger.sound.audio import read_excerpts
     from tagger.sound.native_messages import native_messages_hidden
@@ -64,8 +64,8 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
         asked = classifier(model or zoo.DEFAULT)
         try:
             sound = read_excerpts(file)
-            heard = Heard.from_sound(sound)
-            prediction = asked.predict(heard)
+            features = TrackFeatures.from_sound(sound)
+            prediction = asked.predict(features)
         except NothingToHearError as error:
             silence = error
     # What a scan would do: with the settings that a scan would have.
@@ -104,7 +104,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     if plot and sound and prediction:
         from tagger.reports.plot import plot_track
 
-        plot_track(sound, heard.log_mel, prediction, printable(Path(file).name), plot)
+        plot_track(sound, features.log_mel, prediction, printable(Path(file).name), plot)
         screen.print(f"Drawn: {printable(plot)}", soft_wrap=True)
     return ExitStatus.OK
 

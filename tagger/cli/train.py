@@ -109,7 +109,7 @@ def train(
     from tagger.models.card import is_name
     from tagger.models.install import is_bundled
     from tagger.screen import printable
-    from tagger.training.data.gather import Sources
+    from tagger.training.data.load_examples import Sources
     from tagger.training.run import train_model
 
     recipe = recipe or ("head" if from_tags else "cnn")
@@ -158,8 +158,8 @@ def train(
 
 def _say_done(card: Card, where: str) -> None:
     from tagger.screen import printable
-    from tagger.training.report.after_training import report_training
     from tagger.training.report.report import PAGE
+    from tagger.training.report.training_report import report_training
 
     report = report_training(card)
     click.echo(f"genres: {printable(', '.join(card.labels))}")

@@ -17,7 +17,7 @@ from tagger.errors import ConfigurationError, ExitStatus
 from tagger.exhausted import check_memory
 
 if TYPE_CHECKING:
-    from tagger.batch import Outcome
+    from tagger.batch import TrackResult
 
 # The options that mean the same as in `gtag scan`.
 _AS_IN_SCAN = (
@@ -66,13 +66,13 @@ def watch(
     from tagger.arrivals import arrivals
     from tagger.batch import scan_library
     from tagger.cache import Cache, default_cache_path
+    from tagger.classify import classifier
     from tagger.cli.files import not_music
     from tagger.cli.listing import Listing
     from tagger.cli.logs import log_to
     from tagger.cli.policy import policy_of
     from tagger.files.library import Library
     from tagger.interrupt import Interrupts
-    from tagger.listen import classifier
     from tagger.models import zoo
     from tagger.reports.csv_report import json_line
     from tagger.screen import printable
@@ -100,14 +100,14 @@ def watch(
     problems = Listing(sys.stderr)
     counts: Counter[str] = Counter()
 
-    def tell(outcome: Outcome) -> None:
-        counts[outcome.status] += 1
+    def tell(result: TrackResult) -> None:
+        counts[result.status] += 1
         if as_json:
-            click.echo(json_line(outcome))
-        if outcome.status.is_problem:
-            click.echo(problems.line(outcome), err=True)
+            click.echo(json_line(result))
+        if result.status.is_problem:
+            click.echo(problems.line(result), err=True)
         elif not quiet and not as_json:
-            click.echo(listing.line(outcome))
+            click.echo(listing.line(result))
 
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts(signal.SIGINT, signal.SIGTERM))
@@ -124,7 +124,7 @@ def watch(
                     named = ", ".join(map(printable, paths))
                     click.echo(f"gtag: watching {named}; Ctrl-C ends it", err=True)
                 for tracks in chain([there] if scan_first else [], batches):
-                    outcomes = scan_library(
+                    results = scan_library(
                         Library([]),
                         tracks,
                         model=model,
@@ -138,9 +138,9 @@ def watch(
                         interrupts=interrupts,
                         cache=cache,
                     )
-                    with closing(outcomes):
-                        for outcome in outcomes:
-                            tell(outcome)
+                    with closing(results):
+                        for result in results:
+                            tell(result)
                     cache.flush()
         except KeyboardInterrupt:
             pass

@@ -14,7 +14,7 @@ from tagger.files.durable_io import overwrite, sync_folder
 from tagger.files.replace_file import TEMPORARY_PREFIX, Identity
 
 
-class Standing(Enum):
+class FileState(Enum):
     """Which state of a file stands after an intent."""
 
     OLD = "old"
@@ -23,20 +23,20 @@ class Standing(Enum):
     OUT_OF_REACH = "out of reach"  # its folder is not there, or the file cannot be read
 
 
-def standing(path: str, before: Identity, after: Identity) -> Standing:
+def file_state(path: str, before: Identity, after: Identity) -> FileState:
     """Compare a file with both its states. Reads the file, changes nothing."""
     try:
         now = Identity.of(path)
     except FileNotFoundError:
-        return Standing.OTHER if Path(path).parent.is_dir() else Standing.OUT_OF_REACH
+        return FileState.OTHER if Path(path).parent.is_dir() else FileState.OUT_OF_REACH
     except OSError:
-        return Standing.OUT_OF_REACH
+        return FileState.OUT_OF_REACH
     if now.same_content(after):
-        return Standing.NEW
-    return Standing.OLD if now.same_content(before) else Standing.OTHER
+        return FileState.NEW
+    return FileState.OLD if now.same_content(before) else FileState.OTHER
 
 
-def settle(path: str, before: Identity, after: Identity, backup: str | None) -> Standing:
+def resolve_pending(path: str, before: Identity, after: Identity, backup: str | None) -> FileState:
     """Say which state of a file stands; first mend one that was torn while written in place.
 
     Parameters
@@ -52,8 +52,8 @@ def settle(path: str, before: Identity, after: Identity, backup: str | None) -> 
     OSError
         The backup could not be written back; it is still there.
     """
-    found = standing(path, before, after)
-    if found is not Standing.OTHER or backup is None or not Path(path).is_file():
+    found = file_state(path, before, after)
+    if found is not FileState.OTHER or backup is None or not Path(path).is_file():
         return found
     try:
         saved, now = Identity.of(backup), Path(path).stat()
@@ -63,7 +63,7 @@ def settle(path: str, before: Identity, after: Identity, backup: str | None) -> 
     # somebody put a new file there.
     if saved.same_content(before) and (now.st_dev, now.st_ino) == (before.device, before.inode):
         overwrite(Path(backup), Path(path))
-        return Standing.OLD
+        return FileState.OLD
     return found
 
 

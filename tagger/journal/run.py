@@ -18,7 +18,7 @@ from tagger.errors import ConfigurationError, WriteFailedError
 from tagger.files.locks import HeldLock, take_lock
 from tagger.files.replace_file import Identity
 from tagger.journal.file import JournalFile
-from tagger.journal.recovery import Standing, remove_temporaries, settle
+from tagger.journal.recovery import FileState, remove_temporaries, resolve_pending
 from tagger.journal.rows import DamagedRowError, an_open_change
 
 log = logging.getLogger(__name__)
@@ -235,16 +235,16 @@ def settle_run(file: JournalFile, run: int) -> None:
             # Nobody can say what it was about: it stays, an undo names it, and the work goes on.
             log.warning("entry %d of %s is damaged", row[0], file.path)
             continue
-        found = Standing.OLD
+        found = FileState.OLD
         if change.before is not None and change.after is not None:
             try:
-                found = settle(change.path, change.before, change.after, change.backup)
+                found = resolve_pending(change.path, change.before, change.after, change.backup)
             except OSError:
                 continue  # the backup stays for the next time
-        if found is not Standing.OUT_OF_REACH and remove_temporaries(change.temporaries):
+        if found is not FileState.OUT_OF_REACH and remove_temporaries(change.temporaries):
             # Of a file that somebody changed since, nobody can say whether gtag wrote it first:
             # it counts as written, and undo will refuse it by name.
-            settled.append(("aborted" if found is Standing.OLD else "done", change.id))
+            settled.append(("aborted" if found is FileState.OLD else "done", change.id))
     with file.transaction():
         _mark(file, settled)
 

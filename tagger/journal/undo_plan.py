@@ -14,7 +14,7 @@ from pathlib import Path
 from tagger.errors import ConfigurationError, GtagError
 from tagger.files.replace_file import Identity
 from tagger.journal.journal import ChangeRecord, DamagedChange, Journal, Lineage
-from tagger.journal.recovery import Standing, standing
+from tagger.journal.recovery import FileState, file_state
 
 CHANGED_SINCE = "somebody changed it since"
 DAMAGED = "what the journal says of it is damaged: it cannot be taken back"
@@ -198,7 +198,7 @@ def _lies_in(path: str, place: str) -> bool:
 
 
 def _was_carried_out(change: ChangeRecord) -> bool:
-    return standing(change.path, change.before, change.after) is not Standing.OLD
+    return file_state(change.path, change.before, change.after) is not FileState.OLD
 
 
 def _change_of(path: str, changes: list[ChangeRecord], lineage: Lineage) -> ChangeRecord | None:

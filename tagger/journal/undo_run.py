@@ -104,20 +104,20 @@ def undo_run(
         for change in here:
             if dry_run and newest[change.path] is not change:
                 continue  # it shows only when the newer one is taken back
-            outcome = take_back(change.path, change)
-            if _may_have_moved(outcome, change, find=find, named=bool(places)):
-                strays.append((change, outcome))
+            result = take_back(change.path, change)
+            if _may_have_moved(result, change, find=find, named=bool(places)):
+                strays.append((change, result))
             else:
-                yield outcome
+                yield result
         sought += [change for change, _ in strays]
         if find:
             of_run = {c.path for c in here}
             for number in {c.run for c in sought}:  # those that were taken back before, too
                 of_run |= {c.path for c in journal.changes(number) if isinstance(c, ChangeRecord)}
-            standing = of_run - {c.path for c, _ in strays}
+            unmoved = of_run - {c.path for c, _ in strays}
             folders = places or folders_of(of_run)
             found_in = (
-                find_by_sound(folders, sought, lineage, standing, watch=watch) if sought else []
+                find_by_sound(folders, sought, lineage, unmoved, watch=watch) if sought else []
             )
             told = set()
             for one in found_in:
@@ -126,21 +126,21 @@ def undo_run(
                     continue
                 told.add(one.change.id)
                 yield replace(take_back(one.path, one.change), moved_from=one.change.path)
-            yield from (outcome for change, outcome in strays if change.id not in told)
+            yield from (result for change, result in strays if change.id not in told)
             return
         for path, found in find_again(places, sought, lineage, {c.path for c in here}):
             if found is None:
                 yield Undone(path, UndoStatus.MISSING, "the run has nothing to take back in it")
             else:
                 yield take_back(path, found)
-        yield from (outcome for change, outcome in strays if change in sought)
+        yield from (result for change, result in strays if change in sought)
 
 
-def _may_have_moved(outcome: Undone, change: ChangeRecord, *, find: bool, named: bool) -> bool:
+def _may_have_moved(result: Undone, change: ChangeRecord, *, find: bool, named: bool) -> bool:
     """Whether to look for a file elsewhere, since it does not stand where it stood."""
-    if outcome.status is UndoStatus.REFUSED and find:  # something else may have taken its place
-        return not has_its_sound(outcome.path, change)
-    return (find or named) and outcome.status in (UndoStatus.MISSING, UndoStatus.REFUSED)
+    if result.status is UndoStatus.REFUSED and find:  # something else may have taken its place
+        return not has_its_sound(result.path, change)
+    return (find or named) and result.status in (UndoStatus.MISSING, UndoStatus.REFUSED)
 
 
 def _obstacle_of_fields(path: str, change: ChangeRecord, *, force: bool) -> str | None:

@@ -9,8 +9,8 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.heard import Heard
 from tagger.models.lite import LiteNetwork
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS
 
 
@@ -40,13 +40,13 @@ class Backbone:
         """Of the embedding."""
         return self._network.size("embedding")
 
-    def embed(self, heard: Heard) -> np.ndarray:
+    def embed(self, features: TrackFeatures) -> np.ndarray:
         """Embedding of each patch [shape=(n_patches, n_dimensions)]."""
-        return self.outputs(heard.patches.patches)["embedding"]
+        return self.outputs(features.patches.patches)["embedding"]
 
-    def starts_s(self, heard: Heard) -> np.ndarray:
+    def starts_s(self, features: TrackFeatures) -> np.ndarray:
         """Where each patch starts in the track, in seconds [shape=(n_patches,)]."""
-        return heard.patches.starts_s
+        return features.patches.starts_s
 
     def outputs(self, patches: np.ndarray) -> dict[str, np.ndarray]:
         """Embeddings and tags (logits) of patches, one row a patch."""

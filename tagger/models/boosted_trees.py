@@ -14,8 +14,8 @@ import numpy as np
 from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.features import FeatureColumns
-from tagger.models.heard import Heard
 from tagger.models.prediction import Classifier, Scores, log_softmax
+from tagger.models.track_features import TrackFeatures
 from tagger.models.ubjson import read_trees
 
 
@@ -76,9 +76,9 @@ class Trees:
         """Log probabilities [shape=(n, n_labels)] from descriptors [shape=(n, n_features)]."""
         return log_softmax(self.logits(inputs))
 
-    def look(self, heard: Heard) -> np.ndarray:
+    def look(self, features: TrackFeatures) -> np.ndarray:
         """What the trees see of one track [shape=(1, n_features)]."""
-        return self._chosen(heard)[None]
+        return self._chosen(features)[None]
 
 
 class BoostedTrees(Classifier):
@@ -107,6 +107,6 @@ class BoostedTrees(Classifier):
                 path=card.folder,
             )
 
-    def scores(self, heard: Heard) -> Scores:
+    def scores(self, features: TrackFeatures) -> Scores:
         ask = self._trees.logits if self.card.independent else self._trees.ask
-        return Scores(ask(self._trees.look(heard))[0])
+        return Scores(ask(self._trees.look(features))[0])

@@ -9,9 +9,9 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.heard import Heard
 from tagger.models.lite import LiteNetwork
 from tagger.models.prediction import Classifier, Scores, log_softmax
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS
 
 
@@ -53,17 +53,17 @@ class ChunkCnn(Classifier):
         """Of the embedding."""
         return self._network.size("embedding")
 
-    def embed(self, heard: Heard) -> np.ndarray:
+    def embed(self, features: TrackFeatures) -> np.ndarray:
         """Embedding of each chunk [shape=(n_chunks, n_dimensions)]."""
-        return self._network(heard.chunks[0])["embedding"]
+        return self._network(features.chunks[0])["embedding"]
 
-    def starts_s(self, heard: Heard) -> np.ndarray:
+    def starts_s(self, features: TrackFeatures) -> np.ndarray:
         """Where each chunk starts in the track, in seconds [shape=(n_chunks,)]."""
-        return heard.chunks[1]
+        return features.chunks[1]
 
-    def scores(self, heard: Heard) -> Scores:
-        logits = self._network(heard.chunks[0])["logits"]
-        return Scores(mean_log_probabilities(logits), log_softmax(logits), self.starts_s(heard))
+    def scores(self, features: TrackFeatures) -> Scores:
+        logits = self._network(features.chunks[0])["logits"]
+        return Scores(mean_log_probabilities(logits), log_softmax(logits), self.starts_s(features))
 
 
 def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:

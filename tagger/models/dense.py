@@ -10,10 +10,10 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.heard import Heard
 from tagger.models.linear import columns_of
 from tagger.models.lite import LiteNetwork
 from tagger.models.prediction import Classifier, Scores, log_softmax
+from tagger.models.track_features import TrackFeatures
 
 
 class FeatureNetwork:
@@ -59,5 +59,5 @@ class Dense(Classifier):
         if self._network.n_labels != len(card.labels):
             raise ModelError("the network has other outputs", path=card.folder)
 
-    def scores(self, heard: Heard) -> Scores:
-        return Scores(self._network(self._columns(heard)[None])[0])
+    def scores(self, features: TrackFeatures) -> Scores:
+        return Scores(self._network(self._columns(features)[None])[0])

@@ -14,8 +14,8 @@ import numpy as np
 from tagger.errors import ModelError
 from tagger.models import zoo
 from tagger.models.card import Card
-from tagger.models.heard import Heard
 from tagger.models.linear import load_weights
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.no_music import MOVEMENT
 
 MUSIC = "music"
@@ -44,37 +44,37 @@ class Detector:
             raise ModelError("does not say how many numbers it looks at", path=card.folder)
         self._weights = load_weights(card, n_looked_at + len(MOVEMENT))
 
-    def can_ask(self, heard: Heard) -> bool:
-        return not self.backbone or self.backbone in heard.embeddings
+    def can_ask(self, features: TrackFeatures) -> bool:
+        return not self.backbone or self.backbone in features.embeddings
 
-    def probabilities(self, heard: Heard) -> np.ndarray:
+    def probabilities(self, features: TrackFeatures) -> np.ndarray:
         """Of each of the card's labels [shape=(n_labels,)]."""
-        return np.exp(self._weights(inputs(heard, self.backbone)))
+        return np.exp(self._weights(inputs(features, self.backbone)))
 
-    def doubt(self, heard: Heard) -> str:
+    def non_music_reason(self, features: TrackFeatures) -> str:
         """What speaks against music, in words; empty where nothing does."""
-        probabilities = dict(zip(self.card.labels, self.probabilities(heard), strict=True))
+        probabilities = dict(zip(self.card.labels, self.probabilities(features), strict=True))
         if 1 - probabilities.pop(MUSIC) < self.card.threshold:
             return ""
         return WORDS.get(max(probabilities, key=lambda k: probabilities[k]), "not music")
 
 
-def inputs(heard: Heard, backbone: str = "") -> np.ndarray:
+def inputs(features: TrackFeatures, backbone: str = "") -> np.ndarray:
     """What a detector sees of a track [shape=(n,)]: an embedding or statistics, and movement."""
-    seen = heard.embeddings[backbone] if backbone else heard.narrow_statistics
-    return np.concatenate([seen, heard.movement])
+    seen = features.embeddings[backbone] if backbone else features.narrow_statistics
+    return np.concatenate([seen, features.movement])
 
 
-def doubt(heard: Heard) -> str:
+def non_music_reason(features: TrackFeatures) -> str:
     """What speaks against judging a track, in words; empty where nothing does.
 
     It does not sound like music, or too little of it is left: the same piece at 8 kHz became Jazz.
     """
-    highest = float(heard.highest_hz)
+    highest = float(features.highest_hz)
     if highest < NARROWEST_HZ:
         return f"nothing sounds above {highest / 1000:.1f} kHz, too narrow to judge"
     detectors = _detectors()
-    return next((d.doubt(heard) for d in detectors if d.can_ask(heard)), "")
+    return next((d.non_music_reason(features) for d in detectors if d.can_ask(features)), "")
 
 
 @cache

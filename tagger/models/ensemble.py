@@ -8,8 +8,8 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.heard import Heard
 from tagger.models.prediction import Classifier, Scores, log_softmax, logit
+from tagger.models.track_features import TrackFeatures
 
 
 class Ensemble(Classifier):
@@ -36,8 +36,8 @@ class Ensemble(Classifier):
             if (member.card.labels, member.card.independent) != (card.labels, card.independent):
                 raise ModelError(f"{member.card.tag} has other labels", path=card.folder)
 
-    def scores(self, heard: Heard) -> Scores:
-        said = [member.scores(heard) for member in self._members]
+    def scores(self, features: TrackFeatures) -> Scores:
+        said = [member.scores(features) for member in self._members]
         by_chunk = next((s for s in said if s.chunks is not None), None)
         return Scores(
             self._joined(said),

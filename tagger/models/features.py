@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.descriptors import FEATURES
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 
@@ -39,12 +39,12 @@ class FeatureColumns:
         self._n = len(names)
         self._chosen = [(of_table == t, column[of_table == t]) for t in range(len(tables))]
 
-    def __call__(self, heard: Heard) -> np.ndarray:
+    def __call__(self, features: TrackFeatures) -> np.ndarray:
         """The chosen descriptors of a track [shape=(n_names,)]; only what is needed is computed."""
         views = (
-            lambda: heard.log_mel_statistics,
-            lambda: heard.narrow_statistics,
-            lambda: heard.descriptors,
+            lambda: features.log_mel_statistics,
+            lambda: features.narrow_statistics,
+            lambda: features.descriptors,
         )
         values = np.zeros(self._n, dtype=np.float32)
         for view, (places, columns) in zip(views, self._chosen, strict=True):

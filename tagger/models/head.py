@@ -11,41 +11,41 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.heard import Heard
 from tagger.models.linear import load_weights
 from tagger.models.prediction import Classifier, Embedder, Scores
+from tagger.models.track_features import TrackFeatures
 
 EMBEDDING, SPREAD, STATISTICS = "embedding-mean", "embedding-std", "log-mel-statistics"
 NARROW = "narrow-log-mel-statistics"
 INPUTS = (EMBEDDING, SPREAD, STATISTICS, NARROW)
 
 
-def embedding_by_chunk(backbone: Embedder, heard: Heard) -> np.ndarray:
+def embedding_by_chunk(backbone: Embedder, features: TrackFeatures) -> np.ndarray:
     """What a network makes of each chunk of a track [shape=(n_chunks, n_dimensions)], once."""
     tag = backbone.card.tag
-    if tag not in heard.embedded:
-        heard.embedded[tag] = backbone.embed(heard)
-        heard.spreads[tag] = heard.embedded[tag].std(axis=0)
-    return heard.embedded[tag]
+    if tag not in features.embedded:
+        features.embedded[tag] = backbone.embed(features)
+        features.spreads[tag] = features.embedded[tag].std(axis=0)
+    return features.embedded[tag]
 
 
-def mean_embedding(backbone: Embedder, heard: Heard) -> np.ndarray:
+def mean_embedding(backbone: Embedder, features: TrackFeatures) -> np.ndarray:
     """The same in mean over the chunks [shape=(n_dimensions,)]; it may be known beforehand."""
     tag = backbone.card.tag
-    if tag not in heard.embeddings:
-        heard.embeddings[tag] = embedding_by_chunk(backbone, heard).mean(axis=0)
-    return heard.embeddings[tag]
+    if tag not in features.embeddings:
+        features.embeddings[tag] = embedding_by_chunk(backbone, features).mean(axis=0)
+    return features.embeddings[tag]
 
 
-def _spread(backbone: Embedder, heard: Heard) -> np.ndarray:
+def _spread(backbone: Embedder, features: TrackFeatures) -> np.ndarray:
     """Its standard deviation over the chunks [shape=(n_dimensions,)]."""
     tag = backbone.card.tag
-    if tag not in heard.spreads:
-        embedding_by_chunk(backbone, heard)
-    return heard.spreads[tag]
+    if tag not in features.spreads:
+        embedding_by_chunk(backbone, features)
+    return features.spreads[tag]
 
 
-def look(backbone: Embedder, inputs: Sequence[str], heard: Heard) -> np.ndarray:
+def look(backbone: Embedder, inputs: Sequence[str], features: TrackFeatures) -> np.ndarray:
     """What a model on an embedding sees of a track.
 
     Parameters
@@ -62,28 +62,32 @@ def look(backbone: Embedder, inputs: Sequence[str], heard: Heard) -> np.ndarray:
     parts = []
     for name in inputs:
         if name == EMBEDDING:
-            parts.append(mean_embedding(backbone, heard))
+            parts.append(mean_embedding(backbone, features))
         elif name == SPREAD:
-            parts.append(_spread(backbone, heard))
+            parts.append(_spread(backbone, features))
         else:
-            parts.append(_statistics(name, heard))
+            parts.append(_statistics(name, features))
     return np.concatenate(parts)
 
 
-def _statistics(name: str, heard: Heard) -> np.ndarray:
-    return heard.narrow_statistics if name == NARROW else heard.log_mel_statistics
+def _statistics(name: str, features: TrackFeatures) -> np.ndarray:
+    return features.narrow_statistics if name == NARROW else features.log_mel_statistics
 
 
-def look_by_chunk(backbone: Embedder, inputs: Sequence[str], heard: Heard) -> np.ndarray | None:
+def look_by_chunk(
+    backbone: Embedder, inputs: Sequence[str], features: TrackFeatures
+) -> np.ndarray | None:
     """The same chunk by chunk [shape=(n_chunks, n)]: its embedding, the track's statistics.
 
     None where a single chunk does not have all that the model looks at.
     """
-    if SPREAD in inputs or EMBEDDING not in inputs or not heard.has_sound:
+    if SPREAD in inputs or EMBEDDING not in inputs or not features.has_sound:
         return None
-    embedding = embedding_by_chunk(backbone, heard)
+    embedding = embedding_by_chunk(backbone, features)
     parts = [
-        embedding if name == EMBEDDING else np.tile(_statistics(name, heard), (len(embedding), 1))
+        embedding
+        if name == EMBEDDING
+        else np.tile(_statistics(name, features), (len(embedding), 1))
         for name in inputs
     ]
     return np.concatenate(parts, axis=1)
@@ -126,8 +130,8 @@ class Head(Classifier):
         self._backbone, self._inputs = inputs_of(card, backbone)
         self._weights = load_weights(card, n_inputs(self._backbone, self._inputs))
 
-    def scores(self, heard: Heard) -> Scores:
-        by_chunk = look_by_chunk(self._backbone, self._inputs, heard)
+    def scores(self, features: TrackFeatures) -> Scores:
+        by_chunk = look_by_chunk(self._backbone, self._inputs, features)
         chunks = None if by_chunk is None else self._weights(by_chunk)
-        starts_s = None if by_chunk is None else self._backbone.starts_s(heard)
-        return Scores(self._weights(look(self._backbone, self._inputs, heard)), chunks, starts_s)
+        starts_s = None if by_chunk is None else self._backbone.starts_s(features)
+        return Scores(self._weights(look(self._backbone, self._inputs, features)), chunks, starts_s)

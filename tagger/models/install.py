@@ -25,8 +25,8 @@ from tagger.models.card import (
     inside,
     read_card,
 )
-from tagger.models.heard import Heard
 from tagger.models.prediction import sigmoid
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
 
 
@@ -117,7 +117,7 @@ def verify(card: Card) -> None:
     sound = Sound((Excerpt(noise, 0.0, 0, 0),), 1.0)
     try:
         with native_messages_hidden():
-            answer = _answer(card, Heard.from_sound(sound))
+            answer = _answer(card, TrackFeatures.from_sound(sound))
     except (ValueError, RuntimeError, KeyError) as error:
         raise ModelError(f"cannot answer: {error}", path=card.folder) from error
     if (
@@ -130,21 +130,21 @@ def verify(card: Card) -> None:
         raise ModelError("its answers are not probabilities", path=card.folder)
 
 
-def _answer(card: Card, heard: Heard) -> np.ndarray:
+def _answer(card: Card, features: TrackFeatures) -> np.ndarray:
     """What a model says of a track [shape=(n_labels,)]; parts of other models, too."""
     if card.kind == "backbone":
         from tagger.models.backbone import Backbone
 
-        return sigmoid(Backbone(card).outputs(heard.patches.patches)["tags"]).mean(axis=0)
+        return sigmoid(Backbone(card).outputs(features.patches.patches)["tags"]).mean(axis=0)
     if card.kind == "detector":
         from tagger.models.detector import Detector
         from tagger.models.head import mean_embedding
 
         detector = Detector(card)
         if detector.backbone:
-            mean_embedding(zoo.load_backbone(detector.backbone.rpartition("-")[0]), heard)
-        return detector.probabilities(heard)
-    return zoo.load_card(card).predict(heard).probabilities
+            mean_embedding(zoo.load_backbone(detector.backbone.rpartition("-")[0]), features)
+        return detector.probabilities(features)
+    return zoo.load_card(card).predict(features).probabilities
 
 
 def is_bundled(name: str) -> bool:

@@ -14,8 +14,8 @@ import numpy as np
 from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.features import FeatureColumns
-from tagger.models.heard import Heard
 from tagger.models.prediction import Classifier, Scores, log_softmax
+from tagger.models.track_features import TrackFeatures
 
 _LARGEST = 1 << 28  # bytes: more is no linear model, but an attack on memory
 
@@ -128,8 +128,8 @@ class Linear(Classifier):
         self._columns, n_inputs = columns_of(card)
         self._weights = load_weights(card, n_inputs)
 
-    def scores(self, heard: Heard) -> Scores:
-        return Scores(self._weights(self._columns(heard)))
+    def scores(self, features: TrackFeatures) -> Scores:
+        return Scores(self._weights(self._columns(features)))
 
 
 def columns_of(card: Card) -> tuple[FeatureColumns, int]:

@@ -13,9 +13,9 @@ import numpy as np
 from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.head import inputs_of, look, look_by_chunk, n_inputs
-from tagger.models.heard import Heard
 from tagger.models.linear import read_arrays
 from tagger.models.prediction import Classifier, Embedder, Scores, log_softmax
+from tagger.models.track_features import TrackFeatures
 
 # Shapes: n_networks, n_inputs, n_hidden, n_labels, n_styles.
 HIDDEN, HIDDEN_BIAS = "hidden", "hidden_bias"  # [n_networks, n_inputs, n_hidden], [n_networks, …]
@@ -99,12 +99,12 @@ class MultiLabel(Classifier):
         if (self._weights.n_inputs, self._weights.n_labels, self._weights.n_styles) != expected:
             raise ModelError("the weights do not fit the card", path=card.folder)
 
-    def scores(self, heard: Heard) -> Scores:
-        row = look(self._backbone, self._inputs, heard)[None]
-        by_chunk = look_by_chunk(self._backbone, self._inputs, heard)
+    def scores(self, features: TrackFeatures) -> Scores:
+        row = look(self._backbone, self._inputs, features)[None]
+        by_chunk = look_by_chunk(self._backbone, self._inputs, features)
         return Scores(
             self._weights.logits(row)[0],
             None if by_chunk is None else self._weights.logits(by_chunk),
-            None if by_chunk is None else self._backbone.starts_s(heard),
+            None if by_chunk is None else self._backbone.starts_s(features),
             self._weights.styles(row)[0] if self.card.styles else None,
         )

@@ -13,7 +13,7 @@ from tagger.one_thread import one_thread
 
 if TYPE_CHECKING:
     from tagger.models.card import Card
-    from tagger.models.heard import Heard
+    from tagger.models.track_features import TrackFeatures
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Prediction:
         The same chunk by chunk, where the model looks at chunks.
     chunk_starts_s : np.ndarray [shape=(n_chunks,)] or None
         Where each chunk starts in the track, in seconds.
-    doubt : str
+    non_music_reason : str
         What speaks against music at all, in words; a model must choose a genre all the same.
     dropped : str
         A genre that is probable enough, but left out by a person's own map, with its probability.
@@ -72,7 +72,7 @@ class Prediction:
     styles: tuple[Style, ...] = ()
     chunk_probabilities: np.ndarray | None = None
     chunk_starts_s: np.ndarray | None = None
-    doubt: str = ""
+    non_music_reason: str = ""
     dropped: str = ""
 
     def threshold(self, genre: str) -> float:
@@ -154,11 +154,11 @@ class Embedder(Protocol):
         """Of the embedding."""
         ...
 
-    def embed(self, heard: Heard) -> np.ndarray:
+    def embed(self, features: TrackFeatures) -> np.ndarray:
         """Embedding of each chunk of a track [shape=(n_chunks, n_dimensions)]."""
         ...
 
-    def starts_s(self, heard: Heard) -> np.ndarray:
+    def starts_s(self, features: TrackFeatures) -> np.ndarray:
         """Where each chunk starts in the track, in seconds [shape=(n_chunks,)]."""
         ...
 
@@ -168,7 +168,7 @@ class Classifier(Protocol):
 
     card: Card
 
-    def scores(self, heard: Heard) -> Scores:
+    def scores(self, features: TrackFeatures) -> Scores:
         """What the model says of a track, not yet calibrated."""
         ...
 
@@ -183,17 +183,17 @@ class Classifier(Protocol):
         return np.exp(log_softmax(scores / self.card.temperature))
 
     @one_thread()
-    def predict(self, heard: Heard) -> Prediction:
+    def predict(self, features: TrackFeatures) -> Prediction:
         """Say what genre a track has, with a confidence that means what it says.
 
         Parameters
         ----------
-        heard : Heard
+        features : TrackFeatures
             The track's views, computed on demand.
         """
-        from tagger.models.detector import doubt
+        from tagger.models.detector import non_music_reason
 
-        scores = self.scores(heard)
+        scores = self.scores(features)
         probabilities = self.calibrated(scores.track)
         return Prediction(
             labels=self.card.labels,
@@ -204,7 +204,7 @@ class Classifier(Protocol):
             styles=self._styles(scores, probabilities),
             chunk_probabilities=None if scores.chunks is None else self.calibrated(scores.chunks),
             chunk_starts_s=scores.chunk_starts_s,
-            doubt=doubt(heard),
+            non_music_reason=non_music_reason(features),
         )
 
     def _styles(self, scores: Scores, probabilities: np.ndarray) -> tuple[Style, ...]:

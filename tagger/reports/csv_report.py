@@ -13,11 +13,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from tagger.batch import Outcome
+from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.errors import ConfigurationError, WriteFailedError
 
-COLUMNS = tuple(field.name for field in fields(Outcome))
+COLUMNS = tuple(field.name for field in fields(TrackResult))
 
 _DECIMALS = {"confidence": 4, "runner_up_confidence": 4, "duration_s": 2}
 # A spreadsheet would run what starts like this.
@@ -44,8 +44,8 @@ class CsvReport:
         if not resumed:
             self._write(COLUMNS)
 
-    def add(self, outcome: Outcome) -> None:
-        self._write([_cell(name, getattr(outcome, name)) for name in COLUMNS])
+    def add(self, result: TrackResult) -> None:
+        self._write([_cell(name, getattr(result, name)) for name in COLUMNS])
 
     def _write(self, row: list[str] | tuple[str, ...]) -> None:
         try:
@@ -99,7 +99,7 @@ def resume_report(path: str) -> tuple[TextIO, Done]:
     return _opened(path, "a"), Done(rows[1:])
 
 
-def read_report(path: str) -> Iterator[Outcome]:
+def read_report(path: str) -> Iterator[TrackResult]:
     """The rows of a report, as far as a report tells what was: a path may have been escaped.
 
     Raises
@@ -120,12 +120,12 @@ def read_report(path: str) -> Iterator[Outcome]:
         raise ConfigurationError(_NO_REPORT, path=path) from error
 
 
-def _outcome(row: dict[str, str]) -> Outcome:
+def _outcome(row: dict[str, str]) -> TrackResult:
     values: dict[str, Any] = {name: _without_apostrophe(row[name]) for name in COLUMNS}
     values["path"] = row["path"]  # see `possible_paths`
     values["status"] = Status(row["status"])
     values |= {name: float(row[name]) if row[name] else None for name in _DECIMALS}
-    return Outcome(**values)
+    return TrackResult(**values)
 
 
 def possible_paths(shown: str) -> list[str]:
@@ -181,14 +181,14 @@ class Done:
         return len(self._paths)
 
 
-def json_line(outcome: Outcome) -> str:
+def json_line(result: TrackResult) -> str:
     """One outcome as a JSON object in pure ASCII, without the line's end.
 
     Every value is as it is: nothing is defused. Numbers are rounded as in the report, and null
     where unknown. Bytes of a name that are not UTF-8 are escaped as ``\\udcXX``: Python's
     ``os.fsencode(json.loads(line)["path"])`` gives back the very name.
     """
-    values: dict[str, Any] = asdict(outcome)
+    values: dict[str, Any] = asdict(result)
     for name, decimals in _DECIMALS.items():
         if values[name] is not None:
             values[name] = round(values[name], decimals)

@@ -25,7 +25,7 @@ from tagger.placeholders import Placeholders
 from tagger.tags.credits import read_credits
 
 if TYPE_CHECKING:
-    from tagger.batch import Outcome
+    from tagger.batch import TrackResult
 
 # Second line of each: what lacks it is somebody else's, and stays.
 MARK = "# Made by gtag scan --playlists, which replaces it."
@@ -69,7 +69,7 @@ class Playlists:
         self._entries.execute("CREATE TABLE entries (genre TEXT, entry TEXT)")
         self.unnamable = 0
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, result: TrackResult) -> None:
         """Take in what became of one track.
 
         Raises
@@ -77,17 +77,17 @@ class Playlists:
         WriteFailedError
             There is no room for what waits.
         """
-        if outcome.status is Status.HEARD:  # a part of a file has no tags
+        if result.status is Status.HEARD:  # a part of a file has no tags
             return
-        genres = self._placeholders.without(filter(None, outcome.new_genre.split("; ")))
+        genres = self._placeholders.without(filter(None, result.new_genre.split("; ")))
         if not genres:
             return
-        place = _entry_path(outcome.path, self._real)
+        place = _entry_path(result.path, self._real)
         if place is None:
             self.unnamable += 1
             return
-        seconds = -1 if outcome.duration_s is None else round(outcome.duration_s)
-        entry = f"#EXTINF:{seconds},{_title(outcome.path)}\n{place}\n"
+        seconds = -1 if result.duration_s is None else round(result.duration_s)
+        entry = f"#EXTINF:{seconds},{_title(result.path)}\n{place}\n"
         keys = dict.fromkeys(self._key(genre) for genre in genres)
         values = [(key, entry) for key in keys]
         try:

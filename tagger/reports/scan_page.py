@@ -21,7 +21,7 @@ from tagger.reports.tally import MEANING, Tally
 from tagger.screen import printable
 
 if TYPE_CHECKING:
-    from tagger.batch import Outcome
+    from tagger.batch import TrackResult
 
 BINS = 20  # of the histogram of confidence
 # What is shown without the table of all tracks, and so is held in memory.
@@ -52,8 +52,8 @@ class ScanPage:
         self._tally = Tally()
         self._confidence = {True: [0] * BINS, False: [0] * BINS}
         self._changes: Counter[tuple[str, str]] = Counter()
-        self._unsure: list[Outcome] = []
-        self._failures: list[Outcome] = []
+        self._unsure: list[TrackResult] = []
+        self._failures: list[TrackResult] = []
         self._models: dict[str, None] = {}
         self._other_changes = 0
 
@@ -61,7 +61,7 @@ class ScanPage:
     def tracks(self) -> int:
         return self._tally.tracks
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, result: TrackResult) -> None:
         """Take in what became of one track.
 
         Raises
@@ -71,27 +71,27 @@ class ScanPage:
         """
         try:
             self._rows.write(",\n" if self.tracks else "\n")
-            self._rows.write(_as_script(_row(outcome)))
+            self._rows.write(_as_script(_row(result)))
         except OSError as error:
             raise self._failed(error) from error
-        self._tally.add(outcome)
-        if outcome.model:
-            self._models[outcome.model] = None
-        if outcome.confidence is not None and outcome.status is not Status.HEARD:
-            at = min(int(outcome.confidence * BINS), BINS - 1)
-            self._confidence[outcome.status is not Status.UNSURE][at] += 1
-        if outcome.status in (Status.WRITTEN, Status.WOULD_WRITE):
-            change = outcome.old_genre, outcome.new_genre
+        self._tally.add(result)
+        if result.model:
+            self._models[result.model] = None
+        if result.confidence is not None and result.status is not Status.HEARD:
+            at = min(int(result.confidence * BINS), BINS - 1)
+            self._confidence[result.status is not Status.UNSURE][at] += 1
+        if result.status in (Status.WRITTEN, Status.WOULD_WRITE):
+            change = result.old_genre, result.new_genre
             if change in self._changes or len(self._changes) < DISTINCT_CHANGES:
                 self._changes[change] += 1
             else:
                 self._other_changes += 1
         for status, listed in (
-            (outcome.status is Status.UNSURE, self._unsure),
-            (outcome.status.is_problem, self._failures),
+            (result.status is Status.UNSURE, self._unsure),
+            (result.status.is_problem, self._failures),
         ):
             if status and len(listed) < LISTED:
-                listed.append(outcome)
+                listed.append(result)
 
     def write(self, *, partial: bool) -> None:
         """Write the page.
@@ -171,15 +171,15 @@ def _histogram(sure: list[int], unsure: list[int]) -> list[dict[str, float]]:
     ]
 
 
-def _row(outcome: Outcome) -> list[Any]:
+def _row(result: TrackResult) -> list[Any]:
     """What the table shows of a track, in the order that `scan.js` expects."""
-    texts = (outcome.path, outcome.status, outcome.genre)
+    texts = (result.path, result.status, result.genre)
     return [
         *map(printable, texts),
-        _rounded(outcome.confidence),
-        printable(outcome.runner_up),
-        _rounded(outcome.runner_up_confidence),
-        *map(printable, (outcome.old_genre, outcome.new_genre, outcome.message)),
+        _rounded(result.confidence),
+        printable(result.runner_up),
+        _rounded(result.runner_up_confidence),
+        *map(printable, (result.old_genre, result.new_genre, result.message)),
     ]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tagger.decide import Status
 
 if TYPE_CHECKING:
-    from tagger.batch import Outcome
+    from tagger.batch import TrackResult
 
 MEANING = {
     Status.WRITTEN: "genre written",
@@ -37,11 +37,11 @@ class Tally:
         self.genres: Counter[str] = Counter()
         self._confidence: defaultdict[str, float] = defaultdict(float)
 
-    def add(self, outcome: Outcome) -> None:
-        self.statuses[outcome.status] += 1
-        if outcome.confidence is not None and outcome.status not in _UNCOUNTED:
-            self.genres[outcome.genre] += 1
-            self._confidence[outcome.genre] += outcome.confidence
+    def add(self, result: TrackResult) -> None:
+        self.statuses[result.status] += 1
+        if result.confidence is not None and result.status not in _UNCOUNTED:
+            self.genres[result.genre] += 1
+            self._confidence[result.genre] += result.confidence
 
     @property
     def tracks(self) -> int:

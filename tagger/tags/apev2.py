@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from tagger.tags.blocks import (
     GENRE,
-    JOINT,
+    MULTI_VALUE_SEPARATOR,
     Block,
     BrokenTagError,
     Description,
@@ -119,7 +119,7 @@ class Apev2(Block):
         return [Entry(self._item("Genre" if role == GENRE else role, values), role, values)]
 
     def _item(self, key: str, values: tuple[str, ...]) -> bytes:
-        text = ("\0" if self._version >= 2000 else JOINT).join(values).encode()
+        text = ("\0" if self._version >= 2000 else MULTI_VALUE_SEPARATOR).join(values).encode()
         return struct.pack("<2I", len(text), 0) + key.encode() + b"\0" + text
 
     def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:

@@ -25,7 +25,7 @@ Description = dict[str, tuple[str, ...]]
 _OF_THE_TRACK = ("TITLE", "ARTIST", "ALBUM")
 
 # Where a tag has no true multi-values (ID3v2.3, APEv1, INFO).
-JOINT = "; "
+MULTI_VALUE_SEPARATOR = "; "
 
 _COPY_BYTES = 1 << 20
 
@@ -178,7 +178,7 @@ def distinct(values: Iterable[str]) -> tuple[str, ...]:
 def split_joint(values: Iterable[str]) -> Iterator[str]:
     """Values of a tag without true multi-values, one by one."""
     for value in values:
-        yield from value.split(JOINT)
+        yield from value.split(MULTI_VALUE_SEPARATOR)
 
 
 def role_of(name: str, *, genre: str) -> str | None:

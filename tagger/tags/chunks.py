@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from tagger.tags.blocks import (
     GENRE,
-    JOINT,
+    MULTI_VALUE_SEPARATOR,
     Block,
     BrokenTagError,
     CannotKeepError,
@@ -255,7 +255,7 @@ class Info(Block):
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
         if role != GENRE:
             return []
-        text = JOINT.join(values).encode() + b"\0"
+        text = MULTI_VALUE_SEPARATOR.join(values).encode() + b"\0"
         raw = b"IGNR" + struct.pack("<I", len(text)) + text + bytes(len(text) % 2)
         return [Entry(raw, role, values)]
 

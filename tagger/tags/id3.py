@@ -17,7 +17,7 @@ from tagger.files.formats import id3v2_length
 from tagger.tags.blocks import (
     GENRE,
     GTAG_ROLES,
-    JOINT,
+    MULTI_VALUE_SEPARATOR,
     Block,
     BrokenTagError,
     CannotKeepError,
@@ -274,7 +274,7 @@ class Id3v2(Block):
 
     @property
     def _joint(self) -> str:
-        return "\0" if self.version == 4 else JOINT
+        return "\0" if self.version == 4 else MULTI_VALUE_SEPARATOR
 
     def _frame(
         self, kind: str, parts: tuple[str, ...], language: str = "", *, carried: bool = False

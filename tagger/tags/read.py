@@ -44,7 +44,7 @@ class TagState:
     gtag_model: str | None = None
 
     @property
-    def persons(self) -> tuple[str, ...]:
+    def user_genres(self) -> tuple[str, ...]:
         """Every genre, wherever it stands, that a person wrote: all but what gtag noted.
 
         Hidden ones may differ from it in case: ID3v1 has one spelling for each of its numbers.

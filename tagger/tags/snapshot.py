@@ -15,7 +15,7 @@ from tagger.errors import RefusedError
 from tagger.files.formats import Format
 from tagger.tags.blocks import (
     GENRE,
-    JOINT,
+    MULTI_VALUE_SEPARATOR,
     ROLES,
     Block,
     BrokenTagError,
@@ -103,7 +103,7 @@ def obstacle(
     same = all(
         isinstance(left.get(role), list)
         and all(isinstance(value, str) for value in left[role])
-        and JOINT.join(left[role]) == JOINT.join(values[role])
+        and MULTI_VALUE_SEPARATOR.join(left[role]) == MULTI_VALUE_SEPARATOR.join(values[role])
         for role in ROLES
     )
     if same and hidden <= {genre.casefold() for genre in said}:
@@ -111,10 +111,11 @@ def obstacle(
     wrote = left.get(GENRE)
     if not isinstance(wrote, list):
         return _GENRE_CHANGED
-    now = JOINT.join(dict.fromkeys((*said, *sorted(hidden - {s.casefold() for s in said}))))
-    return (
-        f"{_GENRE_CHANGED}: gtag wrote {JOINT.join(map(str, wrote))}, it says {now or 'none'} now"
+    now = MULTI_VALUE_SEPARATOR.join(
+        dict.fromkeys((*said, *sorted(hidden - {s.casefold() for s in said})))
     )
+    ours = MULTI_VALUE_SEPARATOR.join(map(str, wrote))
+    return f"{_GENRE_CHANGED}: gtag wrote {ours}, it says {now or 'none'} now"
 
 
 def restore(

@@ -18,7 +18,7 @@ from tagger.files.formats import Format
 from tagger.tags.apev2 import Apev2
 from tagger.tags.blocks import (
     GENRE,
-    JOINT,
+    MULTI_VALUE_SEPARATOR,
     ROLES,
     Block,
     BrokenTagError,
@@ -132,7 +132,10 @@ def check_seen(original: str | PathLike[str], copy: str | PathLike[str], format:
             if old.main.is_bare:
                 told, now = old.description(), new.main.description()
                 told = {n: v for n, v in told.items() if new.main.tell({n: v})}
-                kept = all(JOINT.join(now.get(n, ())) == JOINT.join(v) for n, v in told.items())
+                kept = all(
+                    MULTI_VALUE_SEPARATOR.join(now.get(n, ())) == MULTI_VALUE_SEPARATOR.join(v)
+                    for n, v in told.items()
+                )
             else:
                 seen = _others_as_mutagen_reads(original, format, old.main)
                 now_seen = _others_as_mutagen_reads(copy, format, new.main)
@@ -208,7 +211,7 @@ def _mutagen_tags(path: str | PathLike[str], format: Format, main: Block) -> Any
 def _id3(tags: Any, role: str) -> tuple[str, ...]:
     values = tags["TCON"].genres if role == GENRE else tags[f"TXXX:{role}"].text
     if tags.version < (2, 4, 0):
-        values = [v for value in values for v in value.split(JOINT)]
+        values = [v for value in values for v in value.split(MULTI_VALUE_SEPARATOR)]
     return tuple(values)
 
 
@@ -229,7 +232,9 @@ def _vorbis(tags: Any, role: str) -> tuple[str, ...]:
 
 def _ape(tags: Any, role: str) -> tuple[str, ...]:
     values = list(tags[role])
-    return tuple(values[0].split(JOINT) if len(values) == 1 else values)  # joined in APEv1
+    return tuple(
+        values[0].split(MULTI_VALUE_SEPARATOR) if len(values) == 1 else values
+    )  # joined in APEv1
 
 
 _READERS = {"id3": _id3, "mp4": _mp4, "asf": _asf, "vorbis": _vorbis, "ape": _ape}

@@ -19,10 +19,10 @@ import soxr
 from tqdm import tqdm
 
 from tagger import demo
+from tagger.classify import classify_track
 from tagger.decide import Policy, decide
 from tagger.errors import GtagError
 from tagger.files.library import Library, Track
-from tagger.listen import listen
 from tagger.tags.read import TagState
 from tagger.training.measure.metrics import wilson
 
@@ -123,7 +123,7 @@ def asked(
     )
     (track,) = list(Library([str(file)]))
     assert isinstance(track, Track)
-    prediction = listen(model, track).prediction
+    prediction = classify_track(model, track).prediction
     if prediction is None:
         return "nothing heard", ()
     return prediction.genre, decide(prediction, TagState(), Policy()).genres

@@ -58,7 +58,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
         *((multi_label.MultiLabelWeights, "logits"), (multi_label.MultiLabelWeights, "styles")),
         (linear.LinearWeights, "__call__"),
     ],
-    "tags": [(batch, "settled"), (batch, "read_credits"), (batch, "read_tags")],
+    "tags": [(batch, "decide_and_write"), (batch, "read_credits"), (batch, "read_tags")],
 }
 SUFFIXES = (".mp3", ".flac", ".m4a", ".ogg", ".opus", ".wv", ".wma", ".wav")
 COPIES = 48  # tracks by which one and two processes are compared
@@ -227,14 +227,14 @@ def starts(track: Track, model: str) -> None:
     """Print how long a worker takes from nothing to its first track, and what it has imported."""
     code = (
         "import sys, time\n"
-        "from tagger.listen import listen\n"
+        "from tagger.classify import classify_track\n"
         "from tagger.files.library import Library\n"
         "[track] = Library([sys.argv[2]])\n"
         "began = time.process_time()\n"
-        "assert listen(sys.argv[1], track).prediction\n"
+        "assert classify_track(sys.argv[1], track).prediction\n"
         "first = time.process_time() - began\n"
         "began = time.process_time()\n"
-        "listen(sys.argv[1], track)\n"
+        "classify_track(sys.argv[1], track)\n"
         "again = time.process_time() - began\n"
         "print(time.process_time() - again - again, first - again)\n"
     )

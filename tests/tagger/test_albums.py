@@ -26,14 +26,14 @@ from tests.conftest import aged
 VOTE, ONE = Policy(album="vote"), Policy(album="one")
 
 
-def heard(jazz, rock, *, doubt="", styles=()):
+def heard(jazz, rock, *, non_music_reason="", styles=()):
     return Prediction(
         ("Jazz", "Rock"),
         np.array([jazz, rock]),
         "m-1",
         thresholds=np.array([0.5, 0.5]),
         independent=True,
-        doubt=doubt,
+        non_music_reason=non_music_reason,
         styles=styles,
     )
 
@@ -120,7 +120,7 @@ def test_without_a_clear_majority_tracks_stay_alone(predictions):
 
 
 def test_noise_gets_no_genre_from_its_album():
-    noise = heard(0.3, 0.4, doubt="sounds like noise")
+    noise = heard(0.3, 0.4, non_music_reason="sounds like noise")
     verdicts = album_verdicts([heard(0.9, 0.1)] * 4 + [noise], VOTE)
     assert verdicts[4].genre == "Jazz"  # and yet:
     assert decide(noise, TagState(), VOTE, verdicts[4]).status is Status.UNSURE

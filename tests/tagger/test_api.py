@@ -47,7 +47,7 @@ def test_the_examples_of_the_documents_run(document, make_audio, monkeypatch, tm
     exec(compile(examples(document), document, "exec"), names)
     assert capsys.readouterr().out
     if document == "README.md":
-        assert [outcome.status.is_problem for outcome in names["written"]] == [False]
+        assert [result.status.is_problem for result in names["written"]] == [False]
     else:
         assert names["track"].status == "written"
         assert names["file"].status == "restored"
@@ -76,10 +76,10 @@ def test_classify_says_what_a_scan_says(model, make_audio):
     assert (song.genre, song.confidence) == song.genres[0]
     assert song.model == model.tag
     assert {genre for genre, _ in song.genres} == set(model.genres)
-    (outcome,) = tagger.scan(piece, model=model)
-    assert (outcome.genre, outcome.confidence) == (song.genre, song.confidence)
-    assert (outcome.status == tagger.Status.WOULD_WRITE) == song.sure
-    assert song.sure or song.reason == outcome.message
+    (result,) = tagger.scan(piece, model=model)
+    assert (result.genre, result.confidence) == (song.genre, song.confidence)
+    assert (result.status == tagger.Status.WOULD_WRITE) == song.sure
+    assert song.sure or song.reason == result.message
     assert model.classify(piece, min_confidence=0).sure
     assert not model.classify(piece, min_confidence=1).sure
 
@@ -162,7 +162,7 @@ def test_write_keeps_a_persons_genre_unless_told(make_audio):
     # Just written, and by gtag itself: no other program is at it.
     only = tagger.write(piece, ["Jazz", "Blues"], existing="replace")
     said = tagger.read(piece)
-    assert (said.genres, said.persons, said.gtag_model) == (("Jazz", "Blues"), (), "python")
+    assert (said.genres, said.user_genres, said.gtag_model) == (("Jazz", "Blues"), (), "python")
     assert (only.status, MediaFile(piece).genres) == ("written", ["Jazz", "Blues"])
     assert tagger.write(piece, ["Jazz", "Blues"]).status == "unchanged"
 

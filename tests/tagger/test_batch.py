@@ -73,12 +73,12 @@ def test_many_processes_and_one_say_the_same_in_the_same_order(make_audio, tmp_p
         make_audio(".wav", duration_s=4.0, style=style, name=f"{i}.wav")
     (tmp_path / "broken.mp3").write_bytes(b"ID3 or so")
     one = scanned(tmp_path)
-    assert len({outcome.genre for outcome in one}) > 1 or len({o.confidence for o in one}) > 1
-    for outcome, other in zip(one, scanned(tmp_path, jobs=2), strict=True):
-        assert replace(outcome, confidence=None, runner_up_confidence=None) == replace(
+    assert len({result.genre for result in one}) > 1 or len({o.confidence for o in one}) > 1
+    for result, other in zip(one, scanned(tmp_path, jobs=2), strict=True):
+        assert replace(result, confidence=None, runner_up_confidence=None) == replace(
             other, confidence=None, runner_up_confidence=None
         )
-        assert outcome.confidence == pytest.approx(other.confidence, abs=1e-6)
+        assert result.confidence == pytest.approx(other.confidence, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -94,24 +94,24 @@ def test_a_persons_genre(make_audio, existing, status, genres):
     media = MediaFile(piece)
     media.genres = ["Polka"]
     media.save()
-    (outcome,) = scanned(piece, policy=Policy(0.0, existing), write=written_to_tags)
-    assert outcome.status is status
-    assert outcome.old_genre == "Polka"
+    (result,) = scanned(piece, policy=Policy(0.0, existing), write=written_to_tags)
+    assert result.status is status
+    assert result.old_genre == "Polka"
     expected = {
         "keep": ["Polka"],
-        "replace": [outcome.genre],
-        "append": ["Polka", outcome.genre],
+        "replace": [result.genre],
+        "append": ["Polka", result.genre],
     }[existing]
     assert MediaFile(piece).genres == expected
-    assert outcome.new_genre == "; ".join(expected)
+    assert result.new_genre == "; ".join(expected)
 
 
 def test_what_is_not_sure_enough_stays_untouched(make_audio):
     piece = make_audio(".mp3")
     before = piece.read_bytes()
-    (outcome,) = scanned(piece, policy=Policy(1.0), write=written_to_tags)
-    assert outcome.status is Status.UNSURE
-    assert outcome.genre and outcome.runner_up and outcome.genre in outcome.message
+    (result,) = scanned(piece, policy=Policy(1.0), write=written_to_tags)
+    assert result.status is Status.UNSURE
+    assert result.genre and result.runner_up and result.genre in result.message
     assert piece.read_bytes() == before
 
 
@@ -128,9 +128,9 @@ def silent_wav(path, seconds):
 def test_silence_is_never_written(tmp_path, seconds):
     piece = silent_wav(tmp_path / "silence.wav", seconds)
     before = piece.read_bytes()
-    (outcome,) = scanned(piece, write=written_to_tags)
-    assert outcome.status is Status.UNSURE
-    assert outcome.genre == "" and outcome.confidence is None and outcome.message
+    (result,) = scanned(piece, write=written_to_tags)
+    assert result.status is Status.UNSURE
+    assert result.genre == "" and result.confidence is None and result.message
     assert piece.read_bytes() == before
 
 
@@ -139,24 +139,24 @@ def test_silence_is_never_written(tmp_path, seconds):
 )
 def test_what_is_no_music_is_a_row_and_no_more(tmp_path, content):
     (tmp_path / "a.mp3").write_bytes(content)
-    (outcome,) = scanned(tmp_path, write=written_to_tags)
-    assert outcome.status is Status.UNREADABLE
-    assert outcome.message and str(tmp_path) not in outcome.message
+    (result,) = scanned(tmp_path, write=written_to_tags)
+    assert result.status is Status.UNREADABLE
+    assert result.message and str(tmp_path) not in result.message
 
 
 def test_a_track_past_the_deadline_is_a_row(make_audio, tmp_path):
     for i in range(3):
         make_audio(".mp3", name=f"{i}.mp3")
-    outcomes = scanned(tmp_path, jobs=2, deadline_s=0.001)
-    assert {outcome.status for outcome in outcomes} == {Status.UNREADABLE}
-    assert {outcome.message for outcome in outcomes} == {"decoding timed out after 0.001 s"}
+    results = scanned(tmp_path, jobs=2, deadline_s=0.001)
+    assert {result.status for result in results} == {Status.UNREADABLE}
+    assert {result.message for result in results} == {"decoding timed out after 0.001 s"}
 
 
 def test_a_single_track_can_be_kept_apart(make_audio, tmp_path):
     """Only a process of its own can be ended at the deadline."""
     make_audio(".mp3", name="0.mp3")
-    (outcome,) = scanned(tmp_path, jobs=1, apart=True, deadline_s=0.001)
-    assert outcome.message == "decoding timed out after 0.001 s"
+    (result,) = scanned(tmp_path, jobs=1, apart=True, deadline_s=0.001)
+    assert result.message == "decoding timed out after 0.001 s"
 
 
 @pytest.mark.parametrize(
@@ -204,9 +204,9 @@ def test_any_file_name(make_audio, tmp_path, jobs):
     names = [b"-rf.wav", b"caf\xe9.wav", b"red\x1b[31m.wav", "日本\u202e.wav".encode(), b"a\nb.wav"]
     for name in names:
         make_audio(".wav", name=os.fsdecode(name))
-    outcomes = scanned(tmp_path, jobs=jobs, write=written_to_tags)
-    assert {os.fsencode(Path(outcome.path).name) for outcome in outcomes} == set(names)
-    assert {outcome.status for outcome in outcomes} == {Status.WRITTEN}
+    results = scanned(tmp_path, jobs=jobs, write=written_to_tags)
+    assert {os.fsencode(Path(result.path).name) for result in results} == set(names)
+    assert {result.status for result in results} == {Status.WRITTEN}
 
 
 def test_an_interruption_lets_the_file_at_hand_be_finished_and_told(make_audio, tmp_path):
@@ -220,7 +220,7 @@ def test_an_interruption_lets_the_file_at_hand_be_finished_and_told(make_audio, 
 
     told = []
     with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
-        for outcome in scan(
+        for result in scan(
             Library([str(tmp_path)]),
             model=zoo.DEFAULT,
             policy=SURE_OF_ALL,
@@ -228,7 +228,7 @@ def test_an_interruption_lets_the_file_at_hand_be_finished_and_told(make_audio, 
             jobs=1,
             interrupts=interrupts,
         ):
-            told.append(outcome)
-    assert [Path(outcome.path).name for outcome in told] == ["0.wav", "1.wav"]
+            told.append(result)
+    assert [Path(result.path).name for result in told] == ["0.wav", "1.wav"]
     genres = [MediaFile(tmp_path / f"{i}.wav").genre for i in range(4)]
     assert genres[0] and genres[1] and not genres[2] and not genres[3]

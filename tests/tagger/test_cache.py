@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from mediafile import MediaFile
 
-from tagger import listen
+from tagger import classify_track
 from tagger.batch import scan
 from tagger.cache import Cache, default_cache_path, fingerprint
 from tagger.decide import Policy, Status
 from tagger.files.formats import identify
 from tagger.files.library import Library, Stamp
 from tagger.models import zoo
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.decoder import packets_hash
 from tagger.tags.write import Change, write_change
 from tests.conftest import aged
@@ -33,18 +33,18 @@ SURE = Policy(min_confidence=0.0)
 def heard_files(monkeypatch):
     """The paths that were listened to, decoded and all."""
     paths = []
-    original = listen.read_excerpts
+    original = classify_track.read_excerpts
 
     def watched(path, *args):
         paths.append(Path(path).name)
         return original(path, *args)
 
-    monkeypatch.setattr(listen, "read_excerpts", watched)
+    monkeypatch.setattr(classify_track, "read_excerpts", watched)
     return paths
 
 
 def scanned(cache_file, *paths, model="fast", policy=SURE, write=False, jobs=1):
-    listen._reader.cache_clear()
+    classify_track._reader.cache_clear()
     with Cache(cache_file, zoo.find(model)) as cache:
         tracks = Library([str(p) for p in paths], format_of=cache.format_of)
         return list(
@@ -169,11 +169,11 @@ def test_views_that_are_kept_give_what_the_sound_gives(make_audio):
     from tagger.sound.audio import read_excerpts
 
     model = zoo.load("cnn")
-    heard = Heard.from_sound(read_excerpts(make_audio(".flac", duration_s=10.0)))
-    alone = model.predict(heard)
-    again = model.predict(Heard.from_kept(heard.kept()))
+    features = TrackFeatures.from_sound(read_excerpts(make_audio(".flac", duration_s=10.0)))
+    alone = model.predict(features)
+    again = model.predict(TrackFeatures.from_kept(features.kept()))
     np.testing.assert_array_equal(again.probabilities, alone.probabilities)
-    assert (again.styles, again.doubt) == (alone.styles, alone.doubt)
+    assert (again.styles, again.non_music_reason) == (alone.styles, alone.non_music_reason)
 
 
 def test_silence_is_remembered_and_what_cannot_be_read_is_not(
@@ -185,9 +185,9 @@ def test_silence_is_remembered_and_what_cannot_be_read_is_not(
     broken = make_audio(".flac", name="broken.flac")
     broken.write_bytes(broken.read_bytes()[:200])
     for _ in range(2):
-        outcomes = scanned(file, aged(tmp_path / "silent.wav"), aged(broken))
-        assert [o.status for o in outcomes] == [Status.UNSURE, Status.UNREADABLE]
-        assert outcomes[0].message == "silent"
+        results = scanned(file, aged(tmp_path / "silent.wav"), aged(broken))
+        assert [o.status for o in results] == [Status.UNSURE, Status.UNREADABLE]
+        assert results[0].message == "silent"
     assert heard_files.count("silent.wav") == 1 and heard_files.count("broken.flac") == 2
 
 
@@ -205,9 +205,9 @@ def test_a_cue_sheet_that_was_added_is_gone_by(make_audio, file, tmp_path):
 def test_known_and_new_files_come_in_order(make_audio, file, jobs):
     pieces = [make_audio(".opus", seed=i, name=f"{i}.opus") for i in range(6)]
     scanned(file, *pieces[1::2])
-    outcomes = scanned(file, *pieces, jobs=jobs)
-    assert [o.path for o in outcomes] == [str(p) for p in pieces]
-    assert outcomes == scanned(None, *pieces)
+    results = scanned(file, *pieces, jobs=jobs)
+    assert [o.path for o in results] == [str(p) for p in pieces]
+    assert results == scanned(None, *pieces)
 
 
 def after(statement):
@@ -257,8 +257,8 @@ def test_a_locked_cache_stops_no_scan(make_audio, file, monkeypatch):
     with sqlite3.connect(file) as other:
         other.execute("BEGIN EXCLUSIVE")
         moved = piece.rename(piece.with_name("moved.flac"))
-        (outcome,) = scanned(file, moved)
-        assert outcome.genre == expected[0].genre
+        (result,) = scanned(file, moved)
+        assert result.genre == expected[0].genre
         other.rollback()
 
 
@@ -271,7 +271,7 @@ def test_two_scans_share_it(make_audio, file):
             tracks = Library([str(p) for p in pieces])
             results[name] = list(scan(tracks, model="fast", policy=SURE, jobs=1, cache=cache))
 
-    listen.classifier("fast")
+    classify_track.classifier("fast")
     threads = [threading.Thread(target=one, args=(i,)) for i in range(2)]
     for thread in threads:
         thread.start()

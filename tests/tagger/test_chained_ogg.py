@@ -105,14 +105,14 @@ def test_a_write_leaves_the_other_links_as_they_are(tmp_path, make_audio):
     links = [make_audio(".ogg", duration_s=10.0, seed=seed) for seed in (1, 2)]
     file = chained(tmp_path / "chain.ogg", *links)
     tracks = Library([str(file)])
-    (outcome,) = scan(
+    (result,) = scan(
         tracks,
         model=zoo.DEFAULT,
         policy=Policy(min_confidence=0.0),
         jobs=1,
         write=lambda track, change: write_change(track.path, track.format, change),
     )
-    assert outcome.status is Status.WRITTEN, outcome.message
-    assert mutagen.File(file)["genre"] == [outcome.new_genre]
+    assert result.status is Status.WRITTEN, result.message
+    assert mutagen.File(file)["genre"] == [result.new_genre]
     assert file.read_bytes().endswith(links[1].read_bytes())
     assert read_excerpts(file).duration_s == pytest.approx(20.0, abs=0.1)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tagger.batch import Outcome
+from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.errors import ConfigurationError
 from tagger.reports.csv_report import (
@@ -18,12 +18,12 @@ from tagger.reports.csv_report import (
 )
 
 
-def reported(tmp_path, *outcomes):
+def reported(tmp_path, *results):
     file = tmp_path / "report.csv"
     with open_report(str(file)) as stream:
         report = CsvReport(stream)
-        for outcome in outcomes:
-            report.add(outcome)
+        for result in results:
+            report.add(result)
     return file
 
 
@@ -32,7 +32,7 @@ def read_back(file):
         return list(csv.DictReader(stream))
 
 
-FULL = Outcome(
+FULL = TrackResult(
     path='/music/a, "b".mp3',
     status=Status.WOULD_WRITE,
     genre="Rock",
@@ -55,7 +55,7 @@ def test_the_columns_are_the_contract():
 
 
 def test_a_row(tmp_path):
-    file = reported(tmp_path, FULL, Outcome(path="/music/c.mp3", status=Status.UNREADABLE))
+    file = reported(tmp_path, FULL, TrackResult(path="/music/c.mp3", status=Status.UNREADABLE))
     assert (
         file.read_bytes()
         == (
@@ -81,10 +81,10 @@ def test_each_row_is_on_disk_before_the_next(tmp_path):
 )
 def test_what_starts_like_a_formula_is_defused(tmp_path, start, shown):
     path = start + "cmd|' /C calc'!A0.mp3"
-    (row,) = read_back(reported(tmp_path, Outcome(path, Status.KEPT, old_genre=start)))
+    (row,) = read_back(reported(tmp_path, TrackResult(path, Status.KEPT, old_genre=start)))
     assert row["path"] == "'" + shown + path[1:]
     assert row["old_genre"] == "'" + shown
-    assert json.loads(json_line(Outcome(path, Status.KEPT)))["path"] == path
+    assert json.loads(json_line(TrackResult(path, Status.KEPT)))["path"] == path
 
 
 @pytest.mark.parametrize(
@@ -92,32 +92,32 @@ def test_what_starts_like_a_formula_is_defused(tmp_path, start, shown):
     [b"caf\xe9.mp3", b"\xff\xfe", "日本\n語\x1b[31m\u202e.mp3".encode(), b"-rf", b"\\udce9"],
 )
 def test_any_name_makes_valid_rows(tmp_path, name):
-    outcome = Outcome(os.fsdecode(name), Status.KEPT)
-    (row,) = read_back(reported(tmp_path, outcome))
+    result = TrackResult(os.fsdecode(name), Status.KEPT)
+    (row,) = read_back(reported(tmp_path, result))
     assert row["status"] == "kept"
-    line = json_line(outcome)
+    line = json_line(result)
     assert line.isascii() and len(line.splitlines()) == 1
     assert os.fsencode(json.loads(line)["path"]) == name
 
 
 def test_bytes_that_are_no_text_show_as_escapes_in_the_report(tmp_path):
-    (row,) = read_back(reported(tmp_path, Outcome(os.fsdecode(b"caf\xe9.mp3"), Status.KEPT)))
+    (row,) = read_back(reported(tmp_path, TrackResult(os.fsdecode(b"caf\xe9.mp3"), Status.KEPT)))
     assert row["path"] == "caf\\udce9.mp3"
 
 
 def test_control_characters_of_a_name_are_escaped(tmp_path):
     """Regression: `cat report.csv` acted on the terminal."""
     control = "".join(map(chr, (*range(32), *range(0x7F, 0xA0), 0x2028, 0x2029)))
-    outcome = Outcome(f"a{control}b\\c.mp3", Status.KEPT, old_genre=control, message=control)
-    file = reported(tmp_path, outcome)
+    result = TrackResult(f"a{control}b\\c.mp3", Status.KEPT, old_genre=control, message=control)
+    file = reported(tmp_path, result)
     text = file.read_bytes().decode()
     assert text.count("\r\n") == 2, "the head and one row, and nothing else ends a line"
     assert not set(control) & set(text.replace("\r\n", ""))
     (row,) = read_back(file)
     assert row["path"].startswith("a\\u0000\\u0001") and row["path"].endswith("\\u2029b\\c.mp3")
-    assert json.loads(json_line(outcome))["path"] == outcome.path
+    assert json.loads(json_line(result))["path"] == result.path
     _, done = resume_report(str(file))
-    assert outcome.path in done
+    assert result.path in done
 
 
 def test_json_holds_the_same_fields_as_numbers():
@@ -125,7 +125,7 @@ def test_json_holds_the_same_fields_as_numbers():
     assert tuple(values) == COLUMNS
     assert values["confidence"] == 0.8765
     assert values["status"] == "would-write"
-    assert json.loads(json_line(Outcome("a", Status.UNREADABLE)))["confidence"] is None
+    assert json.loads(json_line(TrackResult("a", Status.UNREADABLE)))["confidence"] is None
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,12 @@ def test_json_holds_the_same_fields_as_numbers():
     ],
 )
 def test_what_a_report_says_can_be_read_back(tmp_path, path):
-    given = Outcome(path, Status.UNSURE, "Rock", 0.5, "Pop", 0.25, "-x", "-x", "m-1", 2.5, "why")
+    given = TrackResult(
+        path, Status.UNSURE, "Rock", 0.5, "Pop", 0.25, "-x", "-x", "m-1", 2.5, "why"
+    )
     (row,) = read_report(str(reported(tmp_path, given)))
     assert path in possible_paths(row.path)
-    assert row == Outcome(row.path, *(getattr(given, name) for name in COLUMNS[1:]))
+    assert row == TrackResult(row.path, *(getattr(given, name) for name in COLUMNS[1:]))
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\r\n1,2\r\n", b"\xff\xfe", None])

@@ -180,7 +180,7 @@ def test_a_file_whose_tracks_agree_gets_their_genre(tmp_path):
 LABELS = ("Jazz", "Rock")
 
 
-def said(jazz, rock, *, house=0.0, doubt=""):
+def said(jazz, rock, *, house=0.0, non_music_reason=""):
     return Prediction(
         LABELS,
         np.array([jazz, rock]),
@@ -188,7 +188,7 @@ def said(jazz, rock, *, house=0.0, doubt=""):
         thresholds=np.array([0.5, 0.5]),
         independent=True,
         styles=(Style("Bebop", "Jazz", house, 0.5),),
-        doubt=doubt,
+        non_music_reason=non_music_reason,
     )
 
 
@@ -204,7 +204,7 @@ def test_tracks_agree_on_what_those_are_that_are_sure():
     [
         ([said(0.9, 0.1), said(0.1, 0.9)], "its 2 tracks do not agree: Jazz 1, Rock 1"),
         ([said(0.9, 0.1), None, None], "its 3 tracks do not agree: Jazz 1, unsure 2"),
-        ([said(0.9, 0.1, doubt="noise"), None], "its 2 tracks do not agree: unsure 2"),
+        ([said(0.9, 0.1, non_music_reason="noise"), None], "its 2 tracks do not agree: unsure 2"),
     ],
 )
 def test_tracks_that_do_not_agree(predictions, told):

@@ -132,7 +132,7 @@ def test_silence_is_never_written(existing, tags):
 
 
 def test_what_sounds_like_no_music_is_left_alone_unless_every_guess_is_wanted():
-    doubted = replace(heard("Metal", 0.97), doubt="a steady sound, not music")
+    doubted = replace(heard("Metal", 0.97), non_music_reason="a steady sound, not music")
     decision = decided(tagged(), prediction=doubted)
     assert decision.status is Status.UNSURE
     assert decision.reason == "a steady sound, not music; if it is: Metal 0.97 or Polka 0.03"

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from tagger.models import zoo
-from tagger.models.detector import WITH_EMBEDDING, WITHOUT, Detector, doubt
+from tagger.models.detector import WITH_EMBEDDING, WITHOUT, Detector, non_music_reason
 from tagger.models.head import mean_embedding
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound, read_excerpts
 
 
-def sound(samples: np.ndarray) -> Heard:
-    return Heard.from_sound(Sound((Excerpt(samples.astype(np.float32), 0.0),), None))
+def sound(samples: np.ndarray) -> TrackFeatures:
+    return TrackFeatures.from_sound(Sound((Excerpt(samples.astype(np.float32), 0.0),), None))
 
 
 def noises() -> dict[str, np.ndarray]:
@@ -32,28 +32,30 @@ def noises() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("embedded", [False, True])
 def test_noise_is_doubted(what, embedded):
     """Regression: white noise was Metal with 0.97."""
-    heard = sound(noises()[what])
+    features = sound(noises()[what])
     if embedded:
-        mean_embedding(zoo.load_backbone("musicnn"), heard)
-    assert doubt(heard)
+        mean_embedding(zoo.load_backbone("musicnn"), features)
+    assert non_music_reason(features)
 
 
 @pytest.mark.parametrize("style", ["disco", "metal", "jazz"])
 def test_composed_music_is_not_taken_for_a_voice(make_audio, style):
-    heard = Heard.from_sound(read_excerpts(make_audio(".flac", duration_s=20.0, style=style)))
-    assert "voice" not in doubt(heard)
+    features = TrackFeatures.from_sound(
+        read_excerpts(make_audio(".flac", duration_s=20.0, style=style))
+    )
+    assert "voice" not in non_music_reason(features)
 
 
 def test_the_embedding_is_asked_for_only_where_it_is_known(make_audio):
     root = zoo.bundled_folder()
     best, fast = (Detector(zoo.find(str(root / name))) for name in (WITH_EMBEDDING, WITHOUT))
-    heard = Heard.from_sound(read_excerpts(make_audio(".flac", duration_s=12.0)))
-    assert not best.can_ask(heard) and fast.can_ask(heard)
-    doubt(heard)
-    assert not heard.embeddings, "a quick model must not pay for the large network"
-    mean_embedding(zoo.load_backbone("musicnn"), heard)
-    assert best.can_ask(heard)
-    assert best.probabilities(heard).sum() == pytest.approx(1)
+    features = TrackFeatures.from_sound(read_excerpts(make_audio(".flac", duration_s=12.0)))
+    assert not best.can_ask(features) and fast.can_ask(features)
+    non_music_reason(features)
+    assert not features.embeddings, "a quick model must not pay for the large network"
+    mean_embedding(zoo.load_backbone("musicnn"), features)
+    assert best.can_ask(features)
+    assert best.probabilities(features).sum() == pytest.approx(1)
 
 
 @pytest.mark.shared_data
@@ -64,10 +66,10 @@ def test_recordings_of_noise_and_voices(shared_data, embedded):
     backbone = zoo.load_backbone("musicnn")
     doubted = 0
     for file in files:
-        heard = Heard.from_sound(read_excerpts(file))
+        features = TrackFeatures.from_sound(read_excerpts(file))
         if embedded:
-            mean_embedding(backbone, heard)
-        doubted += bool(doubt(heard))
+            mean_embedding(backbone, features)
+        doubted += bool(non_music_reason(features))
     assert doubted >= 0.9 * len(files)
 
 
@@ -76,9 +78,9 @@ def test_too_little_bandwidth_is_no_guess(make_audio, rate, is_narrow):
     """Regression: the same piece at 8 kHz was Jazz instead of Classical."""
     import soxr
 
-    heard = read_excerpts(make_audio(".flac", duration_s=12.0, style="metal"))
-    (excerpt,) = heard.excerpts
+    music = read_excerpts(make_audio(".flac", duration_s=12.0, style="metal"))
+    (excerpt,) = music.excerpts
     down = soxr.resample(excerpt.samples, SAMPLE_RATE, rate)
     narrow = sound(soxr.resample(down, rate, SAMPLE_RATE))
-    assert ("too narrow to judge" in doubt(narrow)) == is_narrow
-    assert "narrow" not in doubt(sound(excerpt.samples))
+    assert ("too narrow to judge" in non_music_reason(narrow)) == is_narrow
+    assert "narrow" not in non_music_reason(sound(excerpt.samples))

@@ -118,9 +118,9 @@ def test_arbitrary_rows_raise_nothing_untyped_and_stop_nothing(journal, album):
         journal.wrote_last(path)
     scan(journal, album[2:])  # a bad row never stops a scan
     assert identify(album[2]) is not None
-    outcomes = list(undo_run(journal, number))
-    assert {o.path for o in outcomes if o.status is UndoStatus.RESTORED} == {*map(str, album[:2])}
-    assert any("damaged" in o.message for o in outcomes)
+    results = list(undo_run(journal, number))
+    assert {o.path for o in results if o.status is UndoStatus.RESTORED} == {*map(str, album[:2])}
+    assert any("damaged" in o.message for o in results)
 
 
 @pytest.mark.parametrize("column", ["before", "after"])
@@ -131,12 +131,12 @@ def test_a_damaged_intent_does_not_stop_the_next_scan(journal, album, column, va
         f"UPDATE changes SET state = 'intent', {column} = ? WHERE id = 1", (value,)
     )
     scan(journal, album[2:])
-    outcomes = list(undo_run(journal, number))
-    assert [(o.path, o.status) for o in outcomes] == [
+    results = list(undo_run(journal, number))
+    assert [(o.path, o.status) for o in results] == [
         (str(album[0]), UndoStatus.FAILED),
         (str(album[1]), UndoStatus.RESTORED),
     ]
-    assert "damaged" in outcomes[0].message
+    assert "damaged" in results[0].message
 
 
 @pytest.mark.parametrize("name", EVERY_CONTAINER)

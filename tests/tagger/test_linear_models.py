@@ -14,8 +14,8 @@ import pytest
 from tagger.errors import DataError, ModelError
 from tagger.models import zoo
 from tagger.models.features import FeatureColumns
-from tagger.models.heard import Heard
 from tagger.models.linear import LinearWeights, pack
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound
 from tagger.sound.descriptors import FEATURES
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
@@ -24,10 +24,10 @@ from tagger.training.publish import write_model
 
 
 @pytest.fixture
-def heard() -> Heard:
+def features() -> TrackFeatures:
     db = np.random.default_rng(0).uniform(-80, 0, (N_MELS, 3 * CHUNK_COLUMNS)).astype(np.float32)
     values = np.arange(len(FEATURES), dtype=np.float32)
-    return Heard(lambda: LogMel((db,), (0.0,), 0.0), lambda: values)
+    return TrackFeatures(lambda: LogMel((db,), (0.0,), 0.0), lambda: values)
 
 
 def linear(folder: Path, features: list[str], coefficients: np.ndarray, **card: object) -> Path:
@@ -46,35 +46,35 @@ def head(folder: Path, inputs: list[str], n_inputs: int, backbone: str | None = 
     return folder
 
 
-def test_a_linear_model_is_a_softmax_of_its_lines(tmp_path, heard):
+def test_a_linear_model_is_a_softmax_of_its_lines(tmp_path, features):
     names = [LOG_MEL_FEATURES[7], FEATURES[3]]
     coefficients = np.array([[0.01, -0.5], [0.02, 0.5]])
     model = zoo.load(str(linear(tmp_path / "m", names, coefficients)))
-    row = np.array([heard.log_mel_statistics[7], 3.0])
+    row = np.array([features.log_mel_statistics[7], 3.0])
     logits = coefficients @ row + [0, 1]
     expected = np.exp(logits) / np.exp(logits).sum()
-    np.testing.assert_allclose(model.predict(heard).probabilities, expected, rtol=1e-6)
+    np.testing.assert_allclose(model.predict(features).probabilities, expected, rtol=1e-6)
 
 
-def test_descriptors_come_by_name_and_in_order(heard):
+def test_descriptors_come_by_name_and_in_order(features):
     names = [FEATURES[5], LOG_MEL_FEATURES[0], FEATURES[2]]
-    expected = [5, heard.log_mel_statistics[0], 2]
-    np.testing.assert_allclose(FeatureColumns(names)(heard), expected)
+    expected = [5, features.log_mel_statistics[0], 2]
+    np.testing.assert_allclose(FeatureColumns(names)(features), expected)
     with pytest.raises(ValueError, match="harmony_mean"):
         FeatureColumns(["harmony_mean"])
 
 
-def test_what_needs_sound_says_so_where_there_is_none(heard):
-    silent = Heard.from_log_mel(heard.log_mel)
+def test_what_needs_sound_says_so_where_there_is_none(features):
+    silent = TrackFeatures.from_log_mel(features.log_mel)
     assert FeatureColumns([LOG_MEL_FEATURES[0]])(silent).shape == (1,)
     with pytest.raises(DataError, match="needs the sound"):
         FeatureColumns([FEATURES[0]])(silent)
 
 
 @pytest.fixture(scope="module")
-def sound() -> Heard:
+def sound() -> TrackFeatures:
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 8 * SAMPLE_RATE).astype(np.float32)
-    return Heard.from_sound(Sound((Excerpt(noise, 0.0),), 8.0))
+    return TrackFeatures.from_sound(Sound((Excerpt(noise, 0.0),), 8.0))
 
 
 def test_a_head_looks_at_its_backbone(tmp_path, sound):
@@ -101,12 +101,12 @@ def test_a_head_hears_chunk_by_chunk_where_it_looks_at_the_mean(tmp_path, sound)
     assert prediction.chunk_probabilities.shape == (len(prediction.chunk_starts_s), 2)
 
 
-def test_a_known_embedding_is_taken_as_it_is(tmp_path, heard):
+def test_a_known_embedding_is_taken_as_it_is(tmp_path, features):
     size = zoo.load_backbone("musicnn").n_dimensions
     model = zoo.load(str(head(tmp_path / "m", ["embedding-mean"], size)))
     with pytest.raises(DataError, match="needs the sound"):
-        model.predict(heard)
-    known = Heard.from_log_mel(heard.log_mel, {"musicnn-1": np.zeros(size)})
+        model.predict(features)
+    known = TrackFeatures.from_log_mel(features.log_mel, {"musicnn-1": np.zeros(size)})
     np.testing.assert_allclose(model.predict(known).probabilities, 0.5)
 
 

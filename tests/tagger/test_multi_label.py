@@ -11,8 +11,8 @@ import pytest
 from tagger.errors import ModelError
 from tagger.models import zoo
 from tagger.models.card import read_card
-from tagger.models.heard import Heard
 from tagger.models.multi_label import MultiLabelWeights
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES, NARROW_BANDS, below_seven_khz
 from tagger.sound.spectrogram import N_MELS, LogMel
 from tagger.training.publish import write_model
@@ -48,16 +48,16 @@ def card(**more: object) -> dict:
     }
 
 
-def heard(seed: int = 0) -> Heard:
+def features(seed: int = 0) -> TrackFeatures:
     db = np.random.default_rng(seed).uniform(-60, 0, (N_MELS, 300)).astype(np.float32)
-    return Heard.from_log_mel(LogMel((db,), (0.0,), 0.0))
+    return TrackFeatures.from_log_mel(LogMel((db,), (0.0,), 0.0))
 
 
 def test_it_says_what_numpy_says(tmp_path):
     weights = arrays()
     model = zoo.load_card(write_model(tmp_path / "many", card(), {"w.npz": packed(weights)}))
-    said = model.predict(heard())
-    row = heard().narrow_statistics.astype(np.float64)
+    said = model.predict(features())
+    row = features().narrow_statistics.astype(np.float64)
     each = [
         np.maximum(row @ weights["hidden"][i] + weights["hidden_bias"][i], 0) @ weights["output"][i]
         + weights["output_bias"][i]
@@ -75,7 +75,7 @@ def test_styles_share_their_genres_probability(tmp_path):
     style = [{"name": n, "genre": "Polka", "threshold": 0.4} for n in ("Slow", "Fast")]
     folder = tmp_path / "many"
     model = zoo.load_card(write_model(folder, card(style=style), {"w.npz": packed(weights)}))
-    said = model.predict(heard())
+    said = model.predict(features())
     polka = float(said.probabilities[1])
     assert [s.name for s in said.styles] == ["Slow", "Fast"]
     assert said.styles[0].probability == pytest.approx(0.75 * polka, rel=1e-5)
@@ -89,7 +89,9 @@ def test_what_sounds_above_seven_khz_changes_nothing(tmp_path):
     db = np.random.default_rng(1).uniform(-60, 0, (N_MELS, 300)).astype(np.float32)
     cut = db.copy()
     cut[NARROW_BANDS:] = -80
-    wide, narrow = (model.scores(Heard.from_log_mel(LogMel((x,), (0.0,), 0.0))) for x in (db, cut))
+    wide, narrow = (
+        model.scores(TrackFeatures.from_log_mel(LogMel((x,), (0.0,), 0.0))) for x in (db, cut)
+    )
     np.testing.assert_array_equal(wide.track, narrow.track)
     assert below_seven_khz([db])[0].max() == 0
 

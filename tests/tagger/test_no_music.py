@@ -7,8 +7,8 @@ import pytest
 from scipy.signal import butter, sosfilt
 
 from tagger import demo
-from tagger.models.detector import doubt
-from tagger.models.heard import Heard
+from tagger.models.detector import non_music_reason
+from tagger.models.track_features import TrackFeatures
 from tagger.sound import no_music
 from tagger.sound.audio import SAMPLE_RATE, Excerpt
 from tagger.sound.spectrogram import LogMel, log_mel
@@ -18,7 +18,7 @@ SECONDS = 20
 TIME = np.arange(SECONDS * SAMPLE_RATE) / SAMPLE_RATE
 
 
-def heard(y: np.ndarray) -> LogMel:
+def log_mel_of(y: np.ndarray) -> LogMel:
     return log_mel([Excerpt(y.astype(np.float32), start_s=0.0, edge_before=0, edge_after=0)])
 
 
@@ -60,7 +60,7 @@ STEADY_DB = 1.5  # what is steady moves less; the steadiest of 1,912 clips of mu
 
 @pytest.mark.parametrize("name", STEADY)
 def test_steady_sounds_do_not_move(name):
-    assert no_music.liveliness(heard(STEADY[name])) < STEADY_DB
+    assert no_music.liveliness(log_mel_of(STEADY[name])) < STEADY_DB
 
 
 @pytest.mark.parametrize("name", STEADY)
@@ -69,24 +69,24 @@ def test_steady_sounds_that_begin_late_or_are_faded_do_not_either(name):
     silence = np.zeros(SAMPLE_RATE // 2)
     faded = STEADY[name] * np.clip(np.linspace(0, 15, len(TIME)), 0, 1)
     for y in (np.r_[silence, STEADY[name]], np.r_[STEADY[name], silence, silence], faded):
-        assert no_music.liveliness(heard(y)) < STEADY_DB
+        assert no_music.liveliness(log_mel_of(y)) < STEADY_DB
 
 
 def test_a_voice_moves_with_every_syllable_and_without_a_pulse():
-    free, regular = heard(voice()), heard(voice(regular=True))
+    free, regular = log_mel_of(voice()), log_mel_of(voice(regular=True))
     assert no_music.syllabic_movement(free) > 2.45
     assert no_music.pulse(free) < 0.5 < no_music.pulse(regular)
 
 
 def test_music_moves_and_has_a_pulse():
     for style in demo.STYLES:
-        mel = heard(demo.compose(style, duration_s=SECONDS)[:: demo.RATE // SAMPLE_RATE])
+        mel = log_mel_of(demo.compose(style, duration_s=SECONDS)[:: demo.RATE // SAMPLE_RATE])
         assert no_music.liveliness(mel) > STEADY_DB, style
 
 
 @pytest.mark.parametrize("name", STEADY)
 def test_steady_sounds_are_doubted(name):
-    assert doubt(Heard.from_log_mel(heard(STEADY[name])))
+    assert non_music_reason(TrackFeatures.from_log_mel(log_mel_of(STEADY[name])))
 
 
 @pytest.mark.parametrize("columns", [1, 5, 30])
@@ -94,7 +94,7 @@ def test_whatever_can_be_heard_can_be_asked_about(columns):
     click = LogMel((np.full((128, columns), -80.0, np.float32),), (0.0,), 0.0)
     assert np.isfinite(no_music.movement(click)).all()
     assert no_music.highest_hz(click) == 0
-    assert isinstance(doubt(Heard.from_log_mel(click)), str)
+    assert isinstance(non_music_reason(TrackFeatures.from_log_mel(click)), str)
 
 
 @pytest.mark.shared_data
@@ -105,6 +105,8 @@ def test_little_music_of_the_archives_is_doubted(shared_data, name):
         columns = archive["n_frames"]
         for mel, n in list(zip(archive["idx"], columns, strict=True))[::4]:
             db = to_decibels(mel[:, :n])
-            doubted += bool(doubt(Heard.from_log_mel(LogMel((db,), (0.0,), float("nan")))))
+            doubted += bool(
+                non_music_reason(TrackFeatures.from_log_mel(LogMel((db,), (0.0,), float("nan"))))
+            )
             asked += 1
     assert doubted <= 0.03 * asked

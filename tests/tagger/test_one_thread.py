@@ -8,7 +8,7 @@ from threadpoolctl import ThreadpoolController
 
 from tagger import demo
 from tagger.models import zoo
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.one_thread import one_thread
 from tagger.sound.audio import Excerpt, Sound
 
@@ -41,9 +41,9 @@ def test_the_limit_is_lifted_by_the_last_to_leave():
 def test_a_model_is_asked_in_one_thread(monkeypatch):
     """Regression: beside other processes, `--jobs 1` waited 100 ms a track for a second core."""
     seen = []
-    heard = Heard.from_sound(Sound((Excerpt(demo.compose("jazz", 0, 3.0), 0.0),), 3.0))
+    features = TrackFeatures.from_sound(Sound((Excerpt(demo.compose("jazz", 0, 3.0), 0.0),), 3.0))
     model = zoo.load("fast")
     scores = type(model).scores
     monkeypatch.setattr(type(model), "scores", lambda *of: (seen.append(threads()), scores(*of))[1])
-    model.predict(heard)
+    model.predict(features)
     assert seen == [{1}] and threads() == {2}

@@ -10,23 +10,23 @@ import m3u8
 import pytest
 from mediafile import MediaFile
 
-from tagger.batch import Outcome
+from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.placeholders import Placeholders
 from tagger.reports.playlists import MARK, Playlists
 
 
-def made(folder, *outcomes):
+def made(folder, *results):
     lists = Playlists(folder, Placeholders())
-    for outcome in outcomes:
-        lists.add(outcome)
+    for result in results:
+        lists.add(result)
     written, others = lists.write()
     lists.close()
     return written, others, lists.unnamable
 
 
 def kept(path, genre, seconds=3.4):
-    return Outcome(str(path), Status.KEPT, new_genre=genre, duration_s=seconds)
+    return TrackResult(str(path), Status.KEPT, new_genre=genre, duration_s=seconds)
 
 
 def entries(file):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from mediafile import MediaFile
 
-from tagger.batch import Outcome
+from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.errors import GtagError
 from tagger.files.formats import identify
@@ -33,7 +33,7 @@ def reviewed(tmp_path, *paths, status=Status.UNSURE):
         with open_report(str(report)) as file:
             rows = CsvReport(file)
             for path in paths:
-                rows.add(Outcome(str(path), status))
+                rows.add(TrackResult(str(path), status))
     with writer(None, Care(), command=["review"], model=None) as write:
         yield Review(report, write)
 
@@ -50,7 +50,7 @@ def test_an_answer_is_the_persons_word(make_audio, tmp_path, suffix):
         assert review.question(0).answered
     state = read_tags(piece, identify(piece))
     assert state == TagState(genres=("Zouk", "Hip-Hop"), hidden=state.hidden)
-    assert set(state.persons) == {"Zouk", "Hip-Hop"}
+    assert set(state.user_genres) == {"Zouk", "Hip-Hop"}
     assert MediaFile(piece).genres[0].startswith("Zouk")
 
 

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tagger.batch import Outcome
+from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.reports.scan_page import DISTINCT_CHANGES, LISTED, ScanPage
 from tagger.screen import printable
@@ -50,10 +50,10 @@ class Words(HTMLParser):
             self.words.append(data)
 
 
-def made(tmp_path, outcomes, *, partial=False) -> str:
+def made(tmp_path, results, *, partial=False) -> str:
     page = ScanPage(tmp_path / "page.html")
-    for outcome in outcomes:
-        page.add(outcome)
+    for result in results:
+        page.add(result)
     page.write(partial=partial)
     page.close()
     return (tmp_path / "page.html").read_bytes().decode("utf-8")
@@ -68,7 +68,7 @@ def some(names=HOSTILE):
     for i, name in enumerate(names):
         status = list(Status)[i % len(Status)]
         said = (name, 0.91 - i / 20, "Jazz", 0.05) if i % 3 else ("Rock", 0.91 - i / 20, "Pop", 0.1)
-        yield Outcome(name, status, *said, old_genre=name, new_genre=name[::-1], message=name)
+        yield TrackResult(name, status, *said, old_genre=name, new_genre=name[::-1], message=name)
 
 
 def test_hostile_names_stay_text(tmp_path):
@@ -85,10 +85,13 @@ def test_hostile_names_stay_text(tmp_path):
 
 
 def test_without_scripts_all_but_the_long_table_is_there(tmp_path):
-    many = [Outcome(f"{i}.mp3", Status.UNSURE, "Rock", 0.4, "Pop", 0.3) for i in range(LISTED + 7)]
-    wrong = Outcome("w.mp3", Status.UNREADABLE, message="empty file")
+    many = [
+        TrackResult(f"{i}.mp3", Status.UNSURE, "Rock", 0.4, "Pop", 0.3) for i in range(LISTED + 7)
+    ]
+    wrong = TrackResult("w.mp3", Status.UNREADABLE, message="empty file")
     new = [
-        Outcome(f"n{i}.mp3", Status.WRITTEN, "Jazz", 0.9, "Pop", 0.1, "", "Jazz") for i in (1, 2)
+        TrackResult(f"n{i}.mp3", Status.WRITTEN, "Jazz", 0.9, "Pop", 0.1, "", "Jazz")
+        for i in (1, 2)
     ]
     words = Words()
     words.feed(made(tmp_path, [*many, wrong, *new]))
@@ -109,18 +112,18 @@ def test_an_empty_scan_has_a_page_too(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_library(tmp_path):
-    def outcomes(n):
+    def results(n):
         for i in range(n):
-            yield Outcome(
+            yield TrackResult(
                 f"{'folder/' * 30}{i}.mp3", Status.WRITTEN, "Jazz", 0.9, old_genre=f"old {i}"
             )
 
     page = ScanPage(tmp_path / "page.html")
-    for outcome in outcomes(DISTINCT_CHANGES):
-        page.add(outcome)
+    for result in results(DISTINCT_CHANGES):
+        page.add(result)
     tracemalloc.start()
-    for outcome in outcomes(2000):
-        page.add(outcome)
+    for result in results(2000):
+        page.add(result)
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     page.close()
@@ -156,7 +159,7 @@ def test_a_browser_shows_finds_and_sorts(tmp_path, columns, dark):
 
 
 def test_a_browser_shows_long_tables_by_portions(tmp_path):
-    page = made(tmp_path, (Outcome(f"{i}.mp3", Status.KEPT) for i in range(350)))
+    page = made(tmp_path, (TrackResult(f"{i}.mp3", Status.KEPT) for i in range(350)))
     asked = """(() => {
         const n = () => document.querySelectorAll("#body tr").length, before = n();
         document.getElementById("more").click();

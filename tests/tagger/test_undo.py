@@ -122,9 +122,9 @@ def test_runs_are_undone_in_any_order_that_the_files_allow(journal, album):
 def test_an_older_run_names_the_later_one_that_is_in_the_way(journal, album):
     first = scan(journal, album)
     second = scan(journal, album[:1], METAL)
-    outcome = list(undo_run(journal, first))
-    assert [o.status for o in outcome].count(UndoStatus.RESTORED) == 2
-    (refused,) = [o for o in outcome if o.status.is_problem]
+    result = list(undo_run(journal, first))
+    assert [o.status for o in result].count(UndoStatus.RESTORED) == 2
+    (refused,) = [o for o in result if o.status.is_problem]
     assert (refused.path, refused.status) == (str(album[0]), UndoStatus.REFUSED)
     assert f"undo run {second} first" in refused.message
     undo(journal, second)
@@ -149,25 +149,25 @@ def test_a_file_that_somebody_changed_is_refused_and_named(journal, album):
     with album[1].open("ab") as file:
         file.write(b"theirs")
     theirs = album[1].read_bytes()
-    outcome = list(undo_run(journal))
-    assert {(o.path, o.status.value) for o in outcome} == {
+    result = list(undo_run(journal))
+    assert {(o.path, o.status.value) for o in result} == {
         (str(album[0]), "restored"),
         (str(album[1]), "refused"),
         (str(album[2]), "restored"),
     }
-    assert "somebody changed it" in next(o.message for o in outcome if o.message)
+    assert "somebody changed it" in next(o.message for o in result if o.message)
     assert album[1].read_bytes() == theirs
 
 
 def test_a_file_changed_between_plan_and_write_is_refused(journal, album):
     scan(journal, album)
-    outcomes = undo_run(journal)
-    assert next(outcomes).status is UndoStatus.RESTORED
+    results = undo_run(journal)
+    assert next(results).status is UndoStatus.RESTORED
     tag_as_people_do(album[1], identify(album[1]))
     theirs = album[1].read_bytes()
-    assert next(outcomes).status is UndoStatus.REFUSED
+    assert next(results).status is UndoStatus.REFUSED
     assert album[1].read_bytes() == theirs
-    assert [o.status for o in outcomes] == [UndoStatus.RESTORED]
+    assert [o.status for o in results] == [UndoStatus.RESTORED]
 
 
 def test_an_undo_that_can_do_nothing_is_no_run(journal, album):
@@ -181,11 +181,11 @@ def test_an_undo_that_can_do_nothing_is_no_run(journal, album):
 def test_files_are_looked_at_one_by_one(journal, album):
     """Not all before the first: a library on a network takes hours to read."""
     scan(journal, album)
-    outcomes = undo_run(journal)
-    assert next(outcomes).path == str(album[0])
+    results = undo_run(journal)
+    assert next(results).path == str(album[0])
     album[1].unlink()
-    assert next(outcomes).status is UndoStatus.MISSING
-    assert [o.status for o in outcomes] == [UndoStatus.RESTORED]
+    assert next(results).status is UndoStatus.MISSING
+    assert [o.status for o in results] == [UndoStatus.RESTORED]
 
 
 def test_only_the_time_or_place_of_a_file_may_change(journal, album):
@@ -216,9 +216,9 @@ def test_a_folder_is_not_taken_for_another_whose_name_begins_alike(journal, albu
 
 def test_a_file_that_the_run_did_not_touch_is_named(journal, album):
     scan(journal, album[:1])
-    outcome = list(undo_run(journal, None, [album[2]]))
-    assert [(o.path, o.status) for o in outcome] == [(str(album[2]), UndoStatus.MISSING)]
-    assert "nothing to take back" in outcome[0].message
+    result = list(undo_run(journal, None, [album[2]]))
+    assert [(o.path, o.status) for o in result] == [(str(album[2]), UndoStatus.MISSING)]
+    assert "nothing to take back" in result[0].message
 
 
 def test_moved_files_are_found_where_they_are_said_to_be(journal, album, tmp_path):
@@ -229,13 +229,13 @@ def test_moved_files_are_found_where_they_are_said_to_be(journal, album, tmp_pat
     for old, new in zip(album, moved, strict=False):
         shutil.move(old, new)
     (shelf / "other.txt").write_bytes(b"x")
-    outcome = list(undo_run(journal, number, dry_run=True))
-    assert [(o.path, o.status.value) for o in outcome] == [
+    result = list(undo_run(journal, number, dry_run=True))
+    assert [(o.path, o.status.value) for o in result] == [
         (str(album[0]), "missing"),
         (str(album[1]), "missing"),
         (str(album[2]), "would-restore"),
     ]
-    assert "name its new place" in outcome[0].message
+    assert "name its new place" in result[0].message
     assert sorted(undo(journal, number, [tmp_path / "shelf"])) == sorted(
         (str(path), "restored") for path in moved
     )
@@ -281,9 +281,9 @@ def test_options_of_the_write_hold_for_its_undo(journal, album):
 def test_a_file_that_must_not_be_written_any_more_is_refused(journal, album):
     scan(journal, album)
     album[0].chmod(0o444)
-    outcome = list(undo_run(journal))
-    assert outcome[0].status is UndoStatus.REFUSED
-    assert outcome[0].message.startswith("the file is read-only")
+    result = list(undo_run(journal))
+    assert result[0].status is UndoStatus.REFUSED
+    assert result[0].message.startswith("the file is read-only")
     album[0].chmod(0o644)
     assert undo(journal) == [(str(album[0]), "restored")]
 
@@ -294,8 +294,8 @@ def test_a_failed_undo_leaves_the_file_and_the_next_one_works(journal, album, mo
     scan(journal, album[:1])
     written = album[0].read_bytes()
     monkeypatch.setattr(tagger.journal.undo_run, "same_fields", lambda *arguments, **options: False)
-    (outcome,) = undo_run(journal)
-    assert (outcome.status, outcome.message) == (
+    (result,) = undo_run(journal)
+    assert (result.status, result.message) == (
         UndoStatus.FAILED,
         "its fields would not read as before",
     )
@@ -306,10 +306,10 @@ def test_a_failed_undo_leaves_the_file_and_the_next_one_works(journal, album, mo
 
 def test_an_interrupt_leaves_a_run_that_can_go_on(journal, album):
     scan(journal, album)
-    outcomes = undo_run(journal)
-    next(outcomes)
+    results = undo_run(journal)
+    next(results)
     with pytest.raises(KeyboardInterrupt):
-        outcomes.throw(KeyboardInterrupt)
+        results.throw(KeyboardInterrupt)
     assert genres(album) == [None, "['Jazz']", "['Jazz']"]
     assert undo(journal) == [(str(path), "restored") for path in album[1:]]
 

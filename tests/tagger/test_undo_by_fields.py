@@ -85,9 +85,9 @@ def test_a_genre_that_was_changed_since_is_refused_with_both_values(journal, son
     file.save()
     theirs = song.read_bytes()
     for dry_run in (True, False):
-        (outcome,) = undo_run(journal, number, dry_run=dry_run)
-        assert outcome.status is UndoStatus.REFUSED
-        assert outcome.message == (
+        (result,) = undo_run(journal, number, dry_run=dry_run)
+        assert result.status is UndoStatus.REFUSED
+        assert result.message == (
             "its genre was changed since: gtag wrote Metal; Rock, it says Folk now"
         )
         assert song.read_bytes() == theirs
@@ -102,8 +102,8 @@ def test_other_sound_under_the_same_name_is_refused(journal, song, make_audio, f
     again = make_audio(".mp3", duration_s=2.0, bit_rate=64_000)
     tags.save(again)
     song.write_bytes(again.read_bytes())
-    (outcome,) = undo_run(journal, number, force=force)
-    assert (outcome.status, outcome.message) == ("refused", "somebody changed its sound since")
+    (result,) = undo_run(journal, number, force=force)
+    assert (result.status, result.message) == ("refused", "somebody changed its sound since")
 
 
 def test_an_undo_of_an_edited_file_can_be_undone(journal, song):
@@ -134,8 +134,8 @@ def test_a_tag_that_another_program_saved_anew(journal, make_audio, suffix, befo
     file = mutagen.File(path)
     file.tags["TIT2"] = TIT2(encoding=1, text="Corrected")
     file.save(v2_version=after, v23_sep="; ")
-    (outcome,) = undo_run(journal, number)
-    assert (outcome.status, outcome.message) == (UndoStatus.RESTORED, "")
+    (result,) = undo_run(journal, number)
+    assert (result.status, result.message) == (UndoStatus.RESTORED, "")
     tags = mutagen.File(path).tags
     assert (tags["TCON"].genres if genre else tags.get("TCON")) == ([genre] if genre else None)
     assert str(tags["TIT2"]) == "Corrected"

@@ -60,8 +60,8 @@ def test_moved_and_edited_files_are_found_by_their_sound(journal, song, library,
     assert [o.status for o in hint] == ["missing"] * 3
     assert "--find" in hint[0].message
     for status, dry_run in (("would-restore", True), ("restored", False)):
-        outcome = list(undo_run(journal, number, find=True, dry_run=dry_run))
-        assert [(o.path, o.status, o.moved_from) for o in outcome] == [
+        result = list(undo_run(journal, number, find=True, dry_run=dry_run))
+        assert [(o.path, o.status, o.moved_from) for o in result] == [
             (str(new_name), status, str(paths[0])),
             (str(moved[1]), status, str(paths[1])),
             (str(paths[2]), "missing", None),
@@ -88,8 +88,8 @@ def test_of_copies_those_are_taken_back_that_say_what_gtag_wrote(journal, song, 
         shutil.copyfile(path, library / "deep" / name)
     (library / "untagged.mp3").rename(library / "deep" / "0.mp3")
     path.unlink()
-    outcome = list(undo_run(journal, find=True))
-    assert [(o.path, o.status, o.moved_from) for o in outcome] == [
+    result = list(undo_run(journal, find=True))
+    assert [(o.path, o.status, o.moved_from) for o in result] == [
         (str(library / "deep" / name), "restored", str(path)) for name in ("1.mp3", "2.mp3")
     ]
     assert genres([library / "deep" / "1.mp3", library / "deep" / "2.mp3"]) == [None, None]
@@ -102,9 +102,9 @@ def test_one_whose_genre_was_changed_is_named_at_its_new_place(journal, song, li
     file = mutagen.File(moved)
     file["TCON"].text = ["Folk"]
     file.save()
-    (outcome,) = undo_run(journal, find=True)
-    assert (outcome.path, outcome.status) == (str(moved), UndoStatus.REFUSED)
-    assert "it says Folk now" in outcome.message
+    (result,) = undo_run(journal, find=True)
+    assert (result.path, result.status) == (str(moved), UndoStatus.REFUSED)
+    assert "it says Folk now" in result.message
 
 
 def test_files_that_nobody_can_tell_apart_are_left_alone(journal, song, library):
@@ -118,12 +118,12 @@ def test_files_that_nobody_can_tell_apart_are_left_alone(journal, song, library)
     one, two = library / "1.flac", library / "2.flac"
     paths[0].rename(one)
     paths[1].rename(two)
-    outcome = list(undo_run(journal, number, find=True))
-    assert [(o.path, o.status) for o in outcome[:2]] == [
+    result = list(undo_run(journal, number, find=True))
+    assert [(o.path, o.status) for o in result[:2]] == [
         (str(one), "refused"),
         (str(two), "refused"),
     ]
-    assert all("nobody can tell" in o.message for o in outcome[:2])
+    assert all("nobody can tell" in o.message for o in result[:2])
     one.rename(paths[0])  # then there is one left
     assert undo(journal, number, find=True) == [(str(paths[0]), "restored"), (str(two), "restored")]
     assert genres([paths[0], two]) == ["['Rock']", "['Folk']"]
@@ -191,6 +191,6 @@ def test_one_is_found_after_the_others_were_taken_back(journal, song, library):
         "restored",
         "restored",
     ]
-    (outcome,) = undo_run(journal, number, find=True)
-    assert (outcome.path, outcome.status) == (str(moved), "restored")
+    (result,) = undo_run(journal, number, find=True)
+    assert (result.path, result.status) == (str(moved), "restored")
     assert genres([moved, copy]) == [None, None]

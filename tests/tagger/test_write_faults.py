@@ -131,13 +131,13 @@ def test_no_failing_call_harms_a_file_that_is_taken_back(name, request, tmp_path
         path.write_bytes(old)
         faults = Faults(path.parent, at, errno.EIO)
         with injected(faults):
-            (outcome,) = undo_run(journal, run.id)
-        where = f"{faults.struck}, call {at}: {outcome.message}"
+            (result,) = undo_run(journal, run.id)
+        where = f"{faults.struck}, call {at}: {result.message}"
         assert not left_behind(path.parent), where
         if faults.struck is None:
-            assert outcome.status == "restored"
+            assert result.status == "restored"
             break
-        if outcome.status == "restored" or "written, but" in outcome.message:
+        if result.status == "restored" or "written, but" in result.message:
             # Forget it, so that the next turn has something to take back again.
             journal._database.execute("UPDATE changes SET undoes = NULL WHERE undoes IS NOT NULL")
         else:
@@ -179,7 +179,7 @@ def test_what_runs_out_in_a_write_or_an_undo_costs_one_file(
             write_change(path, identify(path), JAZZ, journal=run)
     faults = Faults(paths[0].parent, at, getattr(errno, code), lasting=True)
     with injected(faults):
-        undone = {outcome.path: outcome for outcome in undo_run(journal, run.id)}
+        undone = {result.path: result for result in undo_run(journal, run.id)}
     assert undone[str(paths[0])].status == "failed" and words in undone[str(paths[0])].message
     assert undone[str(paths[1])].status == "restored"
     assert not left_behind(tmp_path)
@@ -246,8 +246,8 @@ def test_kill_9_at_any_moment_leaves_whole_files_that_undo_knows(
     runs = [run for run in journal.runs() if run.in_force]
     assert runs, "not one of them lived long enough to write"
     for run in runs:
-        outcomes = list(undo_run(journal, run.id))
-        assert not [o for o in outcomes if o.status.is_problem]
+        results = list(undo_run(journal, run.id))
+        assert not [o for o in results if o.status.is_problem]
     for path in paths:
         assert same_fields(path, formats[path], old[path])
         assert content_hash(path, formats[path]) == sound[path]
@@ -300,9 +300,9 @@ def test_kill_9_of_a_writing_scan_at_100_moments(request, tmp_path, journal):
         damaged += sum(content_hash(path, formats[path]) != sound[path] for path in paths)
         journal.recover()
         scans = [run.id for run in journal.runs() if run.in_force and run.kind == "scan"]
-        outcomes = [outcome for run in scans for outcome in undo_run(journal, run)]
-        assert outcomes and not [o for o in outcomes if o.status.is_problem]
-        taken_back += len(outcomes)
+        results = [result for run in scans for result in undo_run(journal, run)]
+        assert results and not [o for o in results if o.status.is_problem]
+        taken_back += len(results)
         assert all(same_fields(path, formats[path], old[path]) for path in paths)
         assert not left_behind(tmp_path / "music")
     print(f"killed: {killed}, files damaged: {damaged}, changes taken back: {taken_back}")

@@ -17,7 +17,7 @@ from tagger.errors import DataError, ModelError
 from tagger.models import ubjson, zoo
 from tagger.models.boosted_trees import Trees
 from tagger.models.card import CARD, read_card
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.models.ubjson import read_trees
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.training.data import feature_table
@@ -81,7 +81,7 @@ def test_what_is_measured_is_what_ships(trained, examples, tmp_path):
     card = {"name": "again", "version": 1, "labels": list(fitted.labels)} | own
     write_model(tmp_path / "again", card, weights)
     model = zoo.load(str(tmp_path / "again"))
-    said = [model.scores(Heard.from_log_mel(e.log_mel())).track for e in examples[:6]]
+    said = [model.scores(TrackFeatures.from_log_mel(e.log_mel())).track for e in examples[:6]]
     np.testing.assert_allclose(said, fitted.log_probabilities(examples[:6]), atol=1e-6)
     np.testing.assert_allclose(np.exp(said).sum(axis=1), 1)
 

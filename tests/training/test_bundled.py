@@ -11,7 +11,7 @@ import pytest
 from tagger.models import zoo
 from tagger.models.card import OUT_OF_FOLD, read_card
 from tagger.models.detector import Detector
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.sound.spectrogram import N_MELS, LogMel
 from tagger.training import bundled, multi_label
@@ -39,22 +39,22 @@ def made(tmp_path_factory):
     return work, models, said
 
 
-def heard() -> Heard:
+def features() -> TrackFeatures:
     rng = np.random.default_rng(0)
     db = rng.uniform(-60, 0, (N_MELS, 300)).astype(np.float32)
     embeddings = {"musicnn-1": rng.normal(size=200)}
-    return Heard.from_log_mel(LogMel((db,), (0.0,), 0.0), embeddings)
+    return TrackFeatures.from_log_mel(LogMel((db,), (0.0,), 0.0), embeddings)
 
 
 def test_every_model_is_there_and_answers(made):
     work, models, _ = made
     assert set(models) == {"cnn", "fast", "trees", "ensemble"}
     for name in ("cnn", "fast", "trees"):
-        said = zoo.load_card(read_card(work / name)).predict(heard())
+        said = zoo.load_card(read_card(work / name)).predict(features())
         assert said.labels == ("Electronic", "Jazz", "Rock") and said.independent
         assert ((said.probabilities >= 0) & (said.probabilities <= 1)).all()
     for name in ("no-music", "no-music-fast"):
-        assert Detector(read_card(work / name)).probabilities(heard()).sum() == pytest.approx(1)
+        assert Detector(read_card(work / name)).probabilities(features()).sum() == pytest.approx(1)
 
 
 def test_the_cards_say_what_was_learned_and_measured(made):

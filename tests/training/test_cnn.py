@@ -10,11 +10,11 @@ import pytest
 
 from tagger.models import zoo
 from tagger.models.cnn import mean_log_probabilities
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.spectrogram import chunks
 from tagger.training.data.datasets import read_log_mel_archive
 from tagger.training.measure.evaluate import evaluate_model
-from tagger.training.measure.learning import read_learning
+from tagger.training.measure.training_history import read_history
 from tagger.training.recipes import Settings, cnn
 from tagger.training.recipes.keras_start import start_keras
 from tagger.training.report.report import write_report
@@ -51,7 +51,7 @@ def test_a_trained_model_is_a_zoo_folder(trained):
     files = {"card.toml", "cnn.tflite", "history.csv", "out_of_fold.npz"}
     assert {p.name for p in output.iterdir()} == files
     # Epoch by epoch: the loss on crops, and how the artists set aside fared.
-    history = read_learning(card).history
+    history = read_history(card).history
     assert len(history) == 10 and history[-1].keys() == {"loss", "val_loss", "val_accuracy"}
     assert not output.with_name(output.name + ".work").exists()
     assert card.labels == ("Blues", "Jazz", "Rock") and card.tag == "hills-1"
@@ -85,7 +85,7 @@ def test_it_learned_what_can_be_learned(trained, archive, tmp_path):
 def test_a_prediction_is_calibrated_and_tells_its_chunks(trained, archive):
     output, _ = trained
     example = read_log_mel_archive(archive)[0]
-    prediction = zoo.load(str(output)).predict(Heard.from_log_mel(example.log_mel()))
+    prediction = zoo.load(str(output)).predict(TrackFeatures.from_log_mel(example.log_mel()))
     assert prediction.probabilities.sum() == pytest.approx(1)
     assert prediction.chunk_probabilities is not None
     assert prediction.chunk_probabilities.shape == (1 + (200 - 86) // 43, len(GENRES))

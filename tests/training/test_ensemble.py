@@ -12,19 +12,21 @@ from tagger.models import zoo
 from tagger.models.card import CARD, OUT_OF_FOLD
 from tagger.training.ensemble import best_weights, train_ensemble
 from tagger.training.measure.calibrate import apply_temperature
-from tagger.training.measure.outcomes import Outcome, described, pack, unpack
+from tagger.training.measure.out_of_fold import OutOfFoldPredictions, described, pack, unpack
 from tagger.training.publish import write_model
 
 LABELS = ("Blues", "Jazz", "Rock")
 
 
-def outcome(skill: float, seed: int, protocol: str = "artist") -> Outcome:
+def predictions(skill: float, seed: int, protocol: str = "artist") -> OutOfFoldPredictions:
     truth = np.arange(240) % 3
     rng = np.random.default_rng(seed)
     logits = rng.standard_normal((240, 3)) + skill * np.eye(3)[truth]
     folds = [f"artist-{i // 80}" for i in range(240)] if protocol == "artist" else ["only"] * 240
     tracks = tuple(map(str, range(240)))
-    return Outcome(LABELS, tracks, truth, np.log(apply_temperature(logits, 1.0)), folds)
+    return OutOfFoldPredictions(
+        LABELS, tracks, truth, np.log(apply_temperature(logits, 1.0)), folds
+    )
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def members(tmp_path, monkeypatch):
     """Two measured models in the user's zoo. Nobody runs them: their weights are no networks."""
     monkeypatch.setattr(zoo, "user_folder", lambda: tmp_path / "zoo")
     for name, seed in (("one", 1), ("two", 2)):
-        outcomes = {"artist": outcome(1.5, seed)}
+        by_protocol = {"artist": predictions(1.5, seed)}
         write_model(
             tmp_path / "zoo" / name,
             {
@@ -41,24 +43,27 @@ def members(tmp_path, monkeypatch):
                 "kind": "cnn",
                 "labels": list(LABELS),
                 "learned_from": [{"set": "s", "terms": "t", "tracks": [name, "both"]}],
-                **described(outcomes),
+                **described(by_protocol),
             },
             {"cnn.tflite": b"weights"},
-            {OUT_OF_FOLD: pack(outcomes)},
+            {OUT_OF_FOLD: pack(by_protocol)},
         )
     return ["one", "two"]
 
 
 def test_the_better_member_weighs_more_and_useless_ones_nothing():
     everywhere = np.ones(240, dtype=bool)
-    better = best_weights([outcome(2.5, 1), outcome(1.0, 2)], everywhere)
+    better = best_weights([predictions(2.5, 1), predictions(1.0, 2)], everywhere)
     assert better[0] > better[1] and better.sum() == pytest.approx(1)
-    useless = best_weights([outcome(2.5, 1), outcome(0.0, 2)], everywhere)
+    useless = best_weights([predictions(2.5, 1), predictions(0.0, 2)], everywhere)
     assert useless[0] >= 0.9
 
 
 def test_outcomes_survive_the_file(tmp_path):
-    before = {"artist": outcome(1.0, 0), "fault-filtered": outcome(1.0, 1, "fault-filtered")}
+    before = {
+        "artist": predictions(1.0, 0),
+        "fault-filtered": predictions(1.0, 1, "fault-filtered"),
+    }
     (tmp_path / "o.npz").write_bytes(pack(before))
     after = unpack(tmp_path / "o.npz", LABELS)
     assert list(after) == list(before)
@@ -73,10 +78,10 @@ def test_the_track_that_set_the_threshold_is_named():
     scores = np.log(np.tile([0.99996, 0.00002, 0.00002], (40, 1)))
     folds = [str(i % 2) for i in range(40)]
     tracks = tuple(map(str, range(40)))
-    outcome = Outcome(LABELS, tracks, np.zeros(40, dtype=int), scores, folds)
-    [row] = described({"artist": outcome})["figures"]
-    threshold = described({"artist": outcome})["decision"]["threshold"]
-    assert (outcome.calibrated().confidences >= threshold).all()
+    predictions = OutOfFoldPredictions(LABELS, tracks, np.zeros(40, dtype=int), scores, folds)
+    [row] = described({"artist": predictions})["figures"]
+    threshold = described({"artist": predictions})["decision"]["threshold"]
+    assert (predictions.calibrated().confidences >= threshold).all()
     assert row["coverage_at_80_percent_precision"] == 1.0
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tagger.errors import ConfigurationError, DataError
 from tagger.models import zoo
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.descriptors import FEATURES
 from tagger.training import recipes
 from tagger.training.data import feature_table
@@ -23,9 +23,9 @@ from tagger.training.data.feature_table import (
     scannable,
 )
 from tagger.training.measure.evaluate import evaluate_model
-from tagger.training.measure.learning import read_learning
+from tagger.training.measure.training_history import read_history
 from tagger.training.recipes import Settings, classical, dense, feature_cnn
-from tagger.training.report.after_training import report_training
+from tagger.training.report.training_report import report_training
 from tagger.training.run import measure, train_model
 from tests.training.archives import write_archive
 
@@ -77,12 +77,12 @@ def test_a_recipe_makes_a_model_that_says_what_was_measured(archive, tmp_path, r
     model = zoo.load(str(output))
     examples = read_log_mel_archive(archive)
     fitted = recipes.find(recipe)(examples, Settings(tmp_path / "again", **options))
-    said = np.array([model.scores(Heard.from_log_mel(e.log_mel())).track for e in examples])
+    said = np.array([model.scores(TrackFeatures.from_log_mel(e.log_mel())).track for e in examples])
     # The same seed and the same data: the published model is the one that is fitted here.
     np.testing.assert_allclose(said, fitted.log_probabilities(examples), atol=1e-4)
     _, weights = fitted.export()
     # Its report has what the features are worth, and what they have to do with each other.
-    worth = read_learning(card).importance
+    worth = read_history(card).importance
     assert {name for name, _, _ in worth} == set(feature_names(examples))
     assert max(rise for _, _, rise in worth) > 0
     gains = [gain for _, gain, _ in worth]
@@ -98,8 +98,8 @@ def test_a_recipe_makes_a_model_that_says_what_was_measured(archive, tmp_path, r
 
 def test_svm_learns_but_is_not_published(archive, tmp_path):
     examples = read_log_mel_archive(archive)
-    outcome = measure(classical.fit_svm, examples, "artist", Settings(tmp_path / "w"))
-    assert outcome.calibrated().right.mean() > 0.7
+    predictions = measure(classical.fit_svm, examples, "artist", Settings(tmp_path / "w"))
+    assert predictions.calibrated().right.mean() > 0.7
     with pytest.raises(ConfigurationError, match="for benchmarks only"):
         train_model("svm", [archive], tmp_path / "svm")
     assert not (tmp_path / "svm").exists()
@@ -108,10 +108,10 @@ def test_svm_learns_but_is_not_published(archive, tmp_path):
 @pytest.mark.parametrize("protocol", ["segment-random", "track-random", "fault-filtered"])
 def test_every_protocol_measures(archive, tmp_path, protocol):
     examples = read_log_mel_archive(archive)
-    outcome = measure(classical.fit_logistic, examples, protocol, Settings(tmp_path / "w"))
-    assert outcome.calibrated().right.mean() > 0.6
+    predictions = measure(classical.fit_logistic, examples, protocol, Settings(tmp_path / "w"))
+    assert predictions.calibrated().right.mean() > 0.6
     assert (
-        len(outcome.tracks)
+        len(predictions.tracks)
         == {
             "segment-random": round(0.2 * 3 * 24),
             "track-random": 24,
@@ -214,8 +214,8 @@ def test_a_model_from_a_table_runs_on_sound(table, tmp_path, recipe):
     assert card.data["features"] == ["chroma_stft_mean", "tempo", "mfcc1_mean", "mfcc1_var"]
     assert lines == ["left out: features that a scan does not compute: harmony_mean"]
     described = np.zeros(len(FEATURES), dtype=np.float32)
-    heard = Heard(lambda: pytest.fail("no need of the spectrogram"), lambda: described)
-    scores = zoo.load(str(tmp_path / "m")).scores(heard)
+    features = TrackFeatures(lambda: pytest.fail("no need of the spectrogram"), lambda: described)
+    scores = zoo.load(str(tmp_path / "m")).scores(features)
     assert card.labels == ("Hip-Hop", "Jazz") and scores.track.argmax() == 0
 
 

@@ -15,7 +15,7 @@ from tagger.models.card import read_card
 from tagger.sound.audio import read_excerpts
 from tagger.sound.spectrogram import N_MELS, log_mel
 from tagger.training.data.fingerprints import N_BYTES, fingerprint, is_among, packed, unpacked
-from tagger.training.data.known import seen
+from tagger.training.data.leakage import seen
 from tagger.training.measure.evaluate import evaluate_model
 from tagger.training.publish import learned_from, write_model
 

@@ -8,7 +8,7 @@ import pytest
 from tagger.errors import ConfigurationError, DataError
 from tagger.models import zoo
 from tagger.models.card import read_card
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS
 from tagger.training import musicnn
@@ -157,4 +157,4 @@ def test_the_bundled_network_says_what_the_original_said(shared_data):
         for name, expected in (("embedding", known), ("tags", tags)):
             found = said[name].mean(axis=0)
             assert np.corrcoef(found, expected[file.stem])[0, 1] > 0.98, (file.stem, name)
-        assert Heard.from_sound(read_excerpts(file)).patches.patches.shape[1:] == (187, 96)
+        assert TrackFeatures.from_sound(read_excerpts(file)).patches.patches.shape[1:] == (187, 96)

@@ -15,7 +15,7 @@ from tagger.sound.audio import read_excerpts
 from tagger.sound.spectrogram import TOP_DB, log_mel
 from tagger.training.data import prepare as preparation
 from tagger.training.data.datasets import SoundFile, read_genre_folders, read_log_mel_archive
-from tagger.training.data.gather import Sources, gather, with_artists
+from tagger.training.data.load_examples import Sources, load_examples, with_artists
 from tagger.training.data.prepare import HeardFile, prepare
 from tagger.training.measure.splits import artist
 from tests.training.archives import write_archive
@@ -59,7 +59,7 @@ def test_a_folder_with_a_broken_file_becomes_an_archive(pieces, tmp_path):
     (pieces / "metal" / "empty.wav").write_bytes(b"")
     told: dict[str, str] = {}
     sources = Sources([pieces], cache=tmp_path / "kept")
-    examples = gather(sources, tmp_path, left_out=told.__setitem__)
+    examples = load_examples(sources, tmp_path, left_out=told.__setitem__)
     assert [e.track for e in examples] == [
         *("jazz/jazz.00000.wav", "jazz/jazz.00001.wav"),
         *("metal/metal.00000.wav", "metal/metal.00001.wav"),
@@ -212,13 +212,13 @@ def test_the_same_folder_twice_is_refused(tmp_path):
     """Regression: a set was measured on itself."""
     folder = write_archive(tmp_path / "set")
     with pytest.raises(ConfigurationError, match="is given twice"):
-        gather(Sources([folder, folder.parent / "." / "set"]), tmp_path)
+        load_examples(Sources([folder, folder.parent / "." / "set"]), tmp_path)
 
 
 def test_sets_of_one_name_are_told_apart(tmp_path):
     """Regression: both were measured on, as if they were one."""
     folders = [write_archive(tmp_path / name / "set", seed=i) for i, name in enumerate("ABC")]
-    examples = gather(Sources(folders), tmp_path)
+    examples = load_examples(Sources(folders), tmp_path)
     assert list(dict.fromkeys(e.source for e in examples)) == ["set", "set-2", "set-3"]
     assert {e.artist.partition(":")[0] for e in examples[24:48]} == {"set-2"}
     tested = {examples[i].source for s in artist(examples) for i in s.test}
@@ -231,7 +231,7 @@ def test_a_link_to_nowhere_is_left_out(make_audio, monkeypatch, tmp_path):
     make_audio(".wav", name="set/jazz/a.wav")
     (tmp_path / "set" / "jazz" / "gone.mp3").symlink_to("nowhere.mp3")
     told: dict[str, str] = {}
-    examples = gather(Sources([tmp_path / "set"]), tmp_path / "w", left_out=told.__setitem__)
+    examples = load_examples(Sources([tmp_path / "set"]), tmp_path / "w", left_out=told.__setitem__)
     assert [e.track for e in examples] == ["jazz/a.wav"] and list(told) == ["jazz/gone.mp3"]
 
 
@@ -239,10 +239,10 @@ def test_music_without_artists_is_not_listened_to_in_vain(pieces, monkeypatch, t
     """Regression: an hour of listening, and then the protocol was refused."""
     heard = in_this_process(monkeypatch)
     with pytest.raises(DataError, match="says who plays"):
-        gather(Sources([pieces]), tmp_path / "w", artists=True)
+        load_examples(Sources([pieces]), tmp_path / "w", artists=True)
     assert not heard
 
 
 def test_there_must_be_something_to_learn_from(tmp_path):
     with pytest.raises(ConfigurationError, match="nothing to learn from"):
-        gather(Sources(), Path(tmp_path))
+        load_examples(Sources(), Path(tmp_path))

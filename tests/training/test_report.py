@@ -16,16 +16,16 @@ from matplotlib.image import imread
 from tagger.errors import ConfigurationError
 from tagger.models.card import Card
 from tagger.training.measure.evaluate import Evaluation, warning, worst_mistakes
-from tagger.training.measure.learning import (
-    Learning,
+from tagger.training.measure.metrics import Measured
+from tagger.training.measure.training_history import (
+    TrainingHistory,
     correlation,
     correlation_table,
     history_table,
     importance,
     importance_table,
-    read_learning,
+    read_history,
 )
-from tagger.training.measure.metrics import Measured
 from tagger.training.report import plots
 from tagger.training.report.page import Page
 from tagger.training.report.report import (
@@ -181,7 +181,7 @@ def test_hostile_names_do_nothing(tmp_path):
         HOSTILE[1],
         0.5,
         left_out=dict.fromkeys(HOSTILE, HOSTILE[1]),
-        learning=Learning(
+        learning=TrainingHistory(
             correlation=correlation(HOSTILE, np.random.default_rng(0).standard_normal((n, n)))
         ),
     )
@@ -212,13 +212,13 @@ def test_history_importance_and_correlation_where_there_are_some(tmp_path):
     )
     values = np.random.default_rng(0).standard_normal((60, 5))
     values[:, 2] = 7.0  # the same for all tracks: correlates with nothing
-    learning = read_learning(make_card(tmp_path))
+    learning = read_history(make_card(tmp_path))
     assert learning.history == history
     assert learning.importance[4] == ("f4", 0.4, 0.04)
     together = correlation([f"f{i}" for i in range(5)], values, learning.importance)
     assert together.names == ("f4", "f3", "f1", "f0")
     (tmp_path / "correlation.csv").write_bytes(correlation_table(together))
-    learning = read_learning(make_card(tmp_path))
+    learning = read_history(make_card(tmp_path))
     np.testing.assert_allclose(learning.correlation.matrix, together.matrix, atol=1e-3)
     write_report(make_evaluation(learning=learning), tmp_path / "report")
     names = {p.stem for p in (tmp_path / "report").glob("*.png")}
@@ -247,16 +247,16 @@ def test_what_is_not_known_of_features_is_not_drawn(tmp_path):
     worth = importance(("a", "b", "c", "d"), rises, {})
     assert [name for name, _, _ in worth] == ["b", "a", "c"]  # nothing is known of d
     (tmp_path / "importance.csv").write_bytes(importance_table(worth))
-    learning = read_learning(make_card(tmp_path))
+    learning = read_history(make_card(tmp_path))
     assert learning.importance[0][2] == 0.3 and np.isnan(learning.importance[0][1])
     one_panel = learning_pictures(learning)["importance.png"]
-    two_panels = learning_pictures(Learning(importance=importance(("a", "b"), rises, rises)))
+    two_panels = learning_pictures(TrainingHistory(importance=importance(("a", "b"), rises, rises)))
     assert width(one_panel) < width(two_panels["importance.png"])
     assert (
         importance(("a",), {}, {}) == [] and importance_table([]) == b"feature,gain,permutation\n"
     )
     nothing = [("a", float("nan"), float("nan"))]
-    assert "importance.png" not in learning_pictures(Learning(importance=nothing))
+    assert "importance.png" not in learning_pictures(TrainingHistory(importance=nothing))
 
 
 def width(png: bytes) -> int:
@@ -275,12 +275,12 @@ def width(png: bytes) -> int:
 def test_a_damaged_table_in_a_models_folder_is_done_without(tmp_path, content):
     for name in ("history.csv", "importance.csv", "correlation.csv"):
         (tmp_path / name).write_bytes(content)
-    assert read_learning(make_card(tmp_path)) == Learning([], [])
+    assert read_history(make_card(tmp_path)) == TrainingHistory([], [])
 
 
 def test_a_table_that_links_to_itself_is_done_without(tmp_path):
     (tmp_path / "history.csv").symlink_to("history.csv")
-    assert read_learning(make_card(tmp_path)) == Learning([], [])
+    assert read_history(make_card(tmp_path)) == TrainingHistory([], [])
 
 
 def test_a_table_outside_of_the_models_folder_is_not_read(tmp_path):
@@ -288,7 +288,7 @@ def test_a_table_outside_of_the_models_folder_is_not_read(tmp_path):
     model = tmp_path / "model"
     model.mkdir()
     (model / "history.csv").symlink_to(tmp_path / "secret.csv")
-    assert read_learning(make_card(model)).history == []
+    assert read_history(make_card(model)).history == []
 
 
 def test_a_page_escapes_whatever_it_is_given():

@@ -10,7 +10,7 @@ import pytest
 
 from tagger.errors import DataError
 from tagger.models import zoo
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import log_mel_frames
 from tagger.sound.spectrogram import TOP_DB, log_mel
@@ -60,9 +60,9 @@ def test_sound_then_what_is_kept_then_an_estimate(make_audio, tmp_path):
     assert list(seen.estimated) == [False, False, True, True, False, False]
     np.testing.assert_array_equal(seen.embedding[4:], 7.0)
     backbone = zoo.load_backbone("musicnn")
-    heard = Heard.from_sound(read_excerpts(folder / "audio" / "jazz" / "t0.flac"))
-    np.testing.assert_allclose(seen.embedding[0], backbone.embed(heard).mean(axis=0), atol=1e-4)
-    np.testing.assert_allclose(seen.narrow[0], heard.narrow_statistics, atol=1e-4)
+    features = TrackFeatures.from_sound(read_excerpts(folder / "audio" / "jazz" / "t0.flac"))
+    np.testing.assert_allclose(seen.embedding[0], backbone.embed(features).mean(axis=0), atol=1e-4)
+    np.testing.assert_allclose(seen.narrow[0], features.narrow_statistics, atol=1e-4)
     assert np.isfinite(seen.embedding).all() and np.isfinite(seen.narrow).all()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tagger.errors import ConfigurationError
 from tagger.models import zoo
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.training.data.datasets import read_log_mel_archive
 from tagger.training.recipes import Settings, cnn, find, transfer
 from tagger.training.run import train_model
@@ -45,8 +45,8 @@ def a_step(archive, tmp_path, variant: str) -> None:
     finally:
         tf.config.run_functions_eagerly(False)
     assert card.kind == "cnn"
-    heard = Heard.from_log_mel(read_log_mel_archive(archive)[0].log_mel())
-    prediction = zoo.load(str(tmp_path / "m")).predict(heard)
+    features = TrackFeatures.from_log_mel(read_log_mel_archive(archive)[0].log_mel())
+    prediction = zoo.load(str(tmp_path / "m")).predict(features)
     assert prediction.probabilities.sum() == pytest.approx(1)
     assert prediction.chunk_probabilities is not None
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from tagger.errors import DataError
 from tagger.genres import canonical
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.spectrogram import N_MELS, TOP_DB, LogMel
 
 View = TypeVar("View")
@@ -105,9 +105,9 @@ class Example:
         starts_s = (0.0,) * len(excerpts)
         return LogMel(excerpts=tuple(excerpts), starts_s=starts_s, ref_db=float("nan"))
 
-    def heard(self) -> Heard:
+    def track_features(self) -> TrackFeatures:
         """What a model can be asked about: the spectrogram, and the embeddings that are known."""
-        return Heard.from_log_mel(self.log_mel(), self.embeddings)
+        return TrackFeatures.from_log_mel(self.log_mel(), self.embeddings)
 
     def view(self, name: str, compute: Callable[[Example], View]) -> View:
         """What a recipe makes of this track, computed when it first asks."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from tagger.errors import DataError
 from tagger.genres import canonical
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.descriptors import FEATURES
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
 from tagger.training.data.augment import altered
@@ -102,7 +102,7 @@ def _example(
     )
 
 
-def heard_in_table(row: Example, archived: Example | None = None) -> Heard:
+def heard_in_table(row: Example, archived: Example | None = None) -> TrackFeatures:
     """What a row of a table knows of its track, in the form that models take.
 
     Parameters
@@ -119,8 +119,8 @@ def heard_in_table(row: Example, archived: Example | None = None) -> Heard:
         return np.array([known.get(name, np.nan) for name in names], dtype=np.float32)
 
     if archived is not None:
-        return Heard(archived.log_mel, lambda: named(FEATURES))
-    return Heard(row.log_mel, lambda: named(FEATURES), lambda: named(LOG_MEL_FEATURES))
+        return TrackFeatures(archived.log_mel, lambda: named(FEATURES))
+    return TrackFeatures(row.log_mel, lambda: named(FEATURES), lambda: named(LOG_MEL_FEATURES))
 
 
 def scannable(examples: Sequence[Example], say: Callable[[str], None]) -> list[Example]:

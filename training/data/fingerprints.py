@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from tagger.errors import DataError
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.spectrogram import TOP_DB
 
 N_BANDS, N_SEGMENTS = 16, 8  # bits
@@ -50,10 +50,10 @@ def fingerprint(excerpts: Sequence[np.ndarray]) -> np.ndarray:
     return np.packbits(moves > 0)
 
 
-def fingerprint_of(heard: Heard) -> np.ndarray | None:
+def fingerprint_of(features: TrackFeatures) -> np.ndarray | None:
     """Of a track as models see it; None where it has no spectrogram, as in a table of features."""
     try:
-        return fingerprint(heard.log_mel.excerpts)
+        return fingerprint(features.log_mel.excerpts)
     except DataError:
         return None
 

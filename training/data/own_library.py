@@ -126,8 +126,8 @@ def artist_of(path: str, format: Format) -> str | None:
 
 
 def _first_genre(path: str, format: Format) -> str | None:
-    persons = Placeholders().without(read_tags(path, format).persons)
-    return " ".join(as_text(persons[0]).split()) if persons else None
+    user_genres = Placeholders().without(read_tags(path, format).user_genres)
+    return " ".join(as_text(user_genres[0]).split()) if user_genres else None
 
 
 def _key(name: str) -> str:

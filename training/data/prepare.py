@@ -25,8 +25,8 @@ from tqdm import tqdm
 from tagger.errors import ConfigurationError, DataError, GtagError, NothingToHearError
 from tagger.files.durable_io import write_whole
 from tagger.models import zoo
-from tagger.models.heard import Heard
 from tagger.models.prediction import Embedder
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import patch_front_end
 from tagger.sound.spectrogram import N_MELS, TOP_DB, front_end
@@ -166,8 +166,8 @@ def prepare(
 def hear(file: SoundFile) -> HeardFile | Silent | str:
     """What is kept of a file, or why nothing is; runs in the workers."""
     try:
-        heard = Heard.from_sound(read_excerpts(file.path))
-        mel, embedding = heard.log_mel, _backbone().embed(heard).mean(axis=0)
+        features = TrackFeatures.from_sound(read_excerpts(file.path))
+        mel, embedding = features.log_mel, _backbone().embed(features).mean(axis=0)
     except NothingToHearError as error:
         return Silent(error.message)
     except GtagError as error:
@@ -251,13 +251,13 @@ def _part(parts: Path, key: str) -> Path:
     return parts / f"{key}.npz"
 
 
-def _keep(part: Path, heard: HeardFile) -> None:
+def _keep(part: Path, features: HeardFile) -> None:
     content = io.BytesIO()
     np.savez(
         content,
-        mel=heard.mel,
-        excerpt_columns=heard.excerpt_columns,
-        embedding=heard.embedding,
+        mel=features.mel,
+        excerpt_columns=features.excerpt_columns,
+        embedding=features.embedding,
     )
     write_whole(part, content.getvalue())
 
@@ -302,11 +302,11 @@ def _pack(
 ) -> None:
     """Write the archive, by way of a file as large as all spectrograms: memory may not be."""
 
-    def heard(file: SoundFile) -> HeardFile:
+    def features(file: SoundFile) -> HeardFile:
         key = keys[file.track]
         return known[key] if key in known else _read_part(_part(store / PARTS, key))
 
-    columns = [heard(file).excerpt_columns for file in files]
+    columns = [features(file).excerpt_columns for file in files]
     excerpts = np.zeros((len(files), max(map(len, columns))), dtype=np.uint16)
     for i, counts in enumerate(columns):
         excerpts[i, : len(counts)] = counts
@@ -315,7 +315,7 @@ def _pack(
         store / PARTS / "all.npy", "w+", np.uint8, (len(files), N_MELS, int(n_frames.max()))
     )
     for i, file in enumerate(files):
-        mels[i, :, : n_frames[i]] = heard(file).mel
+        mels[i, :, : n_frames[i]] = features(file).mel
     fresh = store / "logmel.npz.fresh"
     with fresh.open("wb") as archive:
         np.savez_compressed(
@@ -329,7 +329,7 @@ def _pack(
     np.savez_compressed(
         embeddings,
         names=np.array([file.track for file in files]),
-        penultimate=np.stack([heard(file).embedding for file in files]),
+        penultimate=np.stack([features(file).embedding for file in files]),
     )
     write_whole(store / EMBEDDING_FILE, embeddings.getvalue())
     fresh.replace(store / "logmel.npz")

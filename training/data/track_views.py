@@ -18,7 +18,7 @@ import numpy as np
 
 from tagger.errors import DataError, GtagError
 from tagger.models import zoo
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.no_music import movement
 from tagger.sound.patches import (
@@ -243,18 +243,20 @@ def view(item: Item) -> Views | str:
     nothing = np.full(backbone.n_dimensions, np.nan)
     try:
         if item.sound:
-            heard = Heard.from_sound(read_excerpts(item.sound))
-            embedding, estimate = backbone.embed(heard).mean(axis=0), nothing
+            features = TrackFeatures.from_sound(read_excerpts(item.sound))
+            embedding, estimate = backbone.embed(features).mean(axis=0), nothing
             if item.mel is not None:
                 estimate = estimated_by_network(item)
         else:
             assert item.mel is not None
-            heard = Heard.from_log_mel(LogMel((to_decibels(item.mel),), (0.0,), item.ref_db))
+            features = TrackFeatures.from_log_mel(
+                LogMel((to_decibels(item.mel),), (0.0,), item.ref_db)
+            )
             embedding = nothing if item.embedding is None else item.embedding
             estimate = estimated_by_network(item, as_it_is=item.embedding is not None)
-        mel = heard.log_mel
+        mel = features.log_mel
         moves, mark = movement(mel), fingerprint(mel.excerpts)
-        return Views(embedding, estimate, heard.narrow_statistics, moves, mark)
+        return Views(embedding, estimate, features.narrow_statistics, moves, mark)
     except GtagError as error:
         return error.message
 

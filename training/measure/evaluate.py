@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from tagger.errors import DataError, GtagError, NothingToHearError
 from tagger.models.features import FeatureColumns
-from tagger.models.heard import Heard
 from tagger.models.prediction import Classifier
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.training.data.datasets import (
     SoundFile,
@@ -28,8 +28,7 @@ from tagger.training.data.datasets import (
 )
 from tagger.training.data.feature_table import TABLE, heard_in_table, read_feature_table
 from tagger.training.data.fingerprints import fingerprint_of
-from tagger.training.data.known import seen
-from tagger.training.measure.learning import Learning, correlation, read_learning
+from tagger.training.data.leakage import seen
 from tagger.training.measure.metrics import (
     Measured,
     accuracy_by_coverage,
@@ -39,6 +38,7 @@ from tagger.training.measure.metrics import (
     per_genre,
     reliability,
 )
+from tagger.training.measure.training_history import TrainingHistory, correlation, read_history
 
 WORST = 25  # mistakes that are named
 
@@ -62,7 +62,7 @@ class Evaluation:
         Tracks that could not be measured, and why.
     unreadable : tuple of str
         Those of them that are damaged: not silent, and not of another genre.
-    learning : Learning
+    learning : TrainingHistory
         How the model learned.
     warning, remark : str
         What is to be said loudly, or at least, before the figures.
@@ -75,7 +75,7 @@ class Evaluation:
     threshold: float
     left_out: dict[str, str] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
-    learning: Learning = field(default_factory=Learning)
+    learning: TrainingHistory = field(default_factory=TrainingHistory)
     warning: str = ""
     remark: str = ""
 
@@ -130,7 +130,7 @@ def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> 
         measured.
     """
     labels = model.card.labels
-    truth, rows, tracks, fingerprints, features, unreadable = [], [], [], [], [], []
+    truth, rows, tracks, fingerprints, descriptors, unreadable = [], [], [], [], [], []
     left_out: dict[str, str] = {}
     for item in tqdm(_tracks(data), unit="track", disable=None if progress else True):
         if item.genre not in labels:
@@ -138,9 +138,9 @@ def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> 
             continue
         try:
             with native_messages_hidden():
-                heard = item.heard()
-                looked_at = _looked_at(model, heard)
-                probabilities = model.calibrated(model.scores(heard).track)
+                features = item.features()
+                looked_at = _looked_at(model, features)
+                probabilities = model.calibrated(model.scores(features).track)
         except GtagError as error:
             left_out[item.track] = error.message
             if not isinstance(error, NothingToHearError):
@@ -149,16 +149,16 @@ def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> 
         truth.append(labels.index(item.genre))
         rows.append(probabilities)
         tracks.append(item.track)
-        fingerprints.append(fingerprint_of(heard))
+        fingerprints.append(fingerprint_of(features))
         if looked_at is not None:
-            features.append(looked_at)
+            descriptors.append(looked_at)
     if not rows:
         reason = Counter(left_out.values()).most_common(1)[0][0] if left_out else "it is empty"
         raise DataError(f"{model.card.tag} cannot be measured on it: {reason}", path=data)
     known = seen(model.card, tracks, fingerprints)
-    learning = read_learning(model.card)
-    if features:
-        told = correlation(model.card.data["features"], np.stack(features), learning.importance)
+    learning = read_history(model.card)
+    if descriptors:
+        told = correlation(model.card.data["features"], np.stack(descriptors), learning.importance)
         learning = replace(learning, correlation=told)
     return Evaluation(
         Measured(labels, np.array(truth), np.stack(rows), tuple(tracks)),
@@ -185,7 +185,7 @@ def warning(model: str, known: int, n: int) -> str:
     )
 
 
-def _looked_at(model: Classifier, heard: Heard) -> np.ndarray | None:
+def _looked_at(model: Classifier, features: TrackFeatures) -> np.ndarray | None:
     """The features that a model looks at, where they have names.
 
     Raises
@@ -196,7 +196,7 @@ def _looked_at(model: Classifier, heard: Heard) -> np.ndarray | None:
     names = model.card.data.get("features")
     if not names:
         return None
-    values = FeatureColumns(names)(heard)
+    values = FeatureColumns(names)(features)
     missing = [name for name, value in zip(names, values, strict=True) if np.isnan(value)]
     if missing:
         raise DataError(f"the table lacks {missing[0]}, which {model.card.tag} looks at")
@@ -208,15 +208,15 @@ class _Track:
     track: str
     genre: str
     sound: SoundFile | None
-    archived: Heard | None
+    archived: TrackFeatures | None
 
-    def heard(self) -> Heard:
+    def features(self) -> TrackFeatures:
         from tagger.sound.audio import read_excerpts
 
         if self.archived is not None:
             return self.archived
         assert self.sound is not None
-        return Heard.from_sound(read_excerpts(self.sound.path))
+        return TrackFeatures.from_sound(read_excerpts(self.sound.path))
 
 
 def _tracks(data: Path) -> Iterator[_Track]:
@@ -228,8 +228,8 @@ def _tracks(data: Path) -> Iterator[_Track]:
         rows = {row.track: row for row in table}
         for example in read_log_mel_archive(data):
             row_of_it = rows.get(example.track)
-            heard = heard_in_table(row_of_it, example) if row_of_it else example.heard()
-            yield _Track(example.track, example.genre, None, heard)
+            features = heard_in_table(row_of_it, example) if row_of_it else example.track_features()
+            yield _Track(example.track, example.genre, None, features)
     else:
         for file in read_genre_folders(data):
             yield _Track(file.track, file.genre, file, None)

@@ -99,7 +99,7 @@ def _rows(examples: Iterable[Example], inputs: tuple[str, ...]) -> np.ndarray:
 
     def seen(example: Example) -> np.ndarray:
         try:
-            return look(_backbone(), inputs, example.heard())
+            return look(_backbone(), inputs, example.track_features())
         except DataError as error:
             raise DataError(
                 f"nothing keeps the embedding of {example.track} of {example.source}",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger.training.measure.learning import Correlation
+from tagger.training.measure.training_history import Correlation
 from tagger.training.report.plots import BLACK, BLUE, ORANGE, as_png, short
 
 FEATURES_DRAWN = 25
@@ -42,7 +42,7 @@ def importance(figure: Any, rows: Sequence[tuple[str, float, float]]) -> None:
     Parameters
     ----------
     rows : sequence of (str, float, float)
-        As `Learning.importance`; what is unknown of all features is not drawn.
+        As `TrainingHistory.importance`; what is unknown of all features is not drawn.
     """
     rows = rows[:FEATURES_DRAWN]
     y = np.arange(len(rows))

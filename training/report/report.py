@@ -10,7 +10,7 @@ from typing import Any
 
 from tagger.training.data.folders import check_folder
 from tagger.training.measure.evaluate import Evaluation
-from tagger.training.measure.learning import Learning
+from tagger.training.measure.training_history import TrainingHistory
 from tagger.training.report import learning_plots, plots
 from tagger.training.report.page import Page
 
@@ -87,7 +87,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     write_files(folder, told, pictures, page)
 
 
-def learning_pictures(learning: Learning) -> dict[str, bytes]:
+def learning_pictures(learning: TrainingHistory) -> dict[str, bytes]:
     """Pictures of how a model learned, as far as its folder tells."""
     pictures = {}
     if learning.history:

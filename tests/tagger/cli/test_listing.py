@@ -8,7 +8,7 @@ import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
-from tagger.batch import Outcome
+from tagger.batch import TrackResult
 from tagger.cli.listing import Listing
 from tagger.decide import Status
 
@@ -46,10 +46,10 @@ GENRES = [
 def test_a_line_fits_80_columns_and_ends_with_the_files_name(listing, path, genre, status):
     for confidence in (0.5, None):
         second = None if confidence is None else 0.25
-        outcome = Outcome(
+        result = TrackResult(
             path, status, genre, confidence, genre, second, genre, genre, message="why it is " * 20
         )
-        line = plain(listing.line(outcome))
+        line = plain(listing.line(result))
         assert cell_len(line) < 80
         assert "\n" not in line and "\x1b" not in line
         assert line.startswith(status)
@@ -57,15 +57,15 @@ def test_a_line_fits_80_columns_and_ends_with_the_files_name(listing, path, genr
 
 
 def test_what_went_wrong_is_said_whole(listing):
-    outcome = Outcome("music/" * 30 + "a.mp3", Status.REFUSED, message="the reason is long " * 9)
-    assert outcome.path in plain(listing.line(outcome))
-    assert outcome.message in plain(listing.line(outcome))
+    result = TrackResult("music/" * 30 + "a.mp3", Status.REFUSED, message="the reason is long " * 9)
+    assert result.path in plain(listing.line(result))
+    assert result.message in plain(listing.line(result))
 
 
 def test_elsewhere_nothing_is_cut_or_coloured():
     listing = Listing(io.StringIO())
     path = "music/" * 30 + "a.mp3"
-    line = listing.line(Outcome(path, Status.UNSURE, "Jazz", 0.4, "Pop", 0.3))
+    line = listing.line(TrackResult(path, Status.UNSURE, "Jazz", 0.4, "Pop", 0.3))
     assert line == f"unsure       {'Jazz 0.40 or Pop 0.30':36}  {path}"
-    line = listing.line(Outcome(path, Status.FAILED, message="no space left"))
+    line = listing.line(TrackResult(path, Status.FAILED, message="no space left"))
     assert line == f"{path}: failed: no space left"

@@ -16,7 +16,7 @@ import mutagen
 import pytest
 from mediafile import MediaFile
 
-from tagger.batch import Outcome
+from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.reports.csv_report import CsvReport, open_report
 
@@ -89,7 +89,7 @@ def reported(folder, *paths, **more):
         writer = CsvReport(file)
         for path in paths:
             given = {"genre": "Rock", "confidence": 0.4, "runner_up": "Pop", **more}
-            writer.add(Outcome(str(path), Status.UNSURE, **given, runner_up_confidence=0.3))
+            writer.add(TrackResult(str(path), Status.UNSURE, **given, runner_up_confidence=0.3))
     return report
 
 

@@ -40,7 +40,7 @@ def test_a_damaged_hidden_tag_of_a_wav_is_content(tmp_path, damaged, first):
     path = tmp_path / "a.wav"
     path.write_bytes(riff(FMT, damaged, SOUND, CUE) if first else riff(FMT, SOUND, CUE, damaged))
     before, sound, seen = path.read_bytes(), packets(path), as_programs_see(path)
-    assert read_tags(path, WAV).persons == ()
+    assert read_tags(path, WAV).user_genres == ()
     check_change(path, WAV)
     old = snapshot(path, WAV)
     write(path)
@@ -62,7 +62,7 @@ def test_a_genre_in_a_damaged_list_is_a_persons(tmp_path):
         riff(FMT, SOUND, chunk(b"LIST", b"INFO" + TITLE + unpadded(b"IGNR", b"Polka") + ARTIST))
     )
     before = path.read_bytes()
-    assert read_tags(path, WAV).persons == ("Polka",)
+    assert read_tags(path, WAV).user_genres == ("Polka",)
     for refuses in (lambda: check_change(path, WAV), lambda: write(path)):
         with pytest.raises(RefusedError, match="INFO list is damaged"):
             refuses()
@@ -74,7 +74,7 @@ def test_an_info_list_that_is_cut_off_with_its_file(tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(riff(FMT, SOUND, chunk(b"LIST", b"INFO" + TITLE + b"\0" + ARTIST))[:-6])
     before = path.read_bytes()
-    assert read_tags(path, WAV).persons == ()
+    assert read_tags(path, WAV).user_genres == ()
     with pytest.raises(RefusedError, match="not as long as they claim"):
         write(path)
     assert path.read_bytes() == before

@@ -113,7 +113,7 @@ def test_a_genre_is_kept_wherever_a_person_wrote_it(make_audio, place):
     put(path)
     before, found, seen = path.read_bytes(), form(path), as_programs_see(path)
     tags = read_tags(path, found)
-    assert tags.persons == ("Blues",)
+    assert tags.user_genres == ("Blues",)
     heard = Prediction(("Jazz", "Rock"), np.array([0.9, 0.1]), "cnn-1")
     decision = decide(heard, tags, Policy(min_confidence=0.5))
     assert (decision.status, decision.reason) == (Status.KEPT, "a person wrote Blues")
@@ -126,7 +126,7 @@ def test_a_genre_is_kept_wherever_a_person_wrote_it(make_audio, place):
 
     write(path, TWO)  # as with `--existing replace`: then nothing contradicts
 
-    assert read_tags(path, found).persons == ("Polka",)
+    assert read_tags(path, found).user_genres == ("Polka",)
     assert b"Blues" not in path.read_bytes()
     assert lost(seen, as_programs_see(path)) == []
     assert packets(path)[: len(sound) - 1] == sound[:-1]
@@ -141,7 +141,7 @@ def test_the_letters_of_a_tag_in_the_sound_are_none(make_audio, suffix):
     path = make_audio(suffix, duration_s=1.0)
     data = path.read_bytes()
     path.write_bytes(data[:-128] + ID3V1)
-    assert read_tags(path, form(path)).persons == ()
+    assert read_tags(path, form(path)).user_genres == ()
 
 
 @pytest.mark.parametrize("place", [8, 12, 40, 60, -24])

@@ -118,7 +118,7 @@ def test_in_23_genres_are_joined(make_audio):
     assert genre[10:] == b"\x00Polka; Hip-Hop"
     state = read_tags(path, MP3)
     assert state.genres == ("Polka", "Hip-Hop")
-    assert state.persons == ("Polka",)
+    assert state.user_genres == ("Polka",)
 
 
 def test_in_24_genres_are_several(make_audio):
@@ -288,7 +288,7 @@ def test_a_frame_cut_short_stays_last(make_audio):
 def test_numbered_and_joined_genres_of_23(make_audio, text, genres):
     path = mp3_with(make_audio, tag(3, frame("TCON", b"\x00" + text, 3)))
     assert read_tags(path, MP3).genres == genres
-    assert read_tags(path, MP3).persons == genres
+    assert read_tags(path, MP3).user_genres == genres
 
 
 def test_24_is_not_split_where_no_zero_stands(make_audio):
@@ -313,11 +313,11 @@ def test_id3v1_is_found_and_kept_in_step(make_audio):
     state = read_tags(path, MP3)
     assert state.genres == ()
     assert state.hidden == (("ID3v1", ("Rock",)),)
-    assert state.persons == ("Rock",)
+    assert state.user_genres == ("Rock",)
     before, sound = path.read_bytes(), packets(path)
     write(path)
     assert path.read_bytes()[-128:] == ID3V1 + b"\x07"
-    assert read_tags(path, MP3).persons == ()
+    assert read_tags(path, MP3).user_genres == ()
     assert packets(path) == sound
     path.write_bytes(before)
     write_and_restore(path)
@@ -348,7 +348,7 @@ def test_an_ape_tag_that_is_the_only_one_of_an_mp3_gets_all(make_audio, behind):
     ape["Cover"] = mutagen.apev2.APEValue(bytes(range(256)), mutagen.apev2.BINARY)
     ape.save(path)
     path.write_bytes(path.read_bytes() + behind)
-    assert read_tags(path, MP3).persons == ("Bossa Nova", "Rock")
+    assert read_tags(path, MP3).user_genres == ("Bossa Nova", "Rock")
     assert read_tags(path, MP3).genres == ("Bossa Nova", "Rock")
     before = path.read_bytes()
 
@@ -365,7 +365,7 @@ def test_an_ape_tag_that_is_the_only_one_of_an_mp3_gets_all(make_audio, behind):
         k: ape[k] for k in ape if k != "Genre"
     }
     assert path.read_bytes()[:3] != b"ID3"  # which would take the title away in most programs
-    assert read_tags(path, MP3).persons == ("Polka",)
+    assert read_tags(path, MP3).user_genres == ("Polka",)
     assert packets(path) == sound
     path.write_bytes(before)
     write_and_restore(path, TWO)
@@ -438,13 +438,13 @@ def test_a_second_id3_tag_is_hidden(make_audio):
 def test_a_genre_is_gtags_only_while_it_equals_what_gtag_noted(make_audio):
     path = make_audio(".mp3")
     write(path, CHANGE)
-    assert read_tags(path, MP3).persons == ()
+    assert read_tags(path, MP3).user_genres == ()
     tags = ID3(path)
     tags["TCON"] = mutagen.id3.TCON(3, ["Trap"])
     tags.save()
     state = read_tags(path, MP3)
     assert state.gtag_genre == ("Hip-Hop",)
-    assert state.persons == ("Trap",)
+    assert state.user_genres == ("Trap",)
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "nan", "1.5", "-1", "inf"])
@@ -470,4 +470,4 @@ def test_id3v1_has_one_spelling_for_each_number(make_audio):
     write(path, Change(("hip-hop",), ("hip-hop",), 0.5, "own-1"))
     state = read_tags(path, MP3)
     assert state.hidden == (("ID3v1", ("Hip-Hop",)),)
-    assert state.persons == ()
+    assert state.user_genres == ()

@@ -137,7 +137,7 @@ def test_offsets_of_64_bits(make_audio):
 def test_numbered_genre_is_read_and_goes(make_audio, number, name):
     path = make_audio(".m4a")
     with_atoms(path, atom(b"gnre", data_atom(number.to_bytes(2), 0)), AWKWARD[0])
-    assert read_tags(path, MP4).persons == (name,)
+    assert read_tags(path, MP4).user_genres == (name,)
     before = path.read_bytes()
     write(path)
     assert b"gnre" not in path.read_bytes()

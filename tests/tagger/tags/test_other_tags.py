@@ -111,10 +111,10 @@ def test_a_tta_may_have_three_tags(make_audio):
     tags.add(TCON(3, ["Swing"]))
     tags.save(path, v2_version=3)
     path.write_bytes(path.read_bytes() + tail)
-    assert read_tags(path, TTA).persons == ("Swing", "Bebop", "Rock")
+    assert read_tags(path, TTA).user_genres == ("Swing", "Bebop", "Rock")
     before = path.read_bytes()
     write(path)
-    assert read_tags(path, TTA).persons == ()
+    assert read_tags(path, TTA).user_genres == ()
     assert packets(path)[:-1] == sound[:-1]
     assert b"".join(AWKWARD_APE) in path.read_bytes()
     path.write_bytes(before)

@@ -229,10 +229,10 @@ def test_gtags_fields_in_an_ape_tag_count_when_an_id3_tag_is_added_later(make_au
     tags.add(TIT2(3, ["Title"]))
     tags.save(path)
     state = read_tags(path, form(path))
-    assert state.persons == ()
+    assert state.user_genres == ()
     assert (state.gtag_genre, state.gtag_model) == (("Hip-Hop",), "cnn-1")
     write(path, TWO)
-    assert read_tags(path, form(path)).persons == ("Polka",)
+    assert read_tags(path, form(path)).user_genres == ("Polka",)
     assert ID3(path)["TXXX:GTAG_GENRE"].text == ["Hip-Hop"]
     assert not [key for key in APEv2(path) if key.startswith("GTAG")]
 

@@ -78,7 +78,7 @@ def test_every_field_stands_in_the_container_s_own_place(make_audio, suffix, enc
     assert with_mutagen(path, gtag + "MODEL") == ["cnn-1"]
     state = read_tags(path, form(path))
     assert state == said(path, ("Polka", "Hip-Hop"), ("Hip-Hop",), 0.5, "cnn-1")
-    assert state.persons == ("Polka",)
+    assert state.user_genres == ("Polka",)
     assert packets(path) == sound
 
 

@@ -167,10 +167,10 @@ def test_genres_hidden_in_id3_around_a_flac(make_audio):
     path.write_bytes(path.read_bytes() + b"TAG" + bytes(124) + b"\x11")
     state = read_tags(path, FLAC)
     assert state.genres == ()
-    assert state.persons == ("Bebop", "Rock")
+    assert state.user_genres == ("Bebop", "Rock")
     before = path.read_bytes()
     write(path)
-    assert read_tags(path, FLAC).persons == ()
+    assert read_tags(path, FLAC).user_genres == ()
     assert ID3(path)["TCON"].text == ["Hip-Hop"]
     assert ID3(path)["TIT2"].text == ["Title"]
     assert path.read_bytes()[-1] == 7

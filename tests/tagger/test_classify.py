@@ -6,16 +6,16 @@ import sys
 
 import pytest
 
+from tagger.classify import classify_track
 from tagger.errors import UnreadableError
 from tagger.exhausted import what_ran_out
 from tagger.files.library import Library
-from tagger.listen import listen
 
 LIMITED = """
 import os, resource, sys
 from tagger.files.formats import identify
 from tagger.files.library import Track
-from tagger.listen import classifier, listen
+from tagger.classify import classifier, listen
 what, path = sys.argv[1:]
 classifier("cnn")
 track = Track(path, identify(path))
@@ -64,7 +64,7 @@ def test_a_file_that_is_not_recognised_says_why(tmp_path):
     (tmp_path / "a broken link.mp3").symlink_to(tmp_path / "nowhere")
     (tmp_path / "empty.mp3").touch()
     (tmp_path / "text.mp3").write_text("no music")
-    heard = [listen("any model", track) for track in Library([str(tmp_path)])]
+    heard = [classify_track("any model", track) for track in Library([str(tmp_path)])]
     assert [one.error.message for one in heard] == [
         "No such file or directory",
         "empty file",

@@ -34,7 +34,7 @@ PRECISION = 0.8  # of what is named by default, on tracks and artists never hear
 
 
 @dataclass(frozen=True)
-class Outcome:
+class OutOfFoldPredictions:
     """Log probabilities for tracks that were not learned from, fold by fold.
 
     Attributes
@@ -65,7 +65,7 @@ class Outcome:
     def measured(self, probabilities: np.ndarray) -> Measured:
         return Measured(self.labels, self.truth, probabilities, self.tracks)
 
-    def calibrated(self, elsewhere: Outcome | None = None) -> Measured:
+    def calibrated(self, elsewhere: OutOfFoldPredictions | None = None) -> Measured:
         """Each fold calibrated on the others.
 
         A single fold is calibrated on `elsewhere`, without the tracks that are measured here;
@@ -80,30 +80,30 @@ class Outcome:
         return self.measured(calibrate.apply_temperature(self.scores, temperature))
 
 
-def calibrated(outcomes: Mapping[str, Outcome], protocol: str) -> Measured:
+def calibrated(by_protocol: Mapping[str, OutOfFoldPredictions], protocol: str) -> Measured:
     """An outcome with calibrated probabilities.
 
     Fold by fold, or, for the single fold of `fault-filtered`, on the artist folds. Segments have a
     calibration of their own, and a single fold has nothing to find it by: they stay as they are.
     """
-    elsewhere = outcomes.get(CALIBRATION_PROTOCOL) if protocol == "fault-filtered" else None
-    return outcomes[protocol].calibrated(elsewhere)
+    elsewhere = by_protocol.get(CALIBRATION_PROTOCOL) if protocol == "fault-filtered" else None
+    return by_protocol[protocol].calibrated(elsewhere)
 
 
-def pack(outcomes: Mapping[str, Outcome]) -> bytes:
+def pack(by_protocol: Mapping[str, OutOfFoldPredictions]) -> bytes:
     """Outcomes by protocol as the content of an `.npz` file, for ensembles to be made from."""
     arrays: dict[str, Any] = {}
-    for protocol, outcome in outcomes.items():
-        arrays[f"{protocol}/tracks"] = np.array(outcome.tracks)
-        arrays[f"{protocol}/truth"] = outcome.truth
-        arrays[f"{protocol}/folds"] = np.array(outcome.folds)
-        arrays[f"{protocol}/scores"] = outcome.scores.astype(np.float32)
+    for protocol, predictions in by_protocol.items():
+        arrays[f"{protocol}/tracks"] = np.array(predictions.tracks)
+        arrays[f"{protocol}/truth"] = predictions.truth
+        arrays[f"{protocol}/folds"] = np.array(predictions.folds)
+        arrays[f"{protocol}/scores"] = predictions.scores.astype(np.float32)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
-def unpack(file: Path, labels: tuple[str, ...]) -> dict[str, Outcome]:
+def unpack(file: Path, labels: tuple[str, ...]) -> dict[str, OutOfFoldPredictions]:
     """What `pack` was given, from a model's folder.
 
     Raises
@@ -122,7 +122,7 @@ def unpack(file: Path, labels: tuple[str, ...]) -> dict[str, Outcome]:
         ) from error
     protocols = [name.removesuffix("/scores") for name in arrays if name.endswith("/scores")]
     return {
-        p: Outcome(
+        p: OutOfFoldPredictions(
             labels,
             tuple(map(str, arrays[f"{p}/tracks"])),
             arrays[f"{p}/truth"],
@@ -133,7 +133,9 @@ def unpack(file: Path, labels: tuple[str, ...]) -> dict[str, Outcome]:
     }
 
 
-def calibration(outcome: Outcome, measured: Measured, protocol: str) -> dict[str, Any]:
+def calibration(
+    predictions: OutOfFoldPredictions, measured: Measured, protocol: str
+) -> dict[str, Any]:
     """The card's `calibration` and `decision`."""
     coverage = {}
     threshold, share, accuracy = accuracy_by_coverage(measured)
@@ -142,10 +144,10 @@ def calibration(outcome: Outcome, measured: Measured, protocol: str) -> dict[str
         coverage[str(percent)] = [round(float(threshold[i]), 4), round(float(accuracy[i]), 4)]
     fitted = {
         "method": "temperature",
-        "temperature": round(calibrate.fit_temperature(outcome.scores, outcome.truth), 4),
+        "temperature": round(calibrate.fit_temperature(predictions.scores, predictions.truth), 4),
         "fitted_on": f"out-of-fold predictions, protocol {protocol}",
         "ece_before": round(
-            expected_calibration_error(outcome.measured(np.exp(outcome.scores))), 4
+            expected_calibration_error(predictions.measured(np.exp(predictions.scores))), 4
         ),
         "ece_after": round(expected_calibration_error(measured), 4),
         # The reliability diagram: mean confidence, share that is right, number of tracks.
@@ -173,23 +175,23 @@ def card_figures(measured: Measured) -> dict[str, Any]:
 
 
 def described(
-    outcomes: Mapping[str, Outcome], about: Mapping[str, Any] | None = None
+    by_protocol: Mapping[str, OutOfFoldPredictions], about: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The card's `calibration`, `decision` and `figures`.
 
     Parameters
     ----------
-    outcomes : mapping
+    by_protocol : mapping
         By protocol. `artist`, or else `track-random`, calibrates and sets the default threshold.
     about : mapping, optional
         What each row of the figures also says.
     """
-    reference = outcomes.get(CALIBRATION_PROTOCOL) or outcomes.get(FALLBACK_PROTOCOL)
+    reference = by_protocol.get(CALIBRATION_PROTOCOL) or by_protocol.get(FALLBACK_PROTOCOL)
     card: dict[str, Any] = {}
     rows = []
-    for protocol, outcome in outcomes.items():
-        measured = calibrated(outcomes, protocol)
+    for protocol, predictions in by_protocol.items():
+        measured = calibrated(by_protocol, protocol)
         rows.append({"protocol": protocol, **(about or {}), **card_figures(measured)})
-        if outcome is reference:
-            card |= calibration(outcome, measured, protocol)
+        if predictions is reference:
+            card |= calibration(predictions, measured, protocol)
     return card | {"figures": rows}

@@ -59,7 +59,7 @@ class Sources:
         return own + [p for p in self.data if p.is_dir() and not is_log_mel_archive(p)]
 
 
-def gather(
+def load_examples(
     sources: Sources,
     work: Path,
     *,

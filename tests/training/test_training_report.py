@@ -7,8 +7,8 @@ import json
 import pytest
 
 from tagger.models.card import read_card
-from tagger.training.measure.learning import read_learning
-from tagger.training.report.after_training import report_training
+from tagger.training.measure.training_history import read_history
+from tagger.training.report.training_report import report_training
 from tagger.training.run import train_model
 from tests.training.archives import write_archive
 
@@ -39,7 +39,7 @@ def test_curves_of_training_and_of_what_was_set_aside(archive, tmp_path):
     card = train_model(
         "dense", [archive], tmp_path / "model", protocols=["fault-filtered"], epochs=2
     )
-    history = read_learning(card).history
+    history = read_history(card).history
     assert len(history) == 2
     assert all(
         {"loss", "accuracy", "val_loss", "val_accuracy"} <= epoch.keys() for epoch in history

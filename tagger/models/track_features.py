@@ -25,7 +25,7 @@ _KEPT = ("log_mel_statistics", "narrow_statistics", "descriptors", "movement", "
 _MEAN, _SPREAD = "mean", "spread"
 
 
-class Heard:
+class TrackFeatures:
     """The views of one track.
 
     Parameters
@@ -67,7 +67,7 @@ class Heard:
         self.spreads: dict[str, np.ndarray] = {}
 
     @classmethod
-    def from_sound(cls, sound: Sound) -> Heard:
+    def from_sound(cls, sound: Sound) -> TrackFeatures:
         from tagger.sound.descriptors import describe
         from tagger.sound.patches import patches
         from tagger.sound.spectrogram import log_mel
@@ -81,24 +81,24 @@ class Heard:
     @classmethod
     def from_log_mel(
         cls, log_mel: LogMel, embeddings: dict[str, np.ndarray] | None = None
-    ) -> Heard:
+    ) -> TrackFeatures:
         return cls(lambda: log_mel, embeddings=embeddings)
 
     @classmethod
-    def from_kept(cls, kept: dict[str, np.ndarray]) -> Heard:
-        """What another `Heard` of the same track had computed; all else raises DataError."""
+    def from_kept(cls, kept: dict[str, np.ndarray]) -> TrackFeatures:
+        """What another one of the same track had computed; all else raises DataError."""
 
         def not_kept() -> LogMel:
             raise DataError("the spectrogram was not kept")
 
-        heard = cls(not_kept)
+        features = cls(not_kept)
         for name, array in kept.items():
             view, _, network = name.partition(" ")
             if network:
-                {_MEAN: heard.embeddings, _SPREAD: heard.spreads}[view][network] = array
+                {_MEAN: features.embeddings, _SPREAD: features.spreads}[view][network] = array
             else:
-                heard.__dict__[view] = array  # where a cached property looks first
-        return heard
+                features.__dict__[view] = array  # where a cached property looks first
+        return features
 
     def kept(self) -> dict[str, np.ndarray]:
         """The small views that were computed so far, by name."""

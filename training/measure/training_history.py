@@ -38,7 +38,7 @@ class Correlation:
 
 
 @dataclass(frozen=True)
-class Learning:
+class TrainingHistory:
     """How a model learned.
 
     Attributes
@@ -56,7 +56,7 @@ class Learning:
     correlation: Correlation | None = None
 
 
-def read_learning(card: Card) -> Learning:
+def read_history(card: Card) -> TrainingHistory:
     """What a model's folder tells."""
     try:
         history = [
@@ -72,7 +72,7 @@ def read_learning(card: Card) -> Learning:
         ]
     except (ValueError, TypeError, KeyError):
         importance = []
-    return Learning(history if any(history) else [], importance, _read_correlation(card))
+    return TrainingHistory(history if any(history) else [], importance, _read_correlation(card))
 
 
 def _number(text: str) -> float:
@@ -101,7 +101,7 @@ def history_table(history: Sequence[Mapping[str, float]]) -> bytes:
 def importance(
     names: Sequence[str], rises: Mapping[str, float], gain: Mapping[str, float]
 ) -> list[tuple[str, float, float]]:
-    """What features are worth, as `Learning.importance`; none where nothing is known of any."""
+    """What features are worth, as `TrainingHistory.importance`; none where nothing is known."""
     unknown = float("nan")
     rows = [(name, gain.get(name, unknown), rises.get(name, unknown)) for name in names]
     return sorted((row for row in rows if not np.isnan(row[1:]).all()), key=_worth, reverse=True)
@@ -135,7 +135,7 @@ def correlation(
     names : sequence of str
     values : np.ndarray [shape=(n_tracks, n_names)]
         Those that are the same for all tracks are left out.
-    importance : as `Learning.importance`
+    importance : as `TrainingHistory.importance`
     """
     worth = {row[0]: _worth(row) for row in importance}
     varied = [int(i) for i in np.flatnonzero(np.ptp(values, axis=0) > 0)]

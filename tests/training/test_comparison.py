@@ -9,14 +9,14 @@ import pytest
 
 from tagger.errors import DataError
 from tagger.training.data.datasets import read_log_mel_archive
-from tagger.training.measure.metrics import wilson
-from tagger.training.measure.side_by_side import (
+from tagger.training.measure.comparison import (
     ALL,
     Measurement,
     evaluate_recipe,
     meaning,
     measure_protocols,
 )
+from tagger.training.measure.metrics import wilson
 from tagger.training.measure.splits import PROTOCOLS
 from tagger.training.recipes import Settings, classical
 from tests.training.archives import write_archive
@@ -85,11 +85,11 @@ def test_what_the_data_does_not_allow_for_is_a_note_or_an_error(archive, tmp_pat
         writer.writerows(csv.DictReader(lines))
     examples = read_log_mel_archive(poor)
     settings = Settings(tmp_path / "work")
-    rows, outcomes = measure_protocols("logistic", examples, [ALL], settings)
+    rows, by_protocol = measure_protocols("logistic", examples, [ALL], settings)
     notes = {r.protocol: r.note for r in rows}
     assert "fault_filtered_split" in notes["fault-filtered"]
     assert "fault_filtered_split" not in notes["track-random"]
-    assert set(outcomes) == {"segment-random", "track-random"}
+    assert set(by_protocol) == {"segment-random", "track-random"}
     with pytest.raises(DataError, match="fault_filtered_split"):
         measure_protocols("logistic", examples, ["fault-filtered"], settings)
 

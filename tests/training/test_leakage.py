@@ -9,7 +9,7 @@ import pytest
 from tagger.models import zoo
 from tagger.models.card import Card
 from tagger.training.data.datasets import as_in_card
-from tagger.training.data.known import seen
+from tagger.training.data.leakage import seen
 
 ODD = os.fsdecode(b"blues/n\xff.mp3")
 

@@ -19,13 +19,13 @@ from tagger.errors import DataError
 from tagger.training import recipes
 from tagger.training.data.datasets import Example
 from tagger.training.data.feature_table import feature_names, feature_rows
-from tagger.training.data.gather import LeftOut, Sources, gather
+from tagger.training.data.load_examples import LeftOut, Sources, load_examples
 from tagger.training.data.resume import Call
 from tagger.training.measure.evaluate import Evaluation
-from tagger.training.measure.learning import Learning, correlation, importance
 from tagger.training.measure.metrics import Measured, figures, threshold_for_precision
-from tagger.training.measure.outcomes import PRECISION, Outcome, calibrated
+from tagger.training.measure.out_of_fold import PRECISION, OutOfFoldPredictions, calibrated
 from tagger.training.measure.splits import PROTOCOLS
+from tagger.training.measure.training_history import TrainingHistory, correlation, importance
 from tagger.training.recipes import Settings
 from tagger.training.report import plots
 from tagger.training.report.page import Page
@@ -66,7 +66,7 @@ class Measurement:
 
 def measure_protocols(
     recipe: str, examples: Sequence[Example], protocols: Sequence[str], settings: Settings
-) -> tuple[list[Measurement], dict[str, Outcome]]:
+) -> tuple[list[Measurement], dict[str, OutOfFoldPredictions]]:
     """Train and measure a recipe under each protocol.
 
     Parameters
@@ -82,7 +82,7 @@ def measure_protocols(
     Returns
     -------
     list of Measurement
-    dict of str to Outcome
+    dict of str to OutOfFoldPredictions
         Of the protocols under which something could be measured.
 
     Raises
@@ -90,7 +90,7 @@ def measure_protocols(
     ConfigurationError, DataError
     """
     fit = recipes.find(recipe, settings)
-    outcomes: dict[str, Outcome] = {}
+    by_protocol: dict[str, OutOfFoldPredictions] = {}
     seconds: dict[str, float] = {}
     notes: dict[str, str] = {}
     chosen = list(PROTOCOLS) if ALL in protocols else list(dict.fromkeys(protocols))
@@ -98,22 +98,22 @@ def measure_protocols(
         began = time.monotonic()
         own = replace(settings, work=settings.work / protocol)
         try:
-            outcomes[protocol] = measure(fit, examples, protocol, own)
+            by_protocol[protocol] = measure(fit, examples, protocol, own)
         except DataError as error:
             if ALL not in protocols:
                 raise
             notes[protocol] = error.message
         seconds[protocol] = time.monotonic() - began
-    if not outcomes:
+    if not by_protocol:
         raise DataError("no protocol can be followed: " + "; ".join(notes.values()))
     name = f"{recipe} {settings.variant}".strip()
     rows = [
         Measurement(name, p, note=notes[p])
         if p in notes
-        else Measurement(name, p, figures(calibrated(outcomes, p)), seconds[p])
+        else Measurement(name, p, figures(calibrated(by_protocol, p)), seconds[p])
         for p in chosen
     ]
-    return rows, outcomes
+    return rows, by_protocol
 
 
 def evaluate_recipe(
@@ -141,7 +141,7 @@ def evaluate_recipe(
     how = Settings(work, importance=True, **{"progress": True} | settings)
     recipes.find(recipe, how)
     call = Call(recipe, how)
-    examples = gather(
+    examples = load_examples(
         Sources(data),
         work,
         artists="artist" in protocols and ALL not in protocols,
@@ -151,9 +151,9 @@ def evaluate_recipe(
     )
     examples = recipes.usable(recipe, examples, say)
     call.learns_from(examples, say)
-    rows, outcomes = measure_protocols(recipe, examples, protocols, how)
-    for protocol, outcome in outcomes.items():
-        say_unmeasured(protocol, outcome, examples, say)
+    rows, by_protocol = measure_protocols(recipe, examples, protocols, how)
+    for protocol, predictions in by_protocol.items():
+        say_unmeasured(protocol, predictions, examples, say)
     together = None
     if recipes.RECIPES[recipe].on_descriptors:
         together = correlation(feature_names(examples), feature_rows(examples))
@@ -162,10 +162,10 @@ def evaluate_recipe(
     write_comparison(report, f"{name} on {source}", rows, sentence)
     for row in rows:
         if row.figures:
-            measured = calibrated(outcomes, row.protocol)
-            outcome = outcomes[row.protocol]
-            worth = importance(tuple(outcome.importance), outcome.importance, {})
-            learning = Learning(outcome.history, worth, together)
+            measured = calibrated(by_protocol, row.protocol)
+            predictions = by_protocol[row.protocol]
+            worth = importance(tuple(predictions.importance), predictions.importance, {})
+            learning = TrainingHistory(predictions.history, worth, together)
             evaluation = replace(as_evaluation(row, source, measured), learning=learning)
             write_report(evaluation, report / row.protocol)
     shutil.rmtree(work, ignore_errors=True)

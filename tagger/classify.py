@@ -21,7 +21,7 @@ from tagger.errors import (
 from tagger.exhausted import what_ran_out
 from tagger.files.cue_sheet import CueSheet, cue_sheet_of
 from tagger.models import zoo
-from tagger.models.heard import Heard
+from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import Excerpt, Sound, read_excerpts
 from tagger.sound.decoder import SAMPLE_RATE, packets_hash
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Listened:
+class Classified:
     """What came of listening to one track: a prediction, or the reason why there is none.
 
     Attributes
@@ -45,7 +45,7 @@ class Listened:
         Of an error that nobody foresaw; for the log.
     sheet : CueSheet or None
         What cuts the file into tracks of its own. Then there is neither prediction nor error, but:
-    parts : tuple of Listened
+    parts : tuple of Classified
         One for each track of the sheet.
     sound : bytes
         What the sound is known by in a cache; empty where none was asked.
@@ -58,14 +58,14 @@ class Listened:
     error: GtagError | None = None
     traceback: str = ""
     sheet: CueSheet | None = None
-    parts: tuple[Listened, ...] = ()
+    parts: tuple[Classified, ...] = ()
     sound: bytes = b""
     kept: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def listen(
+def classify_track(
     model: str, track: Track, *, remembered_in: Path | None = None, elsewhere: bool = False
-) -> Listened:
+) -> Classified:
     """Listen to one track; whatever goes wrong comes back as an error.
 
     A file that a cue sheet cuts into tracks is listened to track by track.
@@ -82,25 +82,27 @@ def listen(
     """
     sheet = cue_sheet_of(track.path) if track.format else None
     if sheet is not None:
-        parts = tuple(hear(model, track, cue.begin_s, cue.end_s) for cue in sheet.tracks)
+        parts = tuple(
+            classify_section(model, track, cue.begin_s, cue.end_s) for cue in sheet.tracks
+        )
         if any(part.prediction for part in parts):
-            return Listened(sheet=sheet, parts=parts, duration_s=_duration_s(sheet, parts))
+            return Classified(sheet=sheet, parts=parts, duration_s=_duration_s(sheet, parts))
     if remembered_in is None or track.format is None:
-        return hear(model, track)
+        return classify_section(model, track)
     sound = packets_hash(track.path)
     if sound is not None and elsewhere:
-        return replace(hear(model, track), sound=sound)
+        return replace(classify_section(model, track), sound=sound)
     if sound is None:  # no other file is ever known to sound like it
-        return replace(hear(model, track), sound=sound_of_file(track.path, track.stamp))
+        return replace(classify_section(model, track), sound=sound_of_file(track.path, track.stamp))
     reader = _reader(model, remembered_in)
     known = reader.known_sound(sound) or _from_views(model, reader, sound)
-    return recalled(track, known) if known else replace(hear(model, track), sound=sound)
+    return recalled(track, known) if known else replace(classify_section(model, track), sound=sound)
 
 
-def recalled(track: Track, known: Known) -> Listened:
+def recalled(track: Track, known: Known) -> Classified:
     """What a cache knows of a track, as if it had been listened to."""
     error = NothingToHearError(known.nothing, path=track.path) if known.nothing else None
-    return Listened(known.prediction, known.duration_s, error, sound=known.sound)
+    return Classified(known.prediction, known.duration_s, error, sound=known.sound)
 
 
 def _from_views(model: str, reader: Cache, sound: bytes) -> Known | None:
@@ -109,7 +111,7 @@ def _from_views(model: str, reader: Cache, sound: bytes) -> Known | None:
     if not views:
         return None
     try:
-        return Known(sound, classifier(model).predict(Heard.from_kept(views)), duration_s)
+        return Known(sound, classifier(model).predict(TrackFeatures.from_kept(views)), duration_s)
     except DataError:
         return None
 
@@ -119,31 +121,33 @@ def _reader(model: str, path: Path) -> Cache:
     return Cache(path, classifier(model).card)
 
 
-def _duration_s(sheet: CueSheet, parts: tuple[Listened, ...]) -> float | None:
+def _duration_s(sheet: CueSheet, parts: tuple[Classified, ...]) -> float | None:
     last_s = parts[-1].duration_s
     return None if last_s is None else sheet.tracks[-1].begin_s + last_s
 
 
-def hear(model: str, track: Track, begin_s: float = 0.0, end_s: float | None = None) -> Listened:
+def classify_section(
+    model: str, track: Track, begin_s: float = 0.0, end_s: float | None = None
+) -> Classified:
     """Listen to one stretch of a track, by default all of it, whatever a cue sheet says."""
     if track.format is None:
-        return Listened(error=_unrecognised(track.path))
+        return Classified(error=_unrecognised(track.path))
     try:
         sound = read_excerpts(track.path, begin_s, end_s)
-        heard = Heard.from_sound(sound)
-        prediction = classifier(model).predict(heard)
+        features = TrackFeatures.from_sound(sound)
+        prediction = classifier(model).predict(features)
     except Exception as error:  # a decoder's or our own: it must not take the batch along
         if isinstance(error, GtagError) and what_ran_out(error) is None:
-            return Listened(error=error)
-        return Listened(error=_blamed(model, track, error), traceback=traceback.format_exc())
-    return Listened(prediction, sound.duration_s, kept=heard.kept())
+            return Classified(error=error)
+        return Classified(error=_blamed(model, track, error), traceback=traceback.format_exc())
+    return Classified(prediction, sound.duration_s, kept=features.kept())
 
 
 def _blamed(model: str, track: Track, error: Exception) -> GtagError:
     """Whose fault an unexpected error is: the machine's, or the track's."""
     lacking = what_ran_out(error)
     try:
-        classifier(model).predict(Heard.from_sound(_noise()))
+        classifier(model).predict(TrackFeatures.from_sound(_noise()))
     except Exception as again:  # nor can anything else be heard
         words = str(again).partition("\n")[0]
         return (

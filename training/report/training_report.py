@@ -8,15 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from tagger.models.card import OUT_OF_FOLD, Card
-from tagger.training.measure.learning import Learning, read_learning
-from tagger.training.measure.metrics import figures
-from tagger.training.measure.outcomes import CALIBRATION_PROTOCOL, calibrated, unpack
-from tagger.training.measure.side_by_side import (
+from tagger.training.measure.comparison import (
     Measurement,
     as_evaluation,
     meaning,
     write_comparison,
 )
+from tagger.training.measure.metrics import figures
+from tagger.training.measure.out_of_fold import CALIBRATION_PROTOCOL, calibrated, unpack
+from tagger.training.measure.training_history import TrainingHistory, read_history
 from tagger.training.report.page import Page
 from tagger.training.report.report import (
     learning_pictures,
@@ -43,16 +43,16 @@ def report_training(card: Card, folder: Path | None = None) -> Path | None:
         The folder; None where there is nothing to tell.
     """
     folder = folder or card.folder / FOLDER
-    learning = read_learning(card)
-    outcomes = (
+    learning = read_history(card)
+    by_protocol = (
         unpack(card.folder / OUT_OF_FOLD, card.labels)
         if (card.folder / OUT_OF_FOLD).is_file()
         else {}
     )
-    measured = {protocol: calibrated(outcomes, protocol) for protocol in outcomes}
+    measured = {protocol: calibrated(by_protocol, protocol) for protocol in by_protocol}
     doubts = {row.get("protocol"): str(row.get("note", "")) for row in card.figures}
     rows = [
-        Measurement(card.tag, p, figures(measured[p]), note=doubts.get(p, "")) for p in outcomes
+        Measurement(card.tag, p, figures(measured[p]), note=doubts.get(p, "")) for p in by_protocol
     ]
     if not rows:
         return _learning_alone(card, learning, folder)
@@ -63,7 +63,7 @@ def report_training(card: Card, folder: Path | None = None) -> Path | None:
             as_evaluation(row, data, measured[row.protocol]),
             threshold=card.threshold,
             # How it learned is told once, beside the figures that count most.
-            learning=learning if row is first else Learning(),
+            learning=learning if row is first else TrainingHistory(),
         )
         write_report(evaluation, folder if len(rows) == 1 else folder / row.protocol)
     if len(rows) > 1:
@@ -71,7 +71,7 @@ def report_training(card: Card, folder: Path | None = None) -> Path | None:
     return folder
 
 
-def _learning_alone(card: Card, learning: Learning, folder: Path) -> Path | None:
+def _learning_alone(card: Card, learning: TrainingHistory, folder: Path) -> Path | None:
     pictures = learning_pictures(learning)
     if not pictures:
         return None
