@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from mediafile import MediaFile
 
-from tagger import classify_track
+from tagger import classify
 from tagger.batch import scan
 from tagger.cache import Cache, default_cache_path, fingerprint
 from tagger.decide import Policy, Status
@@ -33,18 +33,18 @@ SURE = Policy(min_confidence=0.0)
 def heard_files(monkeypatch):
     """The paths that were listened to, decoded and all."""
     paths = []
-    original = classify_track.read_excerpts
+    original = classify.read_excerpts
 
     def watched(path, *args):
         paths.append(Path(path).name)
         return original(path, *args)
 
-    monkeypatch.setattr(classify_track, "read_excerpts", watched)
+    monkeypatch.setattr(classify, "read_excerpts", watched)
     return paths
 
 
 def scanned(cache_file, *paths, model="fast", policy=SURE, write=False, jobs=1):
-    classify_track._reader.cache_clear()
+    classify._reader.cache_clear()
     with Cache(cache_file, zoo.find(model)) as cache:
         tracks = Library([str(p) for p in paths], format_of=cache.format_of)
         return list(
@@ -271,7 +271,7 @@ def test_two_scans_share_it(make_audio, file):
             tracks = Library([str(p) for p in pieces])
             results[name] = list(scan(tracks, model="fast", policy=SURE, jobs=1, cache=cache))
 
-    classify_track.classifier("fast")
+    classify.classifier("fast")
     threads = [threading.Thread(target=one, args=(i,)) for i in range(2)]
     for thread in threads:
         thread.start()

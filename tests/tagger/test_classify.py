@@ -15,7 +15,7 @@ LIMITED = """
 import os, resource, sys
 from tagger.files.formats import identify
 from tagger.files.library import Track
-from tagger.classify import classifier, listen
+from tagger.classify import classifier, classify_track
 what, path = sys.argv[1:]
 classifier("cnn")
 track = Track(path, identify(path))
@@ -26,7 +26,7 @@ else:
     pages = int(open("/proc/self/statm").read().split()[0])
     size = pages * resource.getpagesize() + (1 << 20)
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
-print(repr(listen("cnn", track).error))
+print(repr(classify_track("cnn", track).error))
 """
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from mediafile import MediaFile
 
 from tests.tagger.cli.conftest import rows
-from tests.tagger.test_playlists import found
-from tests.tagger.test_scan_page import rows_of
+from tests.tagger.reports.test_playlists import found
+from tests.tagger.reports.test_scan_page import rows_of
 
 
 def test_the_page_of_a_scan(gtag, make_audio, tmp_path):

@@ -18,7 +18,7 @@ from tagger.tags.read import read_tags
 from tagger.tags.write import Change, write_change
 from tagger.training.data.own_library import merged_spellings, read_own_library
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 STYLES = {"Zydeco": "disco", "Käsepop": "metal"}  # by what is played in the pieces
 
 

@@ -12,8 +12,8 @@ from tagger.journal.journal import Journal
 from tagger.journal.undo_run import UndoStatus, undo_run
 from tagger.tags.snapshot import snapshot
 from tagger.tags.verify import content_hash
+from tests.tagger.journal.test_undo import METAL, scan, undo
 from tests.tagger.specimens import EVERY_CONTAINER, as_mutagen_says, specimen, tag_as_people_do
-from tests.tagger.test_undo import METAL, scan, undo
 
 _OURS = ("tcon", "genre", "\xa9gen", "gtag")
 

@@ -15,7 +15,7 @@ import tagger.journal.undo_find
 from tagger.journal.journal import Journal
 from tagger.journal.undo_find import folders_of
 from tagger.journal.undo_run import UndoStatus, undo_run
-from tests.tagger.test_undo import genres, scan, undo
+from tests.tagger.journal.test_undo import genres, scan, undo
 
 
 @pytest.fixture
