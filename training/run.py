@@ -1,4 +1,4 @@
-"""One training, whole: measure a recipe honestly, calibrate it, fit it to all tracks, publish it.
+"""One training, whole: measure a recipe, calibrate it, fit it to all tracks, publish it.
 
 Measuring and calibrating use tracks that the measured fit did not learn from; the published model
 then learns from all of them.
@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tagger.errors import ConfigurationError, DataError
+from tagger.errors import DataError
 from tagger.models import zoo
 from tagger.models.card import (
     CORRELATION,
@@ -30,7 +30,7 @@ from tagger.training import recipes
 from tagger.training.data.datasets import Example, labels_of, targets
 from tagger.training.data.feature_table import feature_rows, scannable
 from tagger.training.data.fingerprints import fingerprint
-from tagger.training.data.load_examples import LeftOut, Sources, load_examples
+from tagger.training.data.load_examples import Sources, load_examples
 from tagger.training.data.resume import Call
 from tagger.training.measure import splits
 from tagger.training.measure.importance import permutation_importance
@@ -43,10 +43,11 @@ from tagger.training.measure.training_history import (
     importance_table,
 )
 from tagger.training.publish import check_output, learned_from, with_cost, write_model
-from tagger.training.recipes import Fitted, OnDescriptors, Recipe, Settings
+from tagger.training.recipes import Fitted, FittedOnFeatures, Recipe, Settings
+from tagger.training.reporter import SILENT, Reporter
 
 TIMED = 20  # tracks
-# Between twins of what was learned from, a feature is worth what it tells of a recording.
+# Between segments of the same recordings, importance tells which features identify a recording.
 WITHOUT_IMPORTANCE = ("segment-random",)
 UNKNOWN = -30.0  # log probability of a genre that a fit never met
 
@@ -60,8 +61,7 @@ def train_model(
     otherwise: str = "",
     name: str | None = None,
     version: int = 1,
-    say: Callable[[str], None] = lambda line: None,
-    left_out: LeftOut = lambda track, reason: None,
+    reporter: Reporter = SILENT,
     **settings: Any,
 ) -> Card:
     """Train a recipe on labelled tracks and write the model's folder.
@@ -79,12 +79,9 @@ def train_model(
         Measure under this one in place of any that the data does not allow for.
     name, version : str, int
         What the model is called; by default as the recipe.
-    say : callable
-        Told, line by line, what a person should know of what is done and what is doubtful.
-    left_out : callable
-        Told of each file that cannot be read or heard, and why.
+    reporter : Reporter
     **settings
-        As in `Settings`: epochs, seed, resume, progress, tune …
+        As in `Settings`: epochs, seed, resume, tune …
 
     Returns
     -------
@@ -95,86 +92,120 @@ def train_model(
     ConfigurationError, DataError
     """
     work = output.with_name(output.name + ".work")
-    how = Settings(work, importance=True, **settings)
-    fit = recipes.find(recipe, how)
-    if not recipes.RECIPES[recipe].published:
-        raise ConfigurationError(
-            f"the recipe {recipe} is for benchmarks only: scan could not run it safely",
-            hint=f"gtag evaluate --recipe {recipe} measures it",
-        )
+    how = Settings(work, importance=True, reporter=reporter, **settings)
+    fit = recipes.find(recipe, how, to_publish=True)
     check_output(output)
-    call = Call(recipe, how)
-    sources = data if isinstance(data, Sources) else Sources(data)
-    everything = load_examples(
-        sources,
-        work,
+    examples = load(
+        recipe,
+        data if isinstance(data, Sources) else Sources(data),
+        how,
         artists="artist" in protocols and not otherwise,
-        progress=how.progress,
-        say=say,
-        left_out=left_out,
+        for_scan=True,
     )
-    examples = recipes.usable(recipe, scannable(everything, say), say)
-    if len(labels_of(examples)) < 2:
-        raise DataError("there are fewer than two genres: nothing to tell apart")
-    call.learns_from(examples, say)
-
-    card: dict[str, Any] = {"name": name or recipe, "version": version}
-    card["labels"] = list(labels_of(examples))
-    by_protocol = {}
-    for protocol in dict.fromkeys(protocols):
-        try:
-            by_protocol[protocol] = measure(fit, examples, protocol, how)
-        except DataError as error:
-            if not otherwise:
-                raise
-            say(f"{error.message}: measured under {otherwise} instead, which flatters")
-            by_protocol[otherwise] = measure(fit, examples, otherwise, how)
-    about = _sets(examples)
-    card |= described(by_protocol, about)
-    for protocol, predictions in by_protocol.items():
-        say_unmeasured(protocol, predictions, examples, say)
-    decision = card.get("decision")
-    if decision is None:
-        say(
-            "WARNING: confidence is not calibrated, and a scan names what is surer than "
-            f"{DEFAULT_THRESHOLD}; --protocol artist measures and calibrates first"
-        )
-    elif decision["threshold"] >= 1:
-        say(
-            f"WARNING: at no confidence are {PRECISION:.0%} right. A scan will name nothing, "
-            "unless --min-confidence asks for less"
-        )
+    by_protocol = _measure_all(fit, examples, protocols, otherwise, how)
+    sources = list(dict.fromkeys(e.source for e in examples))
+    card = {
+        "name": name or recipe,
+        "version": version,
+        "labels": list(labels_of(examples)),
+        **described(by_protocol, {"measured_on": sources[0], "also_learned_from": sources[1:]}),
+    }
+    _warn_of_confidence(card, reporter)
     fitted = fit(examples, replace(how, work=work / "all", description=f"{recipe} on all"))
-    own, weights = fitted.export()
-    built_on = own.pop("learned_from", [])
-    card |= own
-    card["learned_from"] = learned_from(examples, map(_fingerprint, examples)) + built_on
-    extras = {OUT_OF_FOLD: pack(by_protocol)} if by_protocol else {}
-    extras |= _how_it_learned(fitted, list(by_protocol.values()), examples)
-    published = write_model(output, card, weights, extras)
-    cost = _milliseconds(published, examples)
-    if cost is not None:
-        published = with_cost(published, cost)
+    published = _publish(output, card, fitted, by_protocol, examples)
     shutil.rmtree(work, ignore_errors=True)
     return published
 
 
-def _fingerprint(example: Example) -> np.ndarray | None:
-    return None if example.mel is None else fingerprint(example.log_mel().excerpts)
+def load(
+    recipe: str, sources: Sources, settings: Settings, *, artists: bool, for_scan: bool = False
+) -> list[Example]:
+    """The examples that a recipe can learn from; work in progress on other ones is removed.
+
+    Parameters
+    ----------
+    artists : bool
+        The first set has to say who plays.
+    for_scan : bool
+        Leave out features that a scan does not compute, and ask for two genres.
+    """
+    reporter = settings.reporter
+    call = Call(recipe, settings)
+    examples = load_examples(sources, settings.work, artists=artists, reporter=reporter)
+    if for_scan:
+        examples = scannable(examples, reporter)
+    examples = recipes.usable(recipe, examples, reporter)
+    if for_scan and len(labels_of(examples)) < 2:
+        raise DataError("there are fewer than two genres: nothing to tell apart")
+    call.learns_from(examples, reporter)
+    return examples
 
 
-def _how_it_learned(
+def _measure_all(
+    fit: Recipe,
+    examples: Sequence[Example],
+    protocols: Sequence[str],
+    otherwise: str,
+    settings: Settings,
+) -> dict[str, OutOfFoldPredictions]:
+    by_protocol = {}
+    for protocol in dict.fromkeys(protocols):
+        try:
+            by_protocol[protocol] = measure(fit, examples, protocol, settings)
+        except DataError as error:
+            if not otherwise:
+                raise
+            settings.reporter.tell(
+                f"{error.message}: measured under {otherwise} instead, which flatters"
+            )
+            by_protocol[otherwise] = measure(fit, examples, otherwise, settings)
+    tell_unmeasured(by_protocol, examples, settings.reporter)
+    return by_protocol
+
+
+def _warn_of_confidence(card: Mapping[str, Any], reporter: Reporter) -> None:
+    if "decision" not in card:
+        reporter.tell(
+            "WARNING: confidence is not calibrated, and a scan names what is surer than "
+            f"{DEFAULT_THRESHOLD}; --protocol artist measures and calibrates first"
+        )
+    elif card["decision"]["threshold"] >= 1:
+        reporter.tell(
+            f"WARNING: at no confidence are {PRECISION:.0%} right. A scan will name nothing, "
+            "unless --min-confidence asks for less"
+        )
+
+
+def _publish(
+    output: Path,
+    card: Mapping[str, Any],
+    fitted: Fitted,
+    by_protocol: Mapping[str, OutOfFoldPredictions],
+    examples: Sequence[Example],
+) -> Card:
+    own, weights = fitted.export()
+    marks = (None if e.mel is None else fingerprint(e.log_mel().excerpts) for e in examples)
+    learned = learned_from(examples, marks) + own.pop("learned_from", [])
+    extras = {OUT_OF_FOLD: pack(by_protocol)} if by_protocol else {}
+    extras |= _history_tables(fitted, list(by_protocol.values()), examples)
+    published = write_model(output, {**card, **own, "learned_from": learned}, weights, extras)
+    if examples[0].mel is None:
+        return published
+    return with_cost(published, _milliseconds(published, examples))
+
+
+def _history_tables(
     fitted: Fitted, by_protocol: Sequence[OutOfFoldPredictions], examples: Sequence[Example]
 ) -> dict[str, bytes]:
-    """Tables for the model's folder, as far as there is something to tell."""
+    """Training curves, feature importance and correlation, as files for the model's folder."""
     tables = {}
     # The measured trainings' curves say more than the last one's, which has nothing set aside.
     histories = [*(o.history for o in by_protocol), getattr(fitted, "history", [])]
     if any(histories):
         tables[HISTORY] = history_table(next(filter(None, histories)))
-    if isinstance(fitted, OnDescriptors):
+    if isinstance(fitted, FittedOnFeatures):
         rises = next((o.importance for o in by_protocol if o.importance), {})
-        worth = importance(fitted.features, rises, getattr(fitted, "gain", {}))
+        worth = importance(fitted.features, rises, fitted.gain)
         if worth:
             tables[IMPORTANCE] = importance_table(worth)
         together = correlation(fitted.features, feature_rows(examples, fitted.features), worth)
@@ -183,10 +214,8 @@ def _how_it_learned(
     return tables
 
 
-def _milliseconds(card: Card, examples: Sequence[Example]) -> float | None:
-    """Median time to ask a model about a track; None where there are no spectrograms."""
-    if examples[0].mel is None:
-        return None
+def _milliseconds(card: Card, examples: Sequence[Example]) -> float:
+    """Median time of a prediction for a track whose spectrogram is there."""
     model = zoo.load_card(card)
     times = []
     for example in [examples[0], *examples[:TIMED]]:  # the first one also loads libraries
@@ -200,7 +229,7 @@ def _milliseconds(card: Card, examples: Sequence[Example]) -> float | None:
 def measure(
     fit: Recipe, examples: Sequence[Example], protocol: str, settings: Settings
 ) -> OutOfFoldPredictions:
-    """Fit and ask under a protocol; what is done is kept in `settings.work` and not done again."""
+    """Fit and predict under a protocol; finished splits in `settings.work` are not repeated."""
     parts: list[np.ndarray] = []
     tested, folds = [], []
     first: dict[str, Any] = {}
@@ -208,23 +237,14 @@ def measure(
     examples = splits.units(protocol, examples)
     for split in splits.PROTOCOLS[protocol](examples, settings.seed):
         test = [examples[i] for i in split.test]
-        work = settings.work / split.name
-        done = work / "scores.npz"
-        if settings.resume and done.exists():
-            with np.load(done, allow_pickle=False) as kept:
-                scores = kept["scores"]
-                told = json.loads(str(kept["told"])) if "told" in kept.files else {}
-        else:
-            own = replace(settings, work=work, description=split.name, watch=test)
-            fitted = fit([examples[i] for i in split.train], own)
-            scores = _in_order(fitted.log_probabilities(test), fitted.labels, labels)
-            work.mkdir(parents=True, exist_ok=True)
-            fresh = work / "fresh.npz"
-            told = {"history": list(getattr(fitted, "history", ()))}
-            if settings.importance and not parts and protocol not in WITHOUT_IMPORTANCE:
-                told["importance"] = _importance(fitted, test, own)
-            np.savez(fresh, scores=scores, told=np.array(json.dumps(told)))
-            fresh.replace(done)
+        own = replace(
+            settings,
+            work=settings.work / split.name,
+            description=split.name,
+            watch=test,
+            importance=settings.importance and not parts and protocol not in WITHOUT_IMPORTANCE,
+        )
+        scores, told = _measure_split(fit, [examples[i] for i in split.train], labels, own)
         parts.append(scores)
         first = first or told
         tested += test
@@ -234,47 +254,62 @@ def measure(
     return OutOfFoldPredictions(labels, tracks, truth, np.concatenate(parts), folds, **first)
 
 
-def say_unmeasured(
-    protocol: str,
-    predictions: OutOfFoldPredictions,
+def _measure_split(
+    fit: Recipe, train: Sequence[Example], labels: Sequence[str], settings: Settings
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Log probabilities of the examples that are watched, and history and importance."""
+    done = settings.work / "scores.npz"
+    if settings.resume and done.exists():
+        with np.load(done, allow_pickle=False) as kept:
+            told = json.loads(str(kept["told"])) if "told" in kept.files else {}
+            return kept["scores"], told
+    fitted = fit(train, settings)
+    scores = _in_order(fitted.log_probabilities(settings.watch), fitted.labels, labels)
+    told = {"history": list(getattr(fitted, "history", ()))}
+    if settings.importance:
+        told["importance"] = _importance(fitted, settings)
+    settings.work.mkdir(parents=True, exist_ok=True)
+    fresh = settings.work / "fresh.npz"
+    np.savez(fresh, scores=scores, told=np.array(json.dumps(told)))
+    fresh.replace(done)
+    return scores, told
+
+
+def tell_unmeasured(
+    by_protocol: Mapping[str, OutOfFoldPredictions],
     examples: Sequence[Example],
-    say: Callable[[str], None],
+    reporter: Reporter,
 ) -> None:
     """Tell of tracks that a protocol could not measure, where it should have measured all."""
     reasons = {
         "artist": "nobody knows who plays, or nobody else plays that genre",
         "track-random": "their genre has no other track",
     }
-    own = sum(example.source == examples[0].source for example in examples)
-    missing = own - len(predictions.tracks)
-    if missing and protocol in reasons:
-        say(f"not measured under {protocol}: {missing} of {own} tracks: {reasons[protocol]}")
+    n = sum(example.source == examples[0].source for example in examples)
+    for protocol, reason in reasons.items():
+        missing = n - len(by_protocol[protocol].tracks) if protocol in by_protocol else 0
+        if missing:
+            reporter.tell(f"not measured under {protocol}: {missing} of {n} tracks: {reason}")
 
 
-def _importance(fitted: Fitted, test: Sequence[Example], settings: Settings) -> dict[str, float]:
+def _importance(fitted: Fitted, settings: Settings) -> dict[str, float]:
     """What each feature is worth to a fit, on tracks that it did not learn from."""
-    if not isinstance(fitted, OnDescriptors):
+    if not isinstance(fitted, FittedOnFeatures):
         return {}
     rises = permutation_importance(
         fitted.ask,
-        feature_rows(test, fitted.features),
-        targets(test, fitted.labels),
+        feature_rows(settings.watch, fitted.features),
+        targets(settings.watch, fitted.labels),
         seed=settings.seed,
-        progress=settings.progress,
-        description=settings.description,
+        bar=lambda columns: settings.bar(columns, step="importance", unit="feature"),
     )
     return dict(zip(fitted.features, rises.tolist(), strict=True))
 
 
 def _in_order(scores: np.ndarray, known: Sequence[str], labels: Sequence[str]) -> np.ndarray:
-    """Scores under all labels, where a fit may not have met some: those it could not have named."""
+    """Scores of all labels; those that a fit never met get `UNKNOWN`."""
     if tuple(known) == tuple(labels):
         return scores
     complete = np.full((len(scores), len(labels)), UNKNOWN)
     complete[:, [labels.index(label) for label in known]] = scores
     return complete
-
-
-def _sets(examples: Sequence[Example]) -> dict[str, Any]:
-    sources = list(dict.fromkeys(e.source for e in examples))
-    return {"measured_on": sources[0], "also_learned_from": sources[1:]}

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tagger.cli.left_out import LeftOut
 from tagger.cli.names import ExistingPath, ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.errors import ExitStatus
@@ -108,9 +107,10 @@ def _evaluate_models(models: Sequence[str], data: Path, report: Path) -> ExitSta
     from tagger.training.measure.comparison import compare_models, write_comparison
     from tagger.training.measure.evaluate import evaluate_model
     from tagger.training.report.report import write_report
+    from tagger.training.reporter import TerminalReporter
 
     loaded = [zoo.load(model) for model in models]
-    evaluations = [evaluate_model(model, data, progress=True) for model in loaded]
+    evaluations = [evaluate_model(model, data, reporter=TerminalReporter()) for model in loaded]
     for evaluation in evaluations:
         _print_evaluation(evaluation)
     if len(evaluations) == 1:
@@ -160,14 +160,12 @@ def _evaluate_recipe(
 ) -> ExitStatus:
     from tagger.screen import printable
     from tagger.training.measure.comparison import evaluate_recipe
+    from tagger.training.reporter import TerminalReporter
 
-    def say(line: str) -> None:
-        click.echo(printable(line), err=True)
-
-    left_out = LeftOut()
+    reporter = TerminalReporter()
     try:
         rows, sentence = evaluate_recipe(
-            recipe, protocols, data, report, say=say, left_out=left_out, **settings
+            recipe, protocols, data, report, reporter=reporter, **settings
         )
     except KeyboardInterrupt:
         if kept:
@@ -177,7 +175,7 @@ def _evaluate_recipe(
         click.echo(f"WARNING: {printable(note)}", err=True)
     _print_table(rows)
     click.echo(f"\n{sentence}")
-    return left_out.status
+    return ExitStatus.PROBLEMS if reporter.left_out else ExitStatus.OK
 
 
 def _print_table(rows: Sequence[Measurement]) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tagger.cli.left_out import LeftOut
 from tagger.cli.names import ExistingPath, ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.errors import ConfigurationError, ExitStatus
@@ -108,8 +107,8 @@ def train(
     from tagger.models import zoo
     from tagger.models.card import is_name
     from tagger.models.install import is_bundled
-    from tagger.screen import printable
     from tagger.training.data.load_examples import Sources
+    from tagger.training.reporter import TerminalReporter
     from tagger.training.run import train_model
 
     recipe = recipe or ("head" if from_tags else "cnn")
@@ -134,7 +133,7 @@ def train(
 
         _say_done(train_ensemble(members, output, name=name, version=version or 1), str(output))
         return ExitStatus.OK
-    left_out = LeftOut()
+    reporter = TerminalReporter()
     try:
         card = train_model(
             recipe,
@@ -144,16 +143,14 @@ def train(
             otherwise="" if protocols else _OTHERWISE,
             name=name,
             version=version or (_next_version(output) if from_tags else 1),
-            say=lambda line: click.echo(printable(line), err=True),
-            left_out=left_out,
-            progress=True,
+            reporter=reporter,
             **settings,
         )
     except KeyboardInterrupt:
         click.echo("\nTo go on, run the same command with --resume.", err=True)
         raise
     _say_done(card, name if by_name else str(output))
-    return left_out.status
+    return ExitStatus.PROBLEMS if reporter.left_out else ExitStatus.OK
 
 
 def _say_done(card: Card, where: str) -> None:

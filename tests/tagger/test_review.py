@@ -60,7 +60,7 @@ def test_answers_are_what_a_model_of_ones_own_learns_from(make_audio, tmp_path):
         for i, genre in enumerate(("Zouk", "Zouk", "Fado", "Fado")):
             review.answer(review.question(i), (genre,))
     library = read_own_library(tmp_path / "m", min_tracks=2)
-    assert [file.genre for file in library.files] == ["Zouk", "Zouk", "Fado", "Fado"]
+    assert [file.genre for file in library] == ["Zouk", "Zouk", "Fado", "Fado"]
 
 
 def test_only_unsure_tracks_are_asked_about(make_audio, tmp_path):

@@ -15,6 +15,7 @@ from tagger.training.data.resume import Call, digest
 from tagger.training.measure.splits import PROTOCOLS
 from tagger.training.recipes import RECIPES, Settings, classical
 from tests.training.archives import write_archive
+from tests.training.recorder import Recorder
 
 LOGISTIC = Row("logistic", {"variant": "mfcc"}, "1 % | <b>")
 IMPOSSIBLE = Row("logistic", {"variant": "of bronze"})
@@ -30,9 +31,9 @@ def examples(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(examples, tmp_path_factory):
     output = tmp_path_factory.mktemp("docs")
-    lines: list[str] = []
-    run(examples, output, rows=TINY, say=lines.append)
-    return output, lines
+    recorder = Recorder()
+    run(examples, output, rows=TINY, reporter=recorder)
+    return output, recorder.lines
 
 
 def cells(document: str, name: str) -> list[str]:

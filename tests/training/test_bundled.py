@@ -17,6 +17,7 @@ from tagger.sound.spectrogram import N_MELS, LogMel
 from tagger.training import bundled, multi_label
 from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees
+from tests.training.recorder import Recorder
 from tests.training.test_multi_label import tracks
 
 
@@ -27,7 +28,7 @@ def made(tmp_path_factory):
         name: np.concatenate([getattr(small, name), np.zeros((len(small.items), n - 12))], axis=1)
         for name, n in (("embedding", 200), ("narrow", len(LOG_MEL_FEATURES)))
     }
-    said: list[str] = []
+    recorder = Recorder()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundled, "DRAWS", 1)  # one draw divides the tracks as several do
         patch.setattr(multi_label, "fold_of", partial(multi_label.fold_of, folds=2))
@@ -35,8 +36,8 @@ def made(tmp_path_factory):
         patch.setattr(networks, "NETWORKS", 1)
         patch.setattr(trees, "ROUNDS", 30)
         work = tmp_path_factory.mktemp("zoo") / "work"
-        models = bundled.make(replace(small, **wide), work, said.append)
-    return work, models, said
+        models = bundled.make(replace(small, **wide), work, recorder)
+    return work, models, recorder.lines
 
 
 def features() -> TrackFeatures:

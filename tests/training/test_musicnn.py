@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger.errors import ConfigurationError, DataError
+from tagger.errors import ConfigurationError
 from tagger.models import zoo
 from tagger.models.card import read_card
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS
-from tagger.training import musicnn
+from tagger.training import musicnn, wheels
 
 BACK = 3 * 64 + 561
 
@@ -100,9 +100,9 @@ def test_a_checkpoint_becomes_the_network_of_the_paper(tmp_path):
     made = variables()
     read = musicnn.read_checkpoint(checkpoint(tmp_path, made))
     assert read.keys() == made.keys()
-    weights = musicnn.convert(read, None)
+    weights = musicnn.convert(read)
     folder = tmp_path / "zoo" / "musicnn"
-    card = musicnn.publish(folder, weights, "ISC", about={"arithmetic": "float32"})
+    card = musicnn.publish(folder, weights, "ISC")
     assert (folder / "LICENSE").read_text() == "ISC"
     from tagger.models.backbone import Backbone
 
@@ -116,9 +116,9 @@ def test_a_checkpoint_becomes_the_network_of_the_paper(tmp_path):
 def test_another_wheel_is_refused(tmp_path):
     wheel = tmp_path / "musicnn-0.1.0-py3-none-any.whl"
     wheel.write_bytes(b"PK")
-    with pytest.raises(DataError, match="not the wheel"):
+    with pytest.raises(ConfigurationError, match="not the wheel"):
         musicnn.read_wheel(wheel)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
         musicnn.read_wheel(tmp_path / "gone.whl")
 
 
@@ -127,8 +127,8 @@ def test_where_pip_cannot_download_it_says_what_to_do(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    with pytest.raises(ConfigurationError, match="pip could not download") as failed:
-        musicnn.fetch(tmp_path)
+    with pytest.raises(ConfigurationError, match="pip cannot download") as failed:
+        wheels.download(musicnn.WHEEL, tmp_path / "x.whl", musicnn._BY_HAND)
     assert "--wheel" in str(failed.value.hint)
 
 

@@ -11,18 +11,24 @@ from __future__ import annotations
 import csv
 import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
 
 from tagger.errors import DataError
+from tagger.files.library import Library
 from tagger.genres import canonical
+from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.spectrogram import N_MELS, TOP_DB, LogMel
+
+if TYPE_CHECKING:
+    from tagger.models.backbone import Backbone
 
 View = TypeVar("View")
 
@@ -30,6 +36,9 @@ NO_ARTISTS = (
     "the protocol artist needs a set that says who plays: artist_fold or artist_group in "
     "tracks.csv, or artist tags"
 )
+
+# The pretrained network, and the file of an archive that keeps its embeddings.
+BACKBONE, BACKBONE_TAG, EMBEDDING_FILE = "musicnn", "musicnn-1", "musicnn.npz"
 
 # What numpy raises of damaged .npz files.
 NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
@@ -85,7 +94,7 @@ class Example:
     _views: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def spectrogram(self) -> np.ndarray:
-        """`mel`, for those who cannot do without.
+        """`mel`, where it is required.
 
         Raises
         ------
@@ -106,15 +115,23 @@ class Example:
         return LogMel(excerpts=tuple(excerpts), starts_s=starts_s, ref_db=float("nan"))
 
     def track_features(self) -> TrackFeatures:
-        """What a model can be asked about: the spectrogram, and the embeddings that are known."""
+        """The input of a model: the spectrogram, and the embeddings that are known."""
         return TrackFeatures.from_log_mel(self.log_mel(), self.embeddings)
 
     def view(self, name: str, compute: Callable[[Example], View]) -> View:
-        """What a recipe makes of this track, computed when it first asks."""
+        """What a recipe computes from this track, once."""
         if name not in self._views:
             self._views[name] = compute(self)
         kept: View = self._views[name]
         return kept
+
+
+@cache
+def backbone() -> Backbone:
+    """The pretrained network, loaded once a process."""
+    from tagger.models.backbone import Backbone
+
+    return Backbone(zoo.find(BACKBONE))
 
 
 def to_decibels(mel: np.ndarray) -> np.ndarray:
@@ -122,32 +139,66 @@ def to_decibels(mel: np.ndarray) -> np.ndarray:
     return mel.astype(np.float32) * np.float32(TOP_DB / 255) - np.float32(TOP_DB)
 
 
-def read_tracks(folder: Path) -> list[dict[str, str]]:
-    """The rows of a folder's `tracks.csv`.
+def read_rows(file: Path, columns: Sequence[str], hint: str) -> list[dict[str, str]]:
+    """The rows of a CSV file, each with at least these columns.
 
     Raises
     ------
     DataError
-        Where it is missing or has no `track` and `genre` columns.
+        Where it cannot be read, or has no such rows.
     """
-    file = folder / "tracks.csv"
     try:
-        with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
+        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
             rows = list(csv.DictReader(lines))
     except (OSError, csv.Error) as error:
-        raise DataError(
-            f"cannot be read: {error}",
-            path=file,
-            hint="a data folder holds tracks.csv and logmel.npz",
-        ) from error
-    if not rows or not {"track", "genre"} <= rows[0].keys():
-        raise DataError("has no rows with the columns track and genre", path=file)
+        raise DataError(f"cannot be read: {error}", path=file, hint=hint) from error
+    if not rows or not set(columns) <= rows[0].keys():
+        named = " and ".join(columns)
+        raise DataError(f"has no rows with the columns {named}", path=file, hint=hint)
     return rows
+
+
+def read_tracks(folder: Path, columns: Sequence[str] = ("track", "genre")) -> list[dict[str, str]]:
+    """The rows of a folder's `tracks.csv`; errors as `read_rows`."""
+    hint = "a data folder holds tracks.csv and logmel.npz"
+    return read_rows(folder / "tracks.csv", columns, hint)
+
+
+def read_arrays(file: Path, names: Sequence[str], optional: Sequence[str] = ()) -> tuple[Any, ...]:
+    """Arrays of an `.npz` file; None for optional ones that it lacks.
+
+    Raises
+    ------
+    DataError
+        Where it is missing or damaged.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            there = [name for name in optional if name in kept.files]
+            arrays = {name: kept[name] for name in (*names, *there)}
+    except NPZ_ERRORS as error:
+        raise DataError(f"cannot be read: {error}", path=file) from error
+    return tuple(arrays.get(name) for name in (*names, *optional))
+
+
+def groups_of(row: Mapping[str, str], source: str) -> dict[str, Any]:
+    """What a row of `tracks.csv` says of artist, split and fold, as fields of `Example`."""
+    artist = row.get("artist_group")
+    return {
+        "artist": f"{source}:{artist}" if artist else None,
+        "split": row.get("fault_filtered_split") or "",
+        "fold": row.get("artist_fold") or "",
+    }
 
 
 def as_text(name: str) -> str:
     """A name as a card and a tag can hold it: what is no text in it becomes a question mark."""
     return name.encode("utf-8", "replace").decode()
+
+
+def genre_of(name: str) -> str:
+    """A genre as it is learned: canonical where gtag knows it, else as it is written."""
+    return canonical(name) or as_text(name)
 
 
 def as_in_card(track: str) -> str:
@@ -159,32 +210,21 @@ def is_log_mel_archive(folder: Path) -> bool:
     return (folder / "tracks.csv").is_file() and (folder / "logmel.npz").is_file()
 
 
-EMBEDDINGS = {"musicnn.npz": "musicnn-1"}  # file of an archive, and whose embedding it keeps
-
-
-def read_embeddings(folder: Path) -> dict[str, dict[str, np.ndarray]]:
-    """The embeddings that an archive keeps, by track and by name and version of the network.
+def read_embeddings(folder: Path) -> dict[str, np.ndarray]:
+    """The embeddings of an archive by track [each shape=(n_dimensions,), dtype=float32].
 
     Raises
     ------
     DataError
-        Where a file of embeddings is damaged.
+        Where their file is damaged.
     """
-    found: dict[str, dict[str, np.ndarray]] = {}
-    for name, network in EMBEDDINGS.items():
-        file = folder / name
-        if not file.is_file():
-            continue
-        try:
-            with np.load(file, allow_pickle=False) as kept:
-                tracks, rows = kept["names"], kept["penultimate"].astype(np.float32)
-        except NPZ_ERRORS as error:
-            raise DataError(f"cannot be read: {error}", path=file) from error
-        if rows.ndim != 2 or len(rows) != len(tracks):
-            raise DataError("holds no embeddings: its parts do not fit together", path=file)
-        for track, row in zip(tracks, rows, strict=True):
-            found.setdefault(str(track), {})[network] = row
-    return found
+    file = folder / EMBEDDING_FILE
+    if not file.is_file():
+        return {}
+    tracks, rows = read_arrays(file, ("names", "penultimate"))
+    if rows.ndim != 2 or len(rows) != len(tracks):
+        raise DataError("holds no embeddings: its parts do not fit together", path=file)
+    return dict(zip(map(str, tracks), rows.astype(np.float32), strict=True))
 
 
 def read_log_mel_archive(folder: Path) -> list[Example]:
@@ -199,14 +239,9 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
     """
     rows = read_tracks(folder)
     file = folder / "logmel.npz"
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            names = [str(name) for name in archive["names"]]
-            mels = archive["idx"]
-            n_frames = archive["n_frames"] if "n_frames" in archive.files else None
-            excerpts = archive["excerpt_columns"] if "excerpt_columns" in archive.files else None
-    except NPZ_ERRORS as error:
-        raise DataError(f"is not a log-mel archive: {error}", path=file) from error
+    names, mels, n_frames, excerpts = read_arrays(
+        file, ("names", "idx"), ("n_frames", "excerpt_columns")
+    )
     if mels.ndim != 3 or mels.shape[1] != N_MELS or mels.dtype != np.uint8:
         raise DataError(
             f"holds {mels.dtype} of shape {mels.shape}, not uint8 [track, {N_MELS}, column]",
@@ -220,7 +255,7 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
         or (excerpts is not None and (excerpts.ndim != 2 or len(excerpts) != n))
     ):
         raise DataError("is not a log-mel archive: its parts do not fit together", path=file)
-    position = {name: i for i, name in enumerate(names)}
+    position = {str(name): i for i, name in enumerate(names)}
     embeddings = read_embeddings(folder)
     source = as_text(folder.resolve().name)
     examples = []
@@ -229,28 +264,22 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
         if i is None or not row["genre"]:
             continue
         width = mels.shape[2] if n_frames is None else min(int(n_frames[i]), mels.shape[2])
-        artist = row.get("artist_group")
+        columns = () if excerpts is None else tuple(int(n) for n in excerpts[i] if n > 0)
+        embedding = embeddings.get(row["track"])
         examples.append(
             Example(
                 track=row["track"],
-                genre=canonical(row["genre"]) or as_text(row["genre"]),
+                genre=genre_of(row["genre"]),
                 source=source,
-                artist=f"{source}:{artist}" if artist else None,
-                split=row.get("fault_filtered_split") or "",
-                fold=row.get("artist_fold") or "",
                 mel=mels[i, :, :width],
-                excerpt_columns=_excerpts(excerpts, i, width),
-                embeddings=embeddings.get(row["track"], {}),
+                excerpt_columns=columns if sum(columns) == width else (),
+                embeddings={} if embedding is None else {BACKBONE_TAG: embedding},
+                **groups_of(row, source),
             )
         )
     if not examples:
         raise DataError("has no track with both a genre and a spectrogram", path=folder)
     return examples
-
-
-def _excerpts(columns: np.ndarray | None, i: int, width: int) -> tuple[int, ...]:
-    counts = () if columns is None else tuple(int(n) for n in columns[i] if n > 0)
-    return counts if sum(counts) == width else ()
 
 
 def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
@@ -292,8 +321,6 @@ def read_genre_folders(folder: Path) -> list[SoundFile]:
     DataError
         Where it has no such sub-folders, or no tracks in them.
     """
-    from tagger.files.library import Library
-
     try:
         genres = sorted(entry for entry in folder.iterdir() if entry.is_dir())
     except OSError as error:
@@ -302,7 +329,7 @@ def read_genre_folders(folder: Path) -> list[SoundFile]:
         SoundFile(
             path=track.path,
             track=os.path.relpath(track.path, folder),
-            genre=canonical(genre.name) or as_text(genre.name),
+            genre=genre_of(genre.name),
         )
         for genre in genres
         for track in Library([str(genre)])

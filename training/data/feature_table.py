@@ -6,7 +6,6 @@ feature. A `tracks.csv` beside it adds artists and splits.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from tagger.errors import DataError
-from tagger.genres import canonical
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.descriptors import FEATURES
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
@@ -24,10 +22,14 @@ from tagger.training.data.datasets import (
     Example,
     Features,
     as_text,
+    genre_of,
+    groups_of,
+    read_rows,
     read_tracks,
     targets,
     to_decibels,
 )
+from tagger.training.reporter import SILENT, Reporter
 
 TABLE = "features_30s.csv"  # what a table is called beside an archive of the same tracks
 NOT_FEATURES = {"filename", "length", "label"}
@@ -45,18 +47,11 @@ def read_feature_table(file: Path) -> list[Example]:
     DataError
         Where it has another layout, or a value that is no number.
     """
-    try:
-        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, csv.Error) as error:
-        raise DataError(f"cannot be read: {error}", path=file) from error
-    columns = rows[0].keys() if rows else set()
-    if not rows or not {"filename", "label"} <= columns or None in columns:
-        raise DataError(
-            "has no rows with the columns filename and label",
-            path=file,
-            hint="a table of features looks like features_30s.csv",
-        )
+    hint = "a table of features looks like features_30s.csv"
+    rows = read_rows(file, ("filename", "label"), hint)
+    columns = rows[0].keys()
+    if None in columns:  # a row with more cells than there are columns
+        raise DataError("has no rows with the columns of its first line", path=file, hint=hint)
     names = tuple(name for name in columns if name not in NOT_FEATURES)
     known = {}
     if (file.parent / "tracks.csv").is_file():
@@ -89,15 +84,12 @@ def _example(
     track = row["filename"].removesuffix(".wav")
     segment = _SEGMENT.fullmatch(track)
     about = known.get(track) or (known.get(segment[1]) if segment else None) or {}
-    artist = about.get("artist_group")
     return Example(
         track=track,
-        genre=canonical(row["label"]) or as_text(row["label"]),
+        genre=genre_of(row["label"]),
         source=source,
-        artist=f"{source}:{artist}" if artist else None,
         recording=segment[1] if segment else "",
-        split=about.get("fault_filtered_split") or "",
-        fold=about.get("artist_fold") or "",
+        **groups_of(about, source),
         features=Features(names, values),
     )
 
@@ -123,7 +115,7 @@ def heard_in_table(row: Example, archived: Example | None = None) -> TrackFeatur
     return TrackFeatures(row.log_mel, lambda: named(FEATURES), lambda: named(LOG_MEL_FEATURES))
 
 
-def scannable(examples: Sequence[Example], say: Callable[[str], None]) -> list[Example]:
+def scannable(examples: Sequence[Example], reporter: Reporter = SILENT) -> list[Example]:
     """The same examples without features that no scan could compute."""
     computable = {*FEATURES, *LOG_MEL_FEATURES}
     dropped: dict[str, None] = {}
@@ -138,7 +130,7 @@ def scannable(examples: Sequence[Example], say: Callable[[str], None]) -> list[E
             example = replace(example, features=fewer)
         kept.append(example)
     if dropped:
-        say(f"left out: features that a scan does not compute: {', '.join(dropped)}")
+        reporter.tell(f"left out: features that a scan does not compute: {', '.join(dropped)}")
     return kept
 
 
@@ -229,8 +221,13 @@ def _statistics(example: Example) -> np.ndarray:
     return describe_log_mel(example.log_mel().excerpts)
 
 
+def random_of(example: Example, seed: int) -> np.random.Generator:
+    """Random numbers of a track's own: they do not depend on which others there are."""
+    return np.random.default_rng([seed, *example.track.encode("utf-8", "surrogateescape")])
+
+
 def _altered_statistics(example: Example, seed: int) -> np.ndarray:
-    rng = np.random.default_rng([seed, *example.track.encode("utf-8", "surrogateescape")])
+    rng = random_of(example, seed)
     db = to_decibels(example.spectrogram())
     return np.stack([describe_log_mel([altered(db, rng)]) for _ in range(COPIES)])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,12 +23,11 @@ from tagger.training.data.datasets import (
     read_genre_folders,
     read_log_mel_archive,
 )
+from tagger.training.data.feature_table import read_feature_table
 from tagger.training.data.own_library import MIN_TRACKS, artist_of, read_own_library
 from tagger.training.data.prepare import prepare
 from tagger.training.data.resume import HEARD
-
-LeftOut = Callable[[str, str], None]
-"""Told of a file, and why it cannot be learned from."""
+from tagger.training.reporter import SILENT, Reporter
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Sources:
     min_tracks : int
         So many tracks a genre of that library must have.
     cache : Path or None
-        Archive that keeps what was heard of sound; None: only until the training is done.
+        Archive that keeps the spectrograms of sound files; None: until the training is done.
     """
 
     data: Sequence[Path] = ()
@@ -64,9 +63,7 @@ def load_examples(
     work: Path,
     *,
     artists: bool = False,
-    progress: bool = False,
-    say: Callable[[str], None] = lambda line: None,
-    left_out: LeftOut = lambda track, reason: None,
+    reporter: Reporter = SILENT,
 ) -> list[Example]:
     """All labelled tracks of all sources.
 
@@ -74,13 +71,10 @@ def load_examples(
     ----------
     sources : Sources
     work : Path
-        Folder for what is heard, where there is no cache.
+        Folder for the spectrograms, where there is no cache.
     artists : bool
-        The first set has to say who plays: without, nothing of it is listened to.
-    say : callable
-        Told what was left out on purpose.
-    left_out : callable
-        Told of each file that cannot be read or heard, and why.
+        The first set has to say who plays, which is checked before any of it is decoded.
+    reporter : Reporter
 
     Raises
     ------
@@ -93,16 +87,10 @@ def load_examples(
     if sources.cache and len(sources.folders_of_sound) > 1:
         raise ConfigurationError("--cache keeps one folder of sound, and here are more")
 
-    def hear(files: list[SoundFile], folder: Path) -> list[Example]:
+    def decode(files: list[SoundFile], folder: Path) -> list[Example]:
+        store = sources.cache or work / f"{HEARD}{sources.folders_of_sound.index(folder)}"
         name = as_text(folder.resolve().name) or "library"
-        return prepare(
-            files,
-            sources.cache or work / f"{HEARD}{sources.folders_of_sound.index(folder)}",
-            source=name,
-            progress=progress,
-            say=say,
-            left_out=left_out,
-        )
+        return prepare(files, store, source=name, reporter=reporter)
 
     given = [p.resolve() for p in (*sources.data, sources.from_tags) if p is not None]
     if len(set(given)) < len(given):
@@ -110,20 +98,12 @@ def load_examples(
         raise ConfigurationError("is given twice: it would be measured on itself", path=twice)
     examples: list[Example] = []
     if sources.from_tags is not None:
-        library = read_own_library(
-            sources.from_tags, min_tracks=sources.min_tracks, progress=progress
+        library = sources.from_tags
+        examples = decode(
+            read_own_library(library, min_tracks=sources.min_tracks, reporter=reporter), library
         )
-        for track, reason in library.unreadable.items():
-            left_out(track, reason)
-        for genre, n in library.rare.items():
-            say(f"left out: {genre}: it has {n} of the {sources.min_tracks} tracks that it needs")
-        if library.without_genre:
-            say(f"left out: {library.without_genre} tracks without a genre that a person wrote")
-        examples = hear(library.files, sources.from_tags)
     for source in sources.data:
         if source.is_file():
-            from tagger.training.data.feature_table import read_feature_table
-
             more = read_feature_table(source)
         elif is_log_mel_archive(source):
             more = read_log_mel_archive(source)
@@ -131,13 +111,13 @@ def load_examples(
             files = with_artists(read_genre_folders(source))
             if artists and not examples and len({f.artist for f in files} - {None}) < 2:
                 raise DataError(NO_ARTISTS, path=source)
-            more = hear(files, source)
+            more = decode(files, source)
         examples += _told_apart(more, {e.source for e in examples})
     return examples
 
 
 def _told_apart(examples: list[Example], taken: set[str]) -> list[Example]:
-    """The same examples, under another name where other sets have theirs."""
+    """The same examples, their set renamed if another one has its name."""
     source = examples[0].source
     if source not in taken:
         return examples
@@ -155,7 +135,7 @@ def with_artists(files: Sequence[SoundFile]) -> list[SoundFile]:
 
 def _artist(file: SoundFile) -> str | None:
     artist = None
-    with contextlib.suppress(GtagError):  # listening will say what is wrong with it
+    with contextlib.suppress(GtagError):  # decoding will say what is wrong with it
         format = identify(file.path)
         artist = None if format is None else artist_of(file.path, format)
     folder = os.path.dirname(file.track)  # noqa: PTH120 - the name may be bytes in disguise

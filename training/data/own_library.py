@@ -1,7 +1,6 @@
 """A person's own library as a data set: its tags say which genre a track has, and who plays.
 
-Only what a person wrote counts; learning from one's own guesses would prove them right. Must not
-know: sound, models.
+Only genres that a person wrote count: learning from gtag's own guesses would confirm them.
 """
 
 from __future__ import annotations
@@ -9,10 +8,8 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-
-from tqdm import tqdm
 
 from tagger.errors import DataError, GtagError
 from tagger.files.formats import Format
@@ -22,40 +19,19 @@ from tagger.placeholders import Placeholders
 from tagger.tags.credits import read_credits
 from tagger.tags.read import read_tags
 from tagger.training.data.datasets import SoundFile, as_text
+from tagger.training.reporter import SILENT, Reporter
 
 MIN_TRACKS = 8  # of a genre: fewer are neither learned well nor measured at all
 
 
-@dataclass(frozen=True)
-class OwnLibrary:
-    """The tracks of a library that can be learned from.
-
-    Attributes
-    ----------
-    files : list of SoundFile
-        In library order, each with an artist: where no tag names one, its folder stands for it,
-        since an album seldom leaves its folder.
-    unreadable : dict of str to str
-        Tracks whose tags cannot be read, and why.
-    rare : dict of str to int
-        Genres with too few tracks, and how many they have.
-    without_genre : int
-        Tracks in which no person wrote a genre.
-    """
-
-    files: list[SoundFile]
-    unreadable: dict[str, str]
-    rare: dict[str, int]
-    without_genre: int
-
-
 def read_own_library(
-    folder: Path, *, min_tracks: int = MIN_TRACKS, progress: bool = False
-) -> OwnLibrary:
-    """Take a library's genres from its tags.
+    folder: Path, *, min_tracks: int = MIN_TRACKS, reporter: Reporter = SILENT
+) -> list[SoundFile]:
+    """The tracks of a library that can be learned from, in library order.
 
     Of several genres the first counts. Names that gtag knows become canonical; others stay as
-    the person wrote them, in the most frequent of spellings that differ in case alone.
+    the person wrote them, in the most frequent of spellings that differ in case alone. Where no
+    tag names an artist, the folder stands for it, since an album seldom leaves its folder.
 
     Raises
     ------
@@ -63,22 +39,16 @@ def read_own_library(
         Where fewer than two genres have `min_tracks` tracks.
     """
     files: list[SoundFile] = []
-    unreadable: dict[str, str] = {}
     without_genre = 0
-    bar = tqdm(
-        Library([str(folder)]),
-        desc="reading tags",
-        unit="track",
-        disable=None if progress else True,
-    )
-    for track in bar:
+    for track in reporter.bar(Library([str(folder)]), desc="reading tags", unit="track"):
+        name = _within(track.path, folder)
         if track.format is None:
-            unreadable[_within(track.path, folder)] = "not a sound format that gtag supports"
+            reporter.leave_out(name, "not a sound format that gtag supports")
             continue
         try:
             genre = _first_genre(track.path, track.format)
         except GtagError as error:
-            unreadable[_within(track.path, folder)] = error.message
+            reporter.leave_out(name, error.message)
             continue
         if genre is None:
             without_genre += 1
@@ -86,7 +56,7 @@ def read_own_library(
         files.append(
             SoundFile(
                 path=track.path,
-                track=_within(track.path, folder),
+                track=name,
                 genre=genre,
                 artist=artist_of(track.path, track.format)
                 or f"folder {_within(os.path.dirname(track.path), folder)}",  # noqa: PTH120
@@ -103,7 +73,11 @@ def read_own_library(
             path=folder,
             hint="genres are taken from the tags; --min-tracks asks for fewer",
         )
-    return OwnLibrary(files, unreadable, rare, without_genre)
+    for genre, n in rare.items():
+        reporter.tell(f"left out: {genre}: it has {n} of the {min_tracks} tracks that it needs")
+    if without_genre:
+        reporter.tell(f"left out: {without_genre} tracks without a genre that a person wrote")
+    return files
 
 
 def merged_spellings(names: Iterable[str]) -> dict[str, str]:

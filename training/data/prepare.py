@@ -1,7 +1,7 @@
-"""From files of sound to a log-mel archive: in parallel, resumable, each file heard once.
+"""From files of sound to a log-mel archive: in parallel, resumable, each file decoded once.
 
-What is heard of a file is kept at once, as a part of its own; at the end the parts become an
-archive that `training.datasets` reads like any other. A file counts as known while its size and
+The features of a file are written at once, as a part of their own; at the end the parts become an
+archive that `data.datasets` reads like any other. A file is not decoded again while its size and
 time of change stay.
 """
 
@@ -14,40 +14,37 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from tagger.errors import ConfigurationError, DataError, GtagError, NothingToHearError
 from tagger.files.durable_io import write_whole
-from tagger.models import zoo
-from tagger.models.prediction import Embedder
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import patch_front_end
 from tagger.sound.spectrogram import N_MELS, TOP_DB, front_end
 from tagger.training.data.datasets import (
-    EMBEDDINGS,
-    NPZ_ERRORS,
+    BACKBONE_TAG,
+    EMBEDDING_FILE,
     Example,
     SoundFile,
+    backbone,
     is_log_mel_archive,
+    read_arrays,
     read_embeddings,
     read_tracks,
 )
+from tagger.training.reporter import SILENT, Reporter
 from tagger.workers import Lost, map_in_workers
 
 DEADLINE_S = 60.0  # for one file
 PARTS = "parts"
 _OF_PARTS = re.compile(r"[0-9a-f]{32}\.npz(\.fresh)?|all\.npy")
-BACKBONE = "musicnn"
-(EMBEDDING_FILE, BACKBONE_TAG), *_ = EMBEDDINGS.items()
 _HALF_MADE = {PARTS, "logmel.npz", "logmel.npz.fresh", "tracks.csv.fresh", EMBEDDING_FILE}
-OURS = "heard_as"  # a column that only archives made here have
+OURS = "heard_as"  # a column that only archives made here have: the state of the file
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,7 @@ class HeardFile:
 
 @dataclass(frozen=True)
 class Silent:
-    """Instead of what is heard, where there is nothing to hear."""
+    """The result for a file that is silent."""
 
     why: str
 
@@ -81,11 +78,9 @@ def prepare(
     *,
     source: str,
     jobs: int | None = None,
-    progress: bool = False,
-    say: Callable[[str], None] = lambda line: None,
-    left_out: Callable[[str, str], None] = lambda track, reason: None,
+    reporter: Reporter = SILENT,
 ) -> list[Example]:
-    """Hear all files and keep what was heard.
+    """Decode all files and keep their spectrograms and embeddings.
 
     Parameters
     ----------
@@ -97,10 +92,7 @@ def prepare(
         Name of the set.
     jobs : int, optional
         Worker processes; by default one a core.
-    say : callable
-        Told of files that are silent.
-    left_out : callable
-        Told of each file that cannot be heard, and why.
+    reporter : Reporter
 
     Returns
     -------
@@ -114,37 +106,35 @@ def prepare(
     DataError
         Where nothing can be heard of any file.
     """
+    from loky import cpu_count
+
     _check(store)
+    jobs = jobs or cpu_count()
     parts = store / PARTS
     parts.mkdir(parents=True, exist_ok=True)
     known = _known(store)
     keys = {file.track: _key(file) for file in files}
     there = {key for key in keys.values() if key in known or _is_whole(_part(parts, key))}
     missing = [file for file in files if keys[file.track] not in there]
-    bar = tqdm(
-        total=len(files),
-        initial=len(files) - len(missing),
-        desc="listening",
-        unit="track",
-        disable=None if progress else True,
-    )
-    with bar:
-        for file, result in map_in_workers(
-            hear, missing, jobs=jobs or _cores(), deadline_s=DEADLINE_S
-        ):
+    done = len(files) - len(missing)
+    with reporter.bar(total=len(files), initial=done, desc="listening", unit="track") as bar:
+        for file, result in map_in_workers(hear, missing, jobs=jobs, deadline_s=DEADLINE_S):
             bar.update()
             if isinstance(result, HeardFile):
                 _keep(_part(parts, keys[file.track]), result)
                 there.add(keys[file.track])
             elif isinstance(result, Silent):
-                say(f"left out: {file.track}: {result.why}")
+                reporter.tell(f"left out: {file.track}: {result.why}")
+            elif isinstance(result, Lost):
+                reason = "decoding timed out" if result.late else "the decoder crashed on it"
+                reporter.leave_out(file.track, reason)
             else:
-                left_out(file.track, _lost(result) if isinstance(result, Lost) else result)
+                reporter.leave_out(file.track, result)
     files = [file for file in files if keys[file.track] in there]
     if not files:
         raise DataError("nothing could be heard of any file of it", path=source)
-    table = _table(files, keys)
-    if any(parts.iterdir()) or not _is_there(store / "tracks.csv", table):
+    table, listed = _table(files, keys), store / "tracks.csv"
+    if any(parts.iterdir()) or not listed.is_file() or listed.read_bytes() != table:
         _pack(store, files, keys, known, table)
         known.clear()  # not in memory twice
         known = _known(store)
@@ -167,12 +157,12 @@ def hear(file: SoundFile) -> HeardFile | Silent | str:
     """What is kept of a file, or why nothing is; runs in the workers."""
     try:
         features = TrackFeatures.from_sound(read_excerpts(file.path))
-        mel, embedding = features.log_mel, _backbone().embed(features).mean(axis=0)
+        mel, embedding = features.log_mel, backbone().embed(features).mean(axis=0)
     except NothingToHearError as error:
         return Silent(error.message)
     except GtagError as error:
         return error.message
-    except Exception as error:  # a decoder's: it must not take the others along
+    except Exception as error:  # of a decoder: the other files go on
         return f"{type(error).__name__}: {error}"
     db = np.concatenate(mel.excerpts, axis=1)
     return HeardFile(
@@ -182,27 +172,12 @@ def hear(file: SoundFile) -> HeardFile | Silent | str:
     )
 
 
-@cache
-def _backbone() -> Embedder:
-    return zoo.load_backbone(BACKBONE)
-
-
-def _cores() -> int:
-    from loky import cpu_count
-
-    return int(cpu_count())
-
-
-def _lost(lost: Lost) -> str:
-    return "decoding timed out" if lost.late else "the decoder crashed on it"
-
-
 def _key(file: SoundFile) -> str:
     try:
         status = os.stat(file.path)  # noqa: PTH116 - the name may be bytes in disguise
         state = [status.st_size, status.st_mtime_ns]
     except OSError:
-        state = []  # hearing it will say what is wrong
+        state = []  # decoding it will say what is wrong
     text = json.dumps([file.track, state, front_end(), patch_front_end(), BACKBONE_TAG])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -226,21 +201,20 @@ def _check(store: Path) -> None:
 
 
 def _known(store: Path) -> dict[str, HeardFile]:
-    """What an archive made here holds, by the state of the file that was heard."""
+    """What an archive made here holds, by the key of the file."""
     if not is_log_mel_archive(store):
         return {}
     try:
-        with np.load(store / "logmel.npz", allow_pickle=False) as archive:
-            names, mels = archive["names"], archive["idx"]
-            excerpts = archive["excerpt_columns"]
+        file = store / "logmel.npz"
+        names, mels, excerpts = read_arrays(file, ("names", "idx", "excerpt_columns"))
         embeddings = read_embeddings(store)
-    except (*NPZ_ERRORS, DataError):
-        return {}  # damaged: heard anew
+    except DataError:
+        return {}  # damaged: decoded anew
     position = {str(name): i for i, name in enumerate(names)}
     known = {}
     for row in read_tracks(store):
         i = position.get(row["track"])
-        embedding = embeddings.get(row["track"], {}).get(BACKBONE_TAG)
+        embedding = embeddings.get(row["track"])
         if i is not None and row.get(OURS) and embedding is not None:
             columns = tuple(int(n) for n in excerpts[i] if n > 0)
             known[row[OURS]] = HeardFile(mels[i, :, : sum(columns)], columns, embedding)
@@ -267,16 +241,14 @@ def _is_whole(part: Path) -> bool:
     if not part.exists():
         return False
     try:
-        with np.load(part, allow_pickle=False) as kept:
-            return bool(kept["excerpt_columns"].size and kept["embedding"].size)
-    except NPZ_ERRORS:
+        return all(array.size for array in read_arrays(part, ("excerpt_columns", "embedding")))
+    except DataError:
         return False
 
 
 def _read_part(part: Path) -> HeardFile:
-    with np.load(part, allow_pickle=False) as kept:
-        columns = tuple(int(n) for n in kept["excerpt_columns"])
-        return HeardFile(kept["mel"], columns, kept["embedding"])
+    mel, columns, embedding = read_arrays(part, ("mel", "excerpt_columns", "embedding"))
+    return HeardFile(mel, tuple(map(int, columns)), embedding)
 
 
 def _table(files: Sequence[SoundFile], keys: dict[str, str]) -> bytes:
@@ -287,10 +259,6 @@ def _table(files: Sequence[SoundFile], keys: dict[str, str]) -> bytes:
     writer.writerow(["track", "genre", "artist_group", OURS])
     writer.writerows([f.track, f.genre, f.artist or "", keys[f.track]] for f in files)
     return table.getvalue().encode("utf-8", "surrogateescape")
-
-
-def _is_there(file: Path, content: bytes) -> bool:
-    return file.is_file() and file.read_bytes() == content
 
 
 def _pack(

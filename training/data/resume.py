@@ -1,25 +1,26 @@
-"""What an interrupted training left behind: gone on from only with the same settings and data."""
+"""Work in progress of an interrupted training: continued only with the same settings and data."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagger.errors import ConfigurationError
 from tagger.files.durable_io import write_whole
 from tagger.training.data.datasets import Example
+from tagger.training.reporter import SILENT, Reporter
 
 if TYPE_CHECKING:
     from tagger.training.recipes import Settings
 
 CALL = "call.json"
-HEARD = "heard-"  # folders of what was heard, which is good whatever is learned from it
-# What makes no difference to what is learned.
-_INCIDENTAL = ("work", "resume", "progress", "description", "watch", "importance")
+HEARD = "heard-"  # folders of decoded sound, valid whatever is learned from it
+# Settings that make no difference to the model.
+_INCIDENTAL = ("work", "resume", "reporter", "description", "watch", "importance")
 
 
 class Call:
@@ -61,16 +62,14 @@ class Call:
             )
         self._data = before.get("data")
 
-    def learns_from(
-        self, examples: Sequence[Example], say: Callable[[str], None] = lambda line: None
-    ) -> None:
+    def learns_from(self, examples: Sequence[Example], reporter: Reporter = SILENT) -> None:
         """Forget what was learned from other examples, and remember these."""
         work, data = self._file.parent, digest(examples)
         work.mkdir(parents=True, exist_ok=True)
         if self._data != data:
             learned = [e for e in work.iterdir() if e.is_dir() and not e.name.startswith(HEARD)]
             if learned:
-                say("the music has changed since the interruption: training begins anew")
+                reporter.tell("the music has changed since the interruption: training begins anew")
             for folder in learned:
                 shutil.rmtree(folder)
         told = {"settings": self._settings, "data": data}
@@ -85,7 +84,7 @@ class Call:
 
 
 def _only_heard(work: Path) -> bool:
-    """Whether all that is there was heard by a call that never came to learn."""
+    """Whether there is only decoded sound, of a call that stopped before it trained."""
     return work.is_dir() and all(entry.name.startswith(HEARD) for entry in work.iterdir())
 
 

@@ -1,23 +1,21 @@
-"""What multi-label models see of each track of some sets: an embedding, statistics, movement.
+"""The inputs of multi-label models for each track of some sets: embedding, statistics, movement.
 
-From sound where there is some, as in a scan. Of what an archive keeps, the embedding is taken as
-it is; where there is but a spectrogram, it is estimated: the network hears patches that are
-interpolated from the spectrogram, and ridge regression, learned on tracks of which both are known,
-makes its answer the one that it would give to the sound (R² 0.74 on tracks left out).
+Computed from sound where there is some, as in a scan. An embedding that an archive keeps is taken
+as it is; where there is only a spectrogram, it is estimated: the network is given patches that are
+interpolated from the spectrogram, and ridge regression, fitted to tracks of which both are known,
+corrects its output to what the sound would give (R² 0.74 on tracks left out).
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 
 from tagger.errors import DataError, GtagError
-from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.no_music import movement
@@ -30,16 +28,24 @@ from tagger.sound.patches import (
     WHOLE_PATCHES,
 )
 from tagger.sound.spectrogram import COLUMN_S, LogMel, mel_frequencies, slaney_mel_frequencies
-from tagger.training.data.datasets import NPZ_ERRORS, as_in_card, as_text, to_decibels
+from tagger.training.data.datasets import (
+    as_in_card,
+    as_text,
+    backbone,
+    read_arrays,
+    read_embeddings,
+    read_tracks,
+    to_decibels,
+)
 from tagger.training.data.fingerprints import fingerprint
 from tagger.training.data.partial_labels import Known, known_genres
+from tagger.training.reporter import SILENT, Reporter
 from tagger.workers import Lost, map_in_workers
 
-BACKBONE = "musicnn"
 RIDGE = 30.0
 DEADLINE_S = 120.0
-# What a band of power says in the one front end and in the other, for noise: windows of 512 and of
-# 2,048 samples, filters whose bins are 31 and 11 Hz apart.
+# Ratio of a band's power in both front ends, for noise: windows of 512 and of 2,048 samples,
+# filters whose bins are 31 and 11 Hz apart.
 POWER_RATIO = 0.0862
 # Mean power of a frame, all bands together, of music at the level that patches are brought to.
 LEVEL_DB = 30.0
@@ -47,13 +53,13 @@ LEVEL_DB = 30.0
 
 @dataclass(frozen=True)
 class Views:
-    """What is seen of one track; NaN where it is not known.
+    """The inputs from one track; NaN where they are not known.
 
     Attributes
     ----------
     embedding : np.ndarray [shape=(n_dimensions,)]
     estimate : np.ndarray [shape=(n_dimensions,)]
-        What the network says of patches interpolated from the spectrogram.
+        The network's output for patches interpolated from the spectrogram.
     narrow : np.ndarray [shape=(n_statistics,)]
     movement : np.ndarray [shape=(3,)]
     fingerprint : np.ndarray [shape=(N_BYTES,), dtype=uint8]
@@ -68,7 +74,7 @@ class Views:
 
 @dataclass(frozen=True)
 class Item:
-    """A track to look at.
+    """A track to compute views of.
 
     Attributes
     ----------
@@ -101,7 +107,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Tracks:
-    """All tracks with what is seen of them, row by row.
+    """All tracks with their views, row by row.
 
     Attributes
     ----------
@@ -123,14 +129,8 @@ class Tracks:
 
     def only(self, chosen: np.ndarray) -> Tracks:
         """Some of the tracks, by a mask [shape=(n,), dtype=bool]."""
-        return Tracks(
-            tuple(item for item, kept in zip(self.items, chosen, strict=True) if kept),
-            self.embedding[chosen],
-            self.estimated[chosen],
-            self.narrow[chosen],
-            self.movement[chosen],
-            self.fingerprint[chosen],
-        )
+        arrays = {k: v[chosen] for k, v in vars(self).items() if k != "items"}
+        return Tracks(tuple(compress(self.items, chosen)), **arrays)
 
 
 def read_items(folder: Path) -> list[Item]:
@@ -141,19 +141,14 @@ def read_items(folder: Path) -> list[Item]:
     DataError
     """
     source = as_text(folder.resolve().name)
-    try:
-        with (folder / "tracks.csv").open(newline="", encoding="utf-8") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"cannot be read: {error}", path=folder / "tracks.csv") from error
     sounds = {f.stem: str(f) for f in sorted((folder / "audio").rglob("*")) if f.is_file()}
-    mels = _arrays(folder / "logmel.npz", ("idx", "n_frames", "ref_db"))
-    embeddings = _arrays(folder / "musicnn.npz", ("penultimate",))
+    mels = _mels(folder / "logmel.npz")
+    embeddings = read_embeddings(folder)
     items = []
-    for row in rows:
+    for row in read_tracks(folder, ("track",)):
         track = row["track"]
-        mel = mels.get(track)
-        kept = embeddings.get(track)
+        mel, ref_db = mels.get(track, (None, float("nan")))
+        embedding = embeddings.get(track)
         if track not in sounds and mel is None:
             continue
         items.append(
@@ -164,9 +159,9 @@ def read_items(folder: Path) -> list[Item]:
                 known=known_genres(row),
                 kind=row.get("kind") or "",
                 sound=sounds.get(track, ""),
-                mel=None if mel is None else mel["idx"][:, : int(mel["n_frames"])],
-                ref_db=float("nan") if mel is None else float(mel["ref_db"]),
-                embedding=None if kept is None else kept["penultimate"].astype(np.float64),
+                mel=mel,
+                ref_db=ref_db,
+                embedding=None if embedding is None else embedding.astype(np.float64),
             )
         )
     if not items:
@@ -174,19 +169,13 @@ def read_items(folder: Path) -> list[Item]:
     return items
 
 
-def _arrays(file: Path, names: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
-    """Rows of an archive by the tracks' names; nothing where there is no such file."""
+def _mels(file: Path) -> dict[str, tuple[np.ndarray, float]]:
+    """Spectrogram and its maximum in decibels, by track; empty where there is no such file."""
     if not file.is_file():
         return {}
-    try:
-        with np.load(file, allow_pickle=False) as kept:
-            tracks, arrays = kept["names"], {name: kept[name] for name in names}
-    except NPZ_ERRORS as error:
-        raise DataError(f"cannot be read: {error}", path=file) from error
-    return {
-        str(track): {name: rows[i] for name, rows in arrays.items()}
-        for i, track in enumerate(tracks)
-    }
+    columns = read_arrays(file, ("names", "idx", "n_frames", "ref_db"))
+    rows = zip(*columns, strict=True)
+    return {str(track): (mel[:, : int(n)], float(ref_db)) for track, mel, n, ref_db in rows}
 
 
 def look_at(
@@ -194,18 +183,9 @@ def look_at(
     work: Path,
     *,
     jobs: int,
-    step: Callable[[int, int], object] = lambda done, n: None,
-    left_out: Callable[[str, str], None] = lambda track, reason: None,
+    reporter: Reporter = SILENT,
 ) -> Tracks:
-    """See every track of some sets; what is seen of a set is kept in `work`, and not seen again.
-
-    Parameters
-    ----------
-    step : callable
-        Told how many of how many tracks of a set are done.
-    left_out : callable
-        Told of each track that cannot be heard, and why.
-    """
+    """Compute the views of every track of some sets; those of a set are kept in `work`."""
     items: list[Item] = []
     views: list[Views] = []
     for folder in folders:
@@ -214,13 +194,15 @@ def look_at(
         seen = _kept(file)
         if seen.keys() != {item.track for item in of_set}:
             seen = {}
-            for item, result in map_in_workers(view, of_set, jobs=jobs, deadline_s=DEADLINE_S):
+            results = map_in_workers(view, of_set, jobs=jobs, deadline_s=DEADLINE_S)
+            for item, result in reporter.bar(
+                results, desc="listening", unit="track", total=len(of_set)
+            ):
                 if isinstance(result, Views):
                     seen[item.track] = result
                 else:
                     reason = "timed out" if isinstance(result, Lost) else result
-                    left_out(item.track, reason)
-                step(len(seen), len(of_set))
+                    reporter.leave_out(item.track, reason)
             _keep(file, seen)
         items += [item for item in of_set if item.track in seen]
         views += [seen[item.track] for item in of_set if item.track in seen]
@@ -238,13 +220,12 @@ def look_at(
 
 
 def view(item: Item) -> Views | str:
-    """What is seen of a track, or why nothing is; runs in the workers."""
-    backbone = _backbone()
-    nothing = np.full(backbone.n_dimensions, np.nan)
+    """The views of a track, or why there are none; runs in the workers."""
+    nothing = np.full(backbone().n_dimensions, np.nan)
     try:
         if item.sound:
             features = TrackFeatures.from_sound(read_excerpts(item.sound))
-            embedding, estimate = backbone.embed(features).mean(axis=0), nothing
+            embedding, estimate = backbone().embed(features).mean(axis=0), nothing
             if item.mel is not None:
                 estimate = estimated_by_network(item)
         else:
@@ -262,7 +243,7 @@ def view(item: Item) -> Views | str:
 
 
 def estimated_by_network(item: Item, *, as_it_is: bool = False) -> np.ndarray:
-    """What the network says of patches that are interpolated from a spectrogram.
+    """The network's output for patches that are interpolated from a spectrogram.
 
     Parameters
     ----------
@@ -281,7 +262,7 @@ def estimated_by_network(item: Item, *, as_it_is: bool = False) -> np.ndarray:
     n = max(1, min(WHOLE_PATCHES, len(frames) // PATCH_FRAMES))
     starts = np.linspace(0, len(frames) - PATCH_FRAMES, n).astype(int)
     cut = np.stack([frames[start : start + PATCH_FRAMES] for start in starts])
-    return _backbone().outputs(cut)["embedding"].mean(axis=0)
+    return backbone().outputs(cut)["embedding"].mean(axis=0)
 
 
 def interpolated_frames(db: np.ndarray) -> np.ndarray:
@@ -319,12 +300,7 @@ def _estimated(estimates: np.ndarray, embedding: np.ndarray, unknown: np.ndarray
     return np.asarray(ridge.predict((estimates[unknown] - mean) / scale))
 
 
-@cache
-def _backbone():  # type: ignore[no-untyped-def]
-    return zoo.load_backbone(BACKBONE)
-
-
-_FIELDS = ("embedding", "estimate", "narrow", "movement", "fingerprint")
+_FIELDS = tuple(field.name for field in fields(Views))
 
 
 def _keep(file: Path, seen: dict[str, Views]) -> None:
@@ -337,8 +313,7 @@ def _keep(file: Path, seen: dict[str, Views]) -> None:
 
 def _kept(file: Path) -> dict[str, Views]:
     try:
-        with np.load(file, allow_pickle=False) as kept:
-            tracks, arrays = kept["tracks"], [kept[name] for name in _FIELDS]
-    except NPZ_ERRORS:
+        tracks, *arrays = read_arrays(file, ("tracks", *_FIELDS))
+    except DataError:
         return {}
     return {str(t): Views(*(a[i] for a in arrays)) for i, t in enumerate(tracks)}

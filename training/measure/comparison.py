@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import hypot
 from pathlib import Path
@@ -19,8 +19,7 @@ from tagger.errors import DataError
 from tagger.training import recipes
 from tagger.training.data.datasets import Example
 from tagger.training.data.feature_table import feature_names, feature_rows
-from tagger.training.data.load_examples import LeftOut, Sources, load_examples
-from tagger.training.data.resume import Call
+from tagger.training.data.load_examples import Sources
 from tagger.training.measure.evaluate import Evaluation
 from tagger.training.measure.metrics import Measured, figures, threshold_for_precision
 from tagger.training.measure.out_of_fold import PRECISION, OutOfFoldPredictions, calibrated
@@ -30,7 +29,8 @@ from tagger.training.recipes import Settings
 from tagger.training.report import plots
 from tagger.training.report.page import Page
 from tagger.training.report.report import METRICS, PAGE, write_report
-from tagger.training.run import measure, say_unmeasured
+from tagger.training.reporter import SILENT, Reporter
+from tagger.training.run import load, measure, tell_unmeasured
 
 # What stands on both sides of the split, from the greatest leak to none.
 LEAKS = {
@@ -122,8 +122,7 @@ def evaluate_recipe(
     data: Sequence[Path],
     report: Path,
     *,
-    say: Callable[[str], None] = lambda line: None,
-    left_out: LeftOut = lambda track, reason: None,
+    reporter: Reporter = SILENT,
     **settings: Any,
 ) -> tuple[list[Measurement], str]:
     """Measure a recipe under several protocols, and write the report.
@@ -138,24 +137,14 @@ def evaluate_recipe(
         What the gap between the protocols means.
     """
     work = report.with_name(report.name + ".work")
-    how = Settings(work, importance=True, **{"progress": True} | settings)
+    how = Settings(work, importance=True, reporter=reporter, **settings)
     recipes.find(recipe, how)
-    call = Call(recipe, how)
-    examples = load_examples(
-        Sources(data),
-        work,
-        artists="artist" in protocols and ALL not in protocols,
-        progress=how.progress,
-        say=say,
-        left_out=left_out,
-    )
-    examples = recipes.usable(recipe, examples, say)
-    call.learns_from(examples, say)
+    artists = "artist" in protocols and ALL not in protocols
+    examples = load(recipe, Sources(data), how, artists=artists)
     rows, by_protocol = measure_protocols(recipe, examples, protocols, how)
-    for protocol, predictions in by_protocol.items():
-        say_unmeasured(protocol, predictions, examples, say)
+    tell_unmeasured(by_protocol, examples, reporter)
     together = None
-    if recipes.RECIPES[recipe].on_descriptors:
+    if recipes.RECIPES[recipe].reads == "features":
         together = correlation(feature_names(examples), feature_rows(examples))
     sentence = meaning(rows)
     name, source = rows[0].name, examples[0].source

@@ -7,13 +7,13 @@ features will do for a model that looks at nothing else.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from tagger.errors import DataError, GtagError, NothingToHearError
 from tagger.models.features import FeatureColumns
@@ -21,7 +21,6 @@ from tagger.models.prediction import Classifier
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.training.data.datasets import (
-    SoundFile,
     is_log_mel_archive,
     read_genre_folders,
     read_log_mel_archive,
@@ -39,6 +38,7 @@ from tagger.training.measure.metrics import (
     reliability,
 )
 from tagger.training.measure.training_history import TrainingHistory, correlation, read_history
+from tagger.training.reporter import SILENT, Reporter
 
 WORST = 25  # mistakes that are named
 
@@ -120,7 +120,7 @@ def worst_mistakes(measured: Measured, n: int = WORST) -> list[dict[str, Any]]:
     ]
 
 
-def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> Evaluation:
+def evaluate_model(model: Classifier, data: Path, *, reporter: Reporter = SILENT) -> Evaluation:
     """Ask a model about every labelled track of a folder, or of a table of features.
 
     Raises
@@ -132,23 +132,23 @@ def evaluate_model(model: Classifier, data: Path, *, progress: bool = False) -> 
     labels = model.card.labels
     truth, rows, tracks, fingerprints, descriptors, unreadable = [], [], [], [], [], []
     left_out: dict[str, str] = {}
-    for item in tqdm(_tracks(data), unit="track", disable=None if progress else True):
-        if item.genre not in labels:
-            left_out[item.track] = f"the model does not know the genre {item.genre}"
+    for track, genre, compute in reporter.bar(_tracks(data), unit="track"):
+        if genre not in labels:
+            left_out[track] = f"the model does not know the genre {genre}"
             continue
         try:
             with native_messages_hidden():
-                features = item.features()
+                features = compute()
                 looked_at = _looked_at(model, features)
                 probabilities = model.calibrated(model.scores(features).track)
         except GtagError as error:
-            left_out[item.track] = error.message
+            left_out[track] = error.message
             if not isinstance(error, NothingToHearError):
-                unreadable.append(item.track)
+                unreadable.append(track)
             continue
-        truth.append(labels.index(item.genre))
+        truth.append(labels.index(genre))
         rows.append(probabilities)
-        tracks.append(item.track)
+        tracks.append(track)
         fingerprints.append(fingerprint_of(features))
         if looked_at is not None:
             descriptors.append(looked_at)
@@ -203,33 +203,24 @@ def _looked_at(model: Classifier, features: TrackFeatures) -> np.ndarray | None:
     return values
 
 
-@dataclass(frozen=True)
-class _Track:
-    track: str
-    genre: str
-    sound: SoundFile | None
-    archived: TrackFeatures | None
-
-    def features(self) -> TrackFeatures:
-        from tagger.sound.audio import read_excerpts
-
-        if self.archived is not None:
-            return self.archived
-        assert self.sound is not None
-        return TrackFeatures.from_sound(read_excerpts(self.sound.path))
-
-
-def _tracks(data: Path) -> Iterator[_Track]:
+def _tracks(data: Path) -> Iterator[tuple[str, str, Callable[[], TrackFeatures]]]:
+    """Name, genre, and what computes the features of each track."""
     if data.is_file():
         for row in read_feature_table(data):
-            yield _Track(row.track, row.genre, None, heard_in_table(row))
+            yield row.track, row.genre, partial(heard_in_table, row)
     elif is_log_mel_archive(data):
         table = read_feature_table(data / TABLE) if (data / TABLE).is_file() else []
         rows = {row.track: row for row in table}
         for example in read_log_mel_archive(data):
-            row_of_it = rows.get(example.track)
-            features = heard_in_table(row_of_it, example) if row_of_it else example.track_features()
-            yield _Track(example.track, example.genre, None, features)
+            found = rows.get(example.track)
+            compute = partial(heard_in_table, found, example) if found else example.track_features
+            yield example.track, example.genre, compute
     else:
         for file in read_genre_folders(data):
-            yield _Track(file.track, file.genre, file, None)
+            yield file.track, file.genre, partial(_features_of_sound, file.path)
+
+
+def _features_of_sound(path: str) -> TrackFeatures:
+    from tagger.sound.audio import read_excerpts
+
+    return TrackFeatures.from_sound(read_excerpts(path))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 if TYPE_CHECKING:
     import xgboost
 
-TRACKS = 200  # at most: with more, an RBF-SVM would take longer to ask than to train
+TRACKS = 200  # at most: with more, an RBF-SVM would predict longer than it trains
 PERMUTATIONS = 3  # of each feature
 
 
@@ -21,13 +20,12 @@ def permutation_importance(
     target: np.ndarray,
     *,
     seed: int,
-    progress: bool = False,
-    description: str = "",
+    bar: Callable[[Iterable[int]], Iterable[int]] = lambda columns: columns,
 ) -> np.ndarray:
-    """Rise of the log loss when one feature's values change places among the tracks.
+    """Rise of the log loss when one feature's values are shuffled over the tracks.
 
     Breiman, "Random forests", Machine Learning 45 (2001), section 10. A feature that another one
-    can stand in for has little of it, however much the model looks at it.
+    can replace has little of it, however much the model uses it.
 
     Parameters
     ----------
@@ -38,8 +36,8 @@ def permutation_importance(
     target : np.ndarray [shape=(n,), dtype=int]
         Among the model's labels.
     seed : int
-    progress, description : bool, str
-        Show a bar on stderr, and what it says.
+    bar : callable
+        Shows progress over the columns.
 
     Returns
     -------
@@ -58,12 +56,7 @@ def permutation_importance(
     shuffled = np.tile(rows, (PERMUTATIONS, 1))
     before = loss(shuffled)
     rises = np.zeros(rows.shape[1])
-    for i in tqdm(
-        range(rows.shape[1]),
-        desc=f"{description}: importance".removeprefix(": "),
-        unit="feature",
-        disable=None if progress else True,
-    ):
+    for i in bar(range(rows.shape[1])):
         own = shuffled[:, i].copy()
         shuffled[:, i] = np.concatenate([rng.permutation(rows[:, i]) for _ in range(PERMUTATIONS)])
         rises[i] = loss(shuffled) - before

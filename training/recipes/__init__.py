@@ -1,131 +1,120 @@
 """Recipes: one module a system, each readable in one sitting.
 
-A recipe is a function `fit(examples, settings)`, which returns a `Fitted`. What its options mean
-stands in `RECIPES`; an option that a recipe does not support is refused before anything is heard.
+A recipe is a function `fit(examples, settings)`, which returns a `Fitted`. `RECIPES` says which
+options each supports; others are refused before any track is decoded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import numpy as np
+from tqdm import tqdm
 
 from tagger.errors import INSTALL_TRAIN, ConfigurationError, DataError
 from tagger.suggest import did_you_mean
 from tagger.training.data.datasets import Example
+from tagger.training.data.feature_table import feature_rows
+from tagger.training.reporter import SILENT, Reporter
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What there is to know of a recipe before it is imported.
+    """What is known of a recipe before it is imported.
 
     Attributes
     ----------
     function : str
-        Module and function.
+        Module of this package, and function.
     about : str
         One line for people.
     options : tuple of str
-        Which of epochs, augment, tune, select and weights it understands.
+        Those of epochs, augment, tune, select and weights that it supports.
     variants : tuple of str
         The first one is the default.
+    reads : str
+        What it learns from: ``features``, ``spectrograms`` or an ``embedding``, which not every
+        archive has.
     published : bool
-        Whether scan can run what it makes; if not, it is for benchmarks only.
-    on_descriptors : bool
-        Whether it looks at named features, rather than at spectrograms or an embedding.
+        Whether scan can run the result; if not, it is for benchmarks only.
     needs : tuple of str
-        Packages of the extra that it cannot do without.
-    slow : bool
-        Takes long enough that nobody wants it measured unasked.
-    on_embedding : bool
-        Whether it looks at a pretrained network's embedding, which not every archive keeps.
+        Packages of the extra [train] that it imports.
     """
 
     function: str
     about: str
     options: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
+    reads: str = "features"
     published: bool = True
-    on_descriptors: bool = False
     needs: tuple[str, ...] = ()
-    slow: bool = False
-    on_embedding: bool = False
 
 
 _NETWORK = ("keras", "tensorflow")
+_ALL_OR_MFCC = ("all", "mfcc")
 
 RECIPES = {
     "cnn": Entry(
-        "tagger.training.recipes.cnn:fit",
+        "cnn:fit",
         "chunk-averaged CNN on log-mel spectrograms",
         ("epochs", "augment"),
+        reads="spectrograms",
         needs=_NETWORK,
-        slow=True,
     ),
-    "boosted-trees": Entry(
-        "tagger.training.recipes.boosted_trees:fit",
-        "XGBoost on descriptors",
-        ("tune", "select"),
-        on_descriptors=True,
-    ),
+    "boosted-trees": Entry("boosted_trees:fit", "XGBoost on descriptors", ("tune", "select")),
     "head": Entry(
-        "tagger.training.recipes.head:fit",
+        "head:fit",
         "linear head on a pretrained network's embedding; needs no TensorFlow",
         variants=("embedding", "all"),
-        on_embedding=True,
+        reads="embedding",
     ),
     "logistic": Entry(
-        "tagger.training.recipes.classical:fit_logistic",
+        "classical:fit_logistic",
         "multinomial logistic regression on descriptors",
         ("augment", "select"),
-        ("all", "mfcc"),
-        on_descriptors=True,
+        _ALL_OR_MFCC,
     ),
     "svm": Entry(
-        "tagger.training.recipes.classical:fit_svm",
+        "classical:fit_svm",
         "support vector machine with a radial kernel on descriptors; for benchmarks only",
         ("augment", "select", "tune"),
-        ("all", "mfcc"),
+        _ALL_OR_MFCC,
         published=False,
-        on_descriptors=True,
     ),
     "random-forest": Entry(
-        "tagger.training.recipes.classical:fit_random_forest",
+        "classical:fit_random_forest",
         "random forest on descriptors",
         ("augment", "select", "tune"),
-        ("all", "mfcc"),
-        on_descriptors=True,
+        _ALL_OR_MFCC,
     ),
     "dense": Entry(
-        "tagger.training.recipes.dense:fit",
+        "dense:fit",
         "dense network on descriptors",
         ("augment", "select", "tune", "epochs"),
         ("shallow", "deep"),
         needs=_NETWORK,
-        on_descriptors=True,
     ),
     "feature-cnn": Entry(
-        "tagger.training.recipes.feature_cnn:fit",
+        "feature_cnn:fit",
         "one-dimensional CNN along descriptors",
         ("augment", "select", "tune", "epochs"),
         needs=_NETWORK,
-        on_descriptors=True,
     ),
     "transfer": Entry(
-        "tagger.training.recipes.transfer:fit",
+        "transfer:fit",
         "network for photographs on pictures of log-mel spectrograms: frozen, then fine-tuned",
         ("augment", "epochs", "weights"),
         (
             *("MobileNetV2", "EfficientNetB0", "InceptionV3", "ResNet50", "VGG16", "VGG19"),
             "EfficientNetLite0",
         ),
+        reads="spectrograms",
         needs=_NETWORK,
-        slow=True,
     ),
 }
 
@@ -142,11 +131,11 @@ class Settings:
         None for the recipe's own choice.
     seed : int
     resume : bool
-        Go on from what `work` holds.
-    progress : bool
-        Show a bar on stderr.
+        Continue from what `work` holds.
+    reporter : Reporter
+        Shows progress.
     description : str
-        What the bar says.
+        Label of the progress bar.
     tune : int
         How many sets of hyperparameters to try, where the recipe has some to tune.
     select : int
@@ -158,17 +147,17 @@ class Settings:
     weights : str
         What a pretrained network starts from: ``imagenet``, ``none`` or a file.
     importance : bool
-        Measure, too, what features are worth, where a recipe has some.
+        Also measure feature importance, where a recipe has features.
     watch : sequence of Example
-        Loss and accuracy on these are kept epoch by epoch, for people to look at. Nothing is
-        learned from them or chosen by them.
+        Loss and accuracy on these are recorded epoch by epoch. Nothing is learned from them or
+        chosen by them.
     """
 
     work: Path
     epochs: int | None = None
     seed: int = 0
     resume: bool = False
-    progress: bool = False
+    reporter: Reporter = SILENT
     description: str = ""
     tune: int = 0
     select: int = 0
@@ -178,9 +167,16 @@ class Settings:
     importance: bool = False
     watch: Sequence[Example] = ()
 
+    def bar(
+        self, items: Iterable[Any] | None = None, *, step: str = "", **options: Any
+    ) -> tqdm[Any]:
+        """A progress bar with this description, and the step if it is one of several."""
+        description = ": ".join(filter(None, (self.description, step)))
+        return self.reporter.bar(items, desc=description, **options)
+
 
 class Fitted(Protocol):
-    """What a recipe made of its examples."""
+    """What a recipe made of its examples; it may have a `history`, one dict an epoch."""
 
     @property
     def labels(self) -> tuple[str, ...]: ...
@@ -197,25 +193,44 @@ class Fitted(Protocol):
         ...
 
 
-@runtime_checkable
-class OnDescriptors(Fitted, Protocol):
-    """What a recipe on named features made of its examples.
+@dataclass(frozen=True)
+class FittedOnFeatures:
+    """A model on named features.
 
-    It may have a `gain`, each feature's share of what its trees gained.
+    Attributes
+    ----------
+    labels, features : tuple of str
+    ask : callable
+        Log probabilities [shape=(n, n_labels)] of rows [shape=(n, n_features)].
+    card : mapping
+        What the model's card says of its kind.
+    weights : mapping of str to bytes
+        Empty where scan could not run it.
+    gain : mapping of str to float
+        Of trees: each feature's share of the gain.
+    history : sequence of dict
+        Of networks: loss and accuracy, epoch by epoch.
     """
 
-    @property
-    def features(self) -> tuple[str, ...]: ...
+    labels: tuple[str, ...]
+    features: tuple[str, ...]
+    ask: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+    card: Mapping[str, Any]
+    weights: Mapping[str, bytes] = field(repr=False)
+    gain: Mapping[str, float] = field(default_factory=dict, repr=False)
+    history: Sequence[dict[str, float]] = ()
 
-    def ask(self, rows: np.ndarray) -> np.ndarray:
-        """Log probabilities [shape=(n, n_labels)] of rows [shape=(n, n_features)]."""
-        ...
+    def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
+        return self.ask(feature_rows(examples, self.features))
+
+    def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        return {**self.card, "features": list(self.features)}, dict(self.weights)
 
 
 Recipe = Callable[[Sequence[Example], Settings], Fitted]
 
 
-def find(name: str, settings: Settings | None = None) -> Recipe:
+def find(name: str, settings: Settings | None = None, *, to_publish: bool = False) -> Recipe:
     """A recipe by name.
 
     Raises
@@ -228,60 +243,59 @@ def find(name: str, settings: Settings | None = None) -> Recipe:
         there = f"there are: {', '.join(RECIPES)}"
         hint = " ".join(filter(None, (did_you_mean(name, RECIPES), there)))
         raise ConfigurationError(f"there is no recipe {name!r}", hint=hint)
+    entry = RECIPES[name]
     if settings is not None:
         _check(name, settings)
-    needs = dict.fromkeys(RECIPES[name].needs, f"the recipe {name}")
+    needs = dict.fromkeys(entry.needs, f"the recipe {name}")
     if settings is not None and settings.tune:
         needs["optuna"] = "--tune"
     for package, who in needs.items():
         if find_spec(package) is None:
             raise ConfigurationError(f"{who} needs {package}", hint=INSTALL_TRAIN)
-    name_of_module, _, function = RECIPES[name].function.partition(":")
-    module = import_module(name_of_module)
+    name_of_module, _, function = entry.function.partition(":")
+    module = import_module(f"{__name__}.{name_of_module}")
     if settings is not None and hasattr(module, "check"):
-        module.check(settings)  # before anything is heard: what it needs may not be there
+        module.check(settings)  # its weights may not be there: said before any track is decoded
+    if to_publish and not entry.published:
+        raise ConfigurationError(
+            f"the recipe {name} is for benchmarks only: scan could not run it safely",
+            hint=f"gtag evaluate --recipe {name} measures it",
+        )
     recipe: Recipe = getattr(module, function)
     return recipe
 
 
-def usable(
-    name: str, examples: Sequence[Example], say: Callable[[str], None] = lambda line: None
-) -> list[Example]:
-    """Those examples that a recipe can learn from; what is left out is told.
+def usable(name: str, examples: Sequence[Example], reporter: Reporter = SILENT) -> list[Example]:
+    """Those examples that a recipe can learn from; the others are reported.
 
     Raises
     ------
     DataError
         Where there are none.
     """
-    if not RECIPES[name].on_embedding:
+    if RECIPES[name].reads != "embedding":
         return list(examples)
     kept = [example for example in examples if example.embeddings]
     if not kept:
         raise DataError(
-            f"nothing keeps an embedding of these tracks, which recipe {name} looks at",
+            f"there are no embeddings of these tracks, which recipe {name} needs",
             hint="give folders of sound, or archives with musicnn.npz",
         )
     if len(kept) < len(examples):
         missing = len(examples) - len(kept)
-        say(f"left out: {missing} of {len(examples)} tracks of which no embedding is kept")
+        reporter.tell(f"left out: {missing} of {len(examples)} tracks without an embedding")
     return kept
 
 
 def _check(name: str, settings: Settings) -> None:
     entry = RECIPES[name]
-    asked = {
-        "epochs": settings.epochs is not None,
-        "augment": settings.augment is not None,
-        "tune": settings.tune > 0,
-        "select": settings.select > 0,
-        "weights": bool(settings.weights),
-    }
-    for option, is_asked in asked.items():
-        if is_asked and option not in entry.options:
-            knows = ", ".join(f"--{o}" for o in entry.options) or "none of these options"
+    for option in ("epochs", "augment", "tune", "select", "weights"):
+        value = getattr(settings, option)
+        # --no-augment is given, too; 0 and an empty text are not.
+        if (value or value is False) and option not in entry.options:
+            supported = ", ".join(f"--{o}" for o in entry.options) or "none of these options"
             raise ConfigurationError(
-                f"the recipe {name} does not support --{option}", hint=f"it knows {knows}"
+                f"the recipe {name} does not support --{option}", hint=f"it supports {supported}"
             )
     if settings.variant and settings.variant not in entry.variants:
         raise ConfigurationError(

@@ -8,21 +8,24 @@ found by early stopping on artists set aside; then everything is learned from.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xgboost
-from tqdm import tqdm
 
-from tagger.models.prediction import log_softmax
 from tagger.sound.log_mel_statistics import describe_log_mel
 from tagger.training.data.datasets import Example, labels_of, targets, to_decibels
-from tagger.training.data.feature_table import feature_names, feature_rows, most_important
+from tagger.training.data.feature_table import feature_names, most_important, random_of
 from tagger.training.measure.importance import gains
 from tagger.training.measure.splits import set_aside
-from tagger.training.recipes import Settings
+from tagger.training.recipes import FittedOnFeatures, Settings
+from tagger.training.recipes.classical import ask_trees
+from tagger.training.recipes.tuning import search
+
+if TYPE_CHECKING:
+    import optuna
 
 WINDOWS = 4  # rows from random windows, beside the one of the whole track
 WINDOW_COLUMNS = 215, 430  # 10 to 20 s
@@ -42,48 +45,6 @@ FIXED: dict[str, Any] = {
     "tree_method": "hist",
     "max_bin": 64,
 }
-
-
-@dataclass(frozen=True)
-class FittedTrees:
-    """Trees in the form that `gtag scan` runs.
-
-    Attributes
-    ----------
-    labels : tuple of str
-    features : tuple of str
-        The inputs, in order.
-    weights : bytes
-        `.ubj`.
-    training : dict
-        Rounds, parameters and how they were found: the card's `training`.
-    gain : dict of str to float
-        Of each feature, as a share of all.
-    """
-
-    labels: tuple[str, ...]
-    features: tuple[str, ...]
-    weights: bytes
-    training: dict[str, Any]
-    gain: dict[str, float] = field(repr=False)
-
-    def ask(self, rows: np.ndarray) -> np.ndarray:
-        return log_softmax(self._booster.inplace_predict(rows, predict_type="margin"))
-
-    def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
-        return self.ask(feature_rows(examples, self.features))
-
-    @cached_property
-    def _booster(self) -> xgboost.Booster:
-        return xgboost.Booster(model_file=bytearray(self.weights))
-
-    def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        card = {
-            "kind": "boosted-trees",
-            "features": list(self.features),
-            "training": self.training,
-        }
-        return card, {"trees.ubj": self.weights}
 
 
 @dataclass(frozen=True)
@@ -107,7 +68,7 @@ class Table:
         return xgboost.DMatrix(self.rows[rows], self.target[rows], weight=self.weight[rows])
 
 
-def fit(examples: Sequence[Example], settings: Settings) -> FittedTrees:
+def fit(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures:
     """Find the number of rounds on artists set aside, then learn from all examples.
 
     Parameters
@@ -145,18 +106,19 @@ def fit(examples: Sequence[Example], settings: Settings) -> FittedTrees:
         "log_loss_on_artists_set_aside": round(loss, 4),
     }
     weights = bytes(booster.save_raw("ubj"))
-    return FittedTrees(labels, features, weights, training, gains(booster, features))
+    return FittedOnFeatures(
+        labels,
+        features,
+        partial(ask_trees, xgboost.Booster(model_file=bytearray(weights))),
+        {"kind": "boosted-trees", "training": training},
+        {"trees.ubj": weights},
+        gains(booster, features),
+    )
 
 
 def _table(examples: Sequence[Example], labels: Sequence[str], settings: Settings) -> Table:
-    bar = tqdm(
-        examples,
-        desc=f"{settings.description}: features",
-        unit="track",
-        disable=None if settings.progress else True,
-    )
-    # Each track has its own random numbers: its windows do not hang on which others are there.
-    rows = [_rows(e, _random(e, settings.seed)) for e in bar]
+    bar = settings.bar(examples, step="features", unit="track")
+    rows = [_rows(e, random_of(e, settings.seed)) for e in bar]
     own = np.array([e.source == examples[0].source for e in examples])
     each = len(rows[0])
     return Table(
@@ -168,10 +130,6 @@ def _table(examples: Sequence[Example], labels: Sequence[str], settings: Setting
             for learn, aside in set_aside(examples, settings.seed)
         ],
     )
-
-
-def _random(example: Example, seed: int) -> np.random.Generator:
-    return np.random.default_rng([seed, *example.track.encode("utf-8", "surrogateescape")])
 
 
 def _rows(example: Example, rng: np.random.Generator) -> np.ndarray:
@@ -206,7 +164,6 @@ def _cross_validated(table: Table, parameters: dict[str, Any]) -> tuple[int, flo
 
 def _tune(table: Table, base: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """The best of `settings.tune` sets of parameters, the recipe's own among them."""
-    import optuna
 
     def loss(trial: optuna.Trial) -> float:
         parameters = {
@@ -219,8 +176,4 @@ def _tune(table: Table, base: dict[str, Any], settings: Settings) -> dict[str, A
         }
         return _cross_validated(table, base | parameters)[1]
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=settings.seed))
-    study.enqueue_trial(PARAMETERS)
-    study.optimize(loss, n_trials=settings.tune, show_progress_bar=settings.progress)
-    return dict(study.best_params)
+    return search(loss, PARAMETERS, settings)

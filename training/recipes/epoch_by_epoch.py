@@ -1,42 +1,116 @@
-"""Between the epochs of a network on chunks: what is looked at, how an interrupted one resumes."""
+"""Trains a network on chunks epoch by epoch, so that an interrupted training can continue."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tagger.files.durable_io import write_whole
 from tagger.models.prediction import log_softmax
 from tagger.sound.spectrogram import chunks
 from tagger.training.data.datasets import Example, targets
 from tagger.training.recipes import Settings
 
-WATCHED = 256  # examples at most, epoch by epoch: for looking at, and soon done
+WATCHED = 256  # examples at most, so that measuring after each epoch stays quick
 AT_ONCE = 32  # of them
 
+Batches = Iterator[tuple[np.ndarray, np.ndarray]]
+History = list[dict[str, float]]
 
-def go_on_at_random(model: Any, begun: Any, steps: int) -> None:
-    """Let dropout of a loaded model go on after so many steps, as it would have without a break.
 
-    Keras keeps neither its seeds nor how often they were used: the former are taken from a model
+def train_by_epochs(
+    settings: Settings,
+    labels: Sequence[str],
+    *,
+    epochs: int,
+    steps: int,
+    batches: Callable[[int], Batches],
+    start: Callable[[], Any],
+    rebuild: Callable[[], Any],
+    before_epoch: Callable[[Any, int], None] = lambda model, epoch: None,
+) -> tuple[Any, History]:
+    """The trained Keras model, and loss and accuracy epoch by epoch.
+
+    The state after each epoch is kept in `settings.work` until training is done.
+
+    Parameters
+    ----------
+    steps : int
+        Batches an epoch.
+    batches : callable
+        The batches of an epoch and those after it.
+    start : callable
+        Makes the compiled model.
+    rebuild : callable
+        Makes a model with the same random seeds as `start`, for a training that continues.
+    before_epoch : callable
+        Given the model and the number of the epoch, from 0.
+    """
+    import keras
+
+    keras.utils.set_random_seed(settings.seed)
+    checkpoint = settings.work / "checkpoint"
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    history_file = checkpoint / "history.json"
+    history: History = []
+    state = _latest(checkpoint) if settings.resume else None
+    if state is None:
+        model = start()
+    else:
+        rebuilt = rebuild()
+        model = keras.models.load_model(state)
+        history = json.loads(history_file.read_text())[: int(state.stem)]
+        _restore_seeds(model, rebuilt, len(history) * steps)
+    known = [example for example in settings.watch if example.genre in labels]
+    watched = known[:: len(known) // WATCHED + 1]
+    with settings.bar(total=epochs, initial=len(history), unit="epoch") as bar:
+        for epoch in range(len(history), epochs):
+            before_epoch(model, epoch)
+            told = model.fit(
+                batches(epoch), epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0
+            )
+            own = {name: float(values[0]) for name, values in told.history.items()}
+            history.append(own | _validation(model, watched, labels))
+            # In this order: the name of a state says how much of the history is its own.
+            write_whole(history_file, json.dumps(history).encode())
+            before, state = state, checkpoint / f"{len(history)}.keras"
+            fresh = checkpoint / "fresh.keras"
+            model.save(fresh)
+            fresh.replace(state)
+            if before is not None:
+                before.unlink()
+            bar.set_postfix(loss=f"{own['loss']:.3f}")
+            bar.update()
+    shutil.rmtree(checkpoint)
+    return model, history
+
+
+def _latest(checkpoint: Path) -> Path | None:
+    """The state after the most epochs, by its name."""
+    states = [file for file in checkpoint.glob("*.keras") if file.stem.isdecimal()]
+    return max(states, key=lambda file: int(file.stem), default=None)
+
+
+def _restore_seeds(model: Any, rebuilt: Any, steps: int) -> None:
+    """Let dropout of a loaded model continue after so many steps as if never interrupted.
+
+    Keras saves neither its seeds nor how often they were used: the former are taken from a model
     that was built the same way.
     """
-    for own, other in zip(_seeds(model), _seeds(begun), strict=True):
+
+    def seeds(of: Any) -> list[Any]:
+        return [v for v in of.non_trainable_variables if v.path.endswith("seed_generator_state")]
+
+    for own, other in zip(seeds(model), seeds(rebuilt), strict=True):
         own.assign([int(other.numpy()[0]), steps])
 
 
-def _seeds(model: Any) -> list[Any]:
-    return [v for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
-
-
-def watched(settings: Settings, labels: Sequence[str]) -> list[Example]:
-    """Those of the examples to watch that are looked at after each epoch."""
-    known = [example for example in settings.watch if example.genre in labels]
-    return known[:: len(known) // WATCHED + 1]
-
-
-def looked_at(model: Any, examples: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
+def _validation(model: Any, examples: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:
     """Loss and accuracy on the middle chunk of each example; nothing where there is none."""
     if not examples:
         return {}
@@ -44,9 +118,9 @@ def looked_at(model: Any, examples: Sequence[Example], labels: Sequence[str]) ->
     batch = np.stack([c[len(c) // 2] for c in middles])
     parts = [batch[i : i + AT_ONCE] for i in range(0, len(batch), AT_ONCE)]
     logits = np.concatenate([np.asarray(model(part, training=False)[0]) for part in parts])
-    told = log_softmax(logits)
+    said = log_softmax(logits)
     truth = targets(examples, labels)
     return {
-        "val_loss": -float(told[np.arange(len(truth)), truth].mean()),
-        "val_accuracy": float((told.argmax(axis=1) == truth).mean()),
+        "val_loss": -float(said[np.arange(len(truth)), truth].mean()),
+        "val_accuracy": float((said.argmax(axis=1) == truth).mean()),
     }

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from tagger.training.data.datasets import Example
-from tagger.training.recipes import Settings
-from tagger.training.recipes.dense import FittedNetwork, fit_network
+from tagger.training.recipes import FittedOnFeatures, Settings
+from tagger.training.recipes.dense import fit_network
 
 CHANNELS = (32, 64)
 WIDTH = 5  # features
 HIDDEN = 64
 
 
-def fit(examples: Sequence[Example], settings: Settings) -> FittedNetwork:
+def fit(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures:
     """Learn from all features, or from the `settings.select` most important ones."""
     return fit_network(examples, settings, build)
 

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from tagger.errors import DataError
-from tagger.models import zoo
 from tagger.models.card import CARD
 from tagger.models.head import EMBEDDING, NARROW, look
 from tagger.models.linear import LinearWeights
-from tagger.models.prediction import Embedder
-from tagger.training.data.datasets import Example, labels_of, targets
+from tagger.training.data.datasets import Example, backbone, labels_of, targets
 from tagger.training.recipes import Settings
 from tagger.training.recipes.logistic import Regression, fit_regression
 
-BACKBONE = "musicnn"
 # With some hundred tracks the embedding alone serves better: figures are in docs/experiments.md.
 VARIANTS: dict[str, tuple[str, ...]] = {"embedding": (EMBEDDING,), "all": (EMBEDDING, NARROW)}
 
@@ -50,23 +45,23 @@ class FittedHead:
 
     def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         """The head brings its backbone along: it works on when gtag's own one has been replaced."""
-        backbone = _backbone().card
+        network = backbone().card
         card = {
             "kind": "head",
-            "backbone": backbone.tag,
+            "backbone": network.tag,
             "inputs": list(self.inputs),
             "training": self.regression.training,
-            "learned_from": backbone.data.get("learned_from", []),
+            "learned_from": network.data.get("learned_from", []),
         }
         return card, {
             "head.npz": self.regression.weights,
-            f"{backbone.name}/{CARD}": (backbone.folder / CARD).read_bytes(),
-            f"{backbone.name}/{backbone.data['weights']['file']}": backbone.weights(),
+            f"{network.name}/{CARD}": (network.folder / CARD).read_bytes(),
+            f"{network.name}/{network.data['weights']['file']}": network.weights(),
         }
 
 
 def fit(examples: Sequence[Example], settings: Settings) -> FittedHead:
-    """Ask the backbone about each example, then learn the head.
+    """Embed each example by the backbone, then fit the head.
 
     Parameters
     ----------
@@ -82,24 +77,18 @@ def fit(examples: Sequence[Example], settings: Settings) -> FittedHead:
         Where an archive keeps no embedding of a track, and its sound is not there.
     """
     inputs = VARIANTS[settings.variant or "embedding"]
-    bar = tqdm(
-        examples,
-        desc=settings.description or "head",
-        unit="track",
-        disable=None if settings.progress else True,
-    )
-    rows = _rows(bar, inputs)
+    rows = _rows(settings.bar(examples, unit="track"), inputs)
     labels = labels_of(examples)
     regression = fit_regression(rows, targets(examples, labels), examples, seed=settings.seed)
     return FittedHead(labels, inputs, regression)
 
 
 def _rows(examples: Iterable[Example], inputs: tuple[str, ...]) -> np.ndarray:
-    """What a head sees of each example [shape=(n_examples, n_inputs)]."""
+    """The inputs of a head for each example [shape=(n_examples, n_inputs)]."""
 
     def seen(example: Example) -> np.ndarray:
         try:
-            return look(_backbone(), inputs, example.track_features())
+            return look(backbone(), inputs, example.track_features())
         except DataError as error:
             raise DataError(
                 f"nothing keeps the embedding of {example.track} of {example.source}",
@@ -107,8 +96,3 @@ def _rows(examples: Iterable[Example], inputs: tuple[str, ...]) -> np.ndarray:
             ) from error
 
     return np.stack([example.view(f"head {inputs}", seen) for example in examples])
-
-
-@cache
-def _backbone() -> Embedder:
-    return zoo.load_backbone(BACKBONE)

@@ -1,16 +1,14 @@
-"""Transfer: a network that learned from photographs looks at pictures of log-mel spectrograms.
+"""Transfer: a network pretrained on photographs classifies pictures of log-mel spectrograms.
 
-First only a new last layer learns, the network frozen; then all of it, gently. The scaling from
-decibels to what the network expects is part of the model, which therefore takes the same chunks as
-gtag's own CNN, and runs as one.
+First only a new last layer is trained, the network frozen; then all of it, at a low rate. The
+scaling from decibels to what the network expects is part of the model, which therefore takes the
+same chunks as gtag's own CNN, and runs as one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import shutil
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,28 +16,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from tagger.errors import ConfigurationError
-from tagger.files.durable_io import write_whole
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
 from tagger.training.data.datasets import Example, labels_of
-from tagger.training.recipes import Settings, efficientnet_lite, epoch_by_epoch
+from tagger.training.recipes import Settings, efficientnet_lite
 from tagger.training.recipes import cnn as chunk_cnn
+from tagger.training.recipes.epoch_by_epoch import train_by_epochs
 from tagger.training.recipes.keras_start import start_keras
 
 SIZE = 128  # pixels either way
 DROPOUT = 0.3
 FROZEN_SHARE = 0.4  # of the epochs
 EPOCHS = 10
-MOMENTUM = 0.9  # of batch statistics, from nothing: Keras' 0.999 needs more steps than are taken
+MOMENTUM = 0.9  # of batch statistics, with random weights: Keras' 0.999 is too slow for them
 LEARNING_RATE, FINE_LEARNING_RATE = 1e-3, 2e-5
 DOWNLOAD_TIMEOUT_S = 10.0  # without an answer
 LITE = "EfficientNetLite0"
 _FOLDER = "https://storage.googleapis.com/tensorflow/keras-applications/"
 _KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
-# Means of the photographs that the older networks learned from; grey pictures have no BGR or RGB.
+# Means of the photographs that the older networks learned from; grey has the same BGR and RGB.
 _MEANS = {"scale": 1.0, "offset": [-103.939, -116.779, -123.68]}
 _PLUS_MINUS_1 = {"scale": 1 / 127.5, "offset": -1.0}
 _AS_IT_IS: dict[str, Any] = {"scale": 1.0, "offset": 0.0}
@@ -81,8 +77,6 @@ DEFAULT = "MobileNetV2"
 def fit(examples: Sequence[Example], settings: Settings) -> chunk_cnn.FittedCnn:
     """Learn from random crops, as gtag's own CNN does: `STEPS` batches of `BATCH` an epoch.
 
-    The state after each epoch is kept in `settings.work` until training is done.
-
     Parameters
     ----------
     examples : sequence of Example
@@ -92,63 +86,33 @@ def fit(examples: Sequence[Example], settings: Settings) -> chunk_cnn.FittedCnn:
         learns from the start) or a file.
     """
     start_keras()
-    import keras
-
-    keras.utils.set_random_seed(settings.seed)
     labels = labels_of(examples)
+    variant = settings.variant or DEFAULT
     epochs = settings.epochs or EPOCHS
     frozen_epochs = 0 if settings.weights == "none" else max(1, round(FROZEN_SHARE * epochs))
-    checkpoint = settings.work / "checkpoint"
-    checkpoint.mkdir(parents=True, exist_ok=True)
-    history_file = checkpoint / "history.json"
-    history: list[dict[str, float]] = []
-    state = _latest(checkpoint) if settings.resume else None
-    if state is not None:
-        begun = build(len(labels), settings.variant or DEFAULT, None)
-        model = keras.models.load_model(state)
-        history = json.loads(history_file.read_text())[: int(state.stem)]
-        epoch_by_epoch.go_on_at_random(model, begun, len(history) * chunk_cnn.STEPS)
-    else:
+
+    def start() -> Any:
         weights = weights_file(settings)
-        model = build(len(labels), settings.variant or DEFAULT, weights)
+        model = build(len(labels), variant, weights)
         _compile(model, frozen=frozen_epochs > 0, fresh=weights is None)
-    watched = epoch_by_epoch.watched(settings, labels)
-    bar = tqdm(
-        total=epochs,
-        initial=len(history),
-        desc=settings.description,
-        unit="epoch",
-        disable=None if settings.progress else True,
+        return model
+
+    def unfreeze(model: Any, epoch: int) -> None:
+        if epoch == frozen_epochs > 0:
+            _compile(model, frozen=False, fresh=False)
+
+    augmented = settings.augment is not False
+    model, history = train_by_epochs(
+        settings,
+        labels,
+        epochs=epochs,
+        steps=chunk_cnn.STEPS,
+        batches=lambda e: chunk_cnn.batches(examples, labels, settings.seed, e, augmented),
+        start=start,
+        rebuild=lambda: build(len(labels), variant, None),
+        before_epoch=unfreeze,
     )
-    with bar:
-        for epoch in range(len(history), epochs):
-            if epoch == frozen_epochs and frozen_epochs > 0:
-                _compile(model, frozen=False, fresh=False)
-            crops = chunk_cnn.batches(
-                examples, labels, settings.seed, epoch, settings.augment is not False
-            )
-            told = model.fit(
-                crops, epochs=1, steps_per_epoch=chunk_cnn.STEPS, shuffle=False, verbose=0
-            )
-            own = {name: float(values[0]) for name, values in told.history.items()}
-            history.append(own | epoch_by_epoch.looked_at(model, watched, labels))
-            # In this order: what a state is called says how much of the history is its own.
-            write_whole(history_file, json.dumps(history).encode())
-            before, state = state, checkpoint / f"{len(history)}.keras"
-            fresh = checkpoint / "fresh.keras"
-            model.save(fresh)
-            fresh.replace(state)
-            if before is not None:
-                before.unlink()
-            bar.update()
-    shutil.rmtree(checkpoint)
     return chunk_cnn.FittedCnn(labels, chunk_cnn.convert(model, quantise=True), history)
-
-
-def _latest(checkpoint: Path) -> Path | None:
-    """The state after the most epochs, by its name."""
-    states = [file for file in checkpoint.glob("*.keras") if file.stem.isdecimal()]
-    return max(states, key=lambda file: int(file.stem), default=None)
 
 
 def build(n_labels: int, variant: str, weights: Path | None) -> Any:
@@ -196,7 +160,7 @@ def build(n_labels: int, variant: str, weights: Path | None) -> Any:
 
 
 def _compile(model: Any, *, frozen: bool, fresh: bool) -> None:
-    """Make the model learn, with its backbone or without."""
+    """Compile the model, its backbone frozen or not."""
     import keras
 
     backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
@@ -266,7 +230,7 @@ def _fetched(backbone: Backbone, kept: Path) -> Path:
 
 @contextlib.contextmanager
 def _patience(seconds: float) -> Iterator[None]:
-    """How long a connection may be silent: without this, for ever."""
+    """Time out a connection that sends nothing: by default it never does."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

@@ -35,12 +35,10 @@ def tune(
     space : callable
         Draws a set.
     ask : callable
-        Learns from some rows with a set, and gives log probabilities of others.
+        Given a set, rows to learn from and other rows: log probabilities of the latter.
     """
     if not settings.tune:
         return dict(start)
-    import optuna
-
     folds = []
     for learn, aside in set_aside(table.examples, settings.seed):
         aside = aside[np.isin(table.target[aside], table.target[learn])]
@@ -62,8 +60,17 @@ def tune(
             losses.append(-np.log(probabilities[np.arange(len(truth)), truth] + 1e-12))
         return float(np.concatenate(losses).mean())
 
+    return search(loss, start, settings)
+
+
+def search(
+    loss: Callable[[optuna.Trial], float], start: Mapping[str, Any], settings: Settings
+) -> dict[str, Any]:
+    """The set with the lowest loss of `settings.tune` trials, the first of which is `start`."""
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=settings.seed))
     study.enqueue_trial(dict(start))
-    study.optimize(loss, n_trials=settings.tune, show_progress_bar=settings.progress)
+    study.optimize(loss, n_trials=settings.tune, show_progress_bar=settings.reporter.shown)
     return dict(study.best_params)

@@ -17,6 +17,7 @@ from tagger.tags.credits import read_credits
 from tagger.tags.read import read_tags
 from tagger.tags.write import Change, write_change
 from tagger.training.data.own_library import merged_spellings, read_own_library
+from tests.training.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[3]
 STYLES = {"Zydeco": "disco", "Käsepop": "metal"}  # by what is played in the pieces
@@ -43,16 +44,20 @@ def test_genres_and_artists_come_from_the_tags(tagged, tmp_path):
     tagged("y/6.wma", "Polka", "Else")
     tagged("y/7.wv", None, "Else")
     (tmp_path / "library" / "8.mp3").write_bytes(b"no music")
-    library = read_own_library(tmp_path / "library", min_tracks=2)
-    assert [(f.track, f.genre, f.artist) for f in library.files] == [
+    recorder = Recorder()
+    files = read_own_library(tmp_path / "library", min_tracks=2, reporter=recorder)
+    assert [(f.track, f.genre, f.artist) for f in files] == [
         ("x/1.flac", "Zydeco", "somebody"),
         ("x/2.mp3", "Zydeco", "somebody"),
         ("x/3.ogg", "Zydeco", "folder x"),
         ("y/4.m4a", "Hip-Hop", "else"),
         ("y/5.opus", "Hip-Hop", "else"),
     ]
-    assert library.without_genre == 1
-    assert set(library.unreadable) == {"8.mp3"} and library.rare == {"Polka": 1}
+    assert set(recorder.left_out) == {"8.mp3"}
+    assert recorder.lines == [
+        "left out: Polka: it has 1 of the 2 tracks that it needs",
+        "left out: 1 tracks without a genre that a person wrote",
+    ]
 
 
 def test_what_gtag_wrote_is_not_learned_from(tagged, tmp_path):

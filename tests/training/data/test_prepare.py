@@ -19,6 +19,7 @@ from tagger.training.data.load_examples import Sources, load_examples, with_arti
 from tagger.training.data.prepare import HeardFile, prepare
 from tagger.training.measure.splits import artist
 from tests.training.archives import write_archive
+from tests.training.recorder import Recorder
 
 
 @pytest.fixture
@@ -57,15 +58,15 @@ def test_a_folder_with_a_broken_file_becomes_an_archive(pieces, tmp_path):
     """In real workers, as for a user."""
     (pieces / "jazz" / "jazz.00054.wav").write_bytes(b"RIFF\x00\x00\x00\x00WAVEnot sound")
     (pieces / "metal" / "empty.wav").write_bytes(b"")
-    told: dict[str, str] = {}
+    recorder = Recorder()
     sources = Sources([pieces], cache=tmp_path / "kept")
-    examples = load_examples(sources, tmp_path, left_out=told.__setitem__)
+    examples = load_examples(sources, tmp_path, reporter=recorder)
     assert [e.track for e in examples] == [
         *("jazz/jazz.00000.wav", "jazz/jazz.00001.wav"),
         *("metal/metal.00000.wav", "metal/metal.00001.wav"),
     ]
     assert {e.genre for e in examples} == {"Jazz", "Metal"}
-    assert sorted(told) == ["jazz/jazz.00054.wav", "metal/empty.wav"]
+    assert sorted(recorder.left_out) == ["jazz/jazz.00054.wav", "metal/empty.wav"]
     again = read_log_mel_archive(tmp_path / "kept")
     for before, after in zip(examples, again, strict=True):
         assert (before.track, before.genre) == (after.track, after.genre)
@@ -129,9 +130,10 @@ def test_silence_is_left_out_and_no_failure(make_audio, monkeypatch, tmp_path):
         silent.setparams((1, 2, 22050, 0, "NONE", ""))
         silent.writeframes(bytes(2 * 22050 * 10))
     files = read_genre_folders(tmp_path / "set")
-    said: list[str] = []
-    examples = prepare(files, tmp_path / "k", source="s", say=said.append, left_out=pytest.fail)
-    assert len(examples) == 1 and said[0].startswith("left out: jazz/b.wav: ")
+    recorder = Recorder()
+    examples = prepare(files, tmp_path / "k", source="s", reporter=recorder)
+    assert len(examples) == 1 and not recorder.left_out
+    assert recorder.lines[0].startswith("left out: jazz/b.wav: ")
 
 
 def test_a_damaged_cache_is_made_anew(pieces, monkeypatch, tmp_path):
@@ -187,11 +189,10 @@ def test_a_file_that_kills_its_worker_is_left_out(monkeypatch, pieces, tmp_path)
         return HeardFile(np.zeros((128, 90), np.uint8), (90,), np.zeros(200, np.float32))
 
     in_this_process(monkeypatch, crash)
-    told: dict[str, str] = {}
-    examples = prepare(
-        read_genre_folders(pieces), tmp_path / "k", source="s", left_out=told.__setitem__
-    )
-    assert len(examples) == 3 and told == {"jazz/jazz.00000.wav": "the decoder crashed on it"}
+    recorder = Recorder()
+    examples = prepare(read_genre_folders(pieces), tmp_path / "k", source="s", reporter=recorder)
+    assert len(examples) == 3
+    assert recorder.left_out == {"jazz/jazz.00000.wav": "the decoder crashed on it"}
 
 
 def test_artists_of_genre_folders_by_tag_or_folder(make_audio, tmp_path):
@@ -230,9 +231,10 @@ def test_a_link_to_nowhere_is_left_out(make_audio, monkeypatch, tmp_path):
     in_this_process(monkeypatch)
     make_audio(".wav", name="set/jazz/a.wav")
     (tmp_path / "set" / "jazz" / "gone.mp3").symlink_to("nowhere.mp3")
-    told: dict[str, str] = {}
-    examples = load_examples(Sources([tmp_path / "set"]), tmp_path / "w", left_out=told.__setitem__)
-    assert [e.track for e in examples] == ["jazz/a.wav"] and list(told) == ["jazz/gone.mp3"]
+    recorder = Recorder()
+    examples = load_examples(Sources([tmp_path / "set"]), tmp_path / "w", reporter=recorder)
+    assert [e.track for e in examples] == ["jazz/a.wav"]
+    assert list(recorder.left_out) == ["jazz/gone.mp3"]
 
 
 def test_music_without_artists_is_not_listened_to_in_vain(pieces, monkeypatch, tmp_path):

@@ -11,8 +11,10 @@ from tagger.errors import ConfigurationError
 from tagger.training.data.datasets import Example, read_log_mel_archive
 from tagger.training.data.resume import Call
 from tagger.training.recipes import Settings, classical
+from tagger.training.reporter import TerminalReporter
 from tagger.training.run import train_model
 from tests.training.archives import write_archive
+from tests.training.recorder import Recorder
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def interrupted(work: Path, examples: list[Example]) -> list[Path]:
 
 def test_the_same_call_goes_on(examples, tmp_path):
     left = interrupted(tmp_path / "w", examples)
-    again = Settings(tmp_path / "w", epochs=5, resume=True, progress=True)
+    again = Settings(tmp_path / "w", epochs=5, resume=True, reporter=TerminalReporter())
     Call("dense", again).learns_from(list(examples), pytest.fail)
     assert all(folder.is_dir() for folder in left)
 
@@ -55,12 +57,10 @@ def test_of_other_music_only_what_was_heard_stays(examples, tmp_path, change):
         examples[0] = replace(examples[0], mel=examples[0].mel[:, ::-1])
     else:
         del examples[0]
-    said: list[str] = []
-    Call("dense", Settings(tmp_path / "w", epochs=5, resume=True)).learns_from(
-        examples, said.append
-    )
+    recorder = Recorder()
+    Call("dense", Settings(tmp_path / "w", epochs=5, resume=True)).learns_from(examples, recorder)
     assert heard.is_dir() and not learned.exists()
-    assert said == ["the music has changed since the interruption: training begins anew"]
+    assert recorder.lines == ["the music has changed since the interruption: training begins anew"]
 
 
 @pytest.mark.parametrize("resume", [False, True])

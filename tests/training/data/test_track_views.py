@@ -15,6 +15,7 @@ from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import log_mel_frames
 from tagger.sound.spectrogram import TOP_DB, log_mel
 from tagger.training.data.track_views import interpolated_frames, look_at, read_items
+from tests.training.recorder import Recorder
 
 N = 6
 
@@ -78,9 +79,9 @@ def test_what_was_seen_is_not_looked_at_again(make_audio, tmp_path):
 def test_a_damaged_file_costs_its_own_track_only(make_audio, tmp_path):
     folder = write_set(tmp_path / "set", make_audio, sound=N, spectrograms=0, kept=0)
     (folder / "audio" / "jazz" / "t3.flac").write_bytes(b"no sound" * 100)
-    lost: list[str] = []
-    seen = look_at([folder], tmp_path / "w", jobs=1, left_out=lambda track, why: lost.append(track))
-    assert lost == ["t3"] and len(seen.items) == N - 1
+    recorder = Recorder()
+    seen = look_at([folder], tmp_path / "w", jobs=1, reporter=recorder)
+    assert list(recorder.left_out) == ["t3"] and len(seen.items) == N - 1
 
 
 def test_frames_are_interpolated_from_the_other_front_end(make_audio):

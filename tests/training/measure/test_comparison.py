@@ -20,6 +20,7 @@ from tagger.training.measure.metrics import wilson
 from tagger.training.measure.splits import PROTOCOLS
 from tagger.training.recipes import Settings, classical
 from tests.training.archives import write_archive
+from tests.training.recorder import Recorder
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +54,7 @@ def test_one_kind_of_protocol_says_nothing_about_memory():
 
 
 def test_a_recipe_is_measured_under_every_protocol(archive, tmp_path):
-    rows, sentence = evaluate_recipe(
-        "logistic", [ALL], [archive], tmp_path / "report", progress=False
-    )
+    rows, sentence = evaluate_recipe("logistic", [ALL], [archive], tmp_path / "report")
     assert [r.protocol for r in rows] == list(PROTOCOLS)
     by_protocol = {r.protocol: r.figures for r in rows}
     assert by_protocol["artist"]["n"] == by_protocol["track-random"]["n"] == 24
@@ -102,9 +101,9 @@ def test_what_could_not_be_measured_is_said(tmp_path):
     others = [row for row in rows if not row.startswith("rock")]
     lines = [row.rpartition(",")[0] for row in (*others, *lone)]  # without the set's own folds
     (archive / "tracks.csv").write_text("\n".join(lines))
-    said: list[str] = []
-    evaluate_recipe("logistic", ["artist"], [archive], tmp_path / "r", say=said.append)
-    assert said == [
+    recorder = Recorder()
+    evaluate_recipe("logistic", ["artist"], [archive], tmp_path / "r", reporter=recorder)
+    assert recorder.lines == [
         "not measured under artist: 8 of 24 tracks: nobody knows who plays, or nobody else plays "
         "that genre"
     ]

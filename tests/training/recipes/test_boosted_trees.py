@@ -126,10 +126,10 @@ def test_selected_features_are_the_model_s_only_inputs(examples, tmp_path):
 def test_tuning_starts_from_the_recipe_s_own_parameters(examples, tmp_path):
     own = boosted_trees.fit(examples, Settings(tmp_path))
     tuned = boosted_trees.fit(examples, Settings(tmp_path, tune=3))
-    assert tuned.training["optuna_trials"] == 3
-    assert tuned.training["parameters"].keys() == boosted_trees.PARAMETERS.keys()
+    assert tuned.card["training"]["optuna_trials"] == 3
+    assert tuned.card["training"]["parameters"].keys() == boosted_trees.PARAMETERS.keys()
     loss = "log_loss_on_artists_set_aside"
-    assert tuned.training[loss] <= own.training[loss]
+    assert tuned.card["training"][loss] <= own.card["training"][loss]
 
 
 def rewrite(model, **changes):

