@@ -35,7 +35,7 @@ from tagger.training.data.datasets import BACKBONE_TAG
 from tagger.training.data.steady_sounds import write_steady_sounds
 from tagger.training.data.track_views import Tracks, look_at
 from tagger.training.detectors import fit_detector
-from tagger.training.measure.metrics import Measured, expected_calibration_error, wilson
+from tagger.training.measure.metrics import Measured, expected_calibration_error, rounded, share
 from tagger.training.multi_label import Ask, Fit, LabelFigures, Report
 from tagger.training.publish import learned_from, write_model
 from tagger.training.recipes import multi_label as networks
@@ -137,7 +137,6 @@ class Lesson:
         heard = ~self.tracks.estimated
         platt = multi_label.platt_by_label(trained.logits[heard], self.table[heard])
         right, n = trained.report.shares[f"right, of {self.reference}"]
-        low, high = wilson(right, n)
         return {
             "name": name,
             "version": VERSION,
@@ -168,18 +167,17 @@ class Lesson:
                     "protocol": "artist",
                     "measured_on": self.reference,
                     "n": n,
-                    "accuracy": round(right / n, 4),
-                    "accuracy_low": round(low, 4),
-                    "accuracy_high": round(high, 4),
+                    **rounded(share("accuracy", right, n)),
                 }
             ],
             "shares": [
                 {
                     "of": group,
                     "n": n,
-                    "share": round(k / max(n, 1), 4),
-                    "low": round(wilson(k, n)[0], 4),
-                    "high": round(wilson(k, n)[1], 4),
+                    **{
+                        key.removeprefix("share_"): figure
+                        for key, figure in rounded(share("share", k, n)).items()
+                    },
                 }
                 for group, (k, n) in trained.report.shares.items()
             ],
@@ -248,7 +246,7 @@ def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card
     arrays |= {STYLES: styles.coefficients, STYLES_BIAS: styles.intercept}
     card = multi | {
         "inputs": [EMBEDDING, NARROW],
-        "style": styles.tables(),
+        "style": styles.tables,
         "tried": [f.label for f in tried.figures if not f.worth_having],
     }
     publish("cnn", lesson, cnn, card, {"multi_label.npz": networks.packed(arrays)})
@@ -270,7 +268,7 @@ def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card
             {"model": f"cnn-{VERSION}", "weight": 1 - weight},
             {"model": f"trees-{VERSION}", "weight": weight},
         ],
-        "style": styles.tables(),
+        "style": styles.tables,
     }
     publish("ensemble", lesson, ensemble, card, {})
     return made

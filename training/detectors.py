@@ -10,7 +10,7 @@ import numpy as np
 from tagger.models.detector import MUSIC
 from tagger.models.linear import pack
 from tagger.training.data.track_views import Tracks
-from tagger.training.multi_label import fold_of
+from tagger.training.multi_label import Ask, fold_of, out_of_fold
 from tagger.training.recipes.softmax_regression import fit_softmax
 
 STRENGTH = 0.03  # of data against the penalty
@@ -19,7 +19,7 @@ DOUBTED = 0.01  # of music at most
 
 @dataclass(frozen=True)
 class FittedDetector:
-    """A detector, and what it said of tracks that it had not learned from.
+    """A detector, and its out-of-fold predictions.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class FittedDetector:
         As `tagger.models.linear` runs them.
     labels : tuple of str
     threshold : float
-        From which probability of no music on a track is doubted.
+        From which probability of no music on a track is doubted to be music.
     doubted : np.ndarray [shape=(n,), dtype=bool]
         Out of fold.
     """
@@ -64,15 +64,14 @@ def fit_detector(tracks: Tracks, seen: np.ndarray, seed: int = 0) -> FittedDetec
     rows = np.concatenate([seen, tracks.movement], axis=1)
     kinds = np.array([item.kind or MUSIC for item in tracks.items])
     folds = fold_of([item.artist for item in tracks.items], seed)
-    non_music_reason = np.zeros(len(rows))
-    for fold in np.unique(folds):
-        inside = folds == fold
-        fitted = fit_softmax(rows[~inside], kinds[~inside], strength=STRENGTH, balanced=True)
-        non_music_reason[inside] = (
-            1 - fitted.probabilities(rows[inside])[:, fitted.labels.index(MUSIC)]
-        )
-    heard = ~tracks.estimated & (kinds == MUSIC)
-    threshold = round(float(np.quantile(non_music_reason[heard], 1 - DOUBTED)), 4)
+
+    def learn(rows: np.ndarray, kinds: np.ndarray, _: int) -> Ask:
+        fitted = fit_softmax(rows, kinds, strength=STRENGTH, balanced=True)
+        return lambda asked: 1 - fitted.probabilities(asked)[:, fitted.labels.index(MUSIC)]
+
+    doubt = out_of_fold(learn, rows, kinds, folds)
+    music = ~tracks.estimated & (kinds == MUSIC)
+    threshold = round(float(np.quantile(doubt[music], 1 - DOUBTED)), 4)
     fitted = fit_softmax(rows, kinds, strength=STRENGTH, balanced=True)
     weights = pack(fitted.coefficients, fitted.intercept)
-    return FittedDetector(weights, fitted.labels, threshold, non_music_reason >= threshold)
+    return FittedDetector(weights, fitted.labels, threshold, doubt >= threshold)

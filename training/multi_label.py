@@ -18,7 +18,13 @@ import numpy as np
 from tagger.models.prediction import sigmoid
 from tagger.training.data import steady_sounds
 from tagger.training.data.track_views import Item, Tracks
-from tagger.training.measure.metrics import wilson
+from tagger.training.measure.metrics import (
+    calibration_bins,
+    calibration_error,
+    rounded,
+    share,
+    wilson,
+)
 
 FOLDS = 5
 PRECISION = 0.8  # of what is named by default
@@ -118,22 +124,32 @@ class LabelFigures:
     n: int
     named: int
     right: int
-    covered: int
 
     @property
     def worth_having(self) -> bool:
         return self.threshold <= 1 and self.right >= FEWEST
 
     def as_table(self) -> dict[str, Any]:
-        low, high = wilson(self.right, self.named)
         return {
             "n": self.n,
             "named": self.named,
-            "precision": round(self.right / max(self.named, 1), 4),
-            "precision_low": round(low, 4),
-            "precision_high": round(high, 4),
-            "coverage": round(self.covered / max(self.n, 1), 4),
+            **rounded(share("precision", self.right, self.named)),
+            "coverage": round(self.right / max(self.n, 1), 4),
         }
+
+
+def threshold_of(confidence: np.ndarray, right: np.ndarray, lowest: float) -> float | None:
+    """From which confidence on, and not below `lowest`, `PRECISION` of the guesses are right.
+
+    None where it is never reached.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    enough = np.flatnonzero(precision >= PRECISION)
+    if not len(enough):
+        return None
+    # Down: rounded up, it would shut out the very track that it was set by.
+    return max(math.floor(1e4 * float(confidence[order][enough[-1]])) / 1e4, lowest)
 
 
 def find_thresholds(
@@ -151,15 +167,8 @@ def find_thresholds(
     for j, label in enumerate(labels):
         known = ~np.isnan(table[:, j])
         mine = allowed & known & (best == j)
-        confidence, right = probabilities[mine, j], table[mine, j] == 1
-        order = np.argsort(-confidence, kind="stable")
-        precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-        enough = np.flatnonzero(precision >= PRECISION)
-        threshold = 2.0
-        if len(enough):
-            # Down: rounded up, it would shut out the very track that it was set by.
-            threshold = math.floor(1e4 * float(confidence[order][enough[-1]])) / 1e4
-            threshold = max(threshold, LOWEST_THRESHOLD)
+        found = threshold_of(probabilities[mine, j], table[mine, j] == 1, LOWEST_THRESHOLD)
+        threshold = 2.0 if found is None else found
         named = mine & (probabilities[:, j] >= threshold)
         figures.append(
             LabelFigures(
@@ -168,7 +177,6 @@ def find_thresholds(
                 n=int(np.nansum(table[:, j])),
                 named=int(named.sum()),
                 right=int((table[named, j] == 1).sum()),
-                covered=int((table[named, j] == 1).sum()),
             )
         )
     return figures
@@ -180,14 +188,12 @@ class Report:
 
     Attributes
     ----------
-    labels : list of LabelFigures
     shares : dict of str to (int, int)
         Of each group of tracks, how many of how many; see `measure`.
     ece : float
         Expected calibration error of the best label's confidence.
     """
 
-    labels: list[LabelFigures]
     shares: dict[str, tuple[int, int]]
     ece: float
 
@@ -219,8 +225,6 @@ def measure(
     reference : str
         The set of single genres, on which accuracy is measured.
     """
-    from tagger.training.measure.metrics import ECE_BINS
-
     real = ~tracks.estimated
     best = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
@@ -239,35 +243,23 @@ def measure(
         & np.array([bool(item.known.genres) for item in tracks.items])
         & ~(table == 1).any(axis=1)
     )
+
+    def count(what: np.ndarray, of: np.ndarray) -> tuple[int, int]:
+        return int((what & of).sum()), int(of.sum())
+
+    right, music = truth == 1, real & ~kind
     shares = {
-        f"right, of {reference}": (int((truth[mine] == 1).sum()), int(mine.sum())),
-        f"named, of {reference}": (int(named[mine].sum()), int(mine.sum())),
-        f"right, of what is named of {reference}": (
-            int((truth[mine & named] == 1).sum()),
-            int((mine & named).sum()),
-        ),
-        "right, of all that is named and known": (
-            int((truth[named & judged] == 1).sum()),
-            int((named & judged).sum()),
-        ),
-        "named, of music outside the model's genres": (
-            int((named & (truth == 0))[outside].sum()),
-            int(outside.sum()),
-        ),
-        "named, of recorded noise and voices": (int(named[recorded].sum()), int(recorded.sum())),
-        "doubted, of music": (int((doubted & real & ~kind).sum()), int((real & ~kind).sum())),
+        f"right, of {reference}": count(right, mine),
+        f"named, of {reference}": count(named, mine),
+        f"right, of what is named of {reference}": count(right, mine & named),
+        "right, of all that is named and known": count(right, named & judged),
+        "named, of music outside the model's genres": count(named & (truth == 0), outside),
+        "named, of recorded noise and voices": count(named, recorded),
+        "doubted, of music": count(doubted, music),
     }
     if "Electronic" in labels:
         j = list(labels).index("Electronic")
         electronic = real & (source == "ishkur") & (table[:, j] == 1)
-        shares["named Electronic, of electronic clips"] = (
-            int((named & (best == j))[electronic].sum()),
-            int(electronic.sum()),
-        )
-    bins = np.minimum((confidence[judged] * ECE_BINS).astype(int), ECE_BINS - 1)
-    right = truth[judged] == 1
-    gaps = [
-        abs(right[bins == b].mean() - confidence[judged][bins == b].mean()) * (bins == b).sum()
-        for b in np.unique(bins)
-    ]
-    return Report(list(thresholds), shares, float(sum(gaps) / max(judged.sum(), 1)))
+        shares["named Electronic, of electronic clips"] = count(named & (best == j), electronic)
+    bins = calibration_bins(confidence[judged], truth[judged] == 1)
+    return Report(shares, float(calibration_error(bins)))

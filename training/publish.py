@@ -7,16 +7,17 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import tomli_w
 
 from tagger.files.durable_io import write_whole
 from tagger.models.card import CARD, Card, read_card
-from tagger.training.data.datasets import as_in_card
+from tagger.training.data.datasets import Example, as_in_card
 from tagger.training.data.fingerprints import packed
 from tagger.training.data.folders import check_folder
+from tagger.training.data.track_views import Item
 
 TERMS = {
     "gtzan": "Tzanetakis & Cook 2002; recordings never cleared: research and training only",
@@ -28,26 +29,16 @@ TERMS = {
 }
 
 
-class Learned(Protocol):
-    """A track that was learned from."""
-
-    @property
-    def track(self) -> str: ...
-
-    @property
-    def source(self) -> str: ...
-
-
 def learned_from(
-    examples: Iterable[Learned], fingerprints: Iterable[np.ndarray | None]
+    examples: Iterable[Example | Item], fingerprints: Iterable[np.ndarray | None]
 ) -> list[dict[str, Any]]:
     """The card's list of sets, their terms and the tracks that were learned from.
 
     A set has the fingerprints of its tracks, in their order, where each track has one.
     """
     sets: dict[str, dict[str, np.ndarray | None]] = {}
-    for example, heard in zip(examples, fingerprints, strict=True):
-        sets.setdefault(example.source, {})[as_in_card(example.track)] = heard
+    for example, mark in zip(examples, fingerprints, strict=True):
+        sets.setdefault(example.source, {})[as_in_card(example.track)] = mark
     entries = []
     for source, tracks in sets.items():
         ids = sorted(tracks)

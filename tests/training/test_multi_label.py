@@ -194,7 +194,6 @@ def test_styles_that_can_be_told_apart_get_a_threshold():
     given = tracks()
     folds = fold_of([item.artist for item in given.items])
     styles = fit_styles(given, given.embedding, folds)
-    assert styles.names == ("House", "Techno")
-    assert (styles.thresholds < 1).all()
-    assert [row["genre"] for row in styles.tables()] == ["Electronic", "Electronic"]
-    assert all(row["precision"] >= 0.8 for row in styles.tables())
+    assert [row["name"] for row in styles.tables] == ["House", "Techno"]
+    assert all(row["threshold"] < 1 and row["precision"] >= 0.8 for row in styles.tables)
+    assert [row["genre"] for row in styles.tables] == ["Electronic", "Electronic"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -53,18 +53,17 @@ class Measured:
         return self.probabilities.max(axis=1)
 
 
-def expected_calibration_error(measured: Measured, bins: int = ECE_BINS) -> float:
+def expected_calibration_error(measured: Measured) -> float:
     """Mean gap between confidence and accuracy over equally wide bins (Guo et al. 2017)."""
-    rows = reliability(measured, bins)
-    return sum(abs(b.accuracy - b.confidence) * b.n for b in rows) / len(measured.truth)
+    return calibration_error(reliability(measured))
 
 
 def confusion_matrix(measured: Measured) -> np.ndarray:
     """Counts [shape=(n_labels, n_labels)]: rows are the truth, columns the guesses."""
-    n = len(measured.labels)
-    matrix = np.zeros((n, n), dtype=int)
-    np.add.at(matrix, (measured.truth, measured.guesses), 1)
-    return matrix
+    from sklearn import metrics
+
+    labels = range(len(measured.labels))
+    return np.asarray(metrics.confusion_matrix(measured.truth, measured.guesses, labels=labels))
 
 
 def per_genre(measured: Measured) -> dict[str, dict[str, float]]:
@@ -80,20 +79,26 @@ def per_genre(measured: Measured) -> dict[str, dict[str, float]]:
         either = support + guessed - hits
         rows[label] = {
             "n": support,
-            **_share("accuracy", n - (either - hits), n),
-            **_share("precision", hits, guessed),
-            **_share("recall", hits, support),
+            **share("accuracy", n - (either - hits), n),
+            **share("precision", hits, guessed),
+            **share("recall", hits, support),
             # F1 grows with the share of hits among the tracks that are or are said to be of the
             # genre (F1 = 2 s / (1 + s)), and that share is a proportion with an interval.
-            **{k: 2 * s / (1 + s) for k, s in _share("f1", hits, either).items()},
+            **{k: 2 * s / (1 + s) for k, s in share("f1", hits, either).items()},
             "average_precision": average_precision(measured, i),
         }
     return rows
 
 
-def _share(name: str, hits: int, n: int) -> dict[str, float]:
+def share(name: str, hits: int, n: int) -> dict[str, float]:
+    """A proportion under a name, and its 95 % interval: `name`, `name_low` and `name_high`."""
     low, high = wilson(hits, n)
     return {name: hits / n if n else 0.0, f"{name}_low": low, f"{name}_high": high}
+
+
+def rounded(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures as a card has them: four digits."""
+    return {k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()}
 
 
 def figures(measured: Measured) -> dict[str, Any]:
@@ -101,15 +106,11 @@ def figures(measured: Measured) -> dict[str, Any]:
 
     Macro F1 is over the genres that occur.
     """
-    n, hits = len(measured.truth), int(measured.right.sum())
-    low, high = wilson(hits, n)
-    genres = per_genre(measured)
-    present = [row["f1"] for row in genres.values() if row["n"]]
+    present = [row["f1"] for row in per_genre(measured).values() if row["n"]]
+    n = len(measured.truth)
     return {
         "n": n,
-        "accuracy": hits / n,
-        "accuracy_low": low,
-        "accuracy_high": high,
+        **share("accuracy", int(measured.right.sum()), n),
         "macro_f1": float(np.mean(present)),
         "ece": expected_calibration_error(measured),
     }
@@ -131,13 +132,14 @@ def precision_recall(measured: Measured, label: int) -> tuple[np.ndarray, np.nda
 
     One point for each different probability; empty where the genre does not occur.
     """
-    scores, truth = measured.probabilities[:, label], measured.truth == label
+    from sklearn import metrics
+
+    truth = measured.truth == label
     if not truth.any():
         return np.zeros(0), np.zeros(0)
-    order = np.argsort(-scores, kind="stable")
-    last_of_step = np.append(np.diff(scores[order]) != 0, True)
-    hits, counts = np.cumsum(truth[order]), np.arange(1, len(order) + 1)
-    return (hits / counts)[last_of_step], (hits / truth.sum())[last_of_step]
+    scores = measured.probabilities[:, label]
+    precision, recall, _ = metrics.precision_recall_curve(truth, scores)
+    return precision[-2::-1], recall[-2::-1]  # without the point at a recall of 0
 
 
 def average_precision(measured: Measured, label: int) -> float:
@@ -159,16 +161,27 @@ class Bin:
     accuracy_high: float
 
 
-def reliability(measured: Measured, bins: int = ECE_BINS) -> list[Bin]:
+def reliability(measured: Measured) -> list[Bin]:
     """Confidence beside accuracy, over the bins that hold tracks."""
-    position = np.minimum((measured.confidences * bins).astype(int), bins - 1)
+    return calibration_bins(measured.confidences, measured.right)
+
+
+def calibration_bins(confidences: np.ndarray, right: np.ndarray) -> list[Bin]:
+    """As `reliability`, of confidences and whether each guess is right [each shape=(n,)]."""
+    position = np.minimum((confidences * ECE_BINS).astype(int), ECE_BINS - 1)
     rows = []
     for b in np.unique(position):
         inside = position == b
-        n, hits = int(inside.sum()), int(measured.right[inside].sum())
-        mean = float(measured.confidences[inside].mean())
-        rows.append(Bin(b / bins, (b + 1) / bins, n, mean, hits / n, *wilson(hits, n)))
+        n, hits = int(inside.sum()), int(right[inside].sum())
+        mean = float(confidences[inside].mean())
+        rows.append(Bin(b / ECE_BINS, (b + 1) / ECE_BINS, n, mean, hits / n, *wilson(hits, n)))
     return rows
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Mean gap between confidence and accuracy over the tracks; 0 without tracks."""
+    gaps = sum(abs(b.accuracy - b.confidence) * b.n for b in bins)
+    return gaps / max(sum(b.n for b in bins), 1)
 
 
 def threshold_for_precision(measured: Measured, precision: float) -> float:
@@ -194,13 +207,3 @@ def _reached(confidences: np.ndarray, accuracy: np.ndarray, precision: float) ->
     last_of_step = np.append(confidences[1:] != confidences[:-1], True)
     reached = np.flatnonzero((accuracy >= precision) & last_of_step)
     return int(reached[-1]) if len(reached) else None
-
-
-def join(parts: Sequence[Measured]) -> Measured:
-    """Predictions of several folds as one."""
-    return Measured(
-        labels=parts[0].labels,
-        truth=np.concatenate([p.truth for p in parts]),
-        probabilities=np.concatenate([p.probabilities for p in parts]),
-        tracks=tuple(track for p in parts for track in p.tracks),
-    )

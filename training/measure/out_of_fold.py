@@ -1,7 +1,6 @@
-"""Outcomes: what a recipe said of tracks that it had not learned from, and what follows from it.
+"""Out-of-fold predictions, and what follows from them: calibration, threshold and figures.
 
-Calibration, the default threshold and a card's figures all come from here, so that a single model
-and an ensemble are judged alike.
+A single model and an ensemble are measured by the same functions.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from tagger.training.measure.metrics import (
     expected_calibration_error,
     figures,
     reliability,
+    rounded,
     threshold_for_precision,
 )
 
@@ -81,7 +81,7 @@ class OutOfFoldPredictions:
 
 
 def calibrated(by_protocol: Mapping[str, OutOfFoldPredictions], protocol: str) -> Measured:
-    """An outcome with calibrated probabilities.
+    """Out-of-fold predictions with calibrated probabilities.
 
     Fold by fold, or, for the single fold of `fault-filtered`, on the artist folds. Segments have a
     calibration of their own, and a single fold has nothing to find it by: they stay as they are.
@@ -91,7 +91,7 @@ def calibrated(by_protocol: Mapping[str, OutOfFoldPredictions], protocol: str) -
 
 
 def pack(by_protocol: Mapping[str, OutOfFoldPredictions]) -> bytes:
-    """Outcomes by protocol as the content of an `.npz` file, for ensembles to be made from."""
+    """Predictions by protocol as the content of an `.npz` file, for ensembles to be made from."""
     arrays: dict[str, Any] = {}
     for protocol, predictions in by_protocol.items():
         arrays[f"{protocol}/tracks"] = np.array(predictions.tracks)
@@ -167,7 +167,7 @@ def calibration(
 
 def card_figures(measured: Measured) -> dict[str, Any]:
     """A row of the card's `figures`."""
-    row = {k: round(v, 4) if isinstance(v, float) else v for k, v in figures(measured).items()}
+    row = rounded(figures(measured))
     for precision in (0.8, 0.9):
         key = f"coverage_at_{precision * 100:.0f}_percent_precision"
         row[key] = round(coverage_at_precision(measured, precision), 4)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,12 +90,11 @@ def _worth_of(text: str) -> float:
 def history_table(history: Sequence[Mapping[str, float]]) -> bytes:
     """The content of `history.csv`."""
     names = list(dict.fromkeys(name for epoch in history for name in epoch))
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, ["epoch", *names], lineterminator="\n")
-    writer.writeheader()
-    for number, epoch in enumerate(history, 1):
-        writer.writerow({"epoch": number} | {k: f"{v:.5f}" for k, v in epoch.items()})
-    return text.getvalue().encode()
+    rows = (
+        [number, *(f"{epoch[name]:.5f}" if name in epoch else "" for name in names)]
+        for number, epoch in enumerate(history, 1)
+    )
+    return _table(["epoch", *names], rows)
 
 
 def importance(
@@ -115,12 +114,11 @@ def _worth(row: tuple[str, float, float]) -> float:
 
 def importance_table(rows: Sequence[tuple[str, float, float]]) -> bytes:
     """The content of `importance.csv`: a cell is empty where nothing is known."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["feature", "gain", "permutation"])
-    for name, *values in rows:
-        writer.writerow([name, *("" if np.isnan(value) else f"{value:.6f}" for value in values)])
-    return text.getvalue().encode()
+    cells = (
+        [name, *("" if np.isnan(value) else f"{value:.6f}" for value in values)]
+        for name, *values in rows
+    )
+    return _table(["feature", "gain", "permutation"], cells)
 
 
 def correlation(
@@ -146,13 +144,17 @@ def correlation(
     return Correlation(tuple(names[i] for i in chosen), matrix)
 
 
-def correlation_table(told: Correlation) -> bytes:
+def correlation_table(found: Correlation) -> bytes:
     """The content of `correlation.csv`."""
+    rows = zip(found.names, found.matrix, strict=True)
+    return _table(
+        ["feature", *found.names], ([name, *(f"{r:.3f}" for r in row)] for name, row in rows)
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["feature", *told.names])
-    for name, row in zip(told.names, told.matrix, strict=True):
-        writer.writerow([name, *(f"{r:.3f}" for r in row)])
+    csv.writer(text, lineterminator="\n").writerows([head, *rows])
     return text.getvalue().encode()
 
 

@@ -1,7 +1,7 @@
 """Boosted trees (XGBoost) on descriptors: statistics of the log-mel spectrogram, or a table's.
 
 A spectrogram gives one row from the whole of it and some from random windows: the same music,
-described from less of it, keeps trees from learning single tracks by heart. How many rounds is
+described from less of it, keeps trees from memorising single tracks. How many rounds is
 found by early stopping on artists set aside; then everything is learned from.
 """
 
@@ -64,8 +64,8 @@ class Table:
     weight: np.ndarray
     folds: list[tuple[np.ndarray, np.ndarray]]
 
-    def matrix(self, rows: np.ndarray | slice = slice(None)) -> xgboost.DMatrix:
-        return xgboost.DMatrix(self.rows[rows], self.target[rows], weight=self.weight[rows])
+    def matrix(self) -> xgboost.DMatrix:
+        return xgboost.DMatrix(self.rows, self.target, weight=self.weight)
 
 
 def fit(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures:

@@ -7,7 +7,6 @@ seeds, are averaged. Built and trained with Keras; runs in numpy, see `tagger.mo
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 
 import numpy as np
 
@@ -30,7 +29,6 @@ def fit_networks(
     *,
     networks: int | None = None,
     seed: int = 0,
-    step: Callable[[], object] = lambda: None,
 ) -> dict[str, np.ndarray]:
     """Learn each label against all that surely does not have it.
 
@@ -41,8 +39,6 @@ def fit_networks(
         1, 0, or NaN where nothing is known.
     networks : int
         How many are averaged; by default `NETWORKS`.
-    step : callable
-        Called after each network.
 
     Returns
     -------
@@ -52,10 +48,8 @@ def fit_networks(
     mean, scale = rows.mean(axis=0), rows.std(axis=0)
     scale[scale < 1e-9] = 1.0
     standard = ((rows - mean) / scale).astype(np.float32)
-    parts = []
-    for number in range(networks or NETWORKS):
-        parts.append(_fit_one(standard, targets, seed * 1000 + number))
-        step()
+    seeds = range(seed * 1000, seed * 1000 + (networks or NETWORKS))
+    parts = [_fit_one(standard, targets, own) for own in seeds]
     hidden, hidden_bias, output, output_bias = (np.stack(each) for each in zip(*parts, strict=True))
     return {
         HIDDEN: hidden / scale[:, None],
@@ -77,6 +71,14 @@ def packed(arrays: dict[str, np.ndarray]) -> bytes:
     return content.getvalue()
 
 
+def weighted(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Targets without NaN, and the weight of each, 0 where nothing is known [shape as targets]."""
+    known, truth = ~np.isnan(targets), np.nan_to_num(targets)
+    positive, negative = (truth * known).sum(axis=0), ((1 - truth) * known).sum(axis=0)
+    # A rare genre counts for more, but not for as much as if it were as frequent as all others.
+    return truth, known * np.where(truth > 0, np.sqrt(negative / np.maximum(positive, 1)), 1.0)
+
+
 def _fit_one(rows: np.ndarray, targets: np.ndarray, seed: int) -> list[np.ndarray]:
     from tagger.training.recipes.keras_start import start_keras
 
@@ -84,11 +86,8 @@ def _fit_one(rows: np.ndarray, targets: np.ndarray, seed: int) -> list[np.ndarra
     import keras
 
     keras.utils.set_random_seed(seed)
-    known = ~np.isnan(targets)
-    truth = np.nan_to_num(targets).astype(np.float32)
-    positive, negative = (truth * known).sum(axis=0), ((1 - truth) * known).sum(axis=0)
-    # A rare genre counts for more, but not for as much as if it were as frequent as all others.
-    weight = known * np.where(truth > 0, np.sqrt(negative / np.maximum(positive, 1)), 1.0)
+    truth, weight = weighted(targets)
+    truth = truth.astype(np.float32)
 
     def loss(truth_and_weight: np.ndarray, logits: np.ndarray) -> object:
         truth, weight = keras.ops.split(truth_and_weight, 2, axis=1)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tagger.models.prediction import sigmoid
+from tagger.training.recipes.multi_label import weighted
 
 ROUNDS = 150
 PARAMETERS = {
@@ -37,10 +38,7 @@ def fit_trees(rows: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Any:
     """
     import xgboost
 
-    known = ~np.isnan(targets)
-    truth = np.nan_to_num(targets)
-    positive, negative = (truth * known).sum(axis=0), ((1 - truth) * known).sum(axis=0)
-    weight = known * np.where(truth > 0, np.sqrt(negative / np.maximum(positive, 1)), 1.0)
+    truth, weight = weighted(targets)
 
     def objective(margins: np.ndarray, _: Any) -> tuple[np.ndarray, np.ndarray]:
         said = sigmoid(margins.reshape(targets.shape).astype(np.float64))

@@ -1,7 +1,7 @@
-"""Pictures of how good a model is: each one PNG, as bytes.
+"""Pictures of how good a model is and of how it learned: each one PNG, as bytes.
 
-Whoever draws needs no screen. Names of genres and features may be other people's text: nothing in
-them is taken as markup.
+No screen is needed. Names of genres and features may be other people's text: nothing in them is
+taken as markup.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import textwrap
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
@@ -26,6 +26,7 @@ from tagger.training.measure.metrics import (
     precision_recall,
     reliability,
 )
+from tagger.training.measure.training_history import Correlation
 
 DPI = 110
 # Okabe & Ito 2008: for all eyes.
@@ -45,6 +46,7 @@ STYLE = {
 NAME_LENGTH = 22
 GENRES_WITH_NUMBERS = 20  # more, and a confusion matrix has no room for them
 GENRES_WITH_CURVES = 20
+FEATURES_DRAWN = 25
 
 P = ParamSpec("P")
 
@@ -69,6 +71,11 @@ def as_png(draw: Callable[Concatenate[Any, P], None]) -> Callable[P, bytes]:
             return png.getvalue()
 
     return drawn
+
+
+def _error(value: np.ndarray, low: Any, high: Any) -> np.ndarray:
+    """The lengths of error bars, down and up."""
+    return np.maximum([value - low, high - value], 0)
 
 
 def short(name: str) -> str:
@@ -121,14 +128,8 @@ def genres(figure: Any, measured: Measured) -> None:
             np.array([row[key + end] for row in rows.values()]) for end in ("", "_low", "_high")
         )
         # A genre that is never guessed has no precision: nothing is drawn but its interval.
-        ax.errorbar(
-            value,
-            y,
-            xerr=np.maximum([value - low, high - value], 0),
-            fmt="o",
-            color=colour,
-            capsize=2,
-        )
+        xerr = _error(value, low, high)
+        ax.errorbar(value, y, xerr=xerr, fmt="o", color=colour, capsize=2)
         ax.axvline(value.mean(), color=GREY, linestyle="--", linewidth=1)
         ax.set_xlim(-0.02, 1.02)
         ax.set_title(title)
@@ -176,11 +177,10 @@ def reliability_diagram(figure: Any, measured: Measured, ece: float) -> None:
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     top.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="means what it says")
     accuracy = np.array([b.accuracy for b in bins])
-    spread = [accuracy - [b.accuracy_low for b in bins], [b.accuracy_high for b in bins] - accuracy]
     top.errorbar(
         [b.confidence for b in bins],
         accuracy,
-        yerr=np.maximum(spread, 0),
+        yerr=_error(accuracy, [b.accuracy_low for b in bins], [b.accuracy_high for b in bins]),
         fmt="o",
         color=BLUE,
         capsize=2,
@@ -248,14 +248,10 @@ def comparison(figure: Any, bars: Sequence[Bar], title: str) -> None:
         own = [bar for bar in bars if bar.series == kind]
         y = [names.index(bar.name) + 0.7 * ((s + 0.5) / len(series) - 0.5) for bar in own]
         value = np.array([bar.accuracy for bar in own])
-        spread = [
-            value - [bar.accuracy_low for bar in own],
-            [bar.accuracy_high for bar in own] - value,
-        ]
         ax.errorbar(
             value,
             y,
-            xerr=np.maximum(spread, 0),
+            xerr=_error(value, [b.accuracy_low for b in own], [b.accuracy_high for b in own]),
             fmt=MARKERS[s % len(MARKERS)],
             color=COLOURS[s % len(COLOURS)],
             capsize=2,
@@ -271,3 +267,72 @@ def comparison(figure: Any, bars: Sequence[Bar], title: str) -> None:
     ax.grid(axis="x", alpha=0.3)
     if len(series) > 1:
         figure.legend(loc="outside lower center", ncols=min(4, len(series)))
+
+
+@as_png
+def training_curves(figure: Any, history: Sequence[Mapping[str, float]]) -> None:
+    """Loss and accuracy epoch by epoch: on what is learned from, and on what is set aside."""
+    names = {name for epoch in history for name in epoch}
+    panels = [kind for kind in ("loss", "accuracy") if {kind, f"val_{kind}"} & names]
+    figure.set_size_inches(5.2 * len(panels), 4)
+    figure.suptitle("Training")
+    epochs = np.arange(1, len(history) + 1)
+    for ax, kind in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        lines = ((kind, "training", BLUE, "-"), (f"val_{kind}", "validation", ORANGE, "--"))
+        for name, label, colour, dashes in lines:
+            if name in names:
+                values = [epoch.get(name, np.nan) for epoch in history]
+                marker = "o" if len(history) < 3 else ""
+                ax.plot(epochs, values, dashes, marker=marker, color=colour, label=label)
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(kind)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend()
+        ax.grid(alpha=0.3)
+
+
+@as_png
+def importance(figure: Any, rows: Sequence[tuple[str, float, float]]) -> None:
+    """The features that a model relies on.
+
+    Parameters
+    ----------
+    rows : sequence of (str, float, float)
+        As `TrainingHistory.importance`; what is unknown of all features is not drawn.
+    """
+    rows = rows[:FEATURES_DRAWN]
+    y = np.arange(len(rows))
+    kinds = (
+        ([row[1] for row in rows], BLUE, "share of all gain"),
+        ([row[2] for row in rows], ORANGE, "rise of the log loss when shuffled (permutation)"),
+    )
+    drawn = [kind for kind in kinds if np.isfinite(kind[0]).any()]
+    figure.set_size_inches(5 * len(drawn) + (len(drawn) < 2), max(3.0, 0.26 * len(rows) + 1.3))
+    figure.suptitle(f"The {len(rows)} most important features")
+    panels = figure.subplots(1, len(drawn), sharey=True, squeeze=False)[0]
+    for ax, (values, colour, label) in zip(panels, drawn, strict=True):
+        ax.locator_params(axis="x", nbins=5)
+        ax.barh(y, values, color=colour)
+        ax.axvline(0, color=BLACK, linewidth=0.8)
+        ax.set_xlabel(label)
+    panels[0].set_yticks(y, [short(row[0]) for row in rows])
+    panels[0].invert_yaxis()
+
+
+@as_png
+def correlation(figure: Any, found: Correlation) -> None:
+    """Heat map of the features' correlations, those that go together side by side."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    matrix, names = found.matrix, list(found.names)
+    if len(names) > 2:
+        order = leaves_list(linkage(matrix, method="average"))
+        matrix, names = matrix[np.ix_(order, order)], [names[i] for i in order]
+    side = float(np.clip(0.3 * len(names) + 2.5, 5, 12))
+    figure.set_size_inches(side + 1, side)
+    ax = figure.subplots()
+    image = ax.imshow(matrix, cmap="PuOr", vmin=-1, vmax=1)
+    ax.set_xticks(range(len(names)), [short(name) for name in names], rotation=90, size=8)
+    ax.set_yticks(range(len(names)), [short(name) for name in names], size=8)
+    ax.set_title("Correlation of features over the tracks")
+    figure.colorbar(image, ax=ax, label="Pearson's r", shrink=0.8)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tagger.training.data.folders import check_folder
 from tagger.training.measure.evaluate import Evaluation
 from tagger.training.measure.training_history import TrainingHistory
-from tagger.training.report import learning_plots, plots
+from tagger.training.report import plots
 from tagger.training.report.page import Page
 
 METRICS, PAGE = "metrics.json", "report.html"
@@ -46,7 +46,15 @@ def check_report(folder: Path) -> None:
 def write_report(evaluation: Evaluation, folder: Path) -> None:
     """Write `metrics.json`, the pictures and `report.html` into a folder, made if missing."""
     told = evaluation.metrics()
-    pictures = _pictures(evaluation, told)
+    measured = evaluation.measured
+    pictures = {
+        "genres.png": plots.genres(measured),
+        "confusion.png": plots.confusion(measured),
+        "precision_recall.png": plots.precision_recall_curves(measured),
+        "reliability.png": plots.reliability_diagram(measured, told["ece"]),
+        "coverage.png": plots.coverage(measured, evaluation.threshold),
+        **learning_pictures(evaluation.learning),
+    }
     page = Page(f"{told['model']} on {evaluation.data}")
     if evaluation.warning:
         page.paragraph(evaluation.warning, "warning")
@@ -55,8 +63,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     _summary(page, told)
     page.heading("Each genre against all others")
     _genres(page, told["per_genre"])
-    for name in ("genres.png", "confusion.png"):
-        page.picture(pictures[name], _alt(name), READING[name])
+    _show(page, pictures, ("genres.png", "confusion.png"))
     page.heading("Worst mistakes")
     if told["worst_mistakes"]:
         page.paragraph(
@@ -80,8 +87,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     else:
         page.paragraph("None: every guess is right.")
     page.heading("How sure, and how rightly so")
-    for name in ("reliability.png", "coverage.png", "precision_recall.png"):
-        page.picture(pictures[name], _alt(name), READING[name])
+    _show(page, pictures, ("reliability.png", "coverage.png", "precision_recall.png"))
     show_learning(page, pictures)
     _lists(page, told)
     write_files(folder, told, pictures, page)
@@ -91,11 +97,11 @@ def learning_pictures(learning: TrainingHistory) -> dict[str, bytes]:
     """Pictures of how a model learned, as far as its folder tells."""
     pictures = {}
     if learning.history:
-        pictures["training.png"] = learning_plots.training_curves(learning.history)
+        pictures["training.png"] = plots.training_curves(learning.history)
     if any(math.isfinite(value) for _, *values in learning.importance for value in values):
-        pictures["importance.png"] = learning_plots.importance(learning.importance)
+        pictures["importance.png"] = plots.importance(learning.importance)
     if learning.correlation:
-        pictures["correlation.png"] = learning_plots.correlation(learning.correlation)
+        pictures["correlation.png"] = plots.correlation(learning.correlation)
     return pictures
 
 
@@ -104,8 +110,7 @@ def show_learning(page: Page, pictures: Mapping[str, bytes]) -> None:
     drawn = [n for n in ("training.png", "importance.png", "correlation.png") if n in pictures]
     if drawn:
         page.heading("How it learned, and from what")
-    for name in drawn:
-        page.picture(pictures[name], _alt(name), READING[name])
+        _show(page, pictures, drawn)
 
 
 def write_files(
@@ -122,8 +127,10 @@ def write_files(
     (folder / PAGE).write_text(page.html(), encoding="utf-8")
 
 
-def _alt(name: str) -> str:
-    return f"Picture: {name.removesuffix('.png').replace('_', ' ')}"
+def _show(page: Page, pictures: Mapping[str, bytes], names: Sequence[str]) -> None:
+    for name in names:
+        what = name.removesuffix(".png").replace("_", " ")
+        page.picture(pictures[name], f"Picture: {what}", READING[name])
 
 
 def _summary(page: Page, told: Mapping[str, Any]) -> None:
@@ -182,16 +189,3 @@ def _lists(page: Page, told: Mapping[str, Any]) -> None:
         page.paragraph(", ".join(seen[:LISTED]))
     if max(len(seen), len(left_out)) > LISTED:
         page.paragraph(f"The first {LISTED}; {METRICS} has all of them.", "note")
-
-
-def _pictures(evaluation: Evaluation, told: Mapping[str, Any]) -> dict[str, bytes]:
-    measured, learning = evaluation.measured, evaluation.learning
-    pictures = {
-        "genres.png": plots.genres(measured),
-        "confusion.png": plots.confusion(measured),
-        "precision_recall.png": plots.precision_recall_curves(measured),
-        "reliability.png": plots.reliability_diagram(measured, told["ece"]),
-        "coverage.png": plots.coverage(measured, evaluation.threshold),
-    }
-    pictures |= learning_pictures(learning)
-    return pictures

@@ -17,7 +17,6 @@ from tagger.training.measure.metrics import (
     coverage_at_precision,
     expected_calibration_error,
     figures,
-    join,
     per_genre,
     reliability,
     threshold_for_precision,
@@ -124,11 +123,6 @@ def test_accuracy_by_coverage_ends_with_the_accuracy_of_all():
     measured = make(50)
     _, coverage, accuracy = accuracy_by_coverage(measured)
     assert coverage[-1] == 1 and accuracy[-1] == pytest.approx(measured.right.mean())
-
-
-def test_folds_join():
-    joined = join([make(10, 1), make(20, 2)])
-    assert len(joined.truth) == len(joined.tracks) == 30
 
 
 @settings(max_examples=30)
