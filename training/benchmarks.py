@@ -2,8 +2,8 @@
 
     python -m tagger.training.benchmarks --data ../shared/data/gtzan --output docs
 
-What is measured is kept in `benchmarks.json`, figure by figure, so that an interrupted run goes on
-where it stopped, and a single recipe can be measured anew.
+Figures are kept in `benchmarks.json` one by one, so that an interrupted run can continue, and a
+single recipe can be measured again.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def run(
     ----------
     examples : sequence of Example
     output : Path
-        Folder; results that stand there are gone on from.
+        Folder; results in it are not measured again.
     rows : sequence of Row
         What the document holds.
     recipes, protocols : sequence of str
@@ -143,7 +143,7 @@ def run(
     output.mkdir(parents=True, exist_ok=True)
     data = digest(examples)
     known = read_results(output, data)
-    # Weights that cannot be had, an extra that is not installed: asked once, and the row says so.
+    # Missing weights, or an extra that is not installed: tried once, and the row says so.
     impossible: dict[str, GtagError] = {}
     for row in rows:
         for protocol in protocols:
@@ -184,7 +184,7 @@ def read_results(output: Path, data: str) -> dict[str, Measurement]:
     content = json.loads((output / RESULTS).read_text(encoding="utf-8"))
     if content["data"] != data:
         raise ConfigurationError(
-            "holds what was measured on other music",
+            "holds measurements of other music",
             path=output / RESULTS,
             hint="choose another folder for the output",
         )

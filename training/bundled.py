@@ -1,11 +1,11 @@
-"""Makes the bundled models again: looks at all tracks, trains, measures, calibrates, publishes.
+"""Makes the bundled models again: computes features, trains, measures, calibrates, publishes.
 
     python -m tagger.training.musicnn
     python -m tagger.training.bundled --data GTZAN --data PANDA --data EMOTIFY --data ISHKUR \\
         --data NO_MUSIC
 
 About a quarter of an hour on two cores. The first set is the one of single genres that accuracy is
-measured on. Interrupted, the same command with --resume does not look at tracks again. The models
+measured on. Interrupted, the same command with --resume does not decode tracks again. The models
 that stand there are replaced at the very end.
 """
 
@@ -33,10 +33,10 @@ from tagger.training import multi_label
 from tagger.training.data import steady_sounds
 from tagger.training.data.datasets import BACKBONE_TAG
 from tagger.training.data.steady_sounds import write_steady_sounds
-from tagger.training.data.track_views import Tracks, look_at
+from tagger.training.data.track_views import Tracks, compute_views
 from tagger.training.detectors import fit_detector
 from tagger.training.measure.metrics import Measured, expected_calibration_error, rounded, share
-from tagger.training.multi_label import Ask, Fit, LabelFigures, Report
+from tagger.training.multi_label import Fit, LabelFigures, Predict, Report
 from tagger.training.publish import learned_from, write_model
 from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees
@@ -52,7 +52,7 @@ DRAWS = 3  # of the folds
 
 @dataclass(frozen=True)
 class Trained:
-    """A model's logits for tracks that it had not learned from, and what follows from them.
+    """A model's out-of-fold logits, and what follows from them.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What all models learn from: tracks, what is known of them, and how they are divided."""
+    """What all models learn from: tracks, their targets, and the folds."""
 
     tracks: Tracks
     labels: tuple[str, ...]
@@ -90,11 +90,11 @@ class Lesson:
         )
 
     def judge(self, logits: np.ndarray) -> Trained:
-        """Calibrate and measure what a model said out of fold."""
+        """Calibrate and measure out-of-fold logits."""
         probabilities = multi_label.cross_calibrated(logits, self.table, self.folds)
-        # An estimated embedding says less than a real one: it must not set a threshold.
-        heard = np.where(self.tracks.estimated[:, None], np.nan, self.table)
-        figures = multi_label.find_thresholds(probabilities, heard, self.labels, ~self.doubted)
+        # An estimated embedding is less exact than a real one: it must not set a threshold.
+        table = np.where(self.tracks.estimated[:, None], np.nan, self.table)
+        figures = multi_label.find_thresholds(probabilities, table, self.labels, ~self.doubted)
         report = multi_label.measure(
             self.tracks,
             probabilities,
@@ -107,7 +107,7 @@ class Lesson:
         return Trained(logits, probabilities, figures, report)
 
     def train(self, fit: Fit, rows: np.ndarray) -> Trained:
-        """Ask about each track those models that did not learn from its artist.
+        """Out-of-fold predictions: of each track by models that did not learn from its artist.
 
         The mean over several draws of the folds: with one alone, the accuracy on 152 tracks is five
         points higher or lower by chance.
@@ -118,7 +118,7 @@ class Lesson:
         return self.judge(np.mean(said, axis=0))
 
     def measured(self, trained: Trained) -> Measured:
-        """On the reference set, as the reports show it."""
+        """The predictions on the reference set, as the reports show them."""
         mine = np.array(
             [
                 item.source == self.reference and not estimated
@@ -133,9 +133,9 @@ class Lesson:
         )
 
     def card(self, name: str, trained: Trained) -> dict[str, Any]:
-        """The part of a model's card that its kind does not matter for."""
-        heard = ~self.tracks.estimated
-        platt = multi_label.platt_by_label(trained.logits[heard], self.table[heard])
+        """The part of a model's card that is the same for all kinds."""
+        real = ~self.tracks.estimated
+        platt = multi_label.platt_by_label(trained.logits[real], self.table[real])
         right, n = trained.report.shares[f"right, of {self.reference}"]
         return {
             "name": name,
@@ -191,15 +191,15 @@ class Lesson:
         return {OUT_OF_FOLD: content}
 
 
-def networks_fit(rows: np.ndarray, table: np.ndarray, seed: int) -> Ask:
+def networks_fit(rows: np.ndarray, table: np.ndarray, seed: int) -> Predict:
     # One for each draw; what is averaged over the draws is an ensemble, like what ships.
     arrays = networks.fit_networks(rows, table, networks=1, seed=seed)
-    return lambda asked: networks.ask(arrays, asked)
+    return lambda asked: networks.predict(arrays, asked)
 
 
-def trees_fit(rows: np.ndarray, table: np.ndarray, seed: int) -> Ask:
+def trees_fit(rows: np.ndarray, table: np.ndarray, seed: int) -> Predict:
     booster = trees.fit_trees(rows, table, seed=seed)
-    return lambda asked: trees.ask(booster, asked)
+    return lambda asked: trees.predict(booster, asked)
 
 
 def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card, Measured]]:
@@ -307,7 +307,7 @@ def main(
     try:
         reporter = TerminalReporter()
         sets = [*data, write_steady_sounds(work / steady_sounds.NAME)]
-        made = make(look_at(sets, work, jobs=jobs, reporter=reporter), work, reporter)
+        made = make(compute_views(sets, work, jobs=jobs, reporter=reporter), work, reporter)
     except GtagError as error:
         raise click.ClickException(str(error)) from error
     pictures.mkdir(parents=True, exist_ok=True)

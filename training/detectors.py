@@ -10,7 +10,7 @@ import numpy as np
 from tagger.models.detector import MUSIC
 from tagger.models.linear import pack
 from tagger.training.data.track_views import Tracks
-from tagger.training.multi_label import Ask, fold_of, out_of_fold
+from tagger.training.multi_label import Predict, fold_of, out_of_fold
 from tagger.training.recipes.softmax_regression import fit_softmax
 
 STRENGTH = 0.03  # of data against the penalty
@@ -65,7 +65,7 @@ def fit_detector(tracks: Tracks, seen: np.ndarray, seed: int = 0) -> FittedDetec
     kinds = np.array([item.kind or MUSIC for item in tracks.items])
     folds = fold_of([item.artist for item in tracks.items], seed)
 
-    def learn(rows: np.ndarray, kinds: np.ndarray, _: int) -> Ask:
+    def learn(rows: np.ndarray, kinds: np.ndarray, _: int) -> Predict:
         fitted = fit_softmax(rows, kinds, strength=STRENGTH, balanced=True)
         return lambda asked: 1 - fitted.probabilities(asked)[:, fitted.labels.index(MUSIC)]
 

@@ -126,7 +126,7 @@ def _copied(card: Card) -> dict[str, bytes]:
 
 
 def best_weights(by_protocol: Sequence[OutOfFoldPredictions], inside: np.ndarray) -> np.ndarray:
-    """The weights under which the truth is least surprising, after calibration.
+    """The weights with the lowest log loss, after calibration.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def best_weights(by_protocol: Sequence[OutOfFoldPredictions], inside: np.ndarray
 def _joint(
     by_protocol: Sequence[OutOfFoldPredictions], reference: Sequence[OutOfFoldPredictions]
 ) -> OutOfFoldPredictions:
-    """The ensemble's outcome, each fold with weights chosen on the reference's other tracks."""
+    """The ensemble's predictions, each fold with weights chosen on the reference's other tracks."""
     first = by_protocol[0]
     scores = np.zeros_like(first.scores)
     folds = np.array(first.folds)

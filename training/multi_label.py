@@ -33,8 +33,8 @@ PRECISION = 0.8  # of what is named by default
 LOWEST_THRESHOLD = 0.7
 FEWEST = 10  # tracks that must be named rightly, for a label to be worth having
 
-Ask = Callable[[np.ndarray], np.ndarray]
-Fit = Callable[[np.ndarray, np.ndarray, int], Ask]
+Predict = Callable[[np.ndarray], np.ndarray]
+Fit = Callable[[np.ndarray, np.ndarray, int], Predict]
 """Rows, targets and a seed in; a function from rows to logits out."""
 
 
@@ -70,7 +70,7 @@ def out_of_fold(fit: Fit, rows: np.ndarray, table: np.ndarray, folds: np.ndarray
 
 
 def fit_platt(logits: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Slope and offset under which the truth is least surprising (Platt 1999)."""
+    """Slope and offset with the lowest log loss (Platt 1999)."""
     from scipy.optimize import minimize
 
     sign = 2 * truth - 1
@@ -97,7 +97,7 @@ def calibrated(logits: np.ndarray, platt: np.ndarray) -> np.ndarray:
 
 
 def cross_calibrated(logits: np.ndarray, table: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """Each fold calibrated on the others, so that the error is not flattered."""
+    """Each fold calibrated on the others; otherwise the error would be too low."""
     probabilities = np.empty(logits.shape)
     for fold in np.unique(folds):
         inside = folds == fold
@@ -108,7 +108,7 @@ def cross_calibrated(logits: np.ndarray, table: np.ndarray, folds: np.ndarray) -
 
 @dataclass(frozen=True)
 class LabelFigures:
-    """How a label does where it is the best one.
+    """The figures of a label where it is the most probable one.
 
     Attributes
     ----------
@@ -155,7 +155,7 @@ def threshold_of(confidence: np.ndarray, right: np.ndarray, lowest: float) -> fl
 def find_thresholds(
     probabilities: np.ndarray, table: np.ndarray, labels: Sequence[str], allowed: np.ndarray
 ) -> list[LabelFigures]:
-    """From where on each label is right four times of five; above 1 where it never is.
+    """From which confidence on each label is right four times of five; above 1 where it never is.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def find_thresholds(
 
 @dataclass(frozen=True)
 class Report:
-    """What a model says of tracks whose artists it did not learn from, at its thresholds.
+    """Out-of-fold results of a model at its thresholds.
 
     Attributes
     ----------
@@ -221,7 +221,7 @@ def measure(
     probabilities : np.ndarray [shape=(n, n_labels)]
         Out of fold, calibrated on other folds.
     doubted : np.ndarray [shape=(n,), dtype=bool]
-        What does not sound like music to a detector that did not learn from it.
+        Not music, by a detector that did not learn from it.
     reference : str
         The set of single genres, on which accuracy is measured.
     """

@@ -1,4 +1,4 @@
-"""Writes a model's folder: card and weights, complete or not at all. Nothing else does."""
+"""Writes a model's folder: card and weights, complete or not at all."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def learned_from(
 
 
 def with_cost(card: Card, milliseconds: float) -> Card:
-    """Add to a card what it costs to ask the model about a track whose spectrogram is there."""
+    """Add to a card the time of a prediction for a track whose spectrogram is there."""
     data = {**card.data, "cost": {"milliseconds_a_track": round(milliseconds, 1), "threads": 1}}
     write_whole(card.folder / CARD, tomli_w.dumps(data).encode())
     return read_card(card.folder)
@@ -109,7 +109,7 @@ def check_output(folder: Path) -> None:
 
 
 def _take_the_place(fresh: Path, folder: Path) -> None:
-    """Rename a folder; what stood there stands there again if that fails."""
+    """Rename a folder; the old one is put back if that fails."""
     old = fresh.with_name(fresh.name + "-old")
     if folder.exists():
         folder.rename(old)

@@ -43,7 +43,7 @@ from tagger.training.measure.training_history import (
     importance_table,
 )
 from tagger.training.publish import check_output, learned_from, with_cost, write_model
-from tagger.training.recipes import Fitted, FittedOnFeatures, Recipe, Settings
+from tagger.training.recipes import Fitted, Recipe, Settings
 from tagger.training.reporter import SILENT, Reporter
 
 TIMED = 20  # tracks
@@ -183,12 +183,12 @@ def _publish(
     by_protocol: Mapping[str, OutOfFoldPredictions],
     examples: Sequence[Example],
 ) -> Card:
-    own, weights = fitted.export()
     marks = (None if e.mel is None else fingerprint(e.log_mel().excerpts) for e in examples)
-    learned = learned_from(examples, marks) + own.pop("learned_from", [])
+    learned = learned_from(examples, marks) + fitted.card.get("learned_from", [])
     extras = {OUT_OF_FOLD: pack(by_protocol)} if by_protocol else {}
     extras |= _history_tables(fitted, list(by_protocol.values()), examples)
-    published = write_model(output, {**card, **own, "learned_from": learned}, weights, extras)
+    card = {**card, **fitted.card, "learned_from": learned}
+    published = write_model(output, card, fitted.weights, extras)
     if examples[0].mel is None:
         return published
     return with_cost(published, _milliseconds(published, examples))
@@ -200,10 +200,10 @@ def _history_tables(
     """Training curves, feature importance and correlation, as files for the model's folder."""
     tables = {}
     # The measured trainings' curves say more than the last one's, which has nothing set aside.
-    histories = [*(o.history for o in by_protocol), getattr(fitted, "history", [])]
+    histories = [*(o.history for o in by_protocol), fitted.history]
     if any(histories):
         tables[HISTORY] = history_table(next(filter(None, histories)))
-    if isinstance(fitted, FittedOnFeatures):
+    if fitted.features:
         rises = next((o.importance for o in by_protocol if o.importance), {})
         worth = importance(fitted.features, rises, fitted.gain)
         if worth:
@@ -265,7 +265,7 @@ def _measure_split(
             return kept["scores"], told
     fitted = fit(train, settings)
     scores = _in_order(fitted.log_probabilities(settings.watch), fitted.labels, labels)
-    told = {"history": list(getattr(fitted, "history", ()))}
+    told = {"history": list(fitted.history)}
     if settings.importance:
         told["importance"] = _importance(fitted, settings)
     settings.work.mkdir(parents=True, exist_ok=True)
@@ -294,10 +294,10 @@ def tell_unmeasured(
 
 def _importance(fitted: Fitted, settings: Settings) -> dict[str, float]:
     """What each feature is worth to a fit, on tracks that it did not learn from."""
-    if not isinstance(fitted, FittedOnFeatures):
+    if fitted.predict is None:
         return {}
     rises = permutation_importance(
-        fitted.ask,
+        fitted.predict,
         feature_rows(settings.watch, fitted.features),
         targets(settings.watch, fitted.labels),
         seed=settings.seed,

@@ -1,4 +1,4 @@
-"""Makes the styles of a model: a linear model that tells a genre's styles apart."""
+"""Fits the styles of a model: a linear model that tells a genre's styles apart."""
 
 from __future__ import annotations
 

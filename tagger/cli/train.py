@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tagger.models.card import Card
 
 _OWN_NAME = "my-genres"
-# Where nobody chose: what says most of a person's own library, and what any library allows for.
+# Without --protocol: the strictest one, and the one that every library allows for.
 _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
 
 
@@ -50,7 +50,7 @@ _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Keep what is heard of sound as a log-mel archive: a second run starts at once.",
+    help="Keep the features of sound files as a log-mel archive: a second run starts at once.",
 )
 @click.option(
     "--output",

@@ -99,7 +99,7 @@ def test_figures_of_other_music_are_not_mixed(made, examples):
     """Regression: a table could hold two data sets, and nobody could tell."""
     output, _ = made
     document = (output / "benchmarks.md").read_text(encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="measured on other music"):
+    with pytest.raises(ConfigurationError, match="measurements of other music"):
         run(examples[1:], output, rows=TINY)
     assert (output / "benchmarks.md").read_text(encoding="utf-8") == document
 

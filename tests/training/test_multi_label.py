@@ -105,9 +105,9 @@ def test_genres_are_learned_from_partial_labels(recipe, monkeypatch):
     def fit(rows, known, seed):
         if recipe == "trees":
             booster = trees.fit_trees(rows, known, seed=seed)
-            return lambda asked: trees.ask(booster, asked)
+            return lambda asked: trees.predict(booster, asked)
         arrays = networks.fit_networks(rows, known, networks=1, seed=seed)
-        return lambda asked: networks.ask(arrays, asked)
+        return lambda asked: networks.predict(arrays, asked)
 
     folds = fold_of([item.artist for item in given.items])
     logits = out_of_fold(fit, given.embedding, table, folds)
@@ -124,7 +124,7 @@ def test_what_is_left_open_has_no_say():
     unknown[:, 2] = np.nan
     unknown[:4, 2] = table[:4, 2]
     booster = trees.fit_trees(given.embedding, unknown)
-    said = trees.ask(booster, given.embedding)
+    said = trees.predict(booster, given.embedding)
     assert np.abs(said[:, 2]).max() < np.abs(said[:, 0]).max()
 
 

@@ -94,8 +94,8 @@ def _example(
     )
 
 
-def heard_in_table(row: Example, archived: Example | None = None) -> TrackFeatures:
-    """What a row of a table knows of its track, in the form that models take.
+def features_of_row(row: Example, archived: Example | None = None) -> TrackFeatures:
+    """A row of a table in the form that models take.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def learning_table(
     Parameters
     ----------
     only : callable
-        Says of a feature whether it is wanted.
+        Whether a feature is wanted.
     select : int
         Keep so many of them, those that a random forest relies on most; 0 for all.
     augment : bool
@@ -202,7 +202,7 @@ def learning_table(
     """
     names = tuple(name for name in feature_names(examples) if only(name))
     if not names:
-        raise DataError("there is none of the features that this variant looks at")
+        raise DataError("there is none of the features that this variant uses")
     rows = feature_rows(examples, names)
     everyone = list(examples)
     if augment:

@@ -1,4 +1,4 @@
-"""Folders that something is written to: never such as hold something else."""
+"""Output folders: refused where they hold something else."""
 
 from __future__ import annotations
 

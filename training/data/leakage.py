@@ -1,4 +1,4 @@
-"""Whether a model knew tracks before: what a figure on them is worth depends on it."""
+"""Whether a model was trained on the tracks that it is measured on."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def seen(
     tracks = list(tracks)
     asked = fingerprints or [None] * len(tracks)
     sets = [of_set for model in (card, *zoo.used_by(card)) for of_set in _sets(model)]
-    heard = np.concatenate([np.empty((0, N_BYTES), np.uint8), *(marks for _, marks in sets)])
+    known = np.concatenate([np.empty((0, N_BYTES), np.uint8), *(marks for _, marks in sets)])
     without_sound = _Names([ids for ids, marks in sets if not len(marks)])
     all_names = _Names([ids for ids, _ in sets])
     found = []
     for track, mark in zip(tracks, asked, strict=True):
         has_sound = mark is not None and bool(mark.any())
         names = without_sound if has_sound else all_names
-        if (mark is not None and is_among(mark, heard)) or track in names:
+        if (mark is not None and is_among(mark, known)) or track in names:
             found.append(track)
     return tuple(found)
 

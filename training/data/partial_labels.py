@@ -1,4 +1,4 @@
-"""What the research sets say about genres, and what they leave open.
+"""The genres that research sets state, and those that they leave open.
 
 A set seldom says of a track which of all genres it has: what AllMusic files under Pop/Rock may be
 Disco or not. So a track has genres that are known, genres that are left open, and no others. The

@@ -48,8 +48,8 @@ OURS = "heard_as"  # a column that only archives made here have: the state of th
 
 
 @dataclass(frozen=True)
-class HeardFile:
-    """What is kept of a file.
+class FileFeatures:
+    """The features of a file.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ def prepare(
     files : sequence of SoundFile
     store : Path
         Folder of the archive. What it holds of these files is not computed again; what it holds
-        of others is forgotten.
+        of others is removed.
     source : str
         Name of the set.
     jobs : int, optional
@@ -104,7 +104,7 @@ def prepare(
     ConfigurationError
         Where `store` holds something else.
     DataError
-        Where nothing can be heard of any file.
+        Where no file has sound that can be decoded.
     """
     from loky import cpu_count
 
@@ -118,9 +118,9 @@ def prepare(
     missing = [file for file in files if keys[file.track] not in there]
     done = len(files) - len(missing)
     with reporter.bar(total=len(files), initial=done, desc="listening", unit="track") as bar:
-        for file, result in map_in_workers(hear, missing, jobs=jobs, deadline_s=DEADLINE_S):
+        for file, result in map_in_workers(extract, missing, jobs=jobs, deadline_s=DEADLINE_S):
             bar.update()
-            if isinstance(result, HeardFile):
+            if isinstance(result, FileFeatures):
                 _keep(_part(parts, keys[file.track]), result)
                 there.add(keys[file.track])
             elif isinstance(result, Silent):
@@ -132,7 +132,7 @@ def prepare(
                 reporter.leave_out(file.track, result)
     files = [file for file in files if keys[file.track] in there]
     if not files:
-        raise DataError("nothing could be heard of any file of it", path=source)
+        raise DataError("has no file with sound that could be decoded", path=source)
     table, listed = _table(files, keys), store / "tracks.csv"
     if any(parts.iterdir()) or not listed.is_file() or listed.read_bytes() != table:
         _pack(store, files, keys, known, table)
@@ -153,8 +153,8 @@ def prepare(
     ]
 
 
-def hear(file: SoundFile) -> HeardFile | Silent | str:
-    """What is kept of a file, or why nothing is; runs in the workers."""
+def extract(file: SoundFile) -> FileFeatures | Silent | str:
+    """The features of a file, or why there are none; runs in the workers."""
     try:
         features = TrackFeatures.from_sound(read_excerpts(file.path))
         mel, embedding = features.log_mel, backbone().embed(features).mean(axis=0)
@@ -165,7 +165,7 @@ def hear(file: SoundFile) -> HeardFile | Silent | str:
     except Exception as error:  # of a decoder: the other files go on
         return f"{type(error).__name__}: {error}"
     db = np.concatenate(mel.excerpts, axis=1)
-    return HeardFile(
+    return FileFeatures(
         np.rint((db + TOP_DB) * (255 / TOP_DB)).astype(np.uint8),
         tuple(excerpt.shape[1] for excerpt in mel.excerpts),
         embedding.astype(np.float32),
@@ -200,7 +200,7 @@ def _check(store: Path) -> None:
         )
 
 
-def _known(store: Path) -> dict[str, HeardFile]:
+def _known(store: Path) -> dict[str, FileFeatures]:
     """What an archive made here holds, by the key of the file."""
     if not is_log_mel_archive(store):
         return {}
@@ -217,7 +217,7 @@ def _known(store: Path) -> dict[str, HeardFile]:
         embedding = embeddings.get(row["track"])
         if i is not None and row.get(OURS) and embedding is not None:
             columns = tuple(int(n) for n in excerpts[i] if n > 0)
-            known[row[OURS]] = HeardFile(mels[i, :, : sum(columns)], columns, embedding)
+            known[row[OURS]] = FileFeatures(mels[i, :, : sum(columns)], columns, embedding)
     return known
 
 
@@ -225,7 +225,7 @@ def _part(parts: Path, key: str) -> Path:
     return parts / f"{key}.npz"
 
 
-def _keep(part: Path, features: HeardFile) -> None:
+def _keep(part: Path, features: FileFeatures) -> None:
     content = io.BytesIO()
     np.savez(
         content,
@@ -246,9 +246,9 @@ def _is_whole(part: Path) -> bool:
         return False
 
 
-def _read_part(part: Path) -> HeardFile:
+def _read_part(part: Path) -> FileFeatures:
     mel, columns, embedding = read_arrays(part, ("mel", "excerpt_columns", "embedding"))
-    return HeardFile(mel, tuple(map(int, columns)), embedding)
+    return FileFeatures(mel, tuple(map(int, columns)), embedding)
 
 
 def _table(files: Sequence[SoundFile], keys: dict[str, str]) -> bytes:
@@ -265,12 +265,12 @@ def _pack(
     store: Path,
     files: Sequence[SoundFile],
     keys: dict[str, str],
-    known: dict[str, HeardFile],
+    known: dict[str, FileFeatures],
     table: bytes,
 ) -> None:
     """Write the archive, by way of a file as large as all spectrograms: memory may not be."""
 
-    def features(file: SoundFile) -> HeardFile:
+    def features(file: SoundFile) -> FileFeatures:
         key = keys[file.track]
         return known[key] if key in known else _read_part(_part(store / PARTS, key))
 

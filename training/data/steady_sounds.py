@@ -1,6 +1,6 @@
-"""Noise, hum and tones at random: what no set has much of, and every collection a little.
+"""Random noise, hum and tones, which few sets have and most collections contain.
 
-Written as a set of sound files, so that detectors of music learn from them as from recordings.
+Written as a set of sound files, so that detectors of music learn from them like recordings.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ def _mels(file: Path) -> dict[str, tuple[np.ndarray, float]]:
     return {str(track): (mel[:, : int(n)], float(ref_db)) for track, mel, n, ref_db in rows}
 
 
-def look_at(
+def compute_views(
     folders: Sequence[Path],
     work: Path,
     *,

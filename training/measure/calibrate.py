@@ -1,4 +1,4 @@
-"""Calibration: makes a confidence mean what it says, by one temperature (Guo et al. 2017).
+"""Calibration of confidence by one temperature (Guo et al. 2017).
 
 Fitted on predictions for tracks that the model did not learn from.
 """
@@ -13,7 +13,7 @@ TEMPERATURES = 0.05, 20.0
 
 
 def fit_temperature(log_probabilities: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature under which the truth is least surprising.
+    """The temperature with the lowest log loss.
 
     Parameters
     ----------
@@ -29,12 +29,12 @@ def fit_temperature(log_probabilities: np.ndarray, truth: np.ndarray) -> float:
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
-    def surprise(log_temperature: float) -> float:
+    def log_loss(log_temperature: float) -> float:
         scaled = log_softmax(log_probabilities / np.exp(log_temperature), axis=1)
         return -float(scaled[np.arange(len(truth)), truth].mean())
 
     bounds = np.log(TEMPERATURES)
-    return float(np.exp(minimize_scalar(surprise, bounds=bounds, method="bounded").x))
+    return float(np.exp(minimize_scalar(log_loss, bounds=bounds, method="bounded").x))
 
 
 def apply_temperature(log_probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -49,7 +49,7 @@ def cross_fitted(
 ) -> np.ndarray:
     """Each fold calibrated by the temperature of the others [shape=(n, n_labels)].
 
-    So that the error after calibration is no more flattered than the one before.
+    Otherwise the error after calibration would be too low.
     """
     fold_of = np.array(folds)
     calibrated = np.empty_like(log_probabilities)

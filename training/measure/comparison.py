@@ -1,7 +1,6 @@
 """Several measurements side by side: one recipe under several protocols, or several models.
 
-Under each protocol something else is kept apart, and the differences say how much of a figure is
-memory.
+Each protocol keeps something else apart, and the differences say how much of a figure is memory.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ COMPARISON = "comparison.png"
 
 @dataclass(frozen=True)
 class Measurement:
-    """What came of one recipe under one protocol.
+    """The result of one recipe under one protocol.
 
     Attributes
     ----------
@@ -52,7 +51,7 @@ class Measurement:
     figures : dict
         Of `metrics.figures`; empty where nothing could be measured.
     seconds : float
-        Training and asking together.
+        For training and predicting.
     note : str
         Why nothing could be measured.
     """
@@ -210,8 +209,8 @@ def meaning(rows: Sequence[Measurement]) -> str:
             "with so few tracks."
         )
     return (
-        f"{100 * gap:.0f} points of the {high} under {leaky} are memory, not hearing, because the "
-        f"recipe learned from {LEAKS[leaky]}; on artists that it never heard, it reaches the "
+        f"{100 * gap:.0f} points of the {high} under {leaky} are memory, because the recipe "
+        f"learned from {LEAKS[leaky]}; on artists that it did not learn from, it reaches the "
         f"{low} under {honest}."
     )
 
@@ -266,5 +265,5 @@ def _cells(row: Measurement) -> tuple[str, ...]:
         f"{f['accuracy_low']:.1%} – {f['accuracy_high']:.1%}",
         f"{f['macro_f1']:.3f}",
         f"{f['ece']:.3f}",
-        "",  # what is doubtful stands above the table, and louder
+        "",  # warnings stand above the table
     )

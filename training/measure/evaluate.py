@@ -1,7 +1,7 @@
 """Measures a finished model on a folder of labelled music. No training.
 
 The folder is a log-mel archive, or has a sub-folder of sound files for each genre; a table of
-features will do for a model that looks at nothing else.
+features will do for a model that uses nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tagger.training.data.datasets import (
     read_genre_folders,
     read_log_mel_archive,
 )
-from tagger.training.data.feature_table import TABLE, heard_in_table, read_feature_table
+from tagger.training.data.feature_table import TABLE, features_of_row, read_feature_table
 from tagger.training.data.fingerprints import fingerprint_of
 from tagger.training.data.leakage import seen
 from tagger.training.measure.metrics import (
@@ -45,7 +45,7 @@ WORST = 25  # mistakes that are named
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model made of a folder.
+    """The result of a model on a folder.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Evaluation:
     learning : TrainingHistory
         How the model learned.
     warning, remark : str
-        What is to be said loudly, or at least, before the figures.
+        What to say before the figures, prominently or not.
     """
 
     measured: Measured
@@ -80,7 +80,7 @@ class Evaluation:
     remark: str = ""
 
     def metrics(self) -> dict[str, Any]:
-        """What `metrics.json` says."""
+        """The content of `metrics.json`."""
         confidence, share, accuracy = accuracy_by_coverage(self.measured)
         named = int((confidence >= self.threshold).sum())
         return {
@@ -105,7 +105,7 @@ class Evaluation:
 
 
 def worst_mistakes(measured: Measured, n: int = WORST) -> list[dict[str, Any]]:
-    """The wrong guesses that the model was surest of."""
+    """The most confident wrong guesses."""
     wrong = np.flatnonzero(~measured.right)
     wrong = wrong[np.argsort(-measured.confidences[wrong], kind="stable")][:n]
     return [
@@ -121,13 +121,13 @@ def worst_mistakes(measured: Measured, n: int = WORST) -> list[dict[str, Any]]:
 
 
 def evaluate_model(model: Classifier, data: Path, *, reporter: Reporter = SILENT) -> Evaluation:
-    """Ask a model about every labelled track of a folder, or of a table of features.
+    """Classify every labelled track of a folder, or of a table of features.
 
     Raises
     ------
     DataError
-        Where the folder is not a data set, lacks what the model looks at, or none of it can be
-        measured.
+        Where the folder is not a data set, lacks features that the model needs, or none of it can
+        be measured.
     """
     labels = model.card.labels
     truth, rows, tracks, fingerprints, descriptors, unreadable = [], [], [], [], [], []
@@ -139,7 +139,7 @@ def evaluate_model(model: Classifier, data: Path, *, reporter: Reporter = SILENT
         try:
             with native_messages_hidden():
                 features = compute()
-                looked_at = _looked_at(model, features)
+                named = _named_features(model, features)
                 probabilities = model.calibrated(model.scores(features).track)
         except GtagError as error:
             left_out[track] = error.message
@@ -150,8 +150,8 @@ def evaluate_model(model: Classifier, data: Path, *, reporter: Reporter = SILENT
         rows.append(probabilities)
         tracks.append(track)
         fingerprints.append(fingerprint_of(features))
-        if looked_at is not None:
-            descriptors.append(looked_at)
+        if named is not None:
+            descriptors.append(named)
     if not rows:
         reason = Counter(left_out.values()).most_common(1)[0][0] if left_out else "it is empty"
         raise DataError(f"{model.card.tag} cannot be measured on it: {reason}", path=data)
@@ -176,17 +176,17 @@ def evaluate_model(model: Classifier, data: Path, *, reporter: Reporter = SILENT
 
 
 def warning(model: str, known: int, n: int) -> str:
-    """What is to be said where a model is shown tracks that it learned from; else nothing."""
+    """The warning where a model had learned from some of the tracks; else empty."""
     if not known:
         return ""
     return (
         f"SEEN IN TRAINING: {model} learned from {known} of these {n} tracks. The figures say how "
-        "well it remembers, not how well it hears."
+        "well it remembers, not how well it classifies new music."
     )
 
 
-def _looked_at(model: Classifier, features: TrackFeatures) -> np.ndarray | None:
-    """The features that a model looks at, where they have names.
+def _named_features(model: Classifier, features: TrackFeatures) -> np.ndarray | None:
+    """The features that a model uses, where they have names.
 
     Raises
     ------
@@ -199,7 +199,7 @@ def _looked_at(model: Classifier, features: TrackFeatures) -> np.ndarray | None:
     values = FeatureColumns(names)(features)
     missing = [name for name, value in zip(names, values, strict=True) if np.isnan(value)]
     if missing:
-        raise DataError(f"the table lacks {missing[0]}, which {model.card.tag} looks at")
+        raise DataError(f"the table lacks {missing[0]}, which {model.card.tag} needs")
     return values
 
 
@@ -207,13 +207,13 @@ def _tracks(data: Path) -> Iterator[tuple[str, str, Callable[[], TrackFeatures]]
     """Name, genre, and what computes the features of each track."""
     if data.is_file():
         for row in read_feature_table(data):
-            yield row.track, row.genre, partial(heard_in_table, row)
+            yield row.track, row.genre, partial(features_of_row, row)
     elif is_log_mel_archive(data):
         table = read_feature_table(data / TABLE) if (data / TABLE).is_file() else []
         rows = {row.track: row for row in table}
         for example in read_log_mel_archive(data):
             found = rows.get(example.track)
-            compute = partial(heard_in_table, found, example) if found else example.track_features
+            compute = partial(features_of_row, found, example) if found else example.track_features
             yield example.track, example.genre, compute
     else:
         for file in read_genre_folders(data):

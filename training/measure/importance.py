@@ -1,4 +1,4 @@
-"""What features are worth to a model: their gain in trees, what is lost when one is shuffled."""
+"""Feature importance: the gain of trees, and permutation importance."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PERMUTATIONS = 3  # of each feature
 
 
 def permutation_importance(
-    ask: Callable[[np.ndarray], np.ndarray],
+    predict: Callable[[np.ndarray], np.ndarray],
     rows: np.ndarray,
     target: np.ndarray,
     *,
@@ -29,7 +29,7 @@ def permutation_importance(
 
     Parameters
     ----------
-    ask : callable
+    predict : callable
         Log probabilities [shape=(n, n_labels)] of rows [shape=(n, n_features)].
     rows : np.ndarray [shape=(n, n_features)]
         Of tracks that the model did not learn from.
@@ -51,7 +51,7 @@ def permutation_importance(
     truth = np.tile(target, PERMUTATIONS)
 
     def loss(inputs: np.ndarray) -> float:
-        return -float(ask(inputs)[np.arange(len(inputs)), truth].mean())
+        return -float(predict(inputs)[np.arange(len(inputs)), truth].mean())
 
     shuffled = np.tile(rows, (PERMUTATIONS, 1))
     before = loss(shuffled)

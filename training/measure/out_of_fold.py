@@ -29,8 +29,8 @@ from tagger.training.measure.metrics import (
 )
 
 CALIBRATION_PROTOCOL = "artist"
-FALLBACK_PROTOCOL = "track-random"  # where nobody knows who plays
-PRECISION = 0.8  # of what is named by default, on tracks and artists never heard
+FALLBACK_PROTOCOL = "track-random"  # where artists are unknown
+PRECISION = 0.8  # of what is named by default, on tracks and artists not learned from
 
 
 @dataclass(frozen=True)

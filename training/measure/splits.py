@@ -8,7 +8,7 @@ learned from whole, unless they have parts of their own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,24 +37,28 @@ class Split:
     test: tuple[int, ...]
 
 
+def _own(examples: Sequence[Example]) -> list[int]:
+    """The positions of the first set's examples."""
+    return [i for i, e in enumerate(examples) if e.source == examples[0].source]
+
+
 def fault_filtered(examples: Sequence[Example], seed: int = 0) -> list[Split]:
     """Learn from the first set's fault-filtered `train` part, measure on its `valid` part.
 
     Of other sets, the `train` part is learned from where there is one, else the whole.
     """
-    first = examples[0].source
     divided = {e.source for e in examples if e.split}
-    test = tuple(i for i, e in enumerate(examples) if e.split == "valid" and e.source == first)
+    test = [i for i in _own(examples) if examples[i].split == "valid"]
     # What a divided set keeps out of its `train` part (faulty, repeated, examined) stays out.
     train = tuple(
         i for i, e in enumerate(examples) if e.split == "train" or e.source not in divided
     )
-    test = _measurable(examples, train, test)
-    if not test:
+    tested = _measurable(examples, train, test)
+    if not tested:
         raise DataError(
             "the protocol fault-filtered needs a set whose tracks.csv has fault_filtered_split"
         )
-    return [Split("fault-filtered", train, test)]
+    return [Split("fault-filtered", train, tested)]
 
 
 def artist(examples: Sequence[Example], seed: int = 0) -> list[Split]:
@@ -65,6 +69,14 @@ def artist(examples: Sequence[Example], seed: int = 0) -> list[Split]:
     fold has is learned from, but cannot be measured.
     """
     folds = _own_folds(examples) or _drawn_artist_folds(examples, seed)
+    problem = "the protocol artist needs a genre with more than one artist"
+    return _splits("artist", examples, folds, problem)
+
+
+def _splits(
+    protocol: str, examples: Sequence[Example], folds: Mapping[int, str], problem: str
+) -> list[Split]:
+    """A split for each fold; other sets, which have no folds, are learned from whole."""
     splits = []
     for number, fold in enumerate(sorted(set(folds.values())), 1):
         train = tuple(
@@ -74,22 +86,19 @@ def artist(examples: Sequence[Example], seed: int = 0) -> list[Split]:
         )
         test = _measurable(examples, train, [i for i in folds if folds[i] == fold])
         if test:
-            splits.append(Split(f"artist-{number}", train, test))
+            splits.append(Split(f"{protocol}-{number}", train, test))
     if not splits:
-        raise DataError("the protocol artist needs a genre with more than one artist")
+        raise DataError(problem)
     return splits
 
 
 def _own_folds(examples: Sequence[Example]) -> dict[int, str]:
-    first = examples[0].source
-    folds = {i: e.fold for i, e in enumerate(examples) if e.fold and e.source == first}
+    folds = {i: examples[i].fold for i in _own(examples) if examples[i].fold}
     return folds if len(set(folds.values())) > 1 else {}
 
 
 def _drawn_artist_folds(examples: Sequence[Example], seed: int) -> dict[int, str]:
-    known = [
-        i for i, e in enumerate(examples) if e.source == examples[0].source and e.artist is not None
-    ]
+    known = [i for i in _own(examples) if examples[i].artist is not None]
     artists = [examples[i].artist for i in known]
     if len(set(artists)) < 2:
         raise DataError(NO_ARTISTS)
@@ -101,18 +110,11 @@ def track_random(examples: Sequence[Example], seed: int = 0) -> list[Split]:
 
     A recording's segments stay together.
     """
-    own = [i for i, e in enumerate(examples) if e.source == examples[0].source]
+    own = _own(examples)
     recordings = [examples[i].recording or examples[i].track for i in own]
     folds = _folds(own, [examples[i].genre for i in own], recordings, seed)
-    splits = []
-    for fold in sorted(set(folds.values())):
-        train = tuple(i for i in range(len(examples)) if folds.get(i) != fold)
-        test = _measurable(examples, train, [i for i in own if folds[i] == fold])
-        if test:
-            splits.append(Split(f"track-random-{fold}", train, test))
-    if not splits:
-        raise DataError("the protocol track-random needs two genres with more than one track")
-    return splits
+    problem = "the protocol track-random needs two genres with more than one track"
+    return _splits("track-random", examples, folds, problem)
 
 
 def segment_random(examples: Sequence[Example], seed: int = 0) -> list[Split]:
@@ -120,8 +122,7 @@ def segment_random(examples: Sequence[Example], seed: int = 0) -> list[Split]:
 
     `examples` are segments, as `units` cuts them.
     """
-    own = np.array([i for i, e in enumerate(examples) if e.source == examples[0].source])
-    drawn = np.random.default_rng(seed).permutation(own)
+    drawn = np.random.default_rng(seed).permutation(_own(examples))
     tested = {int(i) for i in drawn[: max(1, round(TESTED_SEGMENTS * len(drawn)))]}
     train = tuple(i for i in range(len(examples)) if i not in tested)
     test = _measurable(examples, train, sorted(tested))
@@ -179,7 +180,7 @@ def set_aside(
     For choices that a recipe makes itself (regularisation, rounds, epochs). Only the first set is
     set aside; where nobody knows who plays, each track counts as an artist of its own.
     """
-    own = [i for i, e in enumerate(examples) if e.source == examples[0].source]
+    own = _own(examples)
     groups = [e.artist or f"track {e.recording or e.track}" for e in (examples[i] for i in own)]
     drawn = _folds(own, [examples[i].genre for i in own], groups, seed, folds)
     everything = np.arange(len(examples))

@@ -1,8 +1,8 @@
-"""How a model learned, as far as its folder tells: loss epoch by epoch, what features were worth.
+"""How a model learned: loss epoch by epoch, importance and correlation of features.
 
 Tables beside the card that scanning does not need: `history.csv`, `importance.csv` and
-`correlation.csv`. A folder may come from a stranger: what is damaged or leads outside is done
-without.
+`correlation.csv`. A folder may come from a stranger: what is damaged or leads outside is
+ignored.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CORRELATED = 30  # features at most
 
 @dataclass(frozen=True)
 class Correlation:
-    """Which features go together.
+    """The correlation of features.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ def read_history(card: Card) -> TrainingHistory:
 
 
 def _number(text: str) -> float:
-    """What can be drawn."""
+    """A number that can be drawn."""
     value = float(text)
     if not abs(value) <= LARGEST:
         raise ValueError("a number out of range")
@@ -100,14 +100,14 @@ def history_table(history: Sequence[Mapping[str, float]]) -> bytes:
 def importance(
     names: Sequence[str], rises: Mapping[str, float], gain: Mapping[str, float]
 ) -> list[tuple[str, float, float]]:
-    """What features are worth, as `TrainingHistory.importance`; none where nothing is known."""
+    """Importance of features, as `TrainingHistory.importance`; without those that have none."""
     unknown = float("nan")
     rows = [(name, gain.get(name, unknown), rises.get(name, unknown)) for name in names]
     return sorted((row for row in rows if not np.isnan(row[1:]).all()), key=_worth, reverse=True)
 
 
 def _worth(row: tuple[str, float, float]) -> float:
-    """By what features are put in order: gain, or else permutation."""
+    """The sort key of features: gain, or else permutation."""
     _, gain, rise = row
     return rise if np.isnan(gain) else gain
 
@@ -126,7 +126,7 @@ def correlation(
     values: np.ndarray,
     importance: Sequence[tuple[str, float, float]] = (),
 ) -> Correlation | None:
-    """How features go together, of many the most important ones; None where there are not two.
+    """The correlation of features, of many the most important ones; None where there are not two.
 
     Parameters
     ----------

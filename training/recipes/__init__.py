@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -175,56 +175,59 @@ class Settings:
         return self.reporter.bar(items, desc=description, **options)
 
 
-class Fitted(Protocol):
-    """What a recipe made of its examples; it may have a `history`, one dict an epoch."""
-
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-
-    def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
-        """Log probabilities, not calibrated [shape=(n_examples, n_labels)]."""
-        ...
-
-    def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        """The card's part that only the recipe knows, and the weights by file name.
-
-        A `learned_from` in it, of a model that this one builds on, is added to the examples'.
-        """
-        ...
-
-
 @dataclass(frozen=True)
-class FittedOnFeatures:
-    """A model on named features.
+class Fitted:
+    """What a recipe made of its examples.
 
     Attributes
     ----------
-    labels, features : tuple of str
-    ask : callable
-        Log probabilities [shape=(n, n_labels)] of rows [shape=(n, n_features)].
+    labels : tuple of str
+    log_probabilities : callable
+        Of examples, not calibrated [shape=(n_examples, n_labels)].
     card : mapping
-        What the model's card says of its kind.
+        The part of the model's card that only the recipe knows. A `learned_from` in it, of a model
+        that this one builds on, is added to the examples'.
     weights : mapping of str to bytes
-        Empty where scan could not run it.
-    gain : mapping of str to float
-        Of trees: each feature's share of the gain.
+        By file name; empty where scan could not run it.
     history : sequence of dict
         Of networks: loss and accuracy, epoch by epoch.
+    features : tuple of str
+        Of a recipe on named features.
+    predict : callable
+        Log probabilities of rows of these features [shape=(n, n_features)].
+    gain : mapping of str to float
+        Of trees: each feature's share of the gain.
     """
 
     labels: tuple[str, ...]
-    features: tuple[str, ...]
-    ask: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+    log_probabilities: Callable[[Sequence[Example]], np.ndarray]
     card: Mapping[str, Any]
-    weights: Mapping[str, bytes] = field(repr=False)
-    gain: Mapping[str, float] = field(default_factory=dict, repr=False)
+    weights: Mapping[str, bytes]
     history: Sequence[dict[str, float]] = ()
+    features: tuple[str, ...] = ()
+    predict: Callable[[np.ndarray], np.ndarray] | None = None
+    gain: Mapping[str, float] = field(default_factory=dict)
 
-    def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
-        return self.ask(feature_rows(examples, self.features))
 
-    def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        return {**self.card, "features": list(self.features)}, dict(self.weights)
+def fitted_on_features(
+    labels: tuple[str, ...],
+    features: tuple[str, ...],
+    predict: Callable[[np.ndarray], np.ndarray],
+    card: Mapping[str, Any],
+    weights: Mapping[str, bytes],
+    **more: Any,
+) -> Fitted:
+    """A fitted model that `predict` runs on rows of named features."""
+    card = {**card, "features": list(features)}
+    return Fitted(
+        labels,
+        lambda examples: predict(feature_rows(examples, features)),
+        card,
+        weights,
+        features=features,
+        predict=predict,
+        **more,
+    )
 
 
 Recipe = Callable[[Sequence[Example], Settings], Fitted]

@@ -20,8 +20,8 @@ from tagger.training.data.datasets import Example, labels_of, targets, to_decibe
 from tagger.training.data.feature_table import feature_names, most_important, random_of
 from tagger.training.measure.importance import gains
 from tagger.training.measure.splits import set_aside
-from tagger.training.recipes import FittedOnFeatures, Settings
-from tagger.training.recipes.classical import ask_trees
+from tagger.training.recipes import Fitted, Settings, fitted_on_features
+from tagger.training.recipes.classical import predict_trees
 from tagger.training.recipes.tuning import search
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Table:
         return xgboost.DMatrix(self.rows, self.target, weight=self.weight)
 
 
-def fit(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures:
+def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Find the number of rounds on artists set aside, then learn from all examples.
 
     Parameters
@@ -106,13 +106,13 @@ def fit(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures:
         "log_loss_on_artists_set_aside": round(loss, 4),
     }
     weights = bytes(booster.save_raw("ubj"))
-    return FittedOnFeatures(
+    return fitted_on_features(
         labels,
         features,
-        partial(ask_trees, xgboost.Booster(model_file=bytearray(weights))),
+        partial(predict_trees, xgboost.Booster(model_file=bytearray(weights))),
         {"kind": "boosted-trees", "training": training},
         {"trees.ubj": weights},
-        gains(booster, features),
+        gain=gains(booster, features),
     )
 
 

@@ -16,7 +16,7 @@ from tagger.models.prediction import log_softmax
 from tagger.training.data.datasets import Example, labels_of
 from tagger.training.data.feature_table import Table, learning_table
 from tagger.training.measure.importance import gains
-from tagger.training.recipes import FittedOnFeatures, Settings
+from tagger.training.recipes import Fitted, Settings, fitted_on_features
 from tagger.training.recipes.logistic import fit_regression
 from tagger.training.recipes.tuning import tune
 
@@ -27,21 +27,21 @@ FOREST: dict[str, Any] = {"max_depth": 9, "colsample_bynode": 0.1, "min_child_we
 FOREST_TREES = 150  # a label
 
 
-def ask_trees(trees: Any, rows: np.ndarray) -> np.ndarray:
+def predict_trees(trees: Any, rows: np.ndarray) -> np.ndarray:
     """Log probabilities [shape=(n, n_labels)] by an `xgboost.Booster`."""
     return log_softmax(trees.inplace_predict(rows, predict_type="margin"))
 
 
-def fit_logistic(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures:
+def fit_logistic(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Multinomial logistic regression; its regularisation is chosen on artists set aside."""
     labels, table = _table(examples, settings)
     found = fit_regression(table.rows, table.target, table.examples, seed=settings.seed)
     card = {"kind": "linear", "training": found.training}
     weights = {"linear.npz": found.weights}
-    return FittedOnFeatures(labels, table.names, LinearWeights(found.weights), card, weights)
+    return fitted_on_features(labels, table.names, LinearWeights(found.weights), card, weights)
 
 
-def fit_svm(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures:
+def fit_svm(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Support vector machine with a radial kernel. For benchmarks only: it would be a pickle."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -67,16 +67,16 @@ def fit_svm(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures
             "C": trial.suggest_float("C", 0.1, 100, log=True),
             "gamma_of_scale": trial.suggest_float("gamma_of_scale", 0.05, 5, log=True),
         },
-        ask=lambda parameters, learn, aside: said(
+        predict=lambda parameters, learn, aside: said(
             fitted(parameters, table.rows[learn], table.target[learn]), table.rows[aside]
         ),
     )
     machine = fitted(parameters, table.rows, table.target)
     card = {"training": {"parameters": parameters}}
-    return FittedOnFeatures(labels, table.names, partial(said, machine), card, {})
+    return fitted_on_features(labels, table.names, partial(said, machine), card, {})
 
 
-def fit_random_forest(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures:
+def fit_random_forest(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Random forest: XGBoost's, one round of many trees, each from its own part of the tracks."""
     import xgboost
 
@@ -106,7 +106,7 @@ def fit_random_forest(examples: Sequence[Example], settings: Settings) -> Fitted
             "colsample_bynode": trial.suggest_float("colsample_bynode", 0.02, 0.5, log=True),
             "min_child_weight": trial.suggest_float("min_child_weight", 0.05, 3.0, log=True),
         },
-        ask=lambda parameters, learn, aside: ask_trees(
+        predict=lambda parameters, learn, aside: predict_trees(
             grown(parameters, table.rows[learn], table.target[learn]), table.rows[aside]
         ),
     )
@@ -116,8 +116,10 @@ def fit_random_forest(examples: Sequence[Example], settings: Settings) -> Fitted
         "training": {"parameters": parameters, "trees_a_label": FOREST_TREES},
     }
     weights = {"forest.ubj": bytes(forest.save_raw("ubj"))}
-    ask = partial(ask_trees, forest)
-    return FittedOnFeatures(labels, table.names, ask, card, weights, gains(forest, table.names))
+    predict = partial(predict_trees, forest)
+    return fitted_on_features(
+        labels, table.names, predict, card, weights, gain=gains(forest, table.names)
+    )
 
 
 def _table(examples: Sequence[Example], settings: Settings) -> tuple[tuple[str, ...], Table]:

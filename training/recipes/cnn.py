@@ -11,7 +11,6 @@ import io
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from tagger.models.cnn import load_network, mean_log_probabilities
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
 from tagger.training.data.augment import augment, mixup
 from tagger.training.data.datasets import Example, labels_of, targets, to_decibels
-from tagger.training.recipes import Settings
+from tagger.training.recipes import Fitted, Settings
 from tagger.training.recipes.epoch_by_epoch import Batches, History, train_by_epochs
 from tagger.training.recipes.keras_start import start_keras
 
@@ -37,36 +36,27 @@ QUANTISE = True  # three times as fast as float32, as accurate: see docs/models.
 FIRST_SET_SHARE = 0.6  # of each batch; the other sets share the rest by the root of their size
 
 
-@dataclass(frozen=True)
-class FittedCnn:
+def fitted(labels: tuple[str, ...], weights: bytes, history: History) -> Fitted:
     """A trained network in the form that `gtag scan` runs, so that what is measured is what ships.
 
-    Attributes
+    Parameters
     ----------
-    labels : tuple of str
     weights : bytes
         `.tflite`, int8 weights where `QUANTISE` says so.
-    history : list of dict
-        Loss on crops, and loss and accuracy on the middle of what is watched, epoch by epoch.
     """
 
-    labels: tuple[str, ...]
-    weights: bytes
-    history: History
-
-    def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
-        network = load_network(self.weights)
+    def log_probabilities(examples: Sequence[Example]) -> np.ndarray:
+        network = load_network(weights)
         return np.stack(
             [mean_log_probabilities(network(chunks(e.log_mel())[0])["logits"]) for e in examples]
         )
 
-    def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        card = {
-            "kind": "cnn",
-            "front_end": front_end(),
-            "training": {"epochs": len(self.history), "batches_an_epoch": STEPS, "batch": BATCH},
-        }
-        return card, {"cnn.tflite": self.weights}
+    card = {
+        "kind": "cnn",
+        "front_end": front_end(),
+        "training": {"epochs": len(history), "batches_an_epoch": STEPS, "batch": BATCH},
+    }
+    return Fitted(labels, log_probabilities, card, {"cnn.tflite": weights}, history)
 
 
 def build(n_labels: int) -> Any:
@@ -149,7 +139,7 @@ def _crop(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return mel[:, first : first + CHUNK_COLUMNS]
 
 
-def fit(examples: Sequence[Example], settings: Settings) -> FittedCnn:
+def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Train the network on all examples and convert it.
 
     The state after each epoch is kept in `settings.work` until training is done.
@@ -161,7 +151,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> FittedCnn:
     settings : Settings
     """
     model, history = train(examples, settings)
-    return FittedCnn(labels_of(examples), convert(model, quantise=QUANTISE), history)
+    return fitted(labels_of(examples), convert(model, quantise=QUANTISE), history)
 
 
 def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, History]:

@@ -11,7 +11,7 @@ from tagger.models.dense import FeatureNetwork
 from tagger.models.prediction import log_softmax
 from tagger.training.data.datasets import Example, labels_of, targets
 from tagger.training.data.feature_table import Table, feature_rows, learning_table
-from tagger.training.recipes import FittedOnFeatures, Settings
+from tagger.training.recipes import Fitted, Settings, fitted_on_features
 from tagger.training.recipes.cnn import converted
 from tagger.training.recipes.keras_start import start_keras
 from tagger.training.recipes.tuning import tune
@@ -25,7 +25,7 @@ Build = Callable[[Any, int, float], Any]
 """From scaled features, the number of labels and the dropout to logits."""
 
 
-def fit(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures:
+def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Learn from all examples.
 
     Parameters
@@ -52,7 +52,7 @@ def build(sizes: Sequence[int]) -> Build:
     return network
 
 
-def fit_network(examples: Sequence[Example], settings: Settings, build: Build) -> FittedOnFeatures:
+def fit_network(examples: Sequence[Example], settings: Settings, build: Build) -> Fitted:
     """Fit any network on descriptors: table, scaling, Adam, conversion."""
     start_keras()
     labels = labels_of(examples)
@@ -71,7 +71,7 @@ def fit_network(examples: Sequence[Example], settings: Settings, build: Build) -
         else None
     )
 
-    def ask(parameters: Mapping[str, Any], learn: np.ndarray, aside: np.ndarray) -> np.ndarray:
+    def predict(parameters: Mapping[str, Any], learn: np.ndarray, aside: np.ndarray) -> np.ndarray:
         part = Table(table.names, table.rows[learn], table.target[learn], ())
         model, _ = _trained(part, len(labels), quiet, build, parameters)
         return log_softmax(np.asarray(model(table.rows[aside].astype(np.float32))))
@@ -84,12 +84,12 @@ def fit_network(examples: Sequence[Example], settings: Settings, build: Build) -
             "dropout": trial.suggest_float("dropout", 0.0, 0.7),
             "learning_rate": trial.suggest_float("learning_rate", 1e-4, 1e-2, log=True),
         },
-        ask=ask,
+        predict=predict,
     )
     model, history = _trained(table, len(labels), settings, build, parameters, watch)
     weights = converted(model.inputs, {"logits": model.output}, quantise=False)
     training = {"epochs": len(history), "batch": BATCH, "parameters": parameters}
-    return FittedOnFeatures(
+    return fitted_on_features(
         labels,
         table.names,
         FeatureNetwork(weights, len(table.names)),

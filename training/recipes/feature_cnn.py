@@ -1,7 +1,7 @@
 """A one-dimensional CNN along descriptors, as the field's tutorials have it.
 
-Neighbours in a table of features have little to do with each other, so there is little for a
-convolution to find; it is here to be compared.
+Neighbours in a table of features have little to do with each other, so a convolution finds little;
+it is here for comparison.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tagger.training.data.datasets import Example
-from tagger.training.recipes import FittedOnFeatures, Settings
+from tagger.training.recipes import Fitted, Settings
 from tagger.training.recipes.dense import fit_network
 
 CHANNELS = (32, 64)
@@ -18,7 +18,7 @@ WIDTH = 5  # features
 HIDDEN = 64
 
 
-def fit(examples: Sequence[Example], settings: Settings) -> FittedOnFeatures:
+def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Learn from all features, or from the `settings.select` most important ones."""
     return fit_network(examples, settings, build)
 

@@ -1,14 +1,12 @@
 """A linear head on a pretrained network's embedding: a person's own genres in a minute.
 
-What the network learned from 200,000 songs is kept; only multinomial logistic regression is learned
-anew, its regularisation chosen on artists set aside. Needs no TensorFlow.
+The network, trained on 200,000 songs, stays as it is; only multinomial logistic regression is
+fitted, its regularisation chosen on artists set aside. Needs no TensorFlow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,50 +15,14 @@ from tagger.models.card import CARD
 from tagger.models.head import EMBEDDING, NARROW, look
 from tagger.models.linear import LinearWeights
 from tagger.training.data.datasets import Example, backbone, labels_of, targets
-from tagger.training.recipes import Settings
-from tagger.training.recipes.logistic import Regression, fit_regression
+from tagger.training.recipes import Fitted, Settings
+from tagger.training.recipes.logistic import fit_regression
 
 # With some hundred tracks the embedding alone serves better: figures are in docs/experiments.md.
 VARIANTS: dict[str, tuple[str, ...]] = {"embedding": (EMBEDDING,), "all": (EMBEDDING, NARROW)}
 
 
-@dataclass(frozen=True)
-class FittedHead:
-    """A head in the form that `gtag scan` runs.
-
-    Attributes
-    ----------
-    labels : tuple of str
-    inputs : tuple of str
-        Of `tagger.models.head.INPUTS`.
-    regression : Regression
-    """
-
-    labels: tuple[str, ...]
-    inputs: tuple[str, ...]
-    regression: Regression
-
-    def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
-        return LinearWeights(self.regression.weights)(_rows(examples, self.inputs))
-
-    def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        """The head brings its backbone along: it works on when gtag's own one has been replaced."""
-        network = backbone().card
-        card = {
-            "kind": "head",
-            "backbone": network.tag,
-            "inputs": list(self.inputs),
-            "training": self.regression.training,
-            "learned_from": network.data.get("learned_from", []),
-        }
-        return card, {
-            "head.npz": self.regression.weights,
-            f"{network.name}/{CARD}": (network.folder / CARD).read_bytes(),
-            f"{network.name}/{network.data['weights']['file']}": network.weights(),
-        }
-
-
-def fit(examples: Sequence[Example], settings: Settings) -> FittedHead:
+def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Embed each example by the backbone, then fit the head.
 
     Parameters
@@ -80,7 +42,22 @@ def fit(examples: Sequence[Example], settings: Settings) -> FittedHead:
     rows = _rows(settings.bar(examples, unit="track"), inputs)
     labels = labels_of(examples)
     regression = fit_regression(rows, targets(examples, labels), examples, seed=settings.seed)
-    return FittedHead(labels, inputs, regression)
+    network = backbone().card
+    card = {
+        "kind": "head",
+        "backbone": network.tag,
+        "inputs": list(inputs),
+        "training": regression.training,
+        "learned_from": network.data.get("learned_from", []),
+    }
+    # The head brings its backbone along: it works on when gtag's own one has been replaced.
+    weights = {
+        "head.npz": regression.weights,
+        f"{network.name}/{CARD}": (network.folder / CARD).read_bytes(),
+        f"{network.name}/{network.data['weights']['file']}": network.weights(),
+    }
+    linear = LinearWeights(regression.weights)
+    return Fitted(labels, lambda asked: linear(_rows(asked, inputs)), card, weights)
 
 
 def _rows(examples: Iterable[Example], inputs: tuple[str, ...]) -> np.ndarray:
@@ -91,7 +68,7 @@ def _rows(examples: Iterable[Example], inputs: tuple[str, ...]) -> np.ndarray:
             return look(backbone(), inputs, example.track_features())
         except DataError as error:
             raise DataError(
-                f"nothing keeps the embedding of {example.track} of {example.source}",
+                f"there is no embedding of {example.track} of {example.source}",
                 hint="give folders of sound, or archives with musicnn.npz",
             ) from error
 

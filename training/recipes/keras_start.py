@@ -1,4 +1,4 @@
-"""Starts Keras and TensorFlow, without what they print before anybody can tell them not to."""
+"""Imports Keras and TensorFlow without the messages that they print on import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def start_keras() -> None:
-    """Import both, and let TensorFlow look for devices: of what it does not find, it tells."""
+    """Import both, and let TensorFlow look for devices, which also prints messages."""
     with native_messages_hidden():
         import keras  # noqa: F401
         import tensorflow as tf

@@ -1,7 +1,7 @@
-"""Multinomial logistic regression on rows of any kind, its regularisation chosen honestly.
+"""Multinomial logistic regression on rows of any kind.
 
-Solved by scipy's L-BFGS, from the strongest penalty to the weakest, each starting where the last
-one ended.
+The regularisation is chosen on artists set aside. Solved by scipy's L-BFGS, from the strongest
+penalty to the weakest, each starting where the last one ended.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def fit_networks(
     }
 
 
-def ask(arrays: dict[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
+def predict(arrays: dict[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
     """Logits [shape=(n, n_labels)], as scan computes them."""
     return MultiLabelWeights(packed(arrays)).logits(rows)
 
@@ -86,8 +86,7 @@ def _fit_one(rows: np.ndarray, targets: np.ndarray, seed: int) -> list[np.ndarra
     import keras
 
     keras.utils.set_random_seed(seed)
-    truth, weight = weighted(targets)
-    truth = truth.astype(np.float32)
+    truth, weight = weighted(targets.astype(np.float32))
 
     def loss(truth_and_weight: np.ndarray, logits: np.ndarray) -> object:
         truth, weight = keras.ops.split(truth_and_weight, 2, axis=1)

@@ -50,7 +50,7 @@ def fit_trees(rows: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Any:
     return xgboost.train(parameters, data, ROUNDS, obj=objective)
 
 
-def ask(booster: Any, rows: np.ndarray) -> np.ndarray:
+def predict(booster: Any, rows: np.ndarray) -> np.ndarray:
     """Logits [shape=(n, n_labels)]."""
     import xgboost
 

@@ -19,7 +19,7 @@ from typing import Any
 from tagger.errors import ConfigurationError
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
 from tagger.training.data.datasets import Example, labels_of
-from tagger.training.recipes import Settings, efficientnet_lite
+from tagger.training.recipes import Fitted, Settings, efficientnet_lite
 from tagger.training.recipes import cnn as chunk_cnn
 from tagger.training.recipes.epoch_by_epoch import train_by_epochs
 from tagger.training.recipes.keras_start import start_keras
@@ -74,7 +74,7 @@ BACKBONES = {
 DEFAULT = "MobileNetV2"
 
 
-def fit(examples: Sequence[Example], settings: Settings) -> chunk_cnn.FittedCnn:
+def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Learn from random crops, as gtag's own CNN does: `STEPS` batches of `BATCH` an epoch.
 
     Parameters
@@ -112,7 +112,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> chunk_cnn.FittedCnn:
         rebuild=lambda: build(len(labels), variant, None),
         before_epoch=unfreeze,
     )
-    return chunk_cnn.FittedCnn(labels, chunk_cnn.convert(model, quantise=True), history)
+    return chunk_cnn.fitted(labels, chunk_cnn.convert(model, quantise=True), history)
 
 
 def build(n_labels: int, variant: str, weights: Path | None) -> Any:

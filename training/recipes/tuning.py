@@ -1,4 +1,4 @@
-"""Hyperparameters: chosen by how well a recipe does on artists that it did not learn from."""
+"""Hyperparameters, chosen by the log loss on artists set aside."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def tune(
     *,
     start: Mapping[str, Any],
     space: Callable[[optuna.Trial], dict[str, Any]],
-    ask: Callable[[Mapping[str, Any], np.ndarray, np.ndarray], np.ndarray],
+    predict: Callable[[Mapping[str, Any], np.ndarray, np.ndarray], np.ndarray],
 ) -> dict[str, Any]:
     """The best of `settings.tune` sets of hyperparameters; without any trials, `start`.
 
@@ -34,7 +34,7 @@ def tune(
         The recipe's own: tried first.
     space : callable
         Draws a set.
-    ask : callable
+    predict : callable
         Given a set, rows to learn from and other rows: log probabilities of the latter.
     """
     if not settings.tune:
@@ -54,7 +54,7 @@ def tune(
         parameters = space(trial)
         losses = []
         for learn, aside in folds:
-            said, truth = ask(parameters, learn, aside), table.target[aside]
+            said, truth = predict(parameters, learn, aside), table.target[aside]
             # Calibrated, so that what is chosen ranks well, whatever it makes of confidence.
             probabilities = apply_temperature(said, fit_temperature(said, truth))
             losses.append(-np.log(probabilities[np.arange(len(truth)), truth] + 1e-12))

@@ -28,13 +28,13 @@ READING = {
     "Bars: how many tracks it was that sure of.",
     "coverage.png": "What is right among the tracks that the model names, if it may stay silent "
     "about those that it is least sure of.",
-    "training.png": "Where training goes on falling and validation does not, tracks are learned "
-    "by heart.",
+    "training.png": "Where the training loss still falls and the validation loss does not, tracks "
+    "are memorised.",
     "importance.png": "Permutation says how much worse the model does on tracks that it did not "
     "learn from when the feature's values are shuffled: little where another feature can stand in. "
     "Gain, of trees, counts what the feature was worth while learning.",
     "correlation.png": "Features that say nearly the same stand side by side. Of many, only the "
-    "most important ones are drawn, or the first where nobody knows which those are.",
+    "most important ones are drawn, or the first where importance is unknown.",
 }
 
 

@@ -16,7 +16,7 @@ from tagger.sound.spectrogram import TOP_DB, log_mel
 from tagger.training.data import prepare as preparation
 from tagger.training.data.datasets import SoundFile, read_genre_folders, read_log_mel_archive
 from tagger.training.data.load_examples import Sources, load_examples, with_artists
-from tagger.training.data.prepare import HeardFile, prepare
+from tagger.training.data.prepare import FileFeatures, prepare
 from tagger.training.measure.splits import artist
 from tests.training.archives import write_archive
 from tests.training.recorder import Recorder
@@ -30,7 +30,7 @@ def pieces(make_audio, tmp_path):
     return tmp_path / "set"
 
 
-def in_this_process(monkeypatch, function=preparation.hear):
+def in_this_process(monkeypatch, function=preparation.extract):
     """Workers take a second to start; what they do is the same here. Returns who was heard."""
     heard = []
 
@@ -47,7 +47,7 @@ def interrupted_at_the_third(monkeypatch, files, store):
     def stop(file):
         if file is files[2]:
             raise KeyboardInterrupt
-        return preparation.hear(file)
+        return preparation.extract(file)
 
     in_this_process(monkeypatch, stop)
     with pytest.raises(KeyboardInterrupt):
@@ -167,7 +167,7 @@ def test_a_folder_of_something_else_is_not_made_a_cache(pieces, tmp_path):
 def test_nothing_heard_at_all_is_an_error(tmp_path, monkeypatch):
     in_this_process(monkeypatch)
     (tmp_path / "a.wav").write_bytes(b"noise")
-    with pytest.raises(DataError, match="nothing could be heard"):
+    with pytest.raises(DataError, match="no file with sound that could be decoded"):
         prepare([SoundFile(str(tmp_path / "a.wav"), "a", "Polka")], tmp_path / "k", source="s")
 
 
@@ -186,7 +186,7 @@ def test_a_file_that_kills_its_worker_is_left_out(monkeypatch, pieces, tmp_path)
     def crash(file):
         if file.track.startswith("jazz/jazz.00000"):
             return Lost(1.0, 60.0)
-        return HeardFile(np.zeros((128, 90), np.uint8), (90,), np.zeros(200, np.float32))
+        return FileFeatures(np.zeros((128, 90), np.uint8), (90,), np.zeros(200, np.float32))
 
     in_this_process(monkeypatch, crash)
     recorder = Recorder()

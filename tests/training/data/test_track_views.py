@@ -14,7 +14,7 @@ from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import log_mel_frames
 from tagger.sound.spectrogram import TOP_DB, log_mel
-from tagger.training.data.track_views import interpolated_frames, look_at, read_items
+from tagger.training.data.track_views import compute_views, interpolated_frames, read_items
 from tests.training.recorder import Recorder
 
 N = 6
@@ -56,7 +56,7 @@ def write_set(folder: Path, make_audio, *, sound: int, spectrograms: int, kept: 
 
 def test_sound_then_what_is_kept_then_an_estimate(make_audio, tmp_path):
     folder = write_set(tmp_path / "set", make_audio, sound=2, spectrograms=6, kept=2)
-    seen = look_at([folder], tmp_path / "work", jobs=1)
+    seen = compute_views([folder], tmp_path / "work", jobs=1)
     assert [item.track for item in seen.items] == [f"t{i}" for i in range(N)]
     assert list(seen.estimated) == [False, False, True, True, False, False]
     np.testing.assert_array_equal(seen.embedding[4:], 7.0)
@@ -69,10 +69,10 @@ def test_sound_then_what_is_kept_then_an_estimate(make_audio, tmp_path):
 
 def test_what_was_seen_is_not_looked_at_again(make_audio, tmp_path):
     folder = write_set(tmp_path / "set", make_audio, sound=N, spectrograms=0, kept=0)
-    first = look_at([folder], tmp_path / "work", jobs=1)
+    first = compute_views([folder], tmp_path / "work", jobs=1)
     for file in (folder / "audio" / "jazz").iterdir():
         file.write_bytes(b"gone")
-    again = look_at([folder], tmp_path / "work", jobs=1)
+    again = compute_views([folder], tmp_path / "work", jobs=1)
     np.testing.assert_array_equal(first.embedding, again.embedding)
 
 
@@ -80,7 +80,7 @@ def test_a_damaged_file_costs_its_own_track_only(make_audio, tmp_path):
     folder = write_set(tmp_path / "set", make_audio, sound=N, spectrograms=0, kept=0)
     (folder / "audio" / "jazz" / "t3.flac").write_bytes(b"no sound" * 100)
     recorder = Recorder()
-    seen = look_at([folder], tmp_path / "w", jobs=1, reporter=recorder)
+    seen = compute_views([folder], tmp_path / "w", jobs=1, reporter=recorder)
     assert list(recorder.left_out) == ["t3"] and len(seen.items) == N - 1
 
 

@@ -77,9 +77,8 @@ def test_its_report_says_which_features_matter(trained):
 
 def test_what_is_measured_is_what_ships(trained, examples, tmp_path):
     fitted = boosted_trees.fit(examples, Settings(tmp_path))
-    own, weights = fitted.export()
-    card = {"name": "again", "version": 1, "labels": list(fitted.labels)} | own
-    write_model(tmp_path / "again", card, weights)
+    card = {"name": "again", "version": 1, "labels": list(fitted.labels)} | fitted.card
+    write_model(tmp_path / "again", card, fitted.weights)
     model = zoo.load(str(tmp_path / "again"))
     said = [model.scores(TrackFeatures.from_log_mel(e.log_mel())).track for e in examples[:6]]
     np.testing.assert_allclose(said, fitted.log_probabilities(examples[:6]), atol=1e-6)
@@ -118,7 +117,7 @@ def test_other_sets_are_learned_from_but_never_set_aside(examples):
 def test_selected_features_are_the_model_s_only_inputs(examples, tmp_path):
     fitted = boosted_trees.fit(examples, Settings(tmp_path, select=9))
     assert len(fitted.features) == 9 and set(fitted.features) <= set(LOG_MEL_FEATURES)
-    assert fitted.export()[0]["features"] == list(fitted.features)
+    assert fitted.card["features"] == list(fitted.features)
     guesses = fitted.log_probabilities(examples).argmax(axis=1)
     assert [fitted.labels[g] for g in guesses] == [e.genre for e in examples]
 

@@ -98,7 +98,7 @@ def test_int8_weights_say_nearly_what_float_weights_say(archive, small):
     start_keras()
     model = cnn.build(len(GENRES))
     floats, ints = (
-        cnn.FittedCnn(("a",) * 3, cnn.convert(model, quantise=q), []).log_probabilities(examples)
+        cnn.fitted(("a",) * 3, cnn.convert(model, quantise=q), []).log_probabilities(examples)
         for q in (False, True)
     )
     np.testing.assert_allclose(np.exp(floats), np.exp(ints), atol=0.05)
