@@ -10,14 +10,17 @@ import hashlib
 import math
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tagger.errors import ModelError
 
 if TYPE_CHECKING:
     import numpy as np
+
+Weights = TypeVar("Weights")
 
 CARD = "card.toml"
 DEFAULT_THRESHOLD = 0.5  # where nothing was measured
@@ -152,6 +155,31 @@ class Card:
         if hashlib.sha256(content).hexdigest() != entry.get("sha256"):
             raise ModelError("is not the file that the model's card names", path=file, hint=_HINT)
         return content
+
+    def load_weights(self, load: Callable[[bytes], Weights]) -> Weights:
+        """The weights, checked against the card and loaded.
+
+        Parameters
+        ----------
+        load : callable
+            From the content of the file; may raise ValueError, RuntimeError or KeyError.
+
+        Raises
+        ------
+        ModelError
+        """
+        content = self.weights()
+        try:
+            return load(content)
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise ModelError(f"the weights are not valid: {error}", path=self.folder) from error
+
+    def need_outputs(self, n: int) -> None:
+        """Raise ModelError unless a model has one output for each label."""
+        if n != len(self.labels):
+            raise ModelError(
+                f"the weights have {n} outputs for {len(self.labels)} labels", path=self.folder
+            )
 
 
 def is_name(text: str) -> bool:

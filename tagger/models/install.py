@@ -1,8 +1,7 @@
 """Takes models into the user's data folder and out of it, whole or not at all.
 
 A model may come from a stranger: only what its card names is copied, as the bytes that were
-checked, and the tables of how it learned; and it has to answer before it gets its name. Must not
-know: the command line.
+checked, and the tables of its training; and it must predict before it gets its name.
 """
 
 from __future__ import annotations
@@ -133,7 +132,7 @@ def verify(card: Card) -> None:
 def _answer(card: Card, features: TrackFeatures) -> np.ndarray:
     """What a model says of a track [shape=(n_labels,)]; parts of other models, too."""
     if card.kind == "backbone":
-        from tagger.models.backbone import Backbone
+        from tagger.models.networks import Backbone
 
         return sigmoid(Backbone(card).outputs(features.patches.patches)["tags"]).mean(axis=0)
     if card.kind == "detector":

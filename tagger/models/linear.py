@@ -95,21 +95,17 @@ def pack(coefficients: np.ndarray, intercept: np.ndarray) -> bytes:
 
 
 def load_weights(card: Card, n_inputs: int) -> LinearWeights:
-    """A card's weights, which must fit its labels and so many inputs.
+    """A card's weights, which must have its labels as outputs, and so many inputs.
 
     Raises
     ------
     ModelError
     """
-    try:
-        weights = LinearWeights(card.weights())
-    except ValueError as error:
-        raise ModelError(f"the weights cannot be used: {error}", path=card.folder) from error
-    if (weights.n_labels, weights.n_inputs) != (len(card.labels), n_inputs):
+    weights = card.load_weights(LinearWeights)
+    card.need_outputs(weights.n_labels)
+    if weights.n_inputs != n_inputs:
         raise ModelError(
-            f"the weights are for {weights.n_labels} labels and {weights.n_inputs} inputs, not "
-            f"for {len(card.labels)} and {n_inputs}",
-            path=card.folder,
+            f"the weights have {weights.n_inputs} inputs, not {n_inputs}", path=card.folder
         )
     return weights
 

@@ -91,10 +91,7 @@ class MultiLabel(Classifier):
         if not card.independent:
             raise ModelError("a multi-label model needs calibrated labels", path=card.folder)
         self._backbone, self._inputs = inputs_of(card, backbone)
-        try:
-            self._weights = MultiLabelWeights(card.weights())
-        except ValueError as error:
-            raise ModelError(f"the weights cannot be used: {error}", path=card.folder) from error
+        self._weights = card.load_weights(MultiLabelWeights)
         expected = n_inputs(self._backbone, self._inputs), len(card.labels), len(card.styles)
         if (self._weights.n_inputs, self._weights.n_labels, self._weights.n_styles) != expected:
             raise ModelError("the weights do not fit the card", path=card.folder)

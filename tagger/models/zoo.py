@@ -137,7 +137,7 @@ def load_backbone_below(card: Card) -> Embedder:
 
 def _load_backbone(card: Card) -> Embedder:
     if card.kind == "backbone":
-        from tagger.models.backbone import Backbone
+        from tagger.models.networks import Backbone
 
         return Backbone(card)
     model = load_card(card)
@@ -150,7 +150,7 @@ def load_card(card: Card) -> Classifier:
     """The model of a card, verified and ready to be asked."""
     match card.kind:
         case "cnn":
-            from tagger.models.cnn import ChunkCnn
+            from tagger.models.networks import ChunkCnn
 
             return ChunkCnn(card)
         case "boosted-trees" | "random-forest":
@@ -162,7 +162,7 @@ def load_card(card: Card) -> Classifier:
 
             return Linear(card)
         case "dense":
-            from tagger.models.dense import Dense
+            from tagger.models.networks import Dense
 
             return Dense(card)
         case "head":

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tagger.errors import ConfigurationError, ExitStatus, ModelError
 from tagger.models import zoo
 from tagger.models.card import CARD, read_card
-from tagger.models.cnn import mean_log_probabilities
+from tagger.models.networks import mean_log_probabilities
 from tagger.models.prediction import Prediction, log_softmax
 
 BUNDLED = zoo.bundled_folder() / "trees"
