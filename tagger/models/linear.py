@@ -1,7 +1,7 @@
 """Runs a linear model (multinomial logistic regression) on descriptors.
 
-Weights are a `.npz` file with `coefficients` [n_labels, n_inputs] and `intercept` [n_labels], the
-scaling of the inputs worked in.
+Weights are a `.npz` file with `coefficients` [n_labels, n_inputs] and `intercept` [n_labels], for
+unscaled inputs.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.features import FeatureColumns
+from tagger.models.feature_columns import columns_of
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 
-_LARGEST = 1 << 28  # bytes: more is no linear model, but an attack on memory
+_LARGEST = 1 << 28  # bytes: more is not a linear model, but an attack on memory
 
 
 def read_arrays(content: bytes) -> dict[str, np.ndarray]:
@@ -126,14 +126,3 @@ class Linear(Classifier):
 
     def scores(self, features: TrackFeatures) -> Scores:
         return Scores(self._weights(self._columns(features)))
-
-
-def columns_of(card: Card) -> tuple[FeatureColumns, int]:
-    """The descriptors that a card names as `features`, and how many they are."""
-    names = card.data.get("features")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ModelError("names no features", path=card.folder)
-    try:
-        return FeatureColumns(names), len(names)
-    except ValueError as error:
-        raise ModelError(f"is of another version of gtag: {error}", path=card.folder) from error

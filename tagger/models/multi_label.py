@@ -1,9 +1,8 @@
-"""Runs a multi-label model: a small dense network with a probability of its own for each genre.
+"""Runs a multi-label model: a small dense network with an independent probability for each genre.
 
-It looks at a track as a head does (the backbone's embedding, statistics of the log-mel
-spectrogram). Weights are a `.npz` file: an ensemble of networks with one hidden layer, the scaling
-of the inputs worked in, and perhaps a linear model of styles. Runs in numpy, so that the result
-depends on no processor.
+Its inputs are those of a head (the backbone's embedding, statistics of the log-mel spectrogram).
+Weights are a `.npz` file: an ensemble of networks with one hidden layer, for unscaled inputs, and
+optionally a linear model of styles. Runs in numpy, so that the result depends on no processor.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ class MultiLabelWeights:
 
 
 class MultiLabel(Classifier):
-    """A multi-label model, ready to be asked.
+    """A multi-label model.
 
     Raises
     ------

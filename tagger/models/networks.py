@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tagger.models.card import Card
-from tagger.models.linear import columns_of
+from tagger.models.feature_columns import columns_of
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
