@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 
@@ -21,17 +20,18 @@ from tagger.sound.spectrogram import (
     N_FFT,
     N_MELS,
     TOP_DB,
+    PadMode,
     hann,
     mel_filters,
     pad_edges,
-    power_spectrogram,
+    power_frames,
 )
 
 TABLE_HOP = 512  # samples: hop of the field's feature tables (features_30s.csv)
 
 N_MFCC = 20
 N_CHROMA = 12
-CHROMA_OCTAVES = 5.0, 2.0  # above A0: centre and spread of what chroma listens to
+CHROMA_OCTAVES = 5.0, 2.0  # above A0: centre and spread of the weights of chroma
 CONTRAST_BANDS = 6  # octaves above CONTRAST_FMIN, and one band below
 CONTRAST_FMIN = 200.0  # Hz
 CONTRAST_QUANTILE = 0.02  # of a band's bins: its peak, its valley
@@ -77,7 +77,7 @@ def describe(
         As named by `FEATURES`; all finite, also for silence.
     """
     padded = [_padded(e, "reflect") for e in excerpts]
-    power = np.concatenate([power_spectrogram(y, hop_length) for y in padded])
+    power = np.concatenate([power_frames(y, N_FFT, hop_length) for y in padded])
     magnitude = np.sqrt(power)
     mel_db = _power_to_db(power @ mel_filters().T)
     rows = [
@@ -88,7 +88,7 @@ def describe(
         np.concatenate([_zero_crossings(_padded(e, "edge"), hop_length) for e in excerpts]),
         _flatness(power),
         *_contrast(magnitude).T,
-        *_mfcc(mel_db).T,
+        *(mel_db @ dct_basis(N_MFCC, N_MELS).T).T,  # MFCC
     ]
     moments = [m for row in rows for m in (row.mean(), row.var())]
     n_frames = [1 + (len(y) - N_FFT) // hop_length for y in padded]
@@ -96,12 +96,10 @@ def describe(
     return np.array([*moments, tempo], dtype=np.float32)
 
 
-def _padded(excerpt: np.ndarray | Excerpt, mode: Literal["reflect", "edge"]) -> np.ndarray:
-    """Sound with half a window before and after: real where there is some."""
-    half = N_FFT // 2
+def _padded(excerpt: np.ndarray | Excerpt, mode: PadMode) -> np.ndarray:
     if isinstance(excerpt, np.ndarray):
-        return np.pad(excerpt.astype(np.float32, copy=False), half, mode=mode)
-    return pad_edges(excerpt, mode)
+        excerpt = Excerpt(excerpt.astype(np.float32, copy=False), 0.0)
+    return pad_edges(excerpt, N_FFT, mode)
 
 
 def _power_to_db(power: np.ndarray) -> np.ndarray:
@@ -114,11 +112,6 @@ def _power_to_db(power: np.ndarray) -> np.ndarray:
 def _frequencies() -> np.ndarray:
     """Centre of each bin of the STFT, in hertz."""
     return np.fft.rfftfreq(N_FFT, 1.0 / SAMPLE_RATE).astype(np.float32)
-
-
-def _mfcc(mel_db: np.ndarray) -> np.ndarray:
-    """Mel-frequency cepstral coefficients [shape=(n_frames, N_MFCC)]."""
-    return mel_db @ dct_basis(N_MFCC, N_MELS).T
 
 
 def _rms(y: np.ndarray, hop: int) -> np.ndarray:
@@ -196,16 +189,16 @@ def _chroma_filters(tuning: float) -> np.ndarray:
 
 
 def _tuning(power: np.ndarray) -> float:
-    """How far the track is from 440 Hz, in semitones from -0.5 to 0.5.
+    """The track's tuning against 440 Hz, in semitones from -0.5 to 0.5.
 
-    The commonest deviation of its partials: peaks of a frame's power, placed by a parabola
+    The commonest deviation of its partials: peaks of a frame's power, interpolated by a parabola
     through their neighbours (librosa's `piptrack` and `pitch_tuning`).
     """
     hz = _frequencies()
     inside = np.flatnonzero((hz >= PITCH_RANGE[0]) & (hz < PITCH_RANGE[1]))
     left, mid, right = (power[:, inside[0] + k : inside[-1] + 1 + k] for k in (-1, 0, 1))
     floor = PITCH_THRESHOLD * power.max(axis=1, keepdims=True)
-    # A neighbour below the floor counts as nothing, so comparing with it as it is does no harm.
+    # librosa sets neighbours below the floor to 0, which changes no comparison.
     at = np.nonzero((mid > floor) & (mid > left) & (mid >= right))
     left, mid, right = left[at], mid[at], right[at]
     slope, bend = (right - left) / 2, right + left - 2 * mid
@@ -229,14 +222,12 @@ def _tempo(mel_db: Sequence[np.ndarray], hop: int) -> float:
     tempos around 120 preferred.
     """
     width = int(TEMPO_WINDOW_S * SAMPLE_RATE) // hop
-    size = (
-        1 << (2 * width - 2).bit_length()
-    )  # at least twice the width, so that nothing wraps round
+    size = 1 << (2 * width - 2).bit_length()  # at least twice the width: nothing wraps round
     window = hann(width)
     spectra, n_frames = np.zeros(size // 2 + 1), 0
     for db in mel_db:
         rise = np.median(np.maximum(np.diff(db, axis=0), 0), axis=1)
-        # An onset is heard when a frame's middle, not its edge, gets there.
+        # An onset belongs to the frame with its middle there, not its edge.
         onsets = np.pad(rise, (1 + N_FFT // (2 * hop), 0))[: len(db)]
         ramped = np.pad(onsets, width // 2, mode="linear_ramp")
         frames = np.lib.stride_tricks.sliding_window_view(ramped, width)[: len(db)] * window
