@@ -64,6 +64,12 @@ class Lost:
         """Whether the worker was ended at the deadline, rather than by a crash."""
         return self.took_s >= self.deadline_s
 
+    @property
+    def reason(self) -> str:
+        if self.late:
+            return f"decoding timed out after {self.deadline_s:g} s"
+        return "the decoder crashed on it"
+
 
 def map_in_workers(
     function: Callable[[Item], Result],

@@ -218,7 +218,7 @@ def look_at(
                 if isinstance(result, Views):
                     seen[item.track] = result
                 else:
-                    reason = "timed out" if isinstance(result, Lost) else result
+                    reason = result.reason if isinstance(result, Lost) else result
                     left_out(item.track, reason)
                 step(len(seen), len(of_set))
             _keep(file, seen)
