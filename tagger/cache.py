@@ -111,9 +111,7 @@ class Cache:
         self._key = "" if model is None or path is None else fingerprint(model)
         self._thresholds = np.zeros(0) if model is None else model.thresholds
         self._connection: sqlite3.Connection | None = None
-        self._lock = (
-            threading.RLock()
-        )  # the progress bar counts files in a thread
+        self._lock = threading.RLock()  # the progress bar counts files in a thread
         self._folders: OrderedDict[bytes, dict[bytes, _File]] = OrderedDict()
         self._files: dict[tuple[bytes, bytes], tuple[Any, ...]] = {}
         self._predictions: list[tuple[Any, ...]] = []
@@ -213,9 +211,9 @@ class Cache:
         if _is_coarse(stamp.mtime_ns):
             return
         file = self._file(track.path, stamp)
-        told = None if tags is None else json.dumps([asdict(tags), asdict(credits)])
-        if file is None or (file.sound, file.tags) != (cached.sound, told):
-            self._note_file(track.path, stamp, track.format.name, cached.sound, told)
+        text = None if tags is None else json.dumps([asdict(tags), asdict(credits)])
+        if file is None or (file.sound, file.tags) != (cached.sound, text):
+            self._note_file(track.path, stamp, track.format.name, cached.sound, text)
         if file is None or file.row is None or file.sound != cached.sound:
             self._predictions.append((cached.sound, self._key, *_row_of(cached, self._model)))
         if kept:
