@@ -109,7 +109,6 @@ def album_verdicts(
     ----------
     predictions : sequence of Prediction or None
         Of each track; None for silence.
-    policy : Policy
     """
     music = [p for p in predictions if p is not None and not is_doubted(p, policy)]
     nothing: list[Verdict | None] = [None] * len(predictions)

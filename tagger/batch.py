@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import chain, islice
+from itertools import chain, islice, tee
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -161,11 +160,8 @@ def scan_library(
 
     Parameters
     ----------
-    library : Library
     tracks : iterable of Track, optional
         Which of the library's tracks are scanned; by default all.
-    care : Care
-    writes : bool
     journal : path-like, optional
         By default the one that all runs of a user share.
     command : sequence of str
@@ -352,22 +348,17 @@ def _on_cluster(
         return
     if Path(model).is_dir():
         model = os.path.abspath(model)  # noqa: PTH100 - workers run in other folders
-    sent: deque[Track] = deque()
-
-    def with_absolute_paths() -> Iterator[Track]:
-        for track in chain([first], tracks):
-            sent.append(track)
-            yield replace(track, path=os.path.abspath(track.path))  # noqa: PTH100
-
-    for _, result in map_on_cluster(
+    sent, originals = tee(chain([first], tracks))
+    results = map_on_cluster(
         partial(classify_track, model, cache_file=cache_file, elsewhere=True),
-        with_absolute_paths(),
+        (replace(track, path=os.path.abspath(track.path)) for track in sent),  # noqa: PTH100
         address=address,
         deadline_s=deadline_s,
         check=partial(_installation, model, os.path.abspath(first.path)),  # noqa: PTH100
         ready=cached,
-    ):
-        yield sent.popleft(), result
+    )
+    for (_, result), track in zip(results, originals, strict=False):
+        yield track, result
 
 
 def _installation(model: str, path: str) -> str:
@@ -473,29 +464,27 @@ def _row(
     new: tuple[str, ...] | None = None,
     named: Decision | None = None,
 ) -> TrackResult:
-    before = "; ".join(old)
-    result = TrackResult(
+    prediction = classified.prediction
+    best: tuple[str, float | None] = ("", None)
+    second = best
+    if prediction is not None:
+        best, second = (*prediction.ranked(), second)[:2]
+        if named is not None and named.genres and named.confidence is not None:
+            if named.genres[0] == second[0]:  # by its album, not by its own prediction
+                second = best
+            best = "; ".join(named.genres), named.confidence
+    return TrackResult(
         path=path,
         status=status,
-        old_genre=before,
-        new_genre=before if new is None else "; ".join(new),
-        duration_s=classified.duration_s,
-        message=message,
-    )
-    if classified.prediction is None:
-        return result
-    best, second = (*classified.prediction.ranked(), ("", None))[:2]
-    if named is not None and named.genres and named.confidence is not None:
-        if named.genres[0] == second[0]:  # by its album, not by its own prediction
-            second = best
-        best = "; ".join(named.genres), named.confidence
-    return replace(
-        result,
         genre=best[0],
         confidence=best[1],
         runner_up=second[0],
         runner_up_confidence=second[1],
-        model=classified.prediction.model,
+        old_genre="; ".join(old),
+        new_genre="; ".join(old if new is None else new),
+        model=prediction.model if prediction else "",
+        duration_s=classified.duration_s,
+        message=message,
     )
 
 

@@ -100,7 +100,6 @@ class Cache:
 
     Parameters
     ----------
-    path : path-like or None
     model : Card, optional
         Whose predictions are read and stored.
     """
@@ -195,13 +194,10 @@ class Cache:
 
         Parameters
         ----------
-        track : Track
-        cached : CachedPrediction
         kept : mapping of str to np.ndarray
             Features of the sound, as `TrackFeatures.kept` gives them; empty where they are stored.
         tags : TagState or None
             None: they have changed, or were not read.
-        credits : Credits
         stamp : Stamp, optional
             The file's after a write; by default the track's.
         """
@@ -354,17 +350,14 @@ class Cache:
 
     def _ask(self, question: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
         """The answer of the database; `otherwise` where it cannot be used."""
-        with self._lock:
-            return self._answer(question, otherwise)
-
-    def _answer(self, question: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
         if self._path is None:
             return otherwise
         try:
-            if self._connection is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._connection = _opened(self._path)
-            return question(self._connection)
+            with self._lock:
+                if self._connection is None:
+                    self._path.parent.mkdir(parents=True, exist_ok=True)
+                    self._connection = _opened(self._path)
+                return question(self._connection)
         except (sqlite3.OperationalError, OSError) as error:  # locked, full, not to be opened
             log.warning("the cache %s cannot be used: %s", self._path, error)
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:

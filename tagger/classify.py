@@ -74,7 +74,6 @@ def classify_track(
     ----------
     model : str
         As `zoo.load` takes it. Loaded once in each process.
-    track : Track
     cache_file : Path, optional
         Where to look for the sound before decoding it. Nothing is written there.
     elsewhere : bool
@@ -86,7 +85,9 @@ def classify_track(
             classify_section(model, track, cue.begin_s, cue.end_s) for cue in sheet.tracks
         )
         if any(part.prediction for part in parts):
-            return Classified(sheet=sheet, parts=parts, duration_s=_duration_s(sheet, parts))
+            last_s = parts[-1].duration_s
+            duration_s = None if last_s is None else sheet.tracks[-1].begin_s + last_s
+            return Classified(sheet=sheet, parts=parts, duration_s=duration_s)
     if cache_file is None or track.format is None:
         return classify_section(model, track)
     sound = packets_hash(track.path)
@@ -120,11 +121,6 @@ def _from_features(model: str, reader: Cache, sound: bytes) -> CachedPrediction 
 @cache
 def _reader(model: str, path: Path) -> Cache:
     return Cache(path, classifier(model).card)
-
-
-def _duration_s(sheet: CueSheet, parts: tuple[Classified, ...]) -> float | None:
-    last_s = parts[-1].duration_s
-    return None if last_s is None else sheet.tracks[-1].begin_s + last_s
 
 
 def classify_section(

@@ -157,8 +157,6 @@ def decide(
     ----------
     prediction : Prediction or None
         None for a silent file, which is never written.
-    tags : TagState
-    policy : Policy
     album : Verdict, optional
         Replaces the predicted genres; what is not music stays unsure.
     """

@@ -95,7 +95,6 @@ class GenreMap:
 
         Parameters
         ----------
-        prediction : Prediction
         detail : {"genre", "style"}
             With ``style``, a style whose genre is dropped becomes a genre.
         """
@@ -162,7 +161,6 @@ def read_genre_map(path: str | PathLike[str], known: Iterable[str] = ()) -> Genr
 
     Parameters
     ----------
-    path : path-like
     known : iterable of str
         The models' names that are not in the vocabulary: those and the vocabulary's can be
         renamed, merged and dropped.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -83,7 +83,6 @@ def read_excerpts(
 
     Parameters
     ----------
-    path : path-like
     begin_s, end_s : float
         Where the track begins and ends in the file. Its excerpts' times count from there.
 
@@ -146,11 +145,11 @@ def _read_with(downmix: Downmix, path: str, opened: Opener) -> Sound:
         with opened(downmix) as source:
             duration_s = max(source.count_s() or 0.0, WHOLE_BELOW_S)
         with opened(downmix) as source:
-            excerpts = list(_in_passing(source, _starts(duration_s, PLACES)))
+            excerpts = list(_excerpts(source, _starts(duration_s, PLACES)))
         _refuse_too_short(excerpts, path)
         with opened(downmix) as source:
             further_starts = _apart(_starts(duration_s, FURTHER_PLACES))
-            found = _without_silence(excerpts, further_starts, partial(_in_passing, source))
+            found = _without_silence(source, excerpts, further_starts)
             sound = Sound(found, duration_s)
     return sound
 
@@ -190,24 +189,21 @@ def _by_seeking(source: SoundSource) -> Sound | None:
             excerpts.append(excerpt)
         else:
             further_starts = _starts(duration_s, FURTHER_PLACES)
-            found = _without_silence(excerpts, further_starts, partial(_sought, source))
+            found = _without_silence(source, excerpts, further_starts, seek=True)
             return Sound(found, duration_s)
         duration_s = source.end_s  # known, if the excerpt ran into it
     return None
 
 
-def _sought(source: SoundSource, starts: Iterable[float]) -> Iterator[Excerpt]:
-    """The excerpts at these places, in any order, as far as there are any."""
+def _excerpts(
+    source: SoundSource, starts: Iterable[float], *, seek: bool = False
+) -> Iterator[Excerpt]:
+    """The excerpts at these places that exist; without seeking they must be in ascending order."""
     for start_s in starts:
-        if source.seek(start_s - EDGE / SAMPLE_RATE):
-            excerpt = _excerpt(source, start_s)
-            if excerpt is not None:
-                yield excerpt
-
-
-def _in_passing(source: SoundSource, starts: Iterable[float]) -> Iterator[Excerpt]:
-    """The excerpts at these ascending places, as far as there are any, without seeking."""
-    return (e for start_s in starts if (e := _excerpt(source, start_s)) is not None)
+        if seek and not source.seek(start_s - EDGE / SAMPLE_RATE):
+            continue
+        if (excerpt := _excerpt(source, start_s)) is not None:
+            yield excerpt
 
 
 def _starts(duration_s: float, places: Iterable[float]) -> list[float]:
@@ -226,15 +222,17 @@ def _apart(starts: Iterable[float]) -> Iterator[float]:
 
 
 def _without_silence(
+    source: SoundSource,
     excerpts: list[Excerpt],
     further_starts: Iterable[float],
-    read: Callable[[Iterable[float]], Iterator[Excerpt]],
+    *,
+    seek: bool = False,
 ) -> tuple[Excerpt, ...]:
     """These excerpts without silence, and one from a further place for each that is silent."""
     found = {e.start_s: pieces for e in excerpts if (pieces := _sounding(e))}
     # `found` grows while this is read.
     free = (s for s in further_starts if all(abs(s - other) >= EXCERPT_S for other in found))
-    further = read(free)
+    further = _excerpts(source, free, seek=seek)
     while len(found) < len(excerpts) and (excerpt := next(further, None)) is not None:
         if pieces := _sounding(excerpt):
             found[excerpt.start_s] = pieces

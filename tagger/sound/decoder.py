@@ -157,9 +157,9 @@ class SoundSource(ABC):
     def seek(self, seconds: float) -> bool:
         """Go to a little before; False: the container cannot."""
 
-    @abstractmethod
     def count_s(self) -> float | None:
         """The length, without decoding; None where unknown."""
+        return self.claimed_s
 
     @abstractmethod
     def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
@@ -183,7 +183,6 @@ class Source(SoundSource):
 
     Parameters
     ----------
-    path : str
     downmix : Downmix, optional
         How its channels become one; it measures what the mean loses.
     within : (int, int), optional

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from tagger.sound.audio import SAMPLE_RATE, Excerpt
-from tagger.sound.spectrogram import pad_edges, power_frames, slaney_mel_filters
+from tagger.sound.spectrogram import mel_filters, pad_edges, power_frames
 
 PATCH_RATE = 16_000  # Hz
 PATCH_FFT = 512  # samples
@@ -113,10 +112,5 @@ def _resampled(excerpt: Excerpt, gain: float) -> np.ndarray:
 
 
 def _frames(y: np.ndarray) -> np.ndarray:
-    power = power_frames(y, PATCH_FFT, PATCH_HOP) @ _filters().T
+    power = power_frames(y, PATCH_FFT, PATCH_HOP) @ mel_filters(PATCH_RATE, PATCH_FFT, PATCH_MELS).T
     return (np.log(np.float32(COMPRESSION) * power + 1) * PER_NEPER).astype(np.float32)
-
-
-@lru_cache(maxsize=1)
-def _filters() -> np.ndarray:
-    return slaney_mel_filters(PATCH_RATE, PATCH_FFT, PATCH_MELS)

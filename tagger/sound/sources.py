@@ -28,7 +28,6 @@ class Section(SoundSource):
     ----------
     opened : callable
         Opens the source.
-    downmix : Downmix
     begin_s, end_s : float
         In the source; None: to its end.
     """
@@ -82,8 +81,6 @@ class Chain(SoundSource):
 
     Parameters
     ----------
-    path : str
-    downmix : Downmix
     links : sequence of (int, int)
         Byte ranges [start, end).
 
@@ -136,9 +133,6 @@ class Chain(SoundSource):
         self._go_to(i)
         return self._source.seek(seconds - self._starts_s[i])
 
-    def count_s(self) -> float | None:
-        return self.claimed_s
-
     def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
         wanted = max(self._at, self._link_of(begin_s))
         if wanted != self._at:
@@ -165,11 +159,6 @@ class LibsndfileSource(SoundSource):
 
     ffmpeg wants headers of exactly the standard's length; libvorbis, which libsndfile uses, accepts
     longer ones, as do most players.
-
-    Parameters
-    ----------
-    path : str
-    downmix : Downmix
 
     Raises
     ------
@@ -211,9 +200,6 @@ class LibsndfileSource(SoundSource):
     def seek(self, seconds: float) -> bool:
         # `read` goes there itself.
         return self.claimed_s is not None and seconds < self.claimed_s
-
-    def count_s(self) -> float | None:
-        return self.claimed_s
 
     def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
         import soundfile

@@ -66,7 +66,10 @@ def front_end() -> dict[str, str | int | float]:
     }
 
 
-def slaney_mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> np.ndarray:
+@lru_cache(maxsize=4)
+def mel_filters(
+    sample_rate: int = SAMPLE_RATE, n_fft: int = N_FFT, n_mels: int = N_MELS
+) -> np.ndarray:
     """Slaney's mel filter bank, 0 Hz to half the sample rate [shape=(n_mels, 1 + n_fft // 2)].
 
     Triangles from the centre of the band below to that of the band above, each of the area 1.
@@ -93,12 +96,6 @@ def _mel_points(n_mels: int, highest_hz: float) -> np.ndarray:
     mels = np.linspace(0.0, highest, n_mels + 2)
     above = np.maximum(mels - corner, 0)
     return np.where(above > 0, corner_hz * np.exp(log_step * above), step_hz * mels)
-
-
-@lru_cache(maxsize=1)
-def mel_filters() -> np.ndarray:
-    """The filter bank of the log-mel front end [shape=(N_MELS, 1 + N_FFT // 2)]."""
-    return slaney_mel_filters(SAMPLE_RATE, N_FFT, N_MELS)
 
 
 def mel_frequencies(n_mels: int = N_MELS, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
