@@ -17,16 +17,16 @@ from tagger.models.features import FeatureColumns
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 
-_LARGEST = 1 << 28  # bytes: more is no linear model, but an attack on memory
+_LARGEST = 1 << 28  # bytes: a file that unpacks to more is an attack on memory
 
 
-def read_arrays(content: bytes) -> dict[str, np.ndarray]:
+def read_arrays(content: bytes, *names: str) -> dict[str, np.ndarray]:
     """The arrays of a `.npz` file of finite floating-point numbers. Nothing in it is unpickled.
 
     Raises
     ------
     ValueError
-        Where it is no such file.
+        Where it is no such file, or has no array of one of the names.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
@@ -34,7 +34,7 @@ def read_arrays(content: bytes) -> dict[str, np.ndarray]:
                 raise ValueError("it is too large")
         with np.load(io.BytesIO(content), allow_pickle=False) as kept:
             arrays = {name: kept[name] for name in kept.files}
-    # MemoryError: a header may claim as many numbers as it likes.
+    # MemoryError: a header may claim any number of values.
     except (
         *(zipfile.BadZipFile, KeyError, OSError, EOFError, NotImplementedError),
         MemoryError,
@@ -42,16 +42,14 @@ def read_arrays(content: bytes) -> dict[str, np.ndarray]:
         raise ValueError(f"it is not a valid .npz file: {error}") from error
     if not all(a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays.values()):
         raise ValueError("its arrays are not all finite numbers")
+    for name in names:
+        if name not in arrays:
+            raise ValueError(f"it has no array {name!r}")
     return arrays
 
 
 class LinearWeights:
-    """Coefficients and intercepts, loaded from memory.
-
-    Parameters
-    ----------
-    content : bytes
-        A `.npz` file. Nothing in it is unpickled.
+    """Coefficients and intercepts from the content of a `.npz` file.
 
     Raises
     ------
@@ -60,11 +58,8 @@ class LinearWeights:
     """
 
     def __init__(self, content: bytes) -> None:
-        arrays = read_arrays(content)
-        try:
-            self.coefficients, self.intercept = arrays["coefficients"], arrays["intercept"]
-        except KeyError as error:
-            raise ValueError(f"it has no array {error}") from error
+        arrays = read_arrays(content, "coefficients", "intercept")
+        self.coefficients, self.intercept = arrays["coefficients"], arrays["intercept"]
         if (
             self.coefficients.ndim != 2
             or self.intercept.shape != self.coefficients.shape[:1]
@@ -121,19 +116,8 @@ class Linear(Classifier):
 
     def __init__(self, card: Card) -> None:
         self.card = card
-        self._columns, n_inputs = columns_of(card)
-        self._weights = load_weights(card, n_inputs)
+        self._columns = FeatureColumns.of_card(card)
+        self._weights = load_weights(card, len(self._columns))
 
     def scores(self, features: TrackFeatures) -> Scores:
         return Scores(self._weights(self._columns(features)))
-
-
-def columns_of(card: Card) -> tuple[FeatureColumns, int]:
-    """The descriptors that a card names as `features`, and how many they are."""
-    names = card.data.get("features")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ModelError("names no features", path=card.folder)
-    try:
-        return FeatureColumns(names), len(names)
-    except ValueError as error:
-        raise ModelError(f"is of another version of gtag: {error}", path=card.folder) from error

@@ -27,7 +27,7 @@ class Style:
     probability : float
         That the track has both.
     threshold : float
-        From where on it is named by default.
+        The least probability at which it is assigned by default.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says about one track.
+    """The genre probabilities of one track.
 
     Attributes
     ----------
@@ -49,19 +49,19 @@ class Prediction:
     model : str
         Name and version of the model, as written to `GTAG_MODEL`: ``cnn-2``.
     thresholds : np.ndarray [shape=(n_labels,)] or None
-        From where on each genre is named by default; None: from `DEFAULT_THRESHOLD` on.
+        The least probability at which each genre is assigned; None: `DEFAULT_THRESHOLD`.
     independent : bool
         Whether each genre has a probability of its own: none of them may fit, or several.
     styles : tuple of Style
         Most probable first.
     chunk_probabilities : np.ndarray [shape=(n_chunks, n_labels)] or None
-        The same chunk by chunk, where the model looks at chunks.
+        The same chunk by chunk, where the model has chunks.
     chunk_starts_s : np.ndarray [shape=(n_chunks,)] or None
         Where each chunk starts in the track, in seconds.
     non_music_reason : str
-        What speaks against music at all, in words; a model must choose a genre all the same.
+        Why the track may be no music at all; empty where it is taken for music.
     dropped : str
-        A genre that is probable enough, but left out by a person's own map, with its probability.
+        A genre that is probable enough but dropped by the user's genre map, with its probability.
     """
 
     labels: tuple[str, ...]
@@ -76,7 +76,7 @@ class Prediction:
     dropped: str = ""
 
     def threshold(self, genre: str) -> float:
-        """From which probability on a genre is named by default."""
+        """The least probability at which a genre is assigned by default."""
         if self.thresholds is None:
             return DEFAULT_THRESHOLD
         return float(self.thresholds[self.labels.index(genre)])
@@ -89,7 +89,7 @@ class Prediction:
         return float(self.probabilities[self.labels.index(name)])
 
     def style_of(self, genre: str) -> Style | None:
-        """The most probable style of a genre, where it is probable enough to be named."""
+        """The most probable style of a genre, where it reaches its threshold."""
         best = next((style for style in self.styles if style.genre == genre), None)
         return best if best is not None and best.probability >= best.threshold else None
 
@@ -123,16 +123,16 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model says of a track before calibration.
+    """The output of a model for one track, before calibration.
 
     Attributes
     ----------
     track : np.ndarray [shape=(n_labels,)]
         Log probabilities; logits where the model's labels are independent.
     chunks : np.ndarray [shape=(n_chunks, n_labels)] or None
-        The same chunk by chunk, where the model looks at chunks.
+        The same chunk by chunk, where the model has chunks.
     chunk_starts_s : np.ndarray [shape=(n_chunks,)] or None
-        Where each of those starts in the track.
+        Where each chunk starts in the track.
     styles : np.ndarray [shape=(n_styles,)] or None
         Log probabilities of the card's styles, given their genre.
     """
@@ -145,7 +145,7 @@ class Scores:
 
 @runtime_checkable
 class Embedder(Protocol):
-    """A network whose embedding other models look at."""
+    """A network whose embedding other models use."""
 
     card: Card
 
@@ -164,16 +164,16 @@ class Embedder(Protocol):
 
 
 class Classifier(Protocol):
-    """A model ready to be asked. Its kinds differ in `scores` alone."""
+    """A genre model. Its kinds differ in `scores` alone."""
 
     card: Card
 
     def scores(self, features: TrackFeatures) -> Scores:
-        """What the model says of a track, not yet calibrated."""
+        """The output for a track, not yet calibrated."""
         ...
 
     def calibrated(self, scores: np.ndarray) -> np.ndarray:
-        """Probabilities that mean what they say [shape=(..., n_labels)], from `Scores.track`."""
+        """Calibrated probabilities [shape=(..., n_labels)], from `Scores.track`."""
         if self.card.independent:
             slopes, offsets = (
                 np.array([getattr(label, name) for label in self.card.calibrated_labels])
@@ -184,13 +184,7 @@ class Classifier(Protocol):
 
     @one_thread()
     def predict(self, features: TrackFeatures) -> Prediction:
-        """Say what genre a track has, with a confidence that means what it says.
-
-        Parameters
-        ----------
-        features : TrackFeatures
-            The track's views, computed on demand.
-        """
+        """Predict the genre of a track, with calibrated probabilities."""
         from tagger.models.detector import non_music_reason
 
         scores = self.scores(features)

@@ -1,7 +1,6 @@
-"""What was heard of one track: each front end's view, computed once, when a model first asks.
+"""The features of one track, each computed once, at its first use.
 
-Made from sound by `gtag scan`, or from what an archive kept by training and evaluation. Knows no
-model.
+`gtag scan` computes them from sound, training and evaluation from the spectrograms of an archive.
 """
 
 from __future__ import annotations
@@ -20,30 +19,28 @@ if TYPE_CHECKING:
     from tagger.sound.spectrogram import LogMel
 
 
-# Views that are small enough to be kept; what a network made of a track is kept by its name.
+# Features that are small enough for the cache. Embeddings are kept too, by network.
 _KEPT = ("log_mel_statistics", "narrow_statistics", "descriptors", "movement", "highest_hz")
 _MEAN, _SPREAD = "mean", "spread"
 
 
 class TrackFeatures:
-    """The views of one track.
+    """The features of one track.
 
     Parameters
     ----------
     log_mel : callable without arguments, returning LogMel
     descriptors : callable without arguments, returning np.ndarray, optional
-        Without it, a model that asks for descriptors of the sound gets an error.
+        Without it, `descriptors` raises DataError.
     log_mel_statistics : callable without arguments, returning np.ndarray, optional
         Where they are known without the spectrogram.
     patches : callable without arguments, returning Patches, optional
-        Without it, a pretrained network that asks for them gets an error.
+        Without it, `patches` raises DataError.
     embeddings : dict of str to np.ndarray [shape=(n_dimensions,)], optional
-        What networks made of the track, in mean over its chunks, by name and version of the
-        network: what is known beforehand, and what has been computed since.
+        Means over the chunks, by name and version of the network; more are added as computed.
 
     Attributes
     ----------
-    embeddings : dict
     embedded : dict of str to np.ndarray [shape=(n_chunks, n_dimensions)]
         The same chunk by chunk, as far as computed.
     spreads : dict of str to np.ndarray [shape=(n_dimensions,)]
@@ -86,7 +83,7 @@ class TrackFeatures:
 
     @classmethod
     def from_kept(cls, kept: dict[str, np.ndarray]) -> TrackFeatures:
-        """What another one of the same track had computed; all else raises DataError."""
+        """From the features that `kept` gave; all others raise DataError."""
 
         def not_kept() -> LogMel:
             raise DataError("the spectrogram was not kept")
@@ -101,7 +98,7 @@ class TrackFeatures:
         return features
 
     def kept(self) -> dict[str, np.ndarray]:
-        """The small views that were computed so far, by name."""
+        """The small features computed so far, by name."""
         views = {name: np.asarray(self.__dict__[name]) for name in _KEPT if name in self.__dict__}
         views |= {f"{_MEAN} {tag}": array for tag, array in self.embeddings.items()}
         return views | {f"{_SPREAD} {tag}": array for tag, array in self.spreads.items()}
@@ -113,7 +110,7 @@ class TrackFeatures:
 
     @cached_property
     def patches(self) -> Patches:
-        """Log-mel patches, as pretrained networks want them.
+        """Log-mel patches, the input of pretrained networks.
 
         Raises
         ------
