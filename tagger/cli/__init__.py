@@ -15,7 +15,7 @@ from typing import NoReturn
 import click
 
 from tagger.cli.names import Group
-from tagger.cli.settings import Settings, with_environment
+from tagger.cli.settings import with_settings
 from tagger.cli.streams import STDOUT, give_up_stdout, make_streams_usable
 from tagger.errors import INSTALL_TRAIN, ExitStatus, GtagError
 
@@ -47,7 +47,7 @@ class _LazyGroup(Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"tagger.cli.{cmd_name}")
-        return with_environment(cmd_name, getattr(module, cmd_name))
+        return with_settings(cmd_name, getattr(module, cmd_name))
 
 
 @click.group(
@@ -70,7 +70,6 @@ def cli(context: click.Context) -> ExitStatus:
         # On stderr and with 2: a script that lost its arguments must not take it for success.
         click.echo(context.get_help(), err=True)
         return ExitStatus.USAGE
-    context.default_map = Settings(cli).default_map()
     return ExitStatus.OK
 
 

@@ -23,8 +23,7 @@ _STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.pass_context
-def doctor(context: click.Context, *, as_json: bool) -> ExitStatus:
+def doctor(*, as_json: bool) -> ExitStatus:
     """Try decoders, models, folders, settings, journal and cache; print one table.
 
     It changes nothing. Copy the table into a bug report: it names no file of yours, and your home
@@ -32,10 +31,8 @@ def doctor(context: click.Context, *, as_json: bool) -> ExitStatus:
     """
     from tagger.doctor import examine
 
-    root = context.find_root().command
-    assert isinstance(root, click.Group)
     findings = []
-    for finding in chain(_noticed(examine()), [_settings(root)]):
+    for finding in chain(_noticed(examine()), [_settings()]):
         findings.append(finding)
         if as_json:
             click.echo(json.dumps(asdict(finding)))
@@ -60,10 +57,10 @@ def _noticed(findings: Iterator[Finding]) -> Iterator[Finding]:
         click.echo("\r\x1b[K", err=True, nl=False)
 
 
-def _settings(root: click.Group) -> Finding:
+def _settings() -> Finding:
     from tagger.doctor import Finding, explained, without_home
 
-    settings = Settings(root)
+    settings = Settings()
     try:
         said = {name: settings.values(name) for name in SETTABLE}
     except GtagError as error:

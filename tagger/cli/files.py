@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tagger.errors import ConfigurationError, GtagError
 
@@ -32,5 +35,27 @@ def replaceable(path: str, option: str) -> str:
     return not_music(path, option)
 
 
-def cannot_open(path: str, error: OSError) -> ConfigurationError:
-    return ConfigurationError(f"cannot be written: {error.strerror or error}", path=path)
+@contextmanager
+def opening(path: str) -> Iterator[None]:
+    """Around what opens a file or folder for writing: names it where that fails."""
+    try:
+        yield
+    except OSError as error:
+        message = f"cannot be written: {error.strerror or error}"
+        raise ConfigurationError(message, path=path) from error
+
+
+def log_to(path: str | None) -> None:
+    """Append what gtag logs to a file; without one, log nowhere, nor ever to the terminal."""
+    logger = logging.getLogger("tagger")
+    logger.propagate = False
+    if path is None:
+        logger.addHandler(logging.NullHandler())
+        return
+    with opening(path):
+        handler = logging.FileHandler(
+            not_music(path, "--log-file"), encoding="utf-8", errors="backslashreplace"
+        )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)

@@ -1,7 +1,9 @@
-"""One line for each track while a scan goes on: what was heard, and what becomes of the tags."""
+"""One line for each track while a scan goes on: the prediction, and what becomes of the tags."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len, set_cell_size
@@ -9,6 +11,7 @@ from rich.text import Text
 
 from tagger.cli.console import console
 from tagger.decide import Status
+from tagger.reports.csv_report import json_line
 from tagger.screen import printable
 
 if TYPE_CHECKING:
@@ -27,14 +30,41 @@ _STATUS, _HEARD, _TAGS, _GAP = 11, 14, 20, 2
 _LEAST_FOR_CELL, _LEAST_FOR_PATH = 4, 12
 
 
+def teller(level: int, *, as_json: bool, say: Callable[..., None]) -> Callable[[TrackResult], None]:
+    """A function that prints each result where the options of a command want it.
+
+    Parameters
+    ----------
+    level : int
+        Below 2 only problems are printed, which go to stderr; at 2 each track too; above 2 the
+        reasons too.
+    as_json : bool
+        Print JSON on stdout, and the lines on stderr.
+    say : function
+        As `click.echo`.
+    """
+    listing = Listing(sys.stderr if as_json else sys.stdout, reasons=level > 2)
+    problems = Listing(sys.stderr)
+
+    def tell(result: TrackResult) -> None:
+        if as_json:
+            say(json_line(result))
+        if result.status.is_problem:
+            say(problems.line(result), err=True)
+        elif level > 1:
+            say(listing.line(result), err=as_json)
+
+    return tell
+
+
 class Listing:
     """Makes the lines of a scan.
 
     Parameters
     ----------
     file : text file
-        Where they will be printed. In a terminal a line is as wide as that, and the path is cut
-        off at its beginning; elsewhere it is as long as it is.
+        Where they will be printed. In a terminal a line fits its width, and the path is cut off
+        at its beginning; elsewhere nothing is cut.
     reasons : bool
         Put the reason below each track.
     """

@@ -13,7 +13,7 @@ import pytest
 
 from tagger.cli import COMMANDS, cli
 from tagger.cli.config import example
-from tagger.cli.settings import SETTABLE, as_in_scan, options_of, variable, with_environment
+from tagger.cli.settings import SETTABLE, as_in_scan, options_of, variable, with_settings
 
 DOCS = Path(__file__).parents[3] / "docs" / "commands.md"
 
@@ -205,7 +205,7 @@ def test_names_in_the_environment_mean_one_thing():
     from tagger.cli.scan import scan
 
     assert not any(param.envvar for param in scan.params)
-    assert with_environment("demo", scan) is scan
+    assert with_settings("demo", scan) is scan
 
 
 def test_init_explains_every_setting_and_never_overwrites(gtag, tmp_path):
@@ -220,7 +220,7 @@ def test_init_explains_every_setting_and_never_overwrites(gtag, tmp_path):
 
 
 def test_what_init_shows_is_what_can_be_set():
-    text = example(cli)
+    text = example()
     said = tomllib.loads(re.sub(r"^# (?=[\w-]+ = )", "", text, flags=re.M))
     context = click.Context(cli)
     for name in SETTABLE:
