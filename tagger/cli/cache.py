@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tagger.errors import ExitStatus
+from tagger.screen import printable
 
 _UNUSED_DAYS = 365
 
@@ -18,7 +19,6 @@ def cache() -> None:
 def info() -> ExitStatus:
     """Show where the cache lies, and what it holds."""
     from tagger.cache import Cache, default_cache_path
-    from tagger.screen import printable
 
     path = default_cache_path()
     click.echo(printable(str(path)))

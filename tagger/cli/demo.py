@@ -9,6 +9,7 @@ import click
 
 from tagger.errors import ExitStatus
 from tagger.files.at_rest import MIN_AGE_S
+from tagger.screen import printable
 
 
 @click.command()
@@ -20,7 +21,6 @@ def demo(folder: str) -> ExitStatus:
     """
     from tagger.cli.scan import scan
     from tagger.demo import make_demo
-    from tagger.screen import printable
 
     paths = make_demo(folder)
     # They are finished, and said to be: a scan leaves alone what changed just now.

@@ -1,4 +1,4 @@
-"""`gtag genres`: what gtag can say, what a genre map makes of it, and maps from beets' trees."""
+"""`gtag genres`: the genres of the models, what a genre map does, and maps from beets' trees."""
 
 from __future__ import annotations
 
@@ -22,27 +22,21 @@ def genres(context: click.Context, *, genre_map: str | None) -> ExitStatus:
     """List the genres and styles that models know, and what a genre map makes of each."""
     if context.invoked_subcommand is not None:
         return ExitStatus.OK
-    from rich.table import Table
-    from rich.text import Text
-
-    from tagger.cli.console import console
+    from tagger.cli.console import Column, cell, console, plain_table
     from tagger.genre_map import GenreMap, names_of_models, read_genre_map
-    from tagger.screen import printable
 
     names, mapping = names_of_models(), GenreMap()
     if genre_map:
         known = (name for genre, styles in names.items() for name in (genre, *styles))
         mapping = read_genre_map(genre_map, known)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Genre or style", style="bold")
+    table = plain_table(Column("Genre or style", style="bold"))
     if genre_map:
         table.add_column("Is written as")
     for genre, styles in names.items():
         for name in (genre, *styles):
-            indent = "  " if name in styles else ""
-            row = [Text(indent + printable(name))]
+            row = [cell(f"  {name}" if name in styles else name)]
             if genre_map:
-                row.append(Text(printable(_written(mapping, name, genre))))
+                row.append(cell(_written(mapping, name, genre)))
             table.add_row(*row)
     console().print(table)
     click.echo("\nStyles are named with gtag scan --detail style.")

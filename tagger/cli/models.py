@@ -9,6 +9,7 @@ import click
 
 from tagger.cli.names import Group, ModelName
 from tagger.errors import ExitStatus
+from tagger.screen import printable
 
 if TYPE_CHECKING:
     from tagger.models.card import Card
@@ -40,7 +41,6 @@ def install(*, folder: Path) -> ExitStatus:
     answer first.
     """
     from tagger.models import install as installing
-    from tagger.screen import printable
 
     card = installing.install(folder)
     click.echo(f"{card.tag} is in {printable(str(card.folder))}: gtag scan --model {card.name}")
@@ -52,7 +52,6 @@ def install(*, folder: Path) -> ExitStatus:
 def remove(*, name: str) -> ExitStatus:
     """Take one of your own models away."""
     from tagger.models import install as installing
-    from tagger.screen import printable
 
     click.echo(f"Removed {printable(str(installing.remove(name)))}")
     return ExitStatus.OK
@@ -68,7 +67,6 @@ def verify(*, name: str | None) -> ExitStatus:
     from tagger.errors import ModelError
     from tagger.models import install as installing
     from tagger.models.card import read_card
-    from tagger.screen import printable
 
     status = ExitStatus.OK
     folders = installing.all_folders() if name is None else [installing.folder_of(name)]
@@ -114,19 +112,16 @@ def _described(card: Card) -> dict[str, Any]:
 
 
 def _print_table(cards: list[Card], *, default: str) -> None:
-    from rich.table import Table
-    from rich.text import Text
+    from tagger.cli.console import Column, cell, console, plain_table
 
-    from tagger.cli.console import console
-    from tagger.screen import printable
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Model", style="bold", no_wrap=True)
-    table.add_column("Kind")
-    table.add_column("Genres", justify="right")
-    table.add_column("Sure from", justify="right")
-    table.add_column("Measured on")
-    table.add_column("Accuracy (95 %)", justify="right", no_wrap=True)
+    table = plain_table(
+        Column("Model", style="bold", no_wrap=True),
+        "Kind",
+        Column("Genres", justify="right"),
+        Column("Sure from", justify="right"),
+        "Measured on",
+        Column("Accuracy (95 %)", justify="right", no_wrap=True),
+    )
     notes: dict[str, None] = {}
     for card in cards:
         name = card.name + (" (default)" if card.name == default else "")
@@ -137,7 +132,7 @@ def _print_table(cards: list[Card], *, default: str) -> None:
             mark = f" {'*' * (1 + list(notes).index(note))}" if note else ""
             protocol = str(figures.get("protocol", "not measured"))
             measured = [protocol + mark, _accuracy(figures)]
-            table.add_row(*(Text(printable(cell)) for cell in (*described, *measured)))
+            table.add_row(*map(cell, (*described, *measured)))
             described = [""] * len(described)
     console().print(table)
     for number, note in enumerate(notes, 1):

@@ -1,7 +1,4 @@
-"""Counts what became of tracks: for the summary of a scan and for its page.
-
-It grows with the number of genres, not of tracks.
-"""
+"""Counts the results of a scan, for its summary and its page. Memory grows with genres only."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ _UNCOUNTED = (Status.UNSURE, Status.HEARD)  # among the genres
 
 
 class Tally:
-    """Counts outcomes."""
+    """Counts results."""
 
     def __init__(self) -> None:
         self.statuses: Counter[Status] = Counter()

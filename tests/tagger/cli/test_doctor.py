@@ -61,7 +61,7 @@ def test_what_is_broken_is_named_and_makes_the_status_1(gtag, at_home, make_audi
     assert "did you mean scan?" in broken["settings", "config.toml"]
     notes = {(f["part"], f["name"]): f["said"] for f in found if f["state"] == "note"}
     assert notes["journal", "writes"].startswith("1 were cut off")
-    assert "anew" in notes["cache", "cache"]
+    assert "the next scan makes a new one" in notes["cache", "cache"]
     assert str(at_home) not in ran.out
 
 

@@ -262,7 +262,7 @@ def test_it_needs_a_terminal_and_something_to_ask_about(gtag, make_audio, tmp_pa
     assert terminal.end() == 0 and b"no unsure track" in terminal.shown
     (tmp_path / "other.csv").write_text("a,b\n")
     terminal = Terminal(tmp_path / "other.csv", folder=tmp_path)
-    assert terminal.end() == 2 and b"is no report" in terminal.shown
+    assert terminal.end() == 2 and b"is not a report" in terminal.shown
 
 
 def test_the_signal_of_ctrl_c_ends_it(make_audio, tmp_path):
