@@ -1,4 +1,4 @@
-"""`gtag config`: what commands go by where the command line says nothing."""
+"""`gtag config`: shows the settings, and makes a config.toml."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tagger.cli.names import Group
+from tagger.cli.names import Group, help_alone
 from tagger.cli.settings import (
     AS_SCAN,
     SETTABLE,
@@ -22,36 +22,38 @@ from tagger.errors import ConfigurationError, ExitStatus
 from tagger.screen import printable
 
 _HEAD = """\
-# gtag's settings. The command line has the first word, then the environment (GTAG_SCAN_MODEL),
-# then this file. `gtag config show` lists what holds and why.
+# gtag's settings. The command line goes before the environment (GTAG_SCAN_MODEL), and that before
+# this file. `gtag config show` lists every value and where it comes from.
 #
-# Take the # away from what you want to set. Paths are seen from this file's folder; ~ is your home.
-# What writes (write-tags, force) can be said on the command line only.
+# Remove the # before what you want to set. Relative paths start at this file's folder; ~ is your
+# home. What writes (write-tags, force) works on the command line only.
 """
 
 
-@click.group(cls=Group, no_args_is_help=True)
-def config() -> None:
-    """Show the settings, and where each comes from; make a file for your own."""
+@click.group(cls=Group, invoke_without_command=True)
+@click.pass_context
+def config(context: click.Context) -> ExitStatus:
+    """Show the settings and where each comes from; make a config.toml."""
+    return help_alone(context) if context.invoked_subcommand is None else ExitStatus.OK
 
 
 @config.command()
 def path() -> ExitStatus:
-    """Print where config.toml lies, or would lie."""
+    """Print the path of config.toml, whether it exists or not."""
     click.echo(printable(str(config_path())))
     return ExitStatus.OK
 
 
 @config.command()
 def init() -> ExitStatus:
-    """Write a config.toml in which every setting is explained and none is set."""
+    """Write a config.toml that explains every setting and sets none."""
     file = config_path()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with open(file, "x", encoding="utf-8") as stream:
             stream.write(example())
     except FileExistsError as error:
-        raise ConfigurationError("is there already, and stays as it is", path=file) from error
+        raise ConfigurationError("already exists; it was not changed", path=file) from error
     except OSError as error:
         raise ConfigurationError.of_system(error, file) from error
     click.echo(f"Written: {printable(str(file))}")
@@ -69,7 +71,7 @@ def example() -> str:
         lines = [f"\n[{name}]"]
         if name in AS_SCAN:
             shared = as_in_scan(name, command)
-            lines.append("# What [scan] says holds here, too, unless it is set here again.")
+            lines.append("# What [scan] sets applies here, too, unless it is set here.")
             options = {long: o for long, o in options.items() if long not in shared}
         for long, option in options.items():
             lines += [
@@ -98,13 +100,13 @@ def _in_toml(option: click.Option) -> str:
 
 
 @config.command()
-@click.argument("command", required=False, type=click.Choice(SETTABLE))
+@click.argument("command", required=False, metavar="[COMMAND]", type=click.Choice(SETTABLE))
 @click.option("--changed", is_flag=True, help="Leave out what has its default.")
 @click.pass_context
 def show(context: click.Context, *, command: str | None, changed: bool) -> ExitStatus:
-    """List every setting with its value, and where that comes from.
+    """List every setting with its value and where it comes from.
 
-    COMMAND narrows it down to one command.
+    COMMAND limits the list to one command.
     """
     from tagger.cli.console import Column, cell, console, plain_table
 
@@ -121,7 +123,7 @@ def show(context: click.Context, *, command: str | None, changed: bool) -> ExitS
         for long, value, source in rows:
             cells = (f"  {long}", _shown(value), source or "default")
             table.add_row(*(cell(text, "" if source else "dim") for text in cells))
-    there = "" if settings.path.exists() else " (not there; gtag config init makes it)"
+    there = "" if settings.path.exists() else " (does not exist; gtag config init makes it)"
     click.echo(f"{printable(str(settings.path))}{there}\n")
     if table.row_count:
         console().print(table)

@@ -47,14 +47,14 @@ _KEYS = (
     "--min-confidence",
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="Of PATHS: what is less sure is asked about. Default: the model's own thresholds.",
+    help="With PATHS: ask about what is less sure. Default: the model's own thresholds.",
 )
 def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
-    """Say yourself what genre the tracks are that a scan was unsure of.
+    """Name the genres of the tracks that a scan was unsure of.
 
-    Takes the unsure tracks of a REPORT.csv of gtag scan, or scans PATHS first; with neither it
-    goes on with the PATHS of before. Answers are written at once, as your own words; gtag undo
-    takes back those of one review.
+    Asks about the unsure tracks in a REPORT.csv of gtag scan, or scans PATHS first; with neither it
+    continues with the last PATHS. Answers are written at once, as your own genres; gtag undo takes
+    back those of one review.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ConfigurationError("gtag review asks questions, so it needs a terminal")
@@ -331,15 +331,15 @@ class _Dialogue:
         return written > 0
 
     def sum_up(self, *, went_on: bool) -> None:
-        """Say what was done, how to go on, and how to take it back."""
+        """Print what was done, how to continue, and how to take it back."""
         skipped = len(self._review.skipped)
         if not (self._asked or skipped):
-            self.say("There is no unsure track that nobody has answered.")
+            self.say("There is no unsure track left to ask about.")
             return
         self.say("")
         self.say(f"{len(self._written)} answered, {skipped} skipped")
         if not went_on:
-            self.say("The same command goes on from here; after PATHS, gtag review alone does.")
+            self.say("The same command continues from here; after PATHS, gtag review alone.")
         elif skipped:
             self.say("The next review asks for the skipped ones again.")
         if self._written:

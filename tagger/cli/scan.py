@@ -34,7 +34,7 @@ _PATH = click.Path()
 @click.command()
 @click.argument("paths", nargs=-1, type=_PATH)
 @click.option("--write-tags", is_flag=True, help="Write. Without it nothing is changed.")
-@click.option("--dry-run", is_flag=True, help="Write nothing, even beside --write-tags.")
+@click.option("--dry-run", is_flag=True, help="Write nothing, even with --write-tags.")
 @click.option(
     "--model",
     type=ModelName(),
@@ -45,8 +45,8 @@ _PATH = click.Path()
     "--min-confidence",
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="Leave alone what is less sure, and what sounds like no music unless P is 0. Default: "
-    "the model's own threshold for each genre.",
+    help="Leave alone what is less sure and, unless P is 0, what does not sound like music. "
+    "Default: the model's own threshold for each genre.",
 )
 @click.option(
     "--genres",
@@ -105,7 +105,7 @@ _PATH = click.Path()
 @click.option(
     "--resume-report",
     is_flag=True,
-    help="Go on with that report: leave out the tracks that it holds.",
+    help="Continue that report: leave out the tracks that it has.",
 )
 @click.option(
     "--html",
@@ -121,12 +121,12 @@ _PATH = click.Path()
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option(
-    "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: the cores."
+    "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: one a core."
 )
 @click.option(
     "--cluster",
     metavar="ADDRESS",
-    help="Listen on the workers of a Dask scheduler, such as tcp://host:8786.",
+    help="Classify on the workers of a Dask scheduler, such as tcp://host:8786.",
 )
 @click.option(
     "--exclude", multiple=True, metavar="GLOB", help="Leave out what matches; repeatable."
@@ -153,12 +153,12 @@ _PATH = click.Path()
     default=MIN_AGE_S,
     show_default=True,
     metavar="S",
-    help="Write no file that changed within so many seconds: another program may still be at it.",
+    help="Write no file that changed within so many seconds: another program may still write it.",
 )
 @click.option(
     "--write-incomplete", is_flag=True, help="Write files too that are cut off or hold zeros."
 )
-@click.option("--no-cache", is_flag=True, help="Listen to every file, and remember nothing of it.")
+@click.option("--no-cache", is_flag=True, help="Decode every file, and store nothing in the cache.")
 @click.option("--journal", type=_PATH, metavar="FILE", help="Journal file, which gtag undo reads.")
 @click.option(
     "-v", "--verbose", count=True, help="Say more: list each track, then the reasons, too."
@@ -191,17 +191,17 @@ def scan(
     log_file: str | None,
     **options: Any,
 ) -> ExitStatus:
-    """Listen to music and show, or write, what genre it is.
+    """Classify music by genre; show the genres, or write them into the tags.
 
     PATHS are files and folders. Nothing is written without --write-tags. What gtag wrote can be
     taken back with gtag undo.
     """
     if null and not files_from:
-        raise click.UsageError("-0 belongs to --files-from.")
+        raise click.UsageError("-0 needs --files-from.")
     if resume_report and not report:
-        raise click.UsageError("--resume-report belongs to --report.")
+        raise click.UsageError("--resume-report needs --report.")
     if cluster and options["jobs"]:
-        raise click.UsageError("--jobs is for this machine: a cluster has the workers it has.")
+        raise click.UsageError("--jobs does not apply to a cluster: leave it out.")
     if not paths and not files_from:
         raise click.UsageError("Name files or folders to scan, or a list of them: --files-from.")
     check_memory()
@@ -265,15 +265,12 @@ def scan(
         lists_written, not_listed = lists.write() if lists and not interrupted else (0, [])
     if level > 0:
         summary = sys.stderr if as_json else sys.stdout
-        print_summary(
-            tally,
-            others=tracks.others,
-            left_out=tracks.left_out,
-            in_report=len(done),
-            file=summary,
-        )
-        if lists and not interrupted:
-            click.echo(f"\n{_told_of(lists, lists_written)}", file=summary)
+        print_summary(tally, tracks, in_report=len(done), file=summary)
+        if playlists and lists and not interrupted:
+            click.echo(f"\n{lists_written} playlists in {printable(playlists)}", file=summary)
+            if lists.unnamable:
+                why = "line breaks or bytes that are not UTF-8 in the name"
+                click.echo(f"{lists.unnamable} tracks in none: {why}", file=summary)
         if not writes and tally.would_write and not interrupted:
             click.echo("\nNothing was written. --write-tags writes.", file=summary)
     problems = [*tracks.problems, *not_listed]
@@ -294,7 +291,7 @@ def options_of_scan(*names: str) -> list[click.Parameter]:
 
 @contextmanager
 def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvReport, Done]]:
-    """The report, and the tracks that it holds already."""
+    """The report, and what it holds already."""
     from tagger.decide import Status
     from tagger.reports.csv_report import CsvReport, Done, open_report, resume_report
 
@@ -316,7 +313,7 @@ def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvRepo
 
 @contextmanager
 def _page(file: str) -> Iterator[ScanPage]:
-    """The page, which tells what was done also where the scan could not go on."""
+    """The page; it is written, as partial, also where an error ends the scan."""
     from tagger.reports.scan_page import ScanPage
 
     with opening(file):
@@ -341,25 +338,11 @@ def _playlists(folder: str, policy: Policy) -> Iterator[Playlists]:
         yield opened
 
 
-def _told_of(lists: Playlists, written: int) -> str:
-    told = f"{written} playlists in {printable(str(lists.folder))}"
-    if lists.unnamable:
-        told += (
-            f"; {lists.unnamable} tracks in none: line breaks or bytes that are no text in the name"
-        )
-    return told
-
-
 def _how_to_go_on(tally: Tally, *, report: str | None, wrote: bool) -> str:
     lines = [f"gtag: interrupted after {tally.tracks} tracks."]
     if report:
-        lines.append("The report holds them. To go on, run the same command with --resume-report.")
+        lines.append("The report has them. To continue, run the same command with --resume-report.")
     elif wrote:
-        lines.append(
-            "To go on, run the same command again: what is written already is left as it is."
-        )
-    if wrote:
-        lines.append("To take back what was written: gtag undo")
-    else:
-        lines.append("Nothing was written.")
+        lines.append("To continue, run the same command again: what is written is not changed.")
+    lines.append("To undo what was written: gtag undo" if wrote else "Nothing was written.")
     return "\n".join(lines)

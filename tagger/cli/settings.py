@@ -1,6 +1,6 @@
-"""What commands go by where the command line says nothing: environment, config.toml, gtag's own.
+"""Defaults of options: from the environment, then config.toml, then gtag's own.
 
-Options get their values by click's own means: names in the environment, and a map of defaults.
+They reach the options by click's `envvar` and `default_map`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tagger.cli.files import not_music
+from tagger.cli.files import not_music, opening
 from tagger.cli.scan import options_of_scan
 from tagger.errors import ExitStatus
 from tagger.exhausted import check_memory
@@ -32,7 +32,7 @@ _BAR = 30
     help="Draw waveform, spectrogram and timeline.",
 )
 def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
-    """Show what is heard in FILE and when, what its tags say, and what a scan would do."""
+    """Show the genres that a model predicts for FILE, its tags, and what a scan would do."""
     check_memory()
 
     from tagger.classify import classifier
@@ -79,7 +79,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     screen = console()
     length = f", {clock(sound.duration_s)}" if sound and sound.duration_s else ""
     screen.print(printable(file), style="bold", soft_wrap=True)
-    screen.print(f"{format.name}{length}, heard by {asked.card.tag}\n")
+    screen.print(f"{format.name}{length}, classified by {asked.card.tag}\n")
     if prediction is not None:
         _print_genres(screen, prediction)
         _print_timeline(screen, prediction)
@@ -92,13 +92,14 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     sheet = cue_sheet_of(file)
     if sheet is not None:
         name, n = printable(Path(sheet.path).name), len(sheet.tracks)
-        screen.print(f"\nA scan hears each of the {n} tracks that {name} names.", soft_wrap=True)
+        screen.print(f"\nA scan classifies each of the {n} tracks in {name}.", soft_wrap=True)
     else:
         screen.print(f"\nA scan {doing}: {printable(reason)}", soft_wrap=True)
     if plot and sound and prediction:
         from tagger.reports.plot import plot_track
 
-        plot_track(sound, features.log_mel, prediction, printable(Path(file).name), plot)
+        with opening(plot):
+            plot_track(sound, features.log_mel, prediction, printable(Path(file).name), plot)
         screen.print(f"Drawn: {printable(plot)}", soft_wrap=True)
     return ExitStatus.OK
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
 from tagger.cli.console import Column, bar, cell, console, plain_table
@@ -13,25 +12,18 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from tagger.files.library import Library
+
 _BAR = 24
 
 
-def print_summary(
-    tally: Tally,
-    *,
-    others: int,
-    left_out: Mapping[str, int],
-    in_report: int,
-    file: TextIO,
-) -> None:
+def print_summary(tally: Tally, library: Library, *, in_report: int, file: TextIO) -> None:
     """Print the tables, at most 80 columns wide.
 
     Parameters
     ----------
-    others : int
-        Files that are not music.
-    left_out : mapping from str to int
-        How many files and folders were left out by default, by glob.
+    library : Library
+        Walked through: it has counted what is not a track.
     in_report : int
         Tracks that the report held already.
     """
@@ -41,7 +33,7 @@ def print_summary(
         screen.print()
     if not tally.tracks:
         screen.print("No tracks here.")
-    screen.print(_statuses(tally, others, left_out, in_report))
+    screen.print(_statuses(tally, library, in_report))
 
 
 def _genres(tally: Tally, screen: Console) -> Table:
@@ -62,7 +54,7 @@ def _genres(tally: Tally, screen: Console) -> Table:
     return table
 
 
-def _statuses(tally: Tally, others: int, left_out: Mapping[str, int], in_report: int) -> Table:
+def _statuses(tally: Tally, library: Library, in_report: int) -> Table:
     table = plain_table(Column(justify="right"), "", Column(style="dim"), header=False)
     for status in Status:
         if count := tally.statuses[status]:
@@ -70,9 +62,9 @@ def _statuses(tally: Tally, others: int, left_out: Mapping[str, int], in_report:
             table.add_row(str(count), cell(status, style), MEANING[status])
     if in_report:
         table.add_row(str(in_report), "done before", "already in the report")
-    if others:
-        table.add_row(str(others), "other files", "not music")
-    if left_out:
+    if library.others:
+        table.add_row(str(library.others), "other files", "not music")
+    if left_out := library.left_out:
         names = cell(f"{', '.join(sorted(left_out))}: see --no-default-excludes")
         table.add_row(str(sum(left_out.values())), "left out", names)
     return table

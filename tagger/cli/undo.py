@@ -1,4 +1,4 @@
-"""`gtag undo`: takes back what a run wrote, and lists runs."""
+"""`gtag undo`: takes back what a run wrote, lists runs, and deletes old ones."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run_and_paths", nargs=-1, metavar="[RUN] [PATHS]...", type=click.Path())
-@click.option("--list", "as_list", is_flag=True, help="List the runs; take nothing back.")
-@click.option("--dry-run", is_flag=True, help="Say what would be taken back; write nothing.")
+@click.option("--list", "as_list", is_flag=True, help="List the runs; undo nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be taken back; write nothing.")
 @click.option(
-    "--force", is_flag=True, help="Bring the old genre back also where it was changed since."
+    "--force", is_flag=True, help="Restore the old genre also where it was changed since."
 )
 @click.option(
     "--find",
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--prune",
     is_flag=True,
-    help="Forget runs that are older than --keep-days; they can no longer be taken back.",
+    help="Delete runs that are older than --keep-days; they can no longer be taken back.",
 )
 @click.option(
     "--keep-days",
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     "--keep-mb",
     type=click.FloatRange(min=0),
     metavar="MB",
-    help="With --prune: forget more of the oldest runs until the journal is as small.",
+    help="With --prune: delete more of the oldest runs until the journal is this small.",
 )
 @click.option("--journal", type=click.Path(), metavar="FILE", help="As given to that scan.")
 @click.option("-v", "--verbose", is_flag=True, help="List each file; with --list, each run.")
@@ -72,17 +72,16 @@ def undo(
 ) -> ExitStatus:
     """Take back what the last scan wrote, or what RUN did.
 
-    RUN is a number that --list names. PATHS narrow it down to files and folders; a file that was
-    moved is found in them by its content, with --find by its sound. Other fields that somebody
-    edited since stay as they are; where the genre or the sound was changed since, the file is left
-    alone.
+    RUN is a number that --list shows. PATHS limit it to files and folders; files that were moved
+    there are found by their content, with --find by their sound. Other fields that were edited
+    since keep their values; a file whose genre or sound was changed since is left alone.
     """
     from tagger.interrupt import Interrupts
     from tagger.journal.journal import Journal, default_journal_path
     from tagger.journal.undo_run import list_runs, undo_run
 
     if prune and (run_and_paths or as_list or dry_run or force or find):
-        raise click.UsageError("--prune stands alone, with --keep-days, --keep-mb or --journal.")
+        raise click.UsageError("--prune works with --keep-days, --keep-mb and --journal only.")
     run, paths = None, run_and_paths
     if paths and paths[0].isdecimal():
         run, paths = int(paths[0]), paths[1:]
@@ -91,7 +90,7 @@ def undo(
         if prune:
             gone = opened.prune(keep_days, None if keep_mb is None else round(keep_mb * 1e6))
             click.echo(
-                f"forgotten: runs {gone.runs}, changes {gone.changes};"
+                f"deleted: runs {gone.runs}, changes {gone.changes};"
                 f" {gone.bytes / 1e6:.1f} MB freed"
             )
             return ExitStatus.OK

@@ -1,4 +1,4 @@
-"""`gtag watch`: scans what arrives in folders, when it has come to rest, until somebody ends it."""
+"""`gtag watch`: scans the files that arrive in folders, until it is ended."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _AS_IN_SCAN = options_of_scan(
 
 @click.command(params=_AS_IN_SCAN)
 @click.argument("paths", nargs=-1, required=True, type=click.Path())
-@click.option("--scan-first", is_flag=True, help="Begin with a scan of what is there.")
+@click.option("--scan-first", is_flag=True, help="Begin with a scan of the files that are there.")
 @click.option(
     "--poll",
     is_flag=True,
     help="Look at all files every few seconds: for network folders that others write to.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Say the reasons, too.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the reasons, too.")
 @click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 def watch(
     paths: tuple[str, ...],
@@ -47,9 +47,9 @@ def watch(
     quiet: bool,
     **options: Any,
 ) -> ExitStatus:
-    """Wait for music to arrive in folders, and scan it when it is all there.
+    """Wait for music to arrive in folders, and scan it when it is complete.
 
-    PATHS are folders. A file is listened to when it has not changed for --min-age seconds and no
+    PATHS are folders. A file is scanned when it has not changed for --min-age seconds and no
     program has it open for writing. Nothing is written without --write-tags. Ctrl-C and SIGTERM
     end it, never in the middle of a write.
     """
@@ -64,7 +64,9 @@ def watch(
     folders = [os.path.realpath(path) for path in paths]
     for path, folder in zip(paths, folders, strict=True):
         if os.path.exists(folder) and not os.path.isdir(folder):  # noqa: PTH110, PTH112
-            raise ConfigurationError("is a file", path=path, hint="name its folder, or gtag scan")
+            raise ConfigurationError(
+                "is a file", path=path, hint="name its folder, or use gtag scan"
+            )
     log_to(log_file)
     scanning = Scanning(options, writes=write_tags)
     library = scanning.library(folders)

@@ -215,7 +215,7 @@ def test_init_explains_every_setting_and_never_overwrites(gtag, tmp_path):
     assert settings(gtag, "--changed") == {}
     file.write_text("[scan]\ngenres = 2\n")
     again = gtag("config", "init")
-    assert again.status == 2 and "stays as it is" in again.err
+    assert again.status == 2 and "was not changed" in again.err
     assert file.read_text() == "[scan]\ngenres = 2\n"
 
 
