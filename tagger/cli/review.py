@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tagger.interrupt import Interrupts
     from tagger.review import Question, Review
     from tagger.tags.write import Change
+    from tagger.writing import Care
 
 Step = Literal["next", "back", "quit"]
 
@@ -86,7 +87,7 @@ def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
             _look_for_unsure(scanning, library, report, progress)
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
-        write = stack.enter_context(_lazy_writer(journal))
+        write = stack.enter_context(_lazy_writer(journal, scanning.care))
         asked = Review(report, write, scanning.policy.placeholders)
         dialogue = _Dialogue(asked, interrupts, scanning)
         stack.callback(dialogue.player.stop)
@@ -103,7 +104,7 @@ def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
 def _look_for_unsure(
     scanning: Scanning, library: Library, report: Path, progress: Progress
 ) -> None:
-    """Scan, and keep the unsure ones for this review and those that go on with it."""
+    """Scan, and write the report of the unsure tracks for this review and later ones."""
     from tagger.decide import Status
     from tagger.interrupt import Interrupts
     from tagger.reports.csv_report import CsvReport, open_report
@@ -122,16 +123,16 @@ def _look_for_unsure(
 
 
 @contextmanager
-def _lazy_writer(journal: str | None) -> Iterator[Callable[[Track, Change], None]]:
+def _lazy_writer(journal: str | None, care: Care) -> Iterator[Callable[[Track, Change], None]]:
     """A function that writes, with one run for all answers: none where there is no answer."""
-    from tagger.writing import Care, writer
+    from tagger.writing import writer
 
     with ExitStack() as stack:
         opened: list[Callable[[Track, Change], None]] = []
 
         def write(track: Track, change: Change) -> None:
             if not opened:
-                run = writer(journal, Care(), command=sys.argv[1:], model=None)
+                run = writer(journal, care, command=sys.argv[1:], model=None)
                 opened.append(stack.enter_context(run))
             opened[0](track, change)
 
@@ -139,7 +140,7 @@ def _lazy_writer(journal: str | None) -> Iterator[Callable[[Track, Change], None
 
 
 class _Dialogue:
-    """What is shown and asked."""
+    """The questions on the terminal, and the keys that answer them."""
 
     def __init__(self, review: Review, interrupts: Interrupts, scanning: Scanning) -> None:
         from tagger.cli.console import console
@@ -201,8 +202,9 @@ class _Dialogue:
             self._show_keys(guesses, may_go_back=may_go_back)
             key = _key()
             self.player.stop()
+            chosen: tuple[str, ...] = ()
             if key in ("\r", "\n") and guesses:
-                chosen: tuple[str, ...] = (guesses[0][0],)
+                chosen = (guesses[0][0],)
             elif key.isdecimal() and 1 <= int(key) <= len(guesses):
                 chosen = (guesses[int(key) - 1][0],)
             elif key == "t":
@@ -217,27 +219,21 @@ class _Dialogue:
                 return "quit"
             elif key == "a":
                 whole_album = not whole_album
-                n = len(self._review.album(question)) if whole_album else 0
-                self.say(
-                    "The answer is for this track alone."
-                    if not whole_album
-                    else f"The answer is for the {n} unsure tracks of this album."
-                    if n > 1
-                    else "No other track of this album is unsure."
-                )
-                continue
+                self.say(self._what_for(question, whole_album=whole_album))
             elif key == "p":
                 playing = self.player.play(question.track.path, question.result.duration_s)
-                self.say(
-                    "playing; any key stops it"
-                    if playing
-                    else "No player was found: install mpv or ffmpeg (ffplay)."
-                )
-                continue
-            else:
-                continue
+                nothing = "No player was found: install mpv or ffmpeg (ffplay)."
+                self.say("playing; any key stops it" if playing else nothing)
             if chosen and self._answer(question, chosen, whole_album=whole_album):
                 return "next"
+
+    def _what_for(self, question: Question, *, whole_album: bool) -> str:
+        if not whole_album:
+            return "The answer is for this track alone."
+        n = len(self._review.album(question))
+        if n == 1:
+            return "No other track of this album is unsure."
+        return f"The answer is for the {n} unsure tracks of this album."
 
     def _guesses(self, question: Question) -> list[tuple[str, float]]:
         """The best guesses: predicted anew, since a report has but two; else the report's."""

@@ -193,7 +193,9 @@ def test_paths_are_scanned_with_the_settings_of_scan(make_audio, tmp_path):
     file.write_text("[rename]\n" + "".join(f'"{a}" = "{b}"\n' for a, b in names.items()))
     (file.parent / "config.toml").write_text(
         '[scan]\ngenre-map = "map.toml"\nplaceholder = ["To sort"]\nmin-confidence = 1\n'
+        "preserve-mtime = true\n"
     )
+    before = piece.stat().st_mtime_ns
     settings = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
     terminal = Terminal("m", "--jobs", 1, folder=tmp_path, **settings)
     terminal.wait_for("1 of 2")
@@ -204,6 +206,7 @@ def test_paths_are_scanned_with_the_settings_of_scan(make_audio, tmp_path):
     terminal.press("q")
     assert terminal.end() == 0
     assert MediaFile(piece).genre in names.values()
+    assert piece.stat().st_mtime_ns == before
 
 
 def test_a_few_seconds_are_played_without_a_shell(make_audio, tmp_path):
