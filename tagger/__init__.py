@@ -1,4 +1,4 @@
-"""gtag listens to music files and writes genre and confidence into their tags.
+"""gtag classifies music files and writes genre and confidence into their tags.
 
 For programmers, all that `tagger.api.__all__` names. `tagger.api` is imported when a name is first
 asked for, so that `import tagger` takes no time. docs/python.md shows how to use it.

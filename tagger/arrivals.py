@@ -47,7 +47,7 @@ class Waiting:
         return len(self._seen)
 
     def at_rest(self) -> list[str]:
-        """Those that have come to rest, sorted; they are forgotten here.
+        """Remove and return those that are at rest, sorted.
 
         A file waits while another one in its folder changes: they may be an album.
         """
@@ -152,15 +152,15 @@ def arrivals(
 
     missed, walk_from = False, 0.0
     changes = _changes(folders, poll=poll, tick_s=tick_s)
-    told = next(changes)  # from now on the folders are watched
+    changed = next(changes)  # from now on the folders are watched
     known_until = time.time()
     yield whole_library() if first else iter(())
     while True:
         looked = time.time()
-        if told is None:
+        if changed is None:
             missed = True
         else:
-            notice(sorted(told))
+            notice(sorted(changed))
         if missed and time.monotonic() >= walk_from:
             begun = time.monotonic()
             notice(folders, known_until - _CLOCKS_DIFFER_S)
@@ -175,7 +175,7 @@ def arrivals(
         tracks = [track for file in waiting.at_rest() if (track := library.track(file))]
         if tracks:
             yield iter(tracks)
-        told = next(changes)
+        changed = next(changes)
 
 
 def _changes(folders: list[str], *, poll: bool, tick_s: float) -> Iterator[set[str] | None]:

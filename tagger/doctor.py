@@ -124,14 +124,14 @@ def _decoders() -> Found:
             except (av.FFmpegError, ValueError, LookupError) as error:
                 yield f"{suffix} {codec}", "note", f"not tried: no encoder ({error})"
                 continue
-            yield f"{suffix} {codec}", *_heard(file)
+            yield f"{suffix} {codec}", *_decoded(file)
     for name, codecs in _DECODE_ONLY.items():
         lacking = [codec for codec in codecs if not _is_decoder(codec)]
         said = f"no decoder {', '.join(lacking)}" if lacking else "decoder there, not tried"
         yield name, "note" if lacking else "ok", said
 
 
-def _heard(file: Path) -> tuple[State, str]:
+def _decoded(file: Path) -> tuple[State, str]:
     from tagger.files.formats import identify
     from tagger.sound.audio import read_excerpts
     from tagger.sound.native_messages import native_messages_hidden
@@ -142,9 +142,9 @@ def _heard(file: Path) -> tuple[State, str]:
             sound = read_excerpts(file)
     except Exception as error:
         return "broken", explained(error)
-    heard_s = sound.duration_s or 0.0
-    if format is None or abs(heard_s - _PIECE_S) > 0.5:
-        return "broken", f"{_PIECE_S:g} s of sound were decoded as {heard_s:.2f} s"
+    decoded_s = sound.duration_s or 0.0
+    if format is None or abs(decoded_s - _PIECE_S) > 0.5:
+        return "broken", f"{_PIECE_S:g} s of sound were decoded as {decoded_s:.2f} s"
     return "ok", f"{format.name}, decoded"
 
 

@@ -82,7 +82,7 @@ class Review:
     Raises
     ------
     ConfigurationError
-        It is no report.
+        It is not a report.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Review:
         )
 
     def album(self, question: Question) -> list[Question]:
-        """The track with its neighbours of the same album that nobody has answered yet."""
+        """The track with its neighbours of the same album that have no answer yet."""
         before = list(self._neighbours(question, -1))
         return [*reversed(before), question, *self._neighbours(question, 1)]
 
@@ -179,7 +179,7 @@ class Review:
 
 
 def as_genres(typed: str) -> tuple[str, ...]:
-    """The genres that somebody typed, in the vocabulary's spelling where it has one.
+    """The genres in a typed line, in the vocabulary's spelling where it has one.
 
     >>> as_genres(" hip hop; Polka ")
     ('Hip-Hop', 'Polka')

@@ -77,17 +77,17 @@ class Listing:
         self._arrow, self._cut = ("→", "…") if unicode else ("->", "~")
 
     def line(self, result: TrackResult) -> str:
-        """What is said of a track: a line, or two with the reason."""
+        """The line of a track, or two with the reason."""
         status, style = result.status, _STYLES.get(result.status, "")
         room = _STATUS + _GAP
-        told = Text().append(_padded(status, _STATUS), style)
-        told.append(" " * _GAP)
+        line = Text().append(_padded(status, _STATUS), style)
+        line.append(" " * _GAP)
         if status.is_problem:
             path, said = printable(result.path), printable(result.message)
             if self._width is None:
                 return f"{path}: {status}: {said}"
-            told.append(f"{path}: {said}")  # whole: it says what to do
-            return self._rendered(told)
+            line.append(f"{path}: {said}")  # whole: it says what to do
+            return self._rendered(line)
         if status in (Status.UNSURE, Status.HEARD):
             cells = [(_two_guesses(result), _HEARD + _GAP + _TAGS)]
         else:
@@ -95,12 +95,12 @@ class Listing:
         for i, (text, width) in enumerate(cells):
             behind = sum(_GAP + later for _, later in cells[i + 1 :]) + _GAP + _LEAST_FOR_PATH
             shown = self._cut_end(text, room + behind)
-            told.append(_padded(shown, width) + " " * _GAP)
+            line.append(_padded(shown, width) + " " * _GAP)
             room += max(width, cell_len(shown)) + _GAP
-        told.append(self._cut_start(printable(result.path), room))
+        line.append(self._cut_start(printable(result.path), room))
         if self._reasons and result.message:
-            told.append(f"\n{' ' * (_STATUS + _GAP)}{printable(result.message)}", "dim")
-        return self._rendered(told)
+            line.append(f"\n{' ' * (_STATUS + _GAP)}{printable(result.message)}", "dim")
+        return self._rendered(line)
 
     def _tags(self, result: TrackResult) -> str:
         old = printable(result.old_genre) or "no genre"

@@ -15,7 +15,7 @@ class Progress:
     Parameters
     ----------
     shown : bool
-        False shows nothing. Nor is anything shown where stderr is no terminal.
+        Whether to show a bar, where stderr is a terminal.
     before : str
         Shown in place of the bar until the first track is done.
     """
@@ -42,7 +42,7 @@ class Progress:
             threading.Thread(target=self._count, args=(tracks,), daemon=True).start()
 
     def _count(self, tracks: Callable[[], Iterable[object]]) -> None:
-        # Without a total there is no time left to show; whatever is wrong, the scan itself says.
+        # Without a total the bar shows no time left; the scan itself reports errors.
         with suppress(Exception):
             self._bar.total = sum(1 for _ in tracks())
             self._bar.refresh()

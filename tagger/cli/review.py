@@ -247,11 +247,11 @@ class _Dialogue:
             policy = self._scanning.policy
             named = policy.genre_map.of(prediction, policy.detail).ranked() if prediction else []
             self._predicted = {number: named[:_GUESSES]}  # only of the track at hand
-        told = [
+        reported = [
             (result.genre, result.confidence),
             (result.runner_up, result.runner_up_confidence),
         ]
-        return self._predicted[number] or [(g, c) for g, c in told if g and c is not None]
+        return self._predicted[number] or [(g, c) for g, c in reported if g and c is not None]
 
     def _show(self, question: Question, guesses: list[tuple[str, float]]) -> None:
         from tagger.cli.console import bar, clock
@@ -299,7 +299,7 @@ class _Dialogue:
 
         known = [name for genre, styles in vocabulary().items() for name in (genre, *styles)]
         known += [name for name in self._typed if name not in known]
-        genres = as_genres(_line("genre (Tab completes, nothing goes back): ", known))
+        genres = as_genres(_line("genre (Tab completes, empty goes back): ", known))
         meant = []
         for genre in genres:
             near = [] if genre in known else near_names(genre, known)
@@ -373,7 +373,7 @@ def _chosen(question: str) -> bool:
 
 
 def _line(prompt: str, known: list[str]) -> str:
-    """A line that somebody types, completed by Tab where the system can do that."""
+    """Read a line, with completion by Tab where the system supports it."""
     try:
         import readline
     except ImportError:  # Windows

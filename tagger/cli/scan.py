@@ -21,10 +21,8 @@ from tagger.screen import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tagger.decide import Policy
     from tagger.files.library import Library, Track
     from tagger.reports.csv_report import CsvReport, Done
-    from tagger.reports.playlists import Playlists
     from tagger.reports.scan_page import ScanPage
     from tagger.reports.tally import Tally
 
@@ -217,7 +215,7 @@ def scan(
     from tagger.reports.tally import Tally
 
     log_to(log_file)
-    # What is told: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
+    # What is shown: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
     level = (2 if sys.stdout.isatty() and not as_json else 1) + verbose - quiet
     writes = write_tags and not dry_run
     scanning = Scanning(options, writes=writes)
@@ -234,7 +232,11 @@ def scan(
         page = stack.enter_context(_page(html)) if html else None
         lists = None
         if playlists:
-            lists = stack.enter_context(_playlists(playlists, scanning.policy))
+            from tagger.reports.playlists import Playlists
+
+            with opening(playlists):
+                lists = Playlists(playlists, scanning.policy.placeholders)
+            stack.callback(lists.close)
         kept = [keeper for keeper in (page, lists) if keeper]
         if kept and report and done.resumed:
             for earlier in read_report(report):
@@ -326,16 +328,6 @@ def _page(file: str) -> Iterator[ScanPage]:
                 with suppress(GtagError):
                     opened.write(partial=True)
             raise
-
-
-@contextmanager
-def _playlists(folder: str, policy: Policy) -> Iterator[Playlists]:
-    from tagger.reports.playlists import Playlists
-
-    with opening(folder):
-        opened = Playlists(folder, policy.placeholders)
-    with closing(opened):
-        yield opened
 
 
 def _how_to_go_on(tally: Tally, *, report: str | None, wrote: bool) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def scan_defaults() -> dict[str, Any]:
-    """What the options of `gtag scan` are where nobody gives them."""
+    """The options of `gtag scan` as settings and gtag's defaults have them."""
     root = click.get_current_context().find_root()
     return command_of("scan").make_context("scan", ["."], parent=root).params
 

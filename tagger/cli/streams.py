@@ -14,7 +14,7 @@ STDOUT = "the standard output"
 def make_streams_usable() -> None:
     """Let every stream be written to; to be called before any file is opened."""
     # The next files to be opened would get the numbers of closed streams, and native libraries
-    # would print into somebody's music.
+    # would print into music files.
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

@@ -114,7 +114,7 @@ class ScanPage:
         changes = self._changes.most_common(CHANGES)
         changed = self._changes.total() + self._other_changes
         return {
-            "title": "What gtag heard",
+            "title": "Results of gtag scan",
             "when": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
             "partial": partial,
             "models": list(self._models),

@@ -14,7 +14,7 @@ MEANING = {
     Status.WRITTEN: "genre written",
     Status.WOULD_WRITE: "would be written with --write-tags",
     Status.UNCHANGED: "gtag wrote the same before",
-    Status.KEPT: "a person's genre stands",
+    Status.KEPT: "has a genre of your own",
     Status.UNSURE: "left alone: not sure enough, or no music",
     Status.HEARD: "tracks of cue sheets, in files above",
     Status.UNREADABLE: "could not be read",
