@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,35 +73,22 @@ def with_settings(name: str, command: click.Command) -> click.Command:
     if name not in SETTABLE:
         return command
     known = copy.copy(command)
-    known.params = [_Settings([name]), *map(copy.copy, command.params)]
+    known.params = [copy.copy(param) for param in command.params]
     shared = as_in_scan(name, known)
     for long, option in options_of(known).items():
         tables = (name, "scan") if long in shared else (name,)
         option.envvar = [variable(table, long) for table in tables]
+
+    def parse_args(context: click.Context, args: list[str]) -> list[str]:
+        parse = partial(type(known).parse_args, known, context)
+        if not context.resilient_parsing:
+            if not set(context.help_option_names).isdisjoint(args):
+                parse([*args])  # prints the help, beside a broken file, too, and ends
+            context.default_map = Settings().default_map(name)
+        return parse(args)
+
+    known.parse_args = parse_args  # type: ignore[method-assign, assignment]
     return known
-
-
-class _Settings(click.Parameter):
-    """Reads a command's settings before its options ask for their values.
-
-    That is after --help and completion, which must work beside a broken file.
-    """
-
-    def __init__(self, names: list[str]) -> None:
-        super().__init__(names, is_eager=True, expose_value=False)
-
-    def _parse_decls(self, decls: Any, expose_value: bool) -> tuple[str, list[str], list[str]]:
-        return decls[0], [], []
-
-    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
-        pass  # not on the command line
-
-    def handle_parse_result(
-        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
-    ) -> tuple[Any, list[str]]:
-        if not ctx.resilient_parsing:
-            ctx.default_map = Settings().default_map(str(self.name))
-        return None, args
 
 
 def as_in_scan(name: str, command: click.Command) -> frozenset[str]:

@@ -258,3 +258,12 @@ def test_completion_reads_no_file(tmp_path):
         text=True,
     )
     assert "--min-confidence" in ran.stdout and not ran.stderr
+
+
+def test_a_file_named_like_help_is_scanned_with_the_settings(gtag, make_audio, config, monkeypatch):
+    piece = make_audio(".mp3")
+    piece.rename(piece.parent / "--help")
+    monkeypatch.chdir(piece.parent)
+    config("[scan]\njson = true\nmin-confidence = 1\n")
+    ran = gtag("scan", "--jobs", "1", "--", "--help")
+    assert json.loads(ran.out)["status"] == "unsure", ran.err
