@@ -26,7 +26,7 @@ _STYLES = {
     Status.FAILED: "red",
 }
 # Columns, as wide as the longest status and as what bundled models say.
-_STATUS, _HEARD, _TAGS, _GAP = 11, 14, 20, 2
+_STATUS, _HEARD, _TAGS, _GAP = 11, 15, 21, 2
 _LEAST_FOR_CELL, _LEAST_FOR_PATH = 4, 12
 
 
