@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from tagger.models.card import Card
-from tagger.models.features import FeatureColumns
+from tagger.models.feature_columns import FeatureColumns
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 from tagger.models.ubjson import read_trees
@@ -52,7 +52,7 @@ class Trees:
         self._default_left = nodes("default_left", bool)
         left, right = nodes("left_children", np.intp), nodes("right_children", np.intp)
         own, roots = np.arange(len(left)), np.repeat(self._roots, sizes)
-        # From a leaf all ways lead back to it, so that trees of any shape are run in step.
+        # A leaf is its own child, so that trees of any depth are evaluated in step.
         self._left = np.where(left < 0, own, roots + left)
         self._right = np.where(left < 0, own, roots + right)
 

@@ -1,6 +1,6 @@
-"""A model's card: what `card.toml` says, checked before anything is loaded.
+"""A model's card, `card.toml`, validated before anything is loaded.
 
-A model may come from a stranger. So a card's paths stay inside its folder, weights must have the
+A model may come from a stranger. So a card's paths must be inside its folder, weights must have the
 SHA-256 that the card names, and nothing is ever unpickled.
 """
 
@@ -24,7 +24,7 @@ Weights = TypeVar("Weights")
 
 CARD = "card.toml"
 DEFAULT_THRESHOLD = 0.5  # where nothing was measured
-# Tables of the training, and out-of-fold predictions: for reports and ensembles, not for a scan.
+# Optional files, for reports and ensembles: training history and out-of-fold predictions.
 HISTORY, IMPORTANCE, CORRELATION = "history.csv", "importance.csv", "correlation.csv"
 OUT_OF_FOLD = "out_of_fold.npz"
 KINDS = (
@@ -32,23 +32,23 @@ KINDS = (
     *("ensemble", "backbone", "detector"),
 )
 WITH_BACKBONE = ("head", "multi-label")
-# Models that other models use: they predict no genre.
+# Models that other models use: they predict no genre themselves.
 PARTS = ("backbone", "detector")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-_HINT = "get the model anew from where it came from, or train it again"
+_HINT = "get the model again from its source, or train it again"
 
 
 @dataclass(frozen=True)
 class CalibratedLabel:
-    """How a model whose labels are independent makes one label's logit a probability.
+    """Calibration of one label of a model with independent labels.
 
     Attributes
     ----------
     slope, offset : float
         The probability is ``sigmoid(slope * logit + offset)`` (Platt 1999).
     threshold : float
-        The least probability at which the label is assigned by default.
+        Probability from which the label is named by default.
     """
 
     slope: float
@@ -58,7 +58,7 @@ class CalibratedLabel:
 
 @dataclass(frozen=True)
 class StyleOnCard:
-    """A style within a genre, and the least probability at which it is assigned by default."""
+    """A style within a genre, and the probability from which it is named by default."""
 
     name: str
     genre: str
@@ -67,7 +67,7 @@ class StyleOnCard:
 
 @dataclass(frozen=True)
 class Card:
-    """What a model's card says. `read_card` checks it.
+    """Metadata of a model.
 
     Attributes
     ----------
@@ -79,14 +79,14 @@ class Card:
     labels : tuple of str
         Genres, in the order of the model's outputs.
     temperature : float
-        Divisor of the logits, for calibrated probabilities.
+        Logits are divided by it, which calibrates the probabilities.
     threshold : float
-        The least probability at which a genre is assigned, where all genres have the same.
+        Probability from which a genre is named by default, if all genres have the same one.
     calibrated_labels : tuple of CalibratedLabel
-        In the order of the labels, where they are independent; else empty.
+        In the order of the labels, if they are independent; else empty.
     styles : tuple of StyleOnCard
     learned_from : dict of str to frozenset of str
-        Track ids of each data set in its training.
+        Track ids of each set that it was trained on.
     figures : tuple of dict
         Accuracy and the like, one for each protocol.
     data : dict
@@ -113,12 +113,12 @@ class Card:
 
     @property
     def independent(self) -> bool:
-        """Whether each label has a probability of its own: none of them may fit, or several."""
+        """Whether probabilities are independent: none of the labels may fit, or several."""
         return bool(self.calibrated_labels)
 
     @property
     def thresholds(self) -> np.ndarray:
-        """The least probability at which each label is assigned by default [shape=(n_labels,)]."""
+        """Probability from which each label is named by default [shape=(n_labels,)]."""
         import numpy as np
 
         if self.independent:
@@ -138,7 +138,7 @@ class Card:
         Raises
         ------
         ModelError
-            Where they lie outside the model's folder, are missing, or are not what the card says.
+            Where they are outside the model's folder, missing, or not what the card says.
         """
         entry = self.data.get("weights")
         if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
@@ -184,11 +184,11 @@ def is_name(value: object) -> bool:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """A card's path, which must lie inside the model's folder."""
+    """Resolve a card's path, which must be inside the model's folder."""
     root = folder.resolve()
     try:
         file = (root / name).resolve()
-    except (OSError, RuntimeError):  # links in a circle
+    except (OSError, RuntimeError):  # a cycle of links
         file = root
     if not file.is_relative_to(root) or file == root:
         raise ModelError(
@@ -235,24 +235,24 @@ def _checked(folder: Path, data: dict[str, Any]) -> Card:
         "labels must be two or more different genres",
     )
     members = _tables(data, "members")
-    _need((kind == "ensemble") == bool(members), "an ensemble, and nothing else, has members")
+    _need((kind == "ensemble") == bool(members), "an ensemble, and nothing else, must have members")
     for entry in members:
-        _need(is_name(entry.get("model")), "each member needs a model like cnn-1")
+        _need(is_name(entry.get("model")), "each member must have a model like cnn-1")
         _number(entry, "weight", default=1.0)
     backbone = data.get("backbone")
     _need(
         is_name(backbone) if kind in WITH_BACKBONE else backbone is None,
-        f"only models of the kinds {', '.join(WITH_BACKBONE)} have a backbone, like cnn-1",
+        f"{' and '.join(WITH_BACKBONE)} models, and no others, must have a backbone like cnn-1",
     )
     calibrated = _tables(data, "label")
     _need(
         not calibrated or [entry.get("name") for entry in calibrated] == labels,
-        "where labels are calibrated one by one, each has a name, in the order of the labels",
+        "each calibrated label must have a name, a slope and an offset, in the labels' order",
     )
     styles = _tables(data, "style")
     _need(
         all(isinstance(e.get("name"), str) and e.get("genre") in labels for e in styles),
-        "each style has a name and a genre among the labels",
+        "each style must have a name and a genre among the labels",
     )
     learned_from = _tables(data, "learned_from")
     for entry in learned_from:

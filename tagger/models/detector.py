@@ -1,8 +1,8 @@
-"""Whether a track is music at all: a small linear model tells music, noise and voices apart.
+"""Rejects what is not music: a small linear model tells music, noise and voices apart.
 
-Its inputs are the pretrained network's embedding, where the genre model computed it anyway, and
-how the log-mel spectrogram moves. Two sets of weights come with gtag: with the embedding, which is
-more accurate, and with statistics of the spectrogram in its place.
+Its inputs are the pretrained network's embedding, if the model at hand computed it anyway, and how
+the log-mel spectrogram changes over time. Two sets of weights are bundled: one with the embedding,
+which is better, and one with statistics of the spectrogram instead.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tagger.sound.no_music import MOVEMENT
 
 MUSIC = "music"
 WITH_EMBEDDING, WITHOUT = "no-music", "no-music-fast"
-# 11 of 2,557 clips of music have no sound above; nor has what is sampled at 11,025 Hz.
+# 11 of 2,557 clips of music have nothing above it; neither does what is sampled at 11,025 Hz.
 NARROWEST_HZ = 6000.0
 WORDS = {"noise": "sounds like noise, not music", "voice": "sounds like a voice, not music"}
 
 
 class Detector:
-    """A linear model of music and what is none.
+    """A linear model of music, noise and voices.
 
     Raises
     ------
@@ -41,21 +41,21 @@ class Detector:
         self.backbone = str(card.data.get("looks_at", ""))
         n_looked_at = card.data.get("n_looked_at")
         if type(n_looked_at) is not int or not 0 < n_looked_at < 10**6:
-            raise ModelError("n_looked_at must be the number of inputs", path=card.folder)
+            raise ModelError("does not say how many inputs it has", path=card.folder)
         self._weights = load_weights(card, n_looked_at + len(MOVEMENT))
 
     def can_run(self, features: TrackFeatures) -> bool:
-        """Whether the embedding is there, where it is an input."""
+        """Whether the embedding, where it is an input, is computed already."""
         return not self.backbone or self.backbone in features.embeddings
 
     def probabilities(self, features: TrackFeatures) -> np.ndarray:
-        """Of the card's labels [shape=(n_labels,)]."""
+        """Of each of the card's labels [shape=(n_labels,)]."""
         name = self.backbone
         seen = features.embeddings[name] if name else features.narrow_statistics
         return np.exp(self._weights(np.concatenate([seen, features.movement])))
 
     def non_music_reason(self, features: TrackFeatures) -> str:
-        """Why the track is not taken for music; empty where it is."""
+        """Why a track does not sound like music, in words; empty if it does."""
         probabilities = dict(zip(self.card.labels, self.probabilities(features), strict=True))
         if 1 - probabilities.pop(MUSIC) < self.card.threshold:
             return ""
@@ -63,13 +63,13 @@ class Detector:
 
 
 def non_music_reason(features: TrackFeatures) -> str:
-    """Why the genre of a track cannot be trusted; empty where it can.
+    """Why a track should not get a genre, in words; empty if it may.
 
-    It does not sound like music, or its bandwidth is too narrow: the same piece at 8 kHz was Jazz.
+    It does not sound like music, or its bandwidth is too narrow: a piece became Jazz at 8 kHz.
     """
     highest = float(features.highest_hz)
     if highest < NARROWEST_HZ:
-        return f"nothing sounds above {highest / 1000:.1f} kHz, too narrow to judge"
+        return f"nothing above {highest / 1000:.1f} kHz, bandwidth too narrow"
     detectors = _detectors()
     return next((d.non_music_reason(features) for d in detectors if d.can_run(features)), "")
 

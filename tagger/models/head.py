@@ -1,6 +1,6 @@
-"""Models on a network's embedding: what they look at, and the linear head of a person's genres.
+"""The inputs of models on the embedding of a pretrained network, and a linear head on them.
 
-The network, their backbone, is a model of the zoo, or lies in the model's own folder.
+The network, their backbone, is a model of the zoo, or in the model's own folder.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs a linear model (multinomial logistic regression) on descriptors.
 
-Weights are a `.npz` file with `coefficients` [n_labels, n_inputs] and `intercept` [n_labels], the
-scaling of the inputs worked in.
+Weights are a `.npz` file with `coefficients` [n_labels, n_inputs] and `intercept` [n_labels], for
+unscaled inputs.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.features import FeatureColumns
+from tagger.models.feature_columns import FeatureColumns
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 
-_LARGEST = 1 << 28  # bytes: a file that unpacks to more is an attack on memory
+_LARGEST = 1 << 28  # bytes: more is not a linear model, but an attack on memory
 
 
 def read_arrays(content: bytes, *names: str) -> dict[str, np.ndarray]:
@@ -26,7 +26,7 @@ def read_arrays(content: bytes, *names: str) -> dict[str, np.ndarray]:
     Raises
     ------
     ValueError
-        Where it is no such file, or has no array of one of the names.
+        Where it is no such file.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
@@ -34,7 +34,7 @@ def read_arrays(content: bytes, *names: str) -> dict[str, np.ndarray]:
                 raise ValueError("it is too large")
         with np.load(io.BytesIO(content), allow_pickle=False) as kept:
             arrays = {name: kept[name] for name in kept.files}
-    # MemoryError: a header may claim any number of values.
+    # MemoryError: a header may claim as many numbers as it likes.
     except (
         *(zipfile.BadZipFile, KeyError, OSError, EOFError, NotImplementedError),
         MemoryError,
@@ -49,7 +49,12 @@ def read_arrays(content: bytes, *names: str) -> dict[str, np.ndarray]:
 
 
 class LinearWeights:
-    """Coefficients and intercepts from the content of a `.npz` file.
+    """Coefficients and intercepts, loaded from memory.
+
+    Parameters
+    ----------
+    content : bytes
+        A `.npz` file. Nothing in it is unpickled.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Runs a multi-label model: a small dense network with a probability of its own for each genre.
+"""Runs a multi-label model: a small dense network with an independent probability for each genre.
 
-Its inputs are those of a head. Weights are a `.npz` file: an ensemble of networks with one hidden
-layer, the scaling of the inputs worked in, and perhaps a linear model of styles. Runs in numpy, so
-that the result depends on no processor.
+Its inputs are those of a head (the backbone's embedding, statistics of the log-mel spectrogram).
+Weights are a `.npz` file: an ensemble of networks with one hidden layer, for unscaled inputs, and
+optionally a linear model of styles. Runs in numpy, so that the result depends on no processor.
 """
 
 from __future__ import annotations
@@ -23,7 +23,12 @@ STYLES, STYLES_BIAS = "styles", "styles_bias"  # [n_inputs, n_styles], [n_styles
 
 
 class MultiLabelWeights:
-    """The arrays of a multi-label model from the content of a `.npz` file.
+    """The arrays of a multi-label model, loaded from memory and checked.
+
+    Parameters
+    ----------
+    content : bytes
+        A `.npz` file. Nothing in it is unpickled.
 
     Raises
     ------

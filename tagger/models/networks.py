@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tagger.models.card import Card
-from tagger.models.features import FeatureColumns
+from tagger.models.feature_columns import FeatureColumns
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden

@@ -1,4 +1,4 @@
-"""Prediction, and the protocol of whatever makes one. Depends on no file, tag or policy."""
+"""`Prediction`, and the protocols of models. Depends on no file, tag or policy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Style:
-    """A style that a track may have within one of its genres.
+    """A style within a genre, with its probability for a track.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Style:
     probability : float
         That the track has both.
     threshold : float
-        The least probability at which it is assigned by default.
+        Probability from which it is named by default.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The genre probabilities of one track.
+    """A model's output for one track.
 
     Attributes
     ----------
@@ -49,19 +49,19 @@ class Prediction:
     model : str
         Name and version of the model, as written to `GTAG_MODEL`: ``cnn-2``.
     thresholds : np.ndarray [shape=(n_labels,)] or None
-        The least probability at which each genre is assigned; None: `DEFAULT_THRESHOLD`.
+        Probability from which each genre is named by default; None: `DEFAULT_THRESHOLD`.
     independent : bool
-        Whether each genre has a probability of its own: none of them may fit, or several.
+        Whether the probabilities are independent: none of the genres may fit, or several.
     styles : tuple of Style
         Most probable first.
     chunk_probabilities : np.ndarray [shape=(n_chunks, n_labels)] or None
-        The same chunk by chunk, where the model has chunks.
+        The same for each chunk, if the model uses chunks.
     chunk_starts_s : np.ndarray [shape=(n_chunks,)] or None
-        Where each chunk starts in the track, in seconds.
+        Start of each chunk in the track, in seconds.
     non_music_reason : str
-        Why the track may be no music at all; empty where it is taken for music.
+        Why the track does not sound like music, in words; empty if it does.
     dropped : str
-        A genre that is probable enough but dropped by the user's genre map, with its probability.
+        A genre above its threshold that the user's genre map drops, with its probability.
     """
 
     labels: tuple[str, ...]
@@ -76,7 +76,7 @@ class Prediction:
     dropped: str = ""
 
     def threshold(self, genre: str) -> float:
-        """The least probability at which a genre is assigned by default."""
+        """The probability from which a genre is named by default."""
         if self.thresholds is None:
             return DEFAULT_THRESHOLD
         return float(self.thresholds[self.labels.index(genre)])
@@ -89,7 +89,7 @@ class Prediction:
         return float(self.probabilities[self.labels.index(name)])
 
     def style_of(self, genre: str) -> Style | None:
-        """The most probable style of a genre, where it reaches its threshold."""
+        """The most probable style of a genre, if it is above its threshold."""
         best = next((style for style in self.styles if style.genre == genre), None)
         return best if best is not None and best.probability >= best.threshold else None
 
@@ -123,16 +123,16 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Scores:
-    """The output of a model for one track, before calibration.
+    """A model's output for a track before calibration.
 
     Attributes
     ----------
     track : np.ndarray [shape=(n_labels,)]
         Log probabilities; logits where the model's labels are independent.
     chunks : np.ndarray [shape=(n_chunks, n_labels)] or None
-        The same chunk by chunk, where the model has chunks.
+        The same for each chunk, if the model uses chunks.
     chunk_starts_s : np.ndarray [shape=(n_chunks,)] or None
-        Where each chunk starts in the track.
+        Start of each chunk in the track, in seconds.
     styles : np.ndarray [shape=(n_styles,)] or None
         Log probabilities of the card's styles, given their genre.
     """
@@ -164,12 +164,12 @@ class Embedder(Protocol):
 
 
 class Classifier(Protocol):
-    """A genre model. Its kinds differ in `scores` alone."""
+    """A loaded model. The kinds differ in `scores` alone."""
 
     card: Card
 
     def scores(self, features: TrackFeatures) -> Scores:
-        """The output for a track, not yet calibrated."""
+        """The model's output for a track, not yet calibrated."""
         ...
 
     def calibrated(self, scores: np.ndarray) -> np.ndarray:
@@ -184,7 +184,13 @@ class Classifier(Protocol):
 
     @one_thread()
     def predict(self, features: TrackFeatures) -> Prediction:
-        """Predict the genre of a track, with calibrated probabilities."""
+        """Predict the genres of a track, with calibrated probabilities.
+
+        Parameters
+        ----------
+        features : TrackFeatures
+            Computed on demand.
+        """
         from tagger.models.detector import non_music_reason
 
         scores = self.scores(features)

@@ -22,12 +22,12 @@ def bundled_folder() -> Path:
 
 
 def user_folder() -> Path:
-    """Where users' own models live, by name."""
+    """The folder of users' own models."""
     return data_folder() / "models"
 
 
 def names(*roots: Path) -> list[str]:
-    """The names of the models in these folders; parses no card, so that completion is quick."""
+    """Names of the models in folders; no card is parsed, so that completion is quick."""
     return sorted(
         {
             folder.name
@@ -50,7 +50,7 @@ def _is_part(card: Path) -> bool:
 def available() -> list[Card]:
     """The cards of all models that have a name: bundled ones first, then the user's.
 
-    Damaged ones are left out; `load` says what is wrong with them.
+    Damaged ones are left out; `load` raises their errors.
     """
     cards = []
     roots = [root for root in (bundled_folder(), user_folder()) if root.is_dir()]
@@ -67,7 +67,7 @@ def find(name_or_folder: str) -> Card:
     Parameters
     ----------
     name_or_folder : str
-        A name as `gtag models` lists it, or the folder of a model. With a separator it is a path.
+        A name as `gtag models` lists it, or the folder of a model. What looks like a path is one.
 
     Raises
     ------
@@ -91,18 +91,18 @@ def _instead_of(name: str) -> str:
 
 
 def load(name_or_folder: str = DEFAULT) -> Classifier:
-    """A model, verified and loaded.
+    """Load and verify a model.
 
     Raises
     ------
     ModelError
-        Where there is no such model, or it is damaged or not to be trusted.
+        Where there is no such model, or it is damaged or not trusted.
     """
     return load_card(find(name_or_folder))
 
 
 def load_backbone(name_or_folder: str) -> Embedder:
-    """A network whose embedding other models use, verified and loaded.
+    """Load and verify a network whose embedding other models use.
 
     Raises
     ------
@@ -113,12 +113,12 @@ def load_backbone(name_or_folder: str) -> Embedder:
 
 
 def load_backbone_below(card: Card) -> Embedder:
-    """The pretrained network that a model uses, itself or by a member.
+    """The pretrained network that a model or one of its members uses.
 
     Raises
     ------
     ConfigurationError
-        The model has none.
+        The model uses none.
     ModelError
         The network is damaged.
     """
@@ -144,7 +144,7 @@ def _load_backbone(card: Card) -> Embedder:
 
 
 def load_card(card: Card) -> Classifier:
-    """The model of a card, verified and loaded."""
+    """Load and verify the model of a card."""
     match card.kind:
         case "cnn":
             from tagger.models.networks import ChunkCnn
@@ -176,7 +176,7 @@ def load_card(card: Card) -> Classifier:
             return Ensemble(card, [load_card(member) for member in _used_directly(card)])
         case "backbone" | "detector":
             raise ModelError(
-                f"{card.name} is a part of other models and predicts no genre",
+                f"{card.name} is part of other models and predicts no genre",
                 path=card.folder,
                 hint="gtag models lists the models that do",
             )
@@ -201,5 +201,5 @@ def _member(card: Card, tag: str) -> Card:
     if member.tag != tag:
         raise ModelError(f"needs {tag}, not {member.tag}", path=card.folder)
     if member.kind == card.kind:
-        raise ModelError(f"it uses {tag}, which is of the same kind", path=card.folder)
+        raise ModelError(f"uses {tag}, which is of the same kind", path=card.folder)
     return member

@@ -1,4 +1,4 @@
-"""Descriptors by name: the inputs of models on descriptors."""
+"""The descriptors that a model uses, chosen by name."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class FeatureColumns:
 
     @classmethod
     def of_card(cls, card: Card) -> FeatureColumns:
-        """Those that a card names as `features`.
+        """The descriptors that a card names as `features`.
 
         Raises
         ------
