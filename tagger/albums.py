@@ -99,18 +99,19 @@ def is_album(credits: Sequence[Credits]) -> bool:
 def album_verdicts(
     predictions: Sequence[Prediction | None], policy: Policy
 ) -> list[Verdict | None]:
-    """What the album says of each of its tracks; None: nothing beyond what was heard of it.
+    """The genre that an album gives each of its tracks; None: the track is decided alone.
 
-    With ``vote``, where two thirds of the tracks that the model is sure of, and half of all, have
-    one best genre, it goes to those that it is unsure of, and to those of another genre that is
-    less probable than this one is in mean over the album; not to those in which it is all but
-    ruled out, nor where it is less probable than not in mean. With ``one`` all tracks get the genre that is most probable in mean, or none where
-    that is too unsure. What sounds like no music gets no genre from its album.
+    With ``vote``, a genre wins that is the best one in two thirds of the tracks that the model is
+    sure of, and in half of all; of independent genres its mean probability must also be 0.5. It
+    goes to the unsure tracks, and to those of another genre that is less probable than this one is
+    on average; not to tracks in which its probability is below `LEAST_OWN`. With ``one`` all tracks
+    get the genre of the highest mean probability, or none if that is below its threshold. Tracks
+    that are not music get none.
 
     Parameters
     ----------
     predictions : sequence of Prediction or None
-        Of each track; None where nothing was heard.
+        Of each track; None for a silent one.
     policy : Policy
     """
     heard = [p for p in predictions if p is not None and not is_doubted(p, policy)]

@@ -1,7 +1,7 @@
-"""The batch: classifies tracks, decides, writes where told to, and yields one TrackResult a track.
+"""The batch: classifies tracks, decides, writes if asked to, and yields one TrackResult a track.
 
-Workers only classify. The parent alone reads tags, decides and writes, so that there is never more
-than one write under way.
+Workers only classify. The parent alone reads tags, decides and writes, so that no two writes are
+ever in progress at once.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 from loky import cpu_count
 
 from tagger.albums import album_verdicts, in_albums, is_album
-from tagger.cache import Cache, Known, fingerprint
-from tagger.classify import Classified, classifier, classify_track, recalled
+from tagger.cache import Cache, CachedPrediction, fingerprint
+from tagger.classify import Classified, classifier, classify_track, from_cache
 from tagger.decide import Decision, Policy, Status, Verdict, agreed, decide
 from tagger.errors import (
     GtagError,
@@ -48,25 +48,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# For one track. Excerpts are bounded: a good file on a slow network takes a few seconds.
+# For one track. Excerpts are bounded: a healthy file on a slow network takes a few seconds.
 DEADLINE_S = 60.0
 
 
 @dataclass(frozen=True)
 class TrackResult:
-    """What became of one track: one row of the report, its fields in the report's order.
+    """The result of one track: a row of the report, its fields in the report's order.
 
     Attributes
     ----------
     genre : str
-        The predicted genres; where none is probable enough, the most probable one.
+        The predicted genres; where none is probable enough, the best guess.
     old_genre, new_genre : str
-        What the tags say before and after; several genres are joined with ``; ``. After a dry
-        run, what they would say.
+        The genres in the tags before and after, joined with ``; ``. After a dry run, what they
+        would be.
     confidence, runner_up_confidence : float or None
-        Calibrated probabilities; None where there is no prediction.
+        Calibrated probabilities; None without a prediction.
     message : str
-        The reason for the status, in words.
+        The reason for the status.
     """
 
     path: str
@@ -98,7 +98,7 @@ def scan(
 ) -> Generator[TrackResult, None, None]:
     """Yield one TrackResult for each track, in their order.
 
-    A file that a cue sheet cuts into tracks is followed by those, with the status `heard`.
+    After a file that a cue sheet cuts into tracks come those tracks, with the status `heard`.
 
     Parameters
     ----------
@@ -109,34 +109,34 @@ def scan(
     write : callable, optional
         Writes one change into one file. Without it nothing is written.
     rehearse : callable, optional
-        Called in its place where nothing is written: raises what writing would.
+        Called instead in a dry run: raises what writing would.
     jobs : int, optional
         Worker processes; by default one a core. 1, and a single track, run in this process.
     apart : bool
-        Those run in a worker process, too, so that a crash does not end this process.
+        Those run in a worker process, too, whose crash does not end this one.
     deadline_s : float
-        A worker that takes longer for one track is ended, and the track is unreadable.
+        A worker that needs longer for one track is ended, and the track is unreadable.
     interrupts : Interrupts, optional
-        Held while a file is written and while the consumer handles the result.
+        Held while a file is written and while the consumer handles its result.
     cache : Cache, optional
-        Earlier predictions; new ones are added.
+        Where predictions are looked for and stored.
     cluster : str, optional
-        Address of a Dask scheduler: its workers classify, in place of processes of this machine.
+        Address of a Dask scheduler, whose workers classify instead of local processes.
 
     Raises
     ------
     ResourceError
-        Memory or another resource is too short to go on; the tracks before are done.
+        The machine is short of something and cannot go on; the tracks before are done.
     """
     interrupts = interrupts or Interrupts()
     cache = cache or Cache(None)
     results = _classified(iter(tracks), model, jobs, apart, deadline_s, cache, cluster)
-    for track, classified, said, tags, verdict in _with_album(results, policy, cache):
+    for track, classified, mapped, tags, verdict in _with_album(results, policy, cache):
         with interrupts.held():
-            result = decide_and_write(track, said, policy, verdict, write, rehearse, tags)
-            _note(cache, track, classified, tags, result)
+            result = decide_and_write(track, mapped, policy, verdict, write, rehearse, tags)
+            _store(cache, track, classified, tags, result)
             yield result
-        for row in _parts(said, policy):
+        for row in _parts(mapped, policy):
             with interrupts.held():
                 yield row
 
@@ -157,20 +157,20 @@ def scan_library(
     cache: Cache | None = None,
     cluster: str | None = None,
 ) -> Generator[TrackResult, None, None]:
-    """A whole run over a library, with its journal; dry unless `writes`. See `scan`.
+    """Scan a library with a journal; a dry run unless `writes`.
 
     Parameters
     ----------
     library : Library
     tracks : iterable of Track, optional
-        Those of the library's tracks that are scanned; by default all.
+        Which of the library's tracks are scanned; by default all.
     care : Care
     writes : bool
     journal : path-like, optional
         By default the one that all runs of a user share.
     command : sequence of str
         What `gtag undo --list` shows of the run.
-    model, policy, jobs, apart, interrupts
+    model, policy, jobs, apart, interrupts, cache, cluster
         As in `scan`.
 
     Raises
@@ -178,7 +178,7 @@ def scan_library(
     ConfigurationError
         The journal or the model cannot be used: nothing was done.
     ResourceError
-        Memory or another resource is too short to go on; the tracks before are done.
+        As in `scan`.
     """
     write = rehearse = None
     with ExitStack() as stack:
@@ -205,69 +205,67 @@ def scan_library(
 
 
 class TagsOf:
-    """The tags of a track, from the cache or read at their first use.
+    """The tags of a track: from the cache, or read when first needed.
 
     Attributes
     ----------
-    is_remembered : bool
-        Whether `state` is from the cache.
+    cached : (TagState, Credits) or None
     """
 
     def __init__(self, track: Track, cache: Cache | None = None) -> None:
         self._track = track
-        self._known = cache.tags_of(track) if cache else None
-        self.is_remembered = self._known is not None
+        self.cached = cache.tags_of(track) if cache else None
 
     @cached_property
     def state(self) -> TagState:
         """Raises UnreadableError where they cannot be read."""
         assert self._track.format is not None, "an unrecognised file has no tags"
-        return self._known[0] if self._known else read_tags(self._track.path, self._track.format)
+        return self.cached[0] if self.cached else read_tags(self._track.path, self._track.format)
 
     @cached_property
     def credits(self) -> Credits:
-        if self._known:
-            return self._known[1]
+        if self.cached:
+            return self.cached[1]
         format = self._track.format
         return Credits() if format is None else read_credits(self._track.path, format)
 
     def read_again(self) -> None:
-        """Drop what the cache has."""
-        self._known, self.is_remembered = None, False
+        """Ignore the cache: read `state` from the file."""
+        self.cached = None
         self.__dict__.pop("state", None)
 
 
 def _with_album(
     results: Iterable[tuple[Track, Classified]], policy: Policy, cache: Cache
 ) -> Iterator[tuple[Track, Classified, Classified, TagsOf, Verdict | None]]:
-    """Each track, its result also in the user's genre names, and the verdict of its album."""
-    told = (
-        (track, classified, _in_own_names(classified, policy), TagsOf(track, cache))
+    """Each track, its result, the same by the genre map, its tags and its album's verdict."""
+    items = (
+        (track, classified, _mapped(classified, policy), TagsOf(track, cache))
         for track, classified in results
     )
     if policy.album == "off":
-        yield from ((*item, None) for item in told)
+        yield from ((*item, None) for item in items)
         return
-    for album in in_albums(told, lambda item: item[0].path, lambda item: item[3].credits):
+    for album in in_albums(items, lambda item: item[0].path, lambda item: item[3].credits):
         verdicts: list[Verdict | None] = [None] * len(album)
         if is_album([credits for _, credits in album]):
-            predictions = [said.prediction for (_, _, said, _), _ in album]
+            predictions = [mapped.prediction for (_, _, mapped, _), _ in album]
             verdicts = album_verdicts(predictions, policy)
         for (item, _), verdict in zip(album, verdicts, strict=True):
             yield (*item, verdict)
 
 
-def _note(
+def _store(
     cache: Cache, track: Track, classified: Classified, tags: TagsOf, result: TrackResult
 ) -> None:
-    """Cache the prediction for a track, and what its tags say now."""
-    nothing = classified.error.message if isinstance(classified.error, NothingToHearError) else ""
-    if not classified.sound or not (classified.prediction or nothing):
+    """Store the result of a track and its tags in the cache."""
+    silent = classified.error.message if isinstance(classified.error, NothingToHearError) else ""
+    if not classified.sound or not (classified.prediction or silent):
         return
     written = result.status is Status.WRITTEN
-    if tags.is_remembered and not written and cache.note_use(track):
+    if tags.cached and not written and cache.note_use(track):
         return
-    known = Known(classified.sound, classified.prediction, classified.duration_s, nothing)
+    entry = CachedPrediction(classified.sound, classified.prediction, classified.duration_s, silent)
     stamp, state = track.stamp, None
     if written:
         with suppress(OSError):
@@ -275,7 +273,7 @@ def _note(
     else:
         with suppress(Exception):  # the result says that they cannot be read
             state = tags.state
-    cache.note(track, known, classified.kept, state, tags.credits, stamp)
+    cache.note(track, entry, classified.kept, state, tags.credits, stamp=stamp)
 
 
 def _classified(
@@ -287,59 +285,65 @@ def _classified(
     cache: Cache,
     cluster: str | None,
 ) -> Iterator[tuple[Track, Classified]]:
-    """Each track with its prediction: from the cache, or computed wherever `scan` was told to.
+    """Each track with its result: from the cache, this process, workers or a cluster.
 
     Raises
     ------
     ResourceError
     """
 
-    def recall(track: Track) -> Classified | None:
-        known = cache.recall(track)
-        # A cue sheet may have been laid beside the file since.
-        return None if known is None or cue_sheet_of(track.path) else recalled(track, known)
+    def cached(track: Track) -> Classified | None:
+        found = cache.prediction_of(track)
+        if found is None or cue_sheet_of(track.path) is not None:
+            return None
+        return from_cache(track, found)
 
-    results: Iterable[tuple[Track, Classified | Lost]]
     if cluster is not None:
-        results = _on_cluster(tracks, model, cluster, deadline_s, cache, recall)
+        results = _on_cluster(tracks, model, cluster, deadline_s, cache.path, cached)
     else:
-        classify = partial(classify_track, model, remembered_in=cache.path)
-        workers = jobs or cpu_count()
-        first = list(islice(tracks, max(workers, 2)))
-        tracks = chain(first, tracks)
-        if not apart and (jobs == 1 or len(first) < 2):
-            results = ((t, recall(t) or _without_messages(classify, t)) for t in tracks)
-        else:
-            workers = max(1, min(workers, len(first)))
-            results = map_in_workers(
-                classify, tracks, jobs=workers, deadline_s=deadline_s, ready=recall
-            )
+        classify = partial(classify_track, model, cache_file=cache.path)
+        results = _on_this_machine(tracks, classify, jobs, apart, deadline_s, cached)
     for track, result in results:
         if isinstance(result, Lost):
-            why = (
-                f"decoding timed out after {result.deadline_s:g} s"
-                if result.late
-                else "the decoder crashed on it"
-            )
-            result = Classified(error=UnreadableError(why, path=track.path))
+            result = Classified(error=UnreadableError(result.reason, path=track.path))
         if isinstance(result.error, ResourceError):
             log.error("cannot go on at %r:\n%s", track.path, result.traceback)
             raise result.error
         yield track, result
 
 
-def _without_messages(classify: Callable[[Track], Classified], track: Track) -> Classified:
-    with native_messages_hidden():
-        return classify(track)
+def _on_this_machine(
+    tracks: Iterator[Track],
+    classify: Callable[[Track], Classified],
+    jobs: int | None,
+    apart: bool,
+    deadline_s: float,
+    cached: Callable[[Track], Classified | None],
+) -> Iterator[tuple[Track, Classified | Lost]]:
+    workers = jobs or cpu_count()
+    first = list(islice(tracks, max(workers, 2)))
+    tracks = chain(first, tracks)
+    if apart or (jobs != 1 and len(first) > 1):
+        workers = max(1, min(workers, len(first)))
+        yield from map_in_workers(
+            classify, tracks, jobs=workers, deadline_s=deadline_s, ready=cached
+        )
+        return
+    for track in tracks:
+        classified = cached(track)
+        if classified is None:
+            with native_messages_hidden():
+                classified = classify(track)
+        yield track, classified
 
 
 def _on_cluster(
     tracks: Iterator[Track],
     model: str,
-    cluster: str,
+    address: str,
     deadline_s: float,
-    cache: Cache,
-    recall: Callable[[Track], Classified | None],
+    cache_file: Path | None,
+    cached: Callable[[Track], Classified | None],
 ) -> Iterator[tuple[Track, Classified | Lost]]:
     from tagger.cluster import map_on_cluster
 
@@ -347,27 +351,27 @@ def _on_cluster(
     if first is None:
         return
     if Path(model).is_dir():
-        model = os.path.abspath(model)  # noqa: PTH100 - a worker may run in any folder
-    here: deque[Track] = deque()
+        model = os.path.abspath(model)  # noqa: PTH100 - workers run in other folders
+    sent: deque[Track] = deque()
 
-    def there() -> Iterator[Track]:
+    def with_absolute_paths() -> Iterator[Track]:
         for track in chain([first], tracks):
-            here.append(track)
+            sent.append(track)
             yield replace(track, path=os.path.abspath(track.path))  # noqa: PTH100
 
     for _, result in map_on_cluster(
-        partial(classify_track, model, remembered_in=cache.path, elsewhere=True),
-        there(),
-        address=cluster,
+        partial(classify_track, model, cache_file=cache_file, elsewhere=True),
+        with_absolute_paths(),
+        address=address,
         deadline_s=deadline_s,
         check=partial(_installation, model, os.path.abspath(first.path)),  # noqa: PTH100
-        ready=recall,
+        ready=cached,
     ):
-        yield here.popleft(), result
+        yield sent.popleft(), result
 
 
 def _installation(model: str, path: str) -> str:
-    """What must be the same on all machines of a cluster: gtag, the model, and the files."""
+    """What must be equal on all machines of a cluster: gtag, the model, and the files they see."""
     import importlib.metadata
 
     version = importlib.metadata.version("gtag-music")
@@ -375,15 +379,15 @@ def _installation(model: str, path: str) -> str:
     return f"gtag {version} with {fingerprint(classifier(model).card)}{there}"
 
 
-def _in_own_names(classified: Classified, policy: Policy) -> Classified:
-    """The same in the names of the policy's map; the cache has the model's own."""
+def _mapped(classified: Classified, policy: Policy) -> Classified:
+    """The same in the names of the policy's genre map; the cache stores the model's names."""
     if not policy.genre_map:
         return classified
     prediction = classified.prediction
     return replace(
         classified,
         prediction=prediction and policy.genre_map.of(prediction, policy.detail),
-        parts=tuple(_in_own_names(part, policy) for part in classified.parts),
+        parts=tuple(_mapped(part, policy) for part in classified.parts),
     )
 
 
@@ -396,30 +400,29 @@ def decide_and_write(
     rehearse: Callable[[Track], None] | None = None,
     tags: TagsOf | None = None,
 ) -> TrackResult:
-    """Decide about one classified track, and write where there is something to write."""
+    """Decide about one classified track, and write the change if there is one."""
     tags = tags or TagsOf(track)
     if classified.traceback:
-        log.error("unexpected, while classifying %r:\n%s", track.path, classified.traceback)
-    classified, told = _in_common(classified, policy)
+        log.error("unexpected error at %r:\n%s", track.path, classified.traceback)
+    classified, counts = _in_common(classified, policy)
     row = partial(_row, track.path, classified)
     if classified.prediction is None and not isinstance(classified.error, NothingToHearError):
         return row(Status.UNREADABLE, message=_message(classified.error))
-    assert track.format is not None, "an unrecognised file has no prediction"
+    assert track.format is not None, "an unrecognised file is never classified"
     try:
         refuse_untagged(track.format, track.path)
         decision = decide(classified.prediction, tags.state, policy, verdict)
-        if decision.change is not None and tags.is_remembered and write is not None:
+        if decision.change is not None and tags.cached and write is not None:
             tags.read_again()
             decision = decide(classified.prediction, tags.state, policy, verdict)
     except Exception as error:
         return row(_failure(error, Status.UNREADABLE), message=_message(error))
 
-    reason = _message(classified.error) if classified.error else decision.reason + told
-    # Where only places that few programs read have a genre, that one counts.
+    reason = _message(classified.error) if classified.error else decision.reason + counts
+    # A file whose genre is only where few programs read it has a genre all the same.
     row = partial(row, old=tags.state.genres or tags.state.user_genres, named=decision)
     if decision.change is None:
         return row(decision.status, message=reason)
-    new = decision.change.genres
     try:
         if write is not None:
             write(track, decision.change)
@@ -427,22 +430,23 @@ def decide_and_write(
             rehearse(track)
     except Exception as error:
         return row(_failure(error), message=_message(error))
-    return row(Status.WOULD_WRITE if write is None else Status.WRITTEN, new=new, message=reason)
+    status = Status.WOULD_WRITE if write is None else Status.WRITTEN
+    return row(status, new=decision.change.genres, message=reason)
 
 
 def _in_common(classified: Classified, policy: Policy) -> tuple[Classified, str]:
-    """One prediction for a file that a cue sheet cuts into tracks, or why there is none."""
+    """One prediction for the tracks of a cue sheet, or why there is none; and their votes."""
     if classified.sheet is None:
         return classified, ""
-    prediction, told = agreed([part.prediction for part in classified.parts], policy)
-    sheet = Path(classified.sheet.path).name
+    prediction, counts = agreed([part.prediction for part in classified.parts], policy)
+    counts = f"{counts} ({Path(classified.sheet.path).name})"
     if prediction is None:
-        return replace(classified, error=NothingToHearError(f"{told} ({sheet})")), ""
-    return replace(classified, prediction=prediction), f"; {told} ({sheet})"
+        return replace(classified, error=NothingToHearError(counts)), ""
+    return replace(classified, prediction=prediction), f"; {counts}"
 
 
 def _parts(classified: Classified, policy: Policy) -> Iterator[TrackResult]:
-    """A row for each track that a cue sheet names, under the name that MPD gives it."""
+    """A row for each track of a cue sheet, under the path that MPD uses."""
     if classified.sheet is None:
         return
     for cue, part in zip(classified.sheet.tracks, classified.parts, strict=True):
@@ -451,9 +455,11 @@ def _parts(classified: Classified, policy: Policy) -> Iterator[TrackResult]:
             yield _row(path, part, Status.UNREADABLE, message=_message(part.error))
             continue
         decision = decide(part.prediction, TagState(), policy)
-        named = f"named {'; '.join(decision.genres)}" if decision.change else decision.reason
-        said = _message(part.error) if part.error else named
-        message = f"{cue.title}: {said}" if cue.title else said
+        message = f"named {'; '.join(decision.genres)}" if decision.change else decision.reason
+        if part.error:
+            message = _message(part.error)
+        if cue.title:
+            message = f"{cue.title}: {message}"
         yield _row(path, part, Status.HEARD, message=message, named=decision)
 
 
@@ -468,27 +474,28 @@ def _row(
     named: Decision | None = None,
 ) -> TrackResult:
     before = "; ".join(old)
-    best: tuple[str, float | None] = ("", None)
-    second = best
-    prediction = classified.prediction
-    if prediction is not None:
-        best, second = (*prediction.ranked(), second)[:2]
-        if named is not None and named.genres and named.confidence is not None:
-            if named.genres[0] == second[0]:  # by its album, against its own prediction
-                second = best
-            best = "; ".join(named.genres), named.confidence
-    return TrackResult(
+    result = TrackResult(
         path=path,
         status=status,
+        old_genre=before,
+        new_genre=before if new is None else "; ".join(new),
+        duration_s=classified.duration_s,
+        message=message,
+    )
+    if classified.prediction is None:
+        return result
+    best, second = (*classified.prediction.ranked(), ("", None))[:2]
+    if named is not None and named.genres and named.confidence is not None:
+        if named.genres[0] == second[0]:  # by its album, not by its own prediction
+            second = best
+        best = "; ".join(named.genres), named.confidence
+    return replace(
+        result,
         genre=best[0],
         confidence=best[1],
         runner_up=second[0],
         runner_up_confidence=second[1],
-        old_genre=before,
-        new_genre=before if new is None else "; ".join(new),
-        model="" if prediction is None else prediction.model,
-        duration_s=classified.duration_s,
-        message=message,
+        model=classified.prediction.model,
     )
 
 

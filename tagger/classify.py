@@ -1,4 +1,4 @@
-"""From a track to its prediction: all that a worker process does."""
+"""Classifies one track: all that a worker process does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tagger.cache import Cache, Known, sound_of_file
+from tagger.cache import Cache, CachedPrediction, sound_of_file
 from tagger.errors import (
     DataError,
     GtagError,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Classified:
-    """The result for one track: a prediction, or the reason why there is none.
+    """The result of one track: a prediction, or the reason why there is none.
 
     Attributes
     ----------
@@ -44,13 +44,13 @@ class Classified:
     traceback : str
         Of an unexpected error; for the log.
     sheet : CueSheet or None
-        Cuts the file into several tracks. Then there is neither prediction nor error, but `parts`.
+        Cuts the file into tracks. Then there is neither prediction nor error, but:
     parts : tuple of Classified
         One for each track of the sheet.
     sound : bytes
-        Key of the sound in a cache; empty without a cache.
+        The key of the sound in a cache; empty without one.
     kept : dict of str to np.ndarray
-        Features of the sound for the cache, for other models.
+        Features of the sound for a cache, which other models may use.
     """
 
     prediction: Prediction | None = None
@@ -64,9 +64,9 @@ class Classified:
 
 
 def classify_track(
-    model: str, track: Track, *, remembered_in: Path | None = None, elsewhere: bool = False
+    model: str, track: Track, *, cache_file: Path | None = None, elsewhere: bool = False
 ) -> Classified:
-    """Classify one track; whatever goes wrong is returned as an error.
+    """Classify one track; every fault is returned as an error.
 
     A file that a cue sheet cuts into tracks is classified track by track.
 
@@ -75,10 +75,10 @@ def classify_track(
     model : str
         As `zoo.load` takes it. Loaded once in each process.
     track : Track
-    remembered_in : Path, optional
-        A cache in which to look for the sound first. Nothing is written there.
+    cache_file : Path, optional
+        Where to look for the sound before decoding it. Nothing is written there.
     elsewhere : bool
-        Whether the cache is on another machine: then only the key of the sound is computed.
+        Whether the cache is on another machine: only the key of the sound is computed.
     """
     sheet = cue_sheet_of(track.path) if track.format else None
     if sheet is not None:
@@ -87,34 +87,34 @@ def classify_track(
         )
         if any(part.prediction for part in parts):
             return Classified(sheet=sheet, parts=parts, duration_s=_duration_s(sheet, parts))
-    if remembered_in is None or track.format is None:
+    if cache_file is None or track.format is None:
         return classify_section(model, track)
     sound = packets_hash(track.path)
-    if sound is None:  # its packets cannot be read: no other file has the same key
-        sound = sound_of_file(track.path, track.stamp)
-    elif not elsewhere:
-        reader = _reader(model, remembered_in)
-        known = reader.known_sound(sound) or _from_views(model, reader, sound)
-        if known:
-            return recalled(track, known)
-    return replace(classify_section(model, track), sound=sound)
+    if sound is not None and not elsewhere:
+        reader = _reader(model, cache_file)
+        cached = reader.prediction_for_sound(sound) or _from_features(model, reader, sound)
+        if cached:
+            return from_cache(track, cached)
+    key = sound or sound_of_file(track.path, track.stamp)
+    return replace(classify_section(model, track), sound=key)
 
 
-def recalled(track: Track, known: Known) -> Classified:
-    """The result for a track from what a cache has of it."""
-    error = NothingToHearError(known.nothing, path=track.path) if known.nothing else None
-    return Classified(known.prediction, known.duration_s, error, sound=known.sound)
+def from_cache(track: Track, cached: CachedPrediction) -> Classified:
+    """The cached result of a track."""
+    error = NothingToHearError(cached.reason, path=track.path) if cached.reason else None
+    return Classified(cached.prediction, cached.duration_s, error, sound=cached.sound)
 
 
-def _from_views(model: str, reader: Cache, sound: bytes) -> Known | None:
-    """The prediction from cached features, where another model left all that this one needs."""
-    views, duration_s = reader.views_of(sound)
-    if not views:
+def _from_features(model: str, reader: Cache, sound: bytes) -> CachedPrediction | None:
+    """The model's prediction from features that another model's run stored, if they suffice."""
+    features, duration_s = reader.features_of(sound)
+    if not features:
         return None
     try:
-        return Known(sound, classifier(model).predict(TrackFeatures.from_kept(views)), duration_s)
+        prediction = classifier(model).predict(TrackFeatures.from_kept(features))
     except DataError:
         return None
+    return CachedPrediction(sound, prediction, duration_s)
 
 
 @cache
@@ -130,14 +130,14 @@ def _duration_s(sheet: CueSheet, parts: tuple[Classified, ...]) -> float | None:
 def classify_section(
     model: str, track: Track, begin_s: float = 0.0, end_s: float | None = None
 ) -> Classified:
-    """Classify one section of a track, by default all of it, whatever a cue sheet says."""
+    """Classify one stretch of a track, by default all of it, without its cue sheet."""
     if track.format is None:
         return Classified(error=_unrecognised(track.path))
     try:
         sound = read_excerpts(track.path, begin_s, end_s)
         features = TrackFeatures.from_sound(sound)
         prediction = classifier(model).predict(features)
-    except Exception as error:  # must not end the batch
+    except Exception as error:  # of a decoder or our own: it must not stop the batch
         if isinstance(error, GtagError) and what_ran_out(error) is None:
             return Classified(error=error)
         return Classified(error=_blamed(model, track, error), traceback=traceback.format_exc())
@@ -145,17 +145,17 @@ def classify_section(
 
 
 def _blamed(model: str, track: Track, error: Exception) -> GtagError:
-    """An unexpected error, blamed on the machine if noise cannot be classified either."""
+    """Whose fault an unexpected error is: the machine's, or the track's."""
     lacking = what_ran_out(error)
     try:
         classifier(model).predict(TrackFeatures.from_sound(_noise()))
-    except Exception as again:  # no track can be classified
+    except Exception as again:  # nothing else can be classified either
         words = str(again).partition("\n")[0]
         return (
             lacking
             or what_ran_out(again)
             or ResourceError(
-                f"no track can be classified: {type(again).__name__}: {words}",
+                f"no sound can be classified on this machine: {type(again).__name__}: {words}",
                 hint="memory or another resource may be short, or the installation is damaged",
             )
         )
@@ -173,7 +173,7 @@ def _noise() -> Sound:
 
 @cache
 def classifier(model: str) -> Classifier:
-    """The model, loaded and checked at the first call."""
+    """The model, loaded and checked on the first call."""
     return zoo.load(model)
 
 

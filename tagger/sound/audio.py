@@ -1,9 +1,9 @@
-"""Bounded excerpts of a track: three of 12 s, however long it is or claims to be.
+"""Bounded excerpts of a track: three stretches of 12 s, however long it is or claims to be.
 
-Usually: seek to three places by the length in the header, and decode there. Where that comes out
-short, the length was wrong and the places are chosen again. Where seeking fails, the packets are
+Usually the header's length is right: seek to three places and decode there. Where the sound ends
+early, the length was wrong and the places are chosen again. Where seeking fails, the packets are
 counted from the start without decoding them, which gives the real length; a second pass decodes
-those of the excerpts only. Silence is left out: a model would predict a genre for it.
+those of the excerpts only. Silence is left out: a model would take it for a genre.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -20,26 +19,25 @@ import numpy as np
 
 from tagger.errors import NothingToHearError, UnreadableError
 from tagger.one_thread import one_thread
-from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, Source, reason
+from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, SoundSource, Source, reason
 from tagger.sound.downmix import Downmix, Samples
-from tagger.sound.libsndfile_source import LibsndfileSource
 from tagger.sound.ogg_links import ogg_links
-from tagger.sound.sources import Chain, Opener, Section, SoundSource
+from tagger.sound.sources import Chain, LibsndfileSource, Opener, Section
 
 EXCERPT_S = 12.0
 PLACES = (1 / 6, 1 / 2, 5 / 6)  # of the track: where the excerpts' middles lie
 WHOLE_BELOW_S = len(PLACES) * EXCERPT_S  # shorter tracks are decoded whole
-EDGE = 1024  # samples decoded more at each edge of an excerpt, so that no padding shows
+EDGE = 1024  # more samples decoded at each edge of an excerpt, so that no padding is needed
 MIN_SOUND_S = 1.0
 SILENCE = 10 ** (-70 / 20)  # peak
 PAUSE_S = 2.0  # silence of this length is cut out
-# Further places for excerpts that are silent, in this order. They find whatever sounds for a
+# Where to look next, in this order, for each excerpt that is silent: finds sound that lasts for a
 # twelfth of the track's length, and its beginning and end.
 FURTHER_PLACES = (*(n / 24 for n in (1, 23, 7, 17, 3, 21, 9, 15, 5, 19, 11, 13)), 0.0, 1.0)
 
 _EXCERPT = round(EXCERPT_S * SAMPLE_RATE)
 _WHOLE = round(WHOLE_BELOW_S * SAMPLE_RATE)
-_WINDOW = round(0.1 * SAMPLE_RATE)  # in which silence is detected
+_WINDOW = round(0.1 * SAMPLE_RATE)  # whose peak decides whether it is silent
 _PAUSE = round(PAUSE_S / 0.1)  # windows
 _LATE_S = 1.0  # a seek that lands further behind its target has failed
 _HINT = "see whether a player can play it"
@@ -47,7 +45,7 @@ _HINT = "see whether a player can play it"
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A section of a track.
+    """A stretch of a track.
 
     Attributes
     ----------
@@ -67,7 +65,7 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Sound:
-    """The excerpts of a track in order, and its length where known."""
+    """What was decoded of a track: its excerpts in order, and its length where known."""
 
     excerpts: tuple[Excerpt, ...]
     duration_s: float | None
@@ -129,31 +127,31 @@ def read_excerpts(
 
 def _read(path: str, opened: Opener) -> Sound:
     downmix = Downmix()
-    sound = _decoded(path, opened, downmix)
+    sound = _read_with(downmix, path, opened)
     better = downmix.better()
-    return sound if better is None else _decoded(path, opened, better)
+    return sound if better is None else _read_with(better, path, opened)
 
 
-def _decoded(path: str, opened: Opener, downmix: Downmix) -> Sound:
-    with closing(opened(downmix)) as source:
+def _read_with(downmix: Downmix, path: str, opened: Opener) -> Sound:
+    with opened(downmix) as source:
         if source.claimed_s is not None and source.claimed_s < WHOLE_BELOW_S:
             sound = _whole(source, path)
         else:
             sound = _by_seeking(source)
     if sound is None:
-        with closing(opened(downmix)) as source:
+        with opened(downmix) as source:
             sound = _whole(source, path)
     if sound is None:
-        # Seeking fails, or the claimed length is wrong: count.
-        with closing(opened(downmix)) as source:
+        # Seeking fails, or the length is wrong: count.
+        with opened(downmix) as source:
             duration_s = max(source.count_s() or 0.0, WHOLE_BELOW_S)
-        with closing(opened(downmix)) as source:
-            excerpts = list(_in_passing(source, _starts(duration_s)))
+        with opened(downmix) as source:
+            excerpts = list(_in_passing(source, _starts(duration_s, PLACES)))
         _refuse_too_short(excerpts, path)
-        with closing(opened(downmix)) as source:
-            further_starts = _apart(_further_starts(duration_s))
-            sounding = _what_sounds(excerpts, further_starts, partial(_in_passing, source))
-            sound = Sound(sounding, duration_s)
+        with opened(downmix) as source:
+            further_starts = _apart(_starts(duration_s, FURTHER_PLACES))
+            found = _without_silence(excerpts, further_starts, partial(_in_passing, source))
+            sound = Sound(found, duration_s)
     return sound
 
 
@@ -164,7 +162,7 @@ def _refuse_too_short(excerpts: list[Excerpt], path: str) -> None:
 
 
 def _whole(source: SoundSource, path: str) -> Sound | None:
-    """All of a short track; None where it is longer."""
+    """The whole of a short track; None: it is longer."""
     _, samples = source.read(0.0, _WHOLE)
     if len(samples) == 0 and (source.bad_packets or (source.claimed_s or 0.0) >= MIN_SOUND_S):
         raise UnreadableError("no sound in it can be decoded", path=path, hint=_HINT)
@@ -176,16 +174,14 @@ def _whole(source: SoundSource, path: str) -> Sound | None:
 
 
 def _by_seeking(source: SoundSource) -> Sound | None:
-    """Three whole excerpts; None where the track is short, or seeking does not find them."""
+    """Three whole excerpts; None: the track is short, or seeking does not lead to them."""
     duration_s = source.claimed_s
     for _ in range(3):
         if duration_s is None or duration_s < WHOLE_BELOW_S:
             return None
         source.end_s = None
         excerpts: list[Excerpt] = []
-        for start_s in reversed(
-            _starts(duration_s)
-        ):  # the last one shows whether the length is right
+        for start_s in reversed(_starts(duration_s, PLACES)):  # the last proves the length
             if not source.seek(start_s - EDGE / SAMPLE_RATE):
                 return None
             excerpt = _excerpt(source, start_s)
@@ -193,15 +189,15 @@ def _by_seeking(source: SoundSource) -> Sound | None:
                 break
             excerpts.append(excerpt)
         else:
-            further_starts = _further_starts(duration_s)
-            sounding = _what_sounds(excerpts, further_starts, partial(_sought, source))
-            return Sound(sounding, duration_s)
+            further_starts = _starts(duration_s, FURTHER_PLACES)
+            found = _without_silence(excerpts, further_starts, partial(_sought, source))
+            return Sound(found, duration_s)
         duration_s = source.end_s  # known, if the excerpt ran into it
     return None
 
 
 def _sought(source: SoundSource, starts: Iterable[float]) -> Iterator[Excerpt]:
-    """The excerpts at these places, where seeking finds them."""
+    """The excerpts at these places, in any order, as far as there are any."""
     for start_s in starts:
         if source.seek(start_s - EDGE / SAMPLE_RATE):
             excerpt = _excerpt(source, start_s)
@@ -210,19 +206,14 @@ def _sought(source: SoundSource, starts: Iterable[float]) -> Iterator[Excerpt]:
 
 
 def _in_passing(source: SoundSource, starts: Iterable[float]) -> Iterator[Excerpt]:
-    """The excerpts at these ascending places, read without seeking, as far as there is sound."""
+    """The excerpts at these ascending places, as far as there are any, without seeking."""
     return (e for start_s in starts if (e := _excerpt(source, start_s)) is not None)
 
 
-def _starts(duration_s: float) -> list[float]:
-    return [duration_s * place - EXCERPT_S / 2 for place in PLACES]
-
-
-def _further_starts(duration_s: float) -> list[float]:
-    """Where further excerpts start, in the order of `FURTHER_PLACES`."""
+def _starts(duration_s: float, places: Iterable[float]) -> list[float]:
+    """Where excerpts with their middles at these places of a track start, within it."""
     last_s = duration_s - EXCERPT_S
-    starts = [duration_s * place - EXCERPT_S / 2 for place in FURTHER_PLACES]
-    return [min(max(0.0, start_s), last_s) for start_s in starts]
+    return [min(max(0.0, duration_s * place - EXCERPT_S / 2), last_s) for place in places]
 
 
 def _apart(starts: Iterable[float]) -> Iterator[float]:
@@ -234,24 +225,24 @@ def _apart(starts: Iterable[float]) -> Iterator[float]:
             end_s = start_s + EXCERPT_S + _LATE_S
 
 
-def _what_sounds(
+def _without_silence(
     excerpts: list[Excerpt],
     further_starts: Iterable[float],
     read: Callable[[Iterable[float]], Iterator[Excerpt]],
 ) -> tuple[Excerpt, ...]:
-    """These excerpts without silence, and one further excerpt for each that is silent."""
-    sounding = {e.start_s: pieces for e in excerpts if (pieces := _sounding(e))}
-    # `sounding` grows while this is read.
-    free = (s for s in further_starts if all(abs(s - other) >= EXCERPT_S for other in sounding))
+    """These excerpts without silence, and one from a further place for each that is silent."""
+    found = {e.start_s: pieces for e in excerpts if (pieces := _sounding(e))}
+    # `found` grows while this is read.
+    free = (s for s in further_starts if all(abs(s - other) >= EXCERPT_S for other in found))
     further = read(free)
-    while len(sounding) < len(excerpts) and (excerpt := next(further, None)) is not None:
+    while len(found) < len(excerpts) and (excerpt := next(further, None)) is not None:
         if pieces := _sounding(excerpt):
-            sounding[excerpt.start_s] = pieces
-    return tuple(piece for start_s in sorted(sounding) for piece in sounding[start_s])
+            found[excerpt.start_s] = pieces
+    return tuple(piece for start_s in sorted(found) for piece in found[start_s])
 
 
 def _sounding(excerpt: Excerpt) -> tuple[Excerpt, ...]:
-    """An excerpt without its pauses of `PAUSE_S` and more, cut into one piece between them each."""
+    """The parts of an excerpt between its pauses: itself where it has none."""
     samples = excerpt.samples
     if len(samples) == 0:
         return ()
@@ -260,7 +251,7 @@ def _sounding(excerpt: Excerpt) -> tuple[Excerpt, ...]:
     if len(loud) == 0:
         return ()
     stretches = np.split(loud, np.flatnonzero(np.diff(loud) > _PAUSE) + 1)
-    # A short pause at an end stays.
+    # Where the pause at an end is short, that end stays.
     begin = 0 if loud[0] < _PAUSE else loud[0]
     end = len(peaks) if len(peaks) - 1 - loud[-1] < _PAUSE else loud[-1] + 1
     starts = [begin, *(stretch[0] for stretch in stretches[1:])]
@@ -272,7 +263,7 @@ def _sounding(excerpt: Excerpt) -> tuple[Excerpt, ...]:
 
 
 def _piece(excerpt: Excerpt, first: int, last: int) -> Excerpt | None:
-    """Samples `first` to `last` of an excerpt, with their edges; None where they are too few."""
+    """Samples `first` to `last` of an excerpt, with their edges; None: too few."""
     inner_end = len(excerpt.samples) - excerpt.edge_after
     first, last = max(first, excerpt.edge_before), min(last, inner_end)
     if last - first < MIN_SOUND_S * SAMPLE_RATE:
@@ -283,7 +274,7 @@ def _piece(excerpt: Excerpt, first: int, last: int) -> Excerpt | None:
 
 
 def _excerpt(source: SoundSource, start_s: float) -> Excerpt | None:
-    """The excerpt at `start_s`, shorter where the sound ends; None where there is none."""
+    """The excerpt at `start_s`, shorter where the sound ends; None: no sound there."""
     begin_s = max(0.0, start_s - EDGE / SAMPLE_RATE)
     before = round((start_s - begin_s) * SAMPLE_RATE)
     found_s, samples = source.read(begin_s, before + _EXCERPT + EDGE)

@@ -1,16 +1,20 @@
-"""One open sound file, decoded from any place on: float32, mono, 22,050 Hz.
+"""An open sound file, decoded from any position: float32, mono, 22,050 Hz.
 
-ffmpeg's libraries (PyAV) decode and resample, in one thread: a scan uses one process a core. Only
-the file itself is ever opened, and what one call decodes is bounded, whatever the file claims.
+ffmpeg's libraries (PyAV) decode and resample, in one thread: workers run side by side. Only the
+file itself is ever opened, also where it names others, and what one call decodes is bounded,
+whatever the header claims.
 """
 
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack
+from functools import partial
 from hashlib import blake2b
-from typing import Any
+from itertools import islice
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -21,25 +25,25 @@ from tagger.sound.downmix import Downmix, Samples
 
 SAMPLE_RATE = 22050  # Hz
 
-# Codecs need packets before the wanted ones (an MP3 frame may use nine earlier ones, Opus needs
-# 80 ms), a resampler needs half its filter.
+# Codecs need packets before the wanted ones (an MP3 frame may lean on nine earlier ones, Opus
+# wants 80 ms), a resampler needs half its filter.
 _PREROLL_S = 0.25
 _RESAMPLER_S = 64 / SAMPLE_RATE
 _BLOCK = 1 << 15  # samples resampled at once: small enough for the cache and for any file
-_LEAST_BYTES_PER_S = 500  # half the lowest bit rate of speech
+_LEAST_BYTES_PER_S = 500  # half of what speech needs at its worst
 _MAX_DECODED_S = 120.0  # by one call
 _MAX_PACKETS = 1_000_000  # read by one call: 7 h of MP3
 _MAX_BAD_PACKETS = 500  # in one file
 _HASHED_BYTES, _HASHED_PACKETS = 1 << 15, 200  # at each place
 _MAX_SEARCHED = 1 << 26  # bytes read between two packets: more than any picture in a tag has
-# Hz; up to DSD1024 as ffmpeg decodes it. Above, the resampler's filter would fill the memory
-# (1.6 GB at 268 MHz), below, its output of one block.
+# Hz; up to DSD1024, as ffmpeg hands it out. Above, the filter would fill the memory (1.6 GB at
+# 268 MHz), below, what one block becomes.
 _RATES = range(1000, 6_000_000)
 _MAX_FRAME = 1 << 22  # samples: no codec needs as many
 _LOUDEST = 1e5  # float files may exceed full scale, some by the factor 32,768
 
-# Only these demuxers and decoders are used. Others open files that it names (hls, concat, dash,
-# sdp), or decode its cover art to get its size (90 ms for a large PNG).
+# Only these demuxers and decoders may see a file. Others open what it names (hls, concat, dash,
+# sdp), or would decode its cover art just to know the size (90 ms for a large PNG).
 _DEMUXERS = (
     "mp3,flac,ogg,mov,asf,wav,w64,aiff,ape,wv,mpc,mpc8,tta,dsf,aac,matroska,webm,ac3,eac3,dts,dtshd,"
     "caf,au,rm,amr,oma,shn,tak,iff"
@@ -60,9 +64,9 @@ _OPTIONS = {
     "format_whitelist": _DEMUXERS,
     "codec_whitelist": _CODEC_WHITELIST,
     "protocol_whitelist": "file",
-    # MP3 without a seek table: seek by proportion instead of reading all packets before.
+    # MP3 without a seek table: jump by proportion instead of reading all packets up to there.
     "fflags": "+fastseek",
-    # Enough to identify every codec. ffmpeg's defaults take 20 ms to look for DTS in a WAV.
+    # Enough to know every codec by. ffmpeg's defaults cost 20 ms in search of DTS in a WAV.
     "probesize": str(1 << 17),
     "max_probe_packets": "1",
 }
@@ -72,22 +76,22 @@ DECODER_ERRORS = (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryEr
 
 
 def reason(error: BaseException) -> str:
-    """One of the `DECODER_ERRORS` in plain words."""
+    """What one of the `DECODER_ERRORS` means, in words."""
     words = str(getattr(error, "strerror", None) or error or type(error).__name__)
     if isinstance(error, av.InvalidDataError):
         return f"damaged, or no sound file (ffmpeg: {words})"
     if isinstance(error, av.EOFError):
         return f"cut off at its beginning (ffmpeg: {words})"
     if isinstance(error, av.ArgumentError):
-        return f"not a format that gtag supports (ffmpeg: {words})"
+        return f"not a sound format that gtag supports (ffmpeg: {words})"
     return words
 
 
 class _Bytes:
-    """A file's bytes from `start` on, up to `end`, as ffmpeg reads them.
+    """A file's bytes from `start` to `end`, for ffmpeg to read.
 
-    Between two packets at most `_MAX_SEARCHED` bytes are read: a demuxer that looks for the next
-    packet in gigabytes of zeros gets the end of the file instead.
+    Between two packets only `_MAX_SEARCHED` can be read: a demuxer that searches gigabytes of
+    zeros for the next one finds the end of the file instead.
     """
 
     def __init__(self, path: str, start: int = 0, end: int | None = None) -> None:
@@ -121,46 +125,82 @@ class _Bytes:
         self._file.close()
 
 
-def _opened(file: _Bytes) -> Any:
-    return av.open(file, options=_OPTIONS, metadata_errors="ignore", mode="r")
-
-
-class Source:
-    """The sound of one open file.
-
-    Parameters
-    ----------
-    path : str
-    downmix : Downmix, optional
-        How its channels become one; it learns what becomes of them.
-    within : (int, int), optional
-        Only these bytes of the file, [start, end).
+class SoundSource(ABC):
+    """An open sound file, or a part of one.
 
     Attributes
     ----------
     claimed_s : float or None
         Length by the header, unless that is absurd.
     end_s : float or None
-        Where the sound was found to end, once a `read` has come there.
-    bad_packets : int
-        That could not be decoded.
+        Where the sound ends, once a `read` has reached it.
     """
 
+    claimed_s: float | None = None
+    end_s: float | None = None
+
+    @property
+    def bad_packets(self) -> int:
+        """How many packets could not be decoded so far."""
+        return 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @abstractmethod
+    def seek(self, seconds: float) -> bool:
+        """Go to a little before; False: the container cannot."""
+
+    @abstractmethod
+    def count_s(self) -> float | None:
+        """The length, without decoding; None where unknown."""
+
+    @abstractmethod
+    def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
+        """Decode forwards from the current position.
+
+        Returns
+        -------
+        float
+            Where the samples start: `begin_s`, or later where there is nothing so early.
+        float32 [<= n]
+            Fewer than n where the sound ends.
+
+        Raises
+        ------
+        One of the `DECODER_ERRORS`.
+        """
+
+
+class Source(SoundSource):
+    """The sound of a file, decoded by ffmpeg.
+
+    Parameters
+    ----------
+    path : str
+    downmix : Downmix, optional
+        How its channels become one; it measures what the mean loses.
+    within : (int, int), optional
+        Only these bytes of the file, [start, end).
+    """
+
+    bad_packets = 0
+
     def __init__(
-        self,
-        path: str,
-        downmix: Downmix | None = None,
-        *,
-        within: tuple[int, int] | None = None,
+        self, path: str, downmix: Downmix | None = None, *, within: tuple[int, int] | None = None
     ) -> None:
         self._downmix = downmix or Downmix()
         self._file = _Bytes(path, *(within or ()))
-        try:
+        with ExitStack() as undo:
+            undo.callback(lambda: self._file.close())
             self._container: Any = self._open(path)
-        except BaseException:
-            self._file.close()
-            raise
-        try:
+            undo.callback(self._container.close)
             self._stream = self._container.streams.best("audio")
             if self._stream is None or not self._stream.time_base:
                 raise UnreadableError("no audio stream", path=path)
@@ -169,31 +209,27 @@ class Source:
                 raise UnreadableError("unknown audio codec", path=path)
             self._codec.thread_count = 1
             self._codec.options = _CODEC_OPTIONS
-        except BaseException:
-            self.close()
-            raise
+            self._close_all = undo.pop_all().close
         self._time_base = float(self._stream.time_base)
         self._origin = self._stream.start_time or 0
         self.claimed_s = self._claimed_s()
-        self.end_s: float | None = None
-        self.bad_packets = 0
         self._packets = self._container.demux(self._stream)
 
     def _open(self, path: str) -> Any:
+        open_file = partial(av.open, options=_OPTIONS, metadata_errors="ignore", mode="r")
         try:
-            return _opened(self._file)
+            return open_file(self._file)
         except (av.InvalidDataError, av.ArgumentError):
-            # ffmpeg does not find every format behind an ID3 tag or junk: open it without that.
+            # ffmpeg does not find every format behind an ID3 tag or junk: open it without those.
             start = self._file.sound_start(path)
             if not start:
                 raise
             self._file.close()
             self._file = _Bytes(path, start)
-            return _opened(self._file)
+            return open_file(self._file)
 
     def close(self) -> None:
-        self._container.close()
-        self._file.close()
+        self._close_all()
 
     def _claimed_s(self) -> float | None:
         if self._stream.duration is not None:
@@ -202,11 +238,10 @@ class Source:
             seconds = self._container.duration / av.time_base
         else:
             return None
-        # With fewer bytes a second than any music has, the length is wrong.
+        # No music has so few bytes a second.
         return seconds if 0 < seconds * _LEAST_BYTES_PER_S < self._container.size else None
 
     def seek(self, seconds: float) -> bool:
-        """Go to a little before; False where the container cannot."""
         target = round(max(0.0, seconds - _PREROLL_S) / self._time_base) + self._origin
         try:
             self._container.seek(target, stream=self._stream, backward=True)
@@ -216,23 +251,13 @@ class Source:
         return True
 
     def count_s(self) -> float | None:
-        """The length by the times of the packets, without decoding."""
         end = None
-        for _, packet in zip(range(_MAX_PACKETS), self.packets(), strict=False):
+        for packet in islice(self.packets(), _MAX_PACKETS):
             if packet.pts is not None:
                 end = max(end or 0, packet.pts + (packet.duration or 0) - self._origin)
         return None if end is None else end * self._time_base
 
     def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
-        """Decode forwards from where the file stands.
-
-        Returns
-        -------
-        float
-            Where the samples start: `begin_s`, or later where there is nothing so early.
-        float32 [<= n]
-            Fewer than n where the sound ends.
-        """
         mono = _Mono(self._downmix)
         wanted_s = max(0.0, begin_s - _RESAMPLER_S)
         first_s = position_s = 0.0  # of the first sample kept; of the next frame
@@ -264,7 +289,7 @@ class Source:
         """Frames from a little before `from_s` on."""
         longest = _MAX_FRAME / max(1, self._codec.sample_rate) / self._time_base
         earliest = (from_s - _PREROLL_S) / self._time_base + self._origin
-        for _, packet in zip(range(_MAX_PACKETS), self.packets(), strict=False):
+        for packet in islice(self.packets(), _MAX_PACKETS):
             if packet.pts is not None and packet.pts + (packet.duration or 0) < earliest:
                 continue
             try:
@@ -277,22 +302,22 @@ class Source:
                     return
 
     def packets(self) -> Iterator[Any]:
-        """Packets from here to the end, or to where the container cannot be read any further."""
+        """Packets from the current position on, as far as the container can be read."""
         while self.bad_packets <= _MAX_BAD_PACKETS:
             try:
                 for packet in self._packets:
                     self._file.searched = 0
                     yield packet
                 return
-            except DECODER_ERRORS:  # some demuxers go on behind damage
+            except DECODER_ERRORS:  # some demuxers continue after the damage
                 self.bad_packets += 1
                 self._packets = self._container.demux(self._stream)
 
 
 class _Mono:
-    """Resamples frames of any kind to mono at `SAMPLE_RATE`.
+    """Turns frames of any format into mono samples at `SAMPLE_RATE`.
 
-    Frames are joined into blocks first: a block costs the resampler as much as a frame.
+    Frames are collected into blocks first: a block costs the resampler as much as a frame.
     """
 
     def __init__(self, downmix: Downmix) -> None:
@@ -330,7 +355,7 @@ class _Mono:
         self._kind = None
 
     def samples(self) -> Samples:
-        """All that came out, float32 [count], every value finite."""
+        """All samples so far, float32 [count], all finite."""
         samples = np.concatenate([np.zeros(0, np.float32), *self._out])
         if not np.isfinite(samples).all():
             np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
@@ -339,7 +364,7 @@ class _Mono:
     def _resample(self, block: Any) -> None:
         mono = av.AudioFrame.from_ndarray(self._downmix.mono(block)[None], "flt", "mono")
         mono.sample_rate = block.sample_rate
-        # At the same rate, PyAV's resampler returns the frame, and its flush does not end.
+        # At the same rate, PyAV's resampler would hand the frame back and then forget to end.
         self._keep(self._resampler.resample(mono) if block.sample_rate != SAMPLE_RATE else [mono])
 
     def _keep(self, frames: list[Any]) -> None:
@@ -350,20 +375,20 @@ class _Mono:
 
 
 def packets_hash(path: str) -> bytes | None:
-    """Hash of a file's packets, without decoding: 16 bytes; None where they cannot be read.
+    """Hash of a recording's sound, without decoding: 16 bytes.
 
-    Of the first packets, those in the middle, and the claimed length: they do not change with tags
-    or the file's name.
+    Of the first packets, those in the middle, and the claimed length, which do not change when the
+    file is tagged or renamed. None: the file cannot be read in that way.
     """
     digest = blake2b(digest_size=16)
     try:
-        with closing(Source(path)) as source:
+        with Source(path) as source:
             digest.update(f"{source.claimed_s or 0:.3f}".encode())
             for begin_s in (0.0, (source.claimed_s or 0.0) / 2):
                 if begin_s and not source.seek(begin_s):
                     return None
                 hashed = 0
-                for _, packet in zip(range(_HASHED_PACKETS), source.packets(), strict=False):
+                for packet in islice(source.packets(), _HASHED_PACKETS):
                     content = bytes(packet)
                     digest.update(content)
                     hashed += len(content)

@@ -1,44 +1,28 @@
-"""Sources made of others: a section of a file, and the links of a chained one in a row.
-
-They have the interface of `decoder.Source`.
+"""Further sources: a section of a file, the links of a chained Ogg file, and Ogg files that only
+libsndfile reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
 from tagger.errors import UnreadableError
-from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, Source
+from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, SoundSource, Source
 from tagger.sound.downmix import Downmix, Samples
-
-
-class SoundSource(Protocol):
-    """An open sound file, or a part of one; `decoder.Source` says what each member means."""
-
-    claimed_s: float | None
-    end_s: float | None
-
-    @property
-    def bad_packets(self) -> int: ...
-
-    def close(self) -> None: ...
-
-    def seek(self, seconds: float) -> bool: ...
-
-    def count_s(self) -> float | None: ...
-
-    def read(self, begin_s: float, n: int) -> tuple[float, Samples]: ...
-
+from tagger.sound.ogg_links import MAGIC
 
 Opener = Callable[[Downmix], SoundSource]
 
+_VORBIS_CHANNELS = 8  # that Vorbis gives a meaning
+_RATES = range(1000, 192_001)  # Hz
+_MARGIN_S = 0.05  # more than half of the resampler's filter, at each end of what is read
 
-class Section:
-    """A stretch of a source, with times of its own.
+
+class Section(SoundSource):
+    """A stretch of a source; its times count from `begin_s`.
 
     Parameters
     ----------
@@ -59,7 +43,6 @@ class Section:
             self._source.close()
             self._source = opened(downmix)  # it reads from the beginning up to there
         self.claimed_s = self._within(self._source.claimed_s)
-        self.end_s: float | None = None
 
     def _within(self, source_s: float | None) -> float | None:
         """A time of the source as one of this section, at most its length."""
@@ -94,10 +77,8 @@ class Section:
         return found_s - self._begin_s, samples
 
 
-class Chain:
-    """The links of a file, one behind the other as one source.
-
-    A link that cannot be opened is passed over.
+class Chain(SoundSource):
+    """The links of a file, one after the other. Those that cannot be opened are skipped.
 
     Parameters
     ----------
@@ -118,7 +99,7 @@ class Chain:
         self._starts_s = [0.0]  # of each link, and the end of the last
         for link in links:
             try:
-                with closing(Source(path, within=link)) as source:
+                with Source(path, within=link) as source:
                     length_s = source.claimed_s or source.count_s()
             except (*DECODER_ERRORS, UnreadableError):
                 continue
@@ -127,8 +108,7 @@ class Chain:
                 self._starts_s.append(self._starts_s[-1] + length_s)
         if not self._links:
             raise UnreadableError("no sound in it can be decoded", path=path)
-        self.claimed_s: float | None = self._starts_s[-1]
-        self.end_s: float | None = None
+        self.claimed_s = self._starts_s[-1]
         self._bad_before = 0
         self._at, self._source = 0, self._opened(0)
 
@@ -178,3 +158,79 @@ class Chain:
             pieces.append(samples)
             count += len(samples)
         return found_s, np.concatenate(pieces)
+
+
+class LibsndfileSource(SoundSource):
+    """An Ogg file that ffmpeg refuses; libsndfile does not count bad packets.
+
+    ffmpeg wants headers of exactly the standard's length; libvorbis, which libsndfile uses, accepts
+    longer ones, as do most players.
+
+    Parameters
+    ----------
+    path : str
+    downmix : Downmix
+
+    Raises
+    ------
+    ValueError
+        libsndfile cannot read it either.
+    OSError
+    """
+
+    def __init__(self, path: str, downmix: Downmix) -> None:
+        self._downmix = downmix
+        self._file = open(path, "rb")  # noqa: SIM115 - until `close`
+        try:
+            self._sound = self._opened()
+        except BaseException:
+            self._file.close()
+            raise
+        self._rate = self._sound.samplerate
+        self.claimed_s = self._sound.frames / self._rate or None  # by the last page
+
+    def _opened(self) -> Any:
+        if self._file.read(len(MAGIC)) != MAGIC:
+            raise ValueError("no Ogg file")
+        import soundfile
+
+        self._file.seek(0)
+        try:
+            sound = soundfile.SoundFile(self._file)
+        except soundfile.LibsndfileError as error:
+            raise ValueError(str(error)) from error
+        # What is read at once is allocated at once.
+        if sound.channels > _VORBIS_CHANNELS or sound.samplerate not in _RATES:
+            raise ValueError(f"claims {sound.channels} channels at {sound.samplerate} Hz")
+        return sound
+
+    def close(self) -> None:
+        self._sound.close()
+        self._file.close()
+
+    def seek(self, seconds: float) -> bool:
+        # `read` goes there itself.
+        return self.claimed_s is not None and seconds < self.claimed_s
+
+    def count_s(self) -> float | None:
+        return self.claimed_s
+
+    def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
+        import soundfile
+        import soxr
+
+        first = max(0, round((begin_s - _MARGIN_S) * self._rate))
+        wanted_s = begin_s - first / self._rate + n / SAMPLE_RATE + _MARGIN_S
+        try:
+            self._sound.seek(first)
+            rows: Any = self._sound.read(
+                round(wanted_s * self._rate), dtype="float32", always_2d=True
+            )
+        except soundfile.LibsndfileError as error:
+            raise ValueError(str(error)) from error
+        mono = self._downmix.of_rows(np.nan_to_num(rows.T, posinf=0.0, neginf=0.0))
+        if len(mono) < round(wanted_s * self._rate):
+            self.end_s = (first + len(mono)) / self._rate
+        samples = soxr.resample(mono, self._rate, SAMPLE_RATE)
+        skip = round((begin_s - first / self._rate) * SAMPLE_RATE)
+        return begin_s, np.ascontiguousarray(samples[skip : skip + n], dtype=np.float32)

@@ -139,7 +139,7 @@ def prepare(
             elif isinstance(result, Silent):
                 say(f"left out: {file.track}: {result.why}")
             else:
-                left_out(file.track, _lost(result) if isinstance(result, Lost) else result)
+                left_out(file.track, result.reason if isinstance(result, Lost) else result)
     files = [file for file in files if keys[file.track] in there]
     if not files:
         raise DataError("nothing could be heard of any file of it", path=source)
@@ -191,10 +191,6 @@ def _cores() -> int:
     from loky import cpu_count
 
     return int(cpu_count())
-
-
-def _lost(lost: Lost) -> str:
-    return "decoding timed out" if lost.late else "the decoder crashed on it"
 
 
 def _key(file: SoundFile) -> str:

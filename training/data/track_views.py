@@ -29,7 +29,7 @@ from tagger.sound.patches import (
     PATCH_RATE,
     WHOLE_PATCHES,
 )
-from tagger.sound.spectrogram import COLUMN_S, LogMel, mel_frequencies, slaney_mel_frequencies
+from tagger.sound.spectrogram import COLUMN_S, LogMel, mel_frequencies
 from tagger.training.data.datasets import NPZ_ERRORS, as_in_card, as_text, to_decibels
 from tagger.training.data.fingerprints import fingerprint
 from tagger.training.data.partial_labels import Known, known_genres
@@ -218,7 +218,7 @@ def look_at(
                 if isinstance(result, Views):
                     seen[item.track] = result
                 else:
-                    reason = "timed out" if isinstance(result, Lost) else result
+                    reason = result.reason if isinstance(result, Lost) else result
                     left_out(item.track, reason)
                 step(len(seen), len(of_set))
             _keep(file, seen)
@@ -298,7 +298,7 @@ def interpolated_frames(db: np.ndarray) -> np.ndarray:
     from scipy.ndimage import map_coordinates
 
     columns = np.arange(0, (db.shape[1] - 1) * COLUMN_S, PATCH_HOP / PATCH_RATE) / COLUMN_S
-    wanted = slaney_mel_frequencies(PATCH_MELS, PATCH_RATE / 2)
+    wanted = mel_frequencies(PATCH_MELS, PATCH_RATE)
     bands = np.interp(wanted, mel_frequencies(), np.arange(len(db)))
     places = np.meshgrid(bands, columns, indexing="ij")
     fine = map_coordinates(db.astype(np.float64), places, order=1, mode="nearest")
