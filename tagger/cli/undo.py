@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tagger.interrupt import Interrupts
     from tagger.journal.journal import RunRecord
-    from tagger.journal.undo_run import Undone
+    from tagger.journal.undo import Undone
 
 
 @click.command()
@@ -78,7 +78,7 @@ def undo(
     from tagger.cli.files import not_music
     from tagger.interrupt import Interrupts
     from tagger.journal.journal import Journal, default_journal_path
-    from tagger.journal.undo_run import list_runs, undo_run
+    from tagger.journal.undo import undo_run
 
     if prune and (run_and_paths or as_list or dry_run or force or find):
         raise click.UsageError("--prune stands alone, with --keep-days, --keep-mb or --journal.")
@@ -93,7 +93,7 @@ def undo(
             )
             return ExitStatus.OK
         if as_list:
-            runs = list_runs(opened)
+            runs = opened.runs()
             _print_runs(runs, all_of_them=verbose)
             for run_of in (one for one in runs if one.damaged):
                 click.echo(f"gtag: what the journal says of run {run_of.id} is damaged", err=True)
@@ -141,7 +141,7 @@ def _watched(interrupts: Interrupts, paths: Iterable[str]) -> Iterator[str]:
 def _report(
     undone: Iterator[Undone], interrupts: Interrupts, *, verbose: bool, quiet: bool
 ) -> ExitStatus:
-    from tagger.journal.undo_run import UndoStatus
+    from tagger.journal.undo import UndoStatus
 
     counts: Counter[UndoStatus] = Counter()
     problems = interrupted = False

@@ -71,7 +71,7 @@ class Change:
 
 
 class PendingChange(Protocol):
-    """A change on its way into the journal: see `tagger.journal.run`."""
+    """A change on its way into the journal: see `tagger.journal.journal`."""
 
     old: Any
 

@@ -13,8 +13,8 @@ from mutagen.id3 import APIC, TIT2
 
 import tagger.journal.undo_find
 from tagger.journal.journal import Journal
+from tagger.journal.undo import UndoStatus, undo_run
 from tagger.journal.undo_find import folders_of
-from tagger.journal.undo_run import UndoStatus, undo_run
 from tests.tagger.journal.test_undo import genres, scan, undo
 
 
