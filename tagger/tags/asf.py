@@ -161,9 +161,6 @@ class AsfAttributes(Block):
                 new = struct.pack("<Q", length + growth)
                 item.data = item.data[:16] + new + item.data[24:]
 
-    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
-        raise CannotKeepError("an ASF file cannot be without its header")
-
     def shape(self) -> dict[str, Any]:
         guids = [o.guid for o in self._objects]
         return {

@@ -78,9 +78,6 @@ class OggComments(Comments):
         file.seek(0, 2)
         file.write(behind)
 
-    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
-        raise CannotKeepError("an Ogg stream cannot be without its comment")
-
     def shape(self) -> dict[str, Any]:
         return {
             "pages": [[[len(p) for p in q.packets], q.complete, q.position] for q in self._pages]

@@ -18,9 +18,10 @@ from tagger.tags.blocks import (
     MULTI_VALUE_SEPARATOR,
     ROLES,
     Block,
-    BrokenTagError,
     CannotKeepError,
     Entry,
+    digest_of,
+    explained,
     from_text,
     to_text,
 )
@@ -136,14 +137,12 @@ def restore(
         blocks = [{**block, "carried": None} for block in old["blocks"]]
         old = {**old, "blocks": blocks}
     try:
-        with open(path, "r+b") as file:
+        with explained(RefusedError, path, "not restored"), open(path, "r+b") as file:
             # From the last, since what is written moves all that follows it.
             for i in reversed(range(len(old["blocks"]))):
                 container = open_or_explain(file, format, path)
                 block = _counterparts(container.blocks, old["blocks"])[i]
                 _restore_block(file, container, block, old["blocks"][i], loosely=loosely)
-    except (CannotKeepError, BrokenTagError) as error:
-        raise RefusedError(f"not restored: {error}", path=path) from error
     except _OF_A_DAMAGED_SHAPE as error:
         raise RefusedError(_DAMAGED, path=path) from error
 
@@ -255,10 +254,7 @@ def _as_told_by(block: Block, old: dict[str, Any]) -> list[tuple[str, bytes]]:
 
 
 def _sound(container: Container) -> str:
-    digest = hashlib.sha256()
-    for piece in (container.sound or container.content)():
-        digest.update(piece)
-    return digest.hexdigest()
+    return digest_of((container.sound or container.content)())
 
 
 def _sound_begins(container: Container) -> str:

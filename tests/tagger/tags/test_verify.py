@@ -12,9 +12,9 @@ from tagger.errors import WriteFailedError
 from tagger.files.formats import FLAC, MP3
 from tagger.tags import write as write_module
 from tagger.tags.read import read_tags
-from tagger.tags.verify import check_kept, check_planned, content_hash
+from tagger.tags.verify import check_kept, check_planned
 from tagger.tags.write import Change, apply_change, write_change
-from tests.tagger.tags.helpers import CHANGE, form, packets, write
+from tests.tagger.tags.helpers import CHANGE, content_hash, form, packets, write
 
 
 def tagged_copy(make_audio, suffix):
