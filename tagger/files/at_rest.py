@@ -1,6 +1,6 @@
 """Whether another program still writes a file: a download, a rip, a copy from another machine.
 
-What replaces such a file loses what comes later: the other program goes on in the old one.
+Replacing such a file would lose what comes later: the other program goes on in the old one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tagger.errors import RefusedError
+from tagger.files.attributes import mounts
 
 if sys.platform == "linux":
     import fcntl
@@ -100,11 +101,8 @@ def _file_system(path: str | os.PathLike[str]) -> str:
     """The kind of file system that a file lies on, by Linux' table of mounts."""
     real = os.path.realpath(path)
     found, kind = "", ""
-    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
-        before, _, after = line.partition(" - ")
-        place = before.split(" ")[4].encode("utf-8", "surrogateescape")
-        place = place.decode("unicode_escape").encode("latin-1", "replace")  # \040 is a space
-        mounted = os.fsdecode(place).rstrip("/")
+    for place, kind_there in mounts():
+        mounted = place.rstrip("/")
         if len(mounted) >= len(found) and (real + "/").startswith(mounted + "/"):
-            found, kind = mounted, after.split(" ")[0]
+            found, kind = mounted, kind_there
     return kind

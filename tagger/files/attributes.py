@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tagger.errors import RefusedError
@@ -131,12 +132,16 @@ def protection(path: Path) -> str:
 
 def is_mount_point(path: Path) -> bool:
     """Whether a file is mounted on its own, as containers mount single files."""
-    if sys.platform != "linux":
-        return path.lstat().st_dev != path.parent.lstat().st_dev
     try:
-        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
-    except OSError:
+        return any(place == os.fspath(path) for place, _ in mounts())
+    except OSError:  # not Linux
         return path.lstat().st_dev != path.parent.lstat().st_dev
-    # Spaces, tabs, line ends and backslashes stand in octal.
-    name = re.sub(rb"[ \t\n\\]", lambda found: b"\\%03o" % ord(found[0]), os.fsencode(path))
-    return any(line.split(b" ", 5)[4] == name for line in lines if line.count(b" ") > 4)
+
+
+def mounts() -> Iterator[tuple[str, str]]:
+    """Where file systems are mounted, and the kind of each, by Linux' table; OSError elsewhere."""
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        before, _, after = line.partition(b" - ")
+        # Spaces, tabs, line ends and backslashes stand in octal.
+        place = re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), before.split()[4])
+        yield os.fsdecode(place), os.fsdecode(after.split()[0])

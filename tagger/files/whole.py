@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, BinaryIO
 
 from tagger.errors import RefusedError
@@ -279,14 +280,6 @@ def _dsf(file: BinaryIO, start: int, size: int) -> str | None:
     return _cut(size - start, claimed)
 
 
-def _riff(file: BinaryIO, start: int, size: int) -> str | None:
-    return _chunks(file, start, size, "<I", b"data")
-
-
-def _aiff(file: BinaryIO, start: int, size: int) -> str | None:
-    return _chunks(file, start, size, ">I", b"SSND")
-
-
 def _chunks(file: BinaryIO, start: int, size: int, number: str, sound: bytes) -> str | None:
     position = start + 12
     for _ in range(_MOST_PARTS):
@@ -312,8 +305,8 @@ _CLAIMS: dict[Format, Callable[[BinaryIO, int, int], str | None]] = {
     formats.SPEEX: _ogg,
     formats.MP4: _mp4,
     formats.ASF: _asf,
-    formats.WAV: _riff,
-    formats.AIFF: _aiff,
+    formats.WAV: partial(_chunks, number="<I", sound=b"data"),
+    formats.AIFF: partial(_chunks, number=">I", sound=b"SSND"),
     formats.APE: _ape,
     formats.WAVPACK: _wavpack,
     formats.MUSEPACK: _musepack,

@@ -16,6 +16,7 @@ from typing import Any
 from tagger.errors import RefusedError, WriteFailedError
 from tagger.files.formats import Format
 from tagger.tags.apev2 import Apev2
+from tagger.tags.asf import attribute_name
 from tagger.tags.blocks import (
     GENRE,
     MULTI_VALUE_SEPARATOR,
@@ -198,8 +199,7 @@ def _mp4(tags: Any, role: str) -> tuple[str, ...]:
 
 
 def _asf(tags: Any, role: str) -> tuple[str, ...]:
-    key = "WM/Genre" if role == GENRE else role.replace("_", "/", 1)
-    return tuple(str(value) for value in tags[key])
+    return tuple(str(value) for value in tags[attribute_name(role)])
 
 
 def _vorbis(tags: Any, role: str) -> tuple[str, ...]:
