@@ -22,7 +22,7 @@ if sys.platform == "linux":
 # Seconds without a change, after which a file counts as finished.
 MIN_AGE_S = 60.0
 
-# aria2 loads into the file itself, and notes how far it is in one beside it.
+# aria2 downloads into the file itself, and keeps its progress in a file beside it.
 _ARIA2 = ".aria2"
 
 # File systems on which Linux knows about every writer. On a network, others may write, and a lease

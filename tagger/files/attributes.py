@@ -44,7 +44,7 @@ def carry_attributes(
     Raises
     ------
     RefusedError
-        Something cannot go along: not the owner's right, or not the file system's skill.
+        Something cannot go along: the owner may not do it, or the file system does not support it.
     OSError
         The device failed.
     """
@@ -99,7 +99,7 @@ def _extended(path: Path) -> dict[str, bytes]:
 
 
 def _carry_extended_on_macos(original: Path, copy: Path) -> None:
-    # Python has no door to these there; the system's own copyfile(3) has.
+    # Python cannot read these there; the system's own copyfile(3) can.
     acl, xattr = 1 << 0, 1 << 2
     system = ctypes.CDLL(None, use_errno=True)
     if system.copyfile(os.fsencode(original), os.fsencode(copy), None, acl | xattr) != 0:

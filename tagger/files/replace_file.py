@@ -120,7 +120,7 @@ def replace_file(
         target = Path(shown).resolve(strict=True)
         copy = _temporary_beside(target)
         internal |= {str(target), str(copy)}
-        linked = _refuse_unwritable(target, in_place)
+        linked = check_writable(target, in_place=in_place)
         backup = _temporary_beside(target) if linked else None
         with _locked(target):
             seen = target.stat()
@@ -157,18 +157,6 @@ def replace_file(
         ) from error
 
 
-def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> None:
-    """Refuse what `replace_file` refuses before it begins; for those who only want to know.
-
-    Raises
-    ------
-    RefusedError
-    OSError
-        It is not there.
-    """
-    _refuse_unwritable(Path(path).resolve(strict=True), in_place)
-
-
 def _temporary_beside(target: Path) -> Path:
     suffix = target.suffix if len(os.fsencode(target.suffix)) <= _LONGEST_SUFFIX else ""
     return target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{suffix}")
@@ -189,8 +177,16 @@ def _touched(target: Path) -> RefusedError:
     return RefusedError("another program changed it meanwhile", path=target)
 
 
-def _refuse_unwritable(target: Path, in_place: bool) -> bool:
-    """Refuse what must not be written; else tell whether the file has several names."""
+def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> bool:
+    """Refuse what `replace_file` refuses before it begins; else tell whether it has several names.
+
+    Raises
+    ------
+    RefusedError
+    OSError
+        It is not there.
+    """
+    target = Path(path).resolve(strict=True)
     status = target.stat()
     if not stat.S_ISREG(status.st_mode):
         raise RefusedError("not a regular file", path=target)

@@ -1,7 +1,7 @@
 """Whether a file is all there: what its header claims, against what is in it.
 
 A download that broke off ends too early; one that goes on, or lost a part, holds zeros. Where a
-container claims nothing (most MP3 of a constant bit rate), nothing is found out.
+container claims nothing (most MP3 of a constant bit rate), nothing can be told.
 """
 
 from __future__ import annotations
@@ -125,8 +125,7 @@ def _flac_frames(data: bytes, longest_block: int) -> Iterator[int]:
 
 
 def _flac_frame_end(head: bytes, longest_block: int, counts_samples: bool) -> int | None:
-    if len(head) < 16:
-        head += bytes(16 - len(head))
+    head = head.ljust(16, b"\0")
     code, rate = head[2] >> 4, head[2] & 0xF
     if code == 0 or rate == 15 or head[3] & 1 or head[3] >> 4 > 10:
         return None
@@ -192,19 +191,14 @@ def _ogg(file: BinaryIO, start: int, size: int) -> str | None:
 
 
 def _mp4(file: BinaryIO, start: int, size: int) -> str | None:
-    for kind, _, _, end in _boxes(file, start, size):
-        if kind in (b"mdat", b"moov") and end > size:
-            return _cut(size, end)
+    for kind, begin, _, _ in formats.iso_boxes(file, start, size):
+        if kind in (b"mdat", b"moov"):
+            (length,) = _at(file, begin, ">I")
+            if length == 1:
+                (length,) = _at(file, begin + 8, ">Q")
+            if begin + length > size:  # a length of 0 means: to the end
+                return _cut(size, begin + length)
     return None
-
-
-def _boxes(file: BinaryIO, start: int, size: int) -> Iterator[tuple[bytes, int, int, int]]:
-    """As `formats.iso_boxes`, but each with the end that it claims."""
-    for kind, begin, body, _ in formats.iso_boxes(file, start, size):
-        length, _ = _at(file, begin, ">II")
-        if length == 1:
-            length = _at(file, begin + 8, ">Q")[0]
-        yield kind, begin, body, begin + length if length else size
 
 
 def _asf(file: BinaryIO, start: int, size: int) -> str | None:
@@ -225,7 +219,7 @@ def _ape(file: BinaryIO, start: int, size: int) -> str | None:
 
 def _wavpack(file: BinaryIO, start: int, size: int) -> str | None:
     """By the number of samples in the first block, against the last."""
-    position, total, heard = start, None, 0
+    position, total, counted = start, None, 0
     for _ in range(_MOST_PARTS):
         file.seek(position)
         head = file.read(32)
@@ -237,10 +231,10 @@ def _wavpack(file: BinaryIO, start: int, size: int) -> str | None:
             total = low + (head[11] << 32) - head[11]
         if position > size:
             return "cut off: it ends in the middle of a block"
-        heard = max(heard, index + (head[10] << 32) + samples)
-    if total is None or heard >= total:
+        counted = max(counted, index + (head[10] << 32) + samples)
+    if total is None or counted >= total:
         return None
-    return f"cut off: {heard:,} of the {total:,} samples that its header claims are there"
+    return f"cut off: {counted:,} of the {total:,} samples that its header claims are there"
 
 
 def _musepack(file: BinaryIO, start: int, size: int) -> str | None:

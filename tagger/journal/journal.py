@@ -279,7 +279,7 @@ class Journal:
             try:
                 change = an_open_change(row)
             except DamagedRowError:
-                # Nobody can say what it was about: it stays open, and an undo names it.
+                # It stays open, and an undo names it.
                 log.warning("entry %d of %s is damaged", row[0], self.path)
                 continue
             found = FileState.OLD
@@ -289,8 +289,8 @@ class Journal:
                 except OSError:
                     continue  # the backup stays for the next time
             if found is not FileState.OUT_OF_REACH and remove_temporaries(change.temporaries):
-                # Of a file that somebody changed since, nobody can say whether gtag wrote it first:
-                # done, so that an undo will refuse it by name.
+                # Whether gtag wrote a file before somebody changed it cannot be known: it counts as
+                # done, so that an undo refuses it by name.
                 settled.append(("aborted" if found is FileState.OLD else "done", change.id))
         with self._transaction():
             self._mark(settled)
@@ -303,7 +303,7 @@ class Journal:
             return
         with self._transaction():  # a run takes its lock within one, so none can be just about to
             for path in stale:
-                with suppress(OSError):  # somebody else removes it, or it is nobody's to remove
+                with suppress(OSError):  # somebody else removes it, or nobody may
                     lock = take_lock(path)
                     if lock is not None:
                         lock.release()
@@ -468,7 +468,7 @@ class Run:
     Attributes
     ----------
     id : int
-        What people name it by.
+        Its number, for `gtag undo`.
 
     Raises
     ------
@@ -486,9 +486,9 @@ class Run:
         row = {"kind": kind, "started": _now(), "command": json.dumps(list(command))}
         with journal._errors(), journal._transaction():
             self.id = journal._insert("runs", row | {"model": model})
-            # Locked before others can see the run, so that nobody takes it for a dead one.
+            # Locked before others can see the run, which would take it for a dead one.
             lock = take_lock(journal._lock_file(self.id))
-            assert lock is not None, "nobody else knows a run that is not committed"
+            assert lock is not None, "no other process knows a run that is not committed"
             self._lock = lock
 
     def __enter__(self) -> Run:

@@ -44,7 +44,7 @@ class RunRecord:
     undone : int
         How many were.
     damaged : bool
-        Its row makes no sense; the other attributes are empty. Its changes may be whole.
+        Its row is damaged; the other attributes are empty. Its changes may be whole.
     """
 
     id: int
@@ -67,7 +67,7 @@ class ChangeRecord:
     path : str
         Absolute, links resolved.
     settled : bool
-        False while nobody knows whether the file was swapped: compare it with both identities.
+        False while it is not known whether the file was swapped: compare it with both identities.
     old, new : Any
         JSON-able: the raw values before, and what was planned.
     before, after : Identity
@@ -92,7 +92,7 @@ class ChangeRecord:
 
 @dataclass(frozen=True)
 class DamagedChange:
-    """A change whose row makes no sense; `path` is None where not even that can be read."""
+    """A change whose row is damaged; `path` is None where that cannot be read either."""
 
     id: int
     run: int
@@ -101,7 +101,7 @@ class DamagedChange:
 
 @dataclass(frozen=True)
 class OpenChange:
-    """A change whose end nobody saw.
+    """A change that was cut off.
 
     Attributes
     ----------
@@ -190,7 +190,7 @@ def an_identity(text: Any) -> Identity:
 
 
 def or_none(parse: Callable[[Any], T], value: Any) -> T | None:
-    """What a value says, None where that makes no sense."""
+    """A parsed value; None where it is damaged."""
     try:
         return parse(value)
     except DamagedRowError:

@@ -75,7 +75,7 @@ class Chunks:
         self.is_wav = head[:4] != b"FORM"
         self._number = struct.Struct("<I" if self.is_wav else ">I")
         self._length = file.seek(0, 2)
-        # As the file says; behind it may stand what is none of the form's.
+        # As the file says; other data may follow.
         self.end = start + 8 + int(self._number.unpack(head[4:8])[0])
         self.chunks: list[Chunk] = []
         self._damaged = set[Chunk]()

@@ -35,7 +35,7 @@ from tagger.tags.blocks import (
 _FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]")
 _FRAME_ID_22 = re.compile(rb"[A-Z][A-Z0-9]{2}")
 _UNSYNC, _EXTENDED, _EXPERIMENTAL, _FOOTER = 0x80, 0x40, 0x20, 0x10
-_COMMENT_LANGUAGE = "eng"  # what other taggers write where nobody says
+_COMMENT_LANGUAGE = "eng"  # what other taggers write where none is given
 # Frames of text, by the names that Vorbis comments have for them.
 _FRAMES = {
     "TITLE": "TIT2",

@@ -1,7 +1,7 @@
 """The comment packet of an Ogg stream.
 
 mutagen lays out the header pages anew and renumbers those behind them; the sound's pages keep their
-bytes but for number and check sum. Knows not what is in a comment: see `vorbis.py`.
+bytes but for number and check sum.
 """
 
 from __future__ import annotations

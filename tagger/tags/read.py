@@ -60,7 +60,7 @@ class TagState:
 
 
 def read_tags(path: str | PathLike[str], format: Format) -> TagState:
-    """Read what a file says of its genre; nothing of a container that gtag only hears.
+    """Read what a file says of its genre; an empty state for a container that has no tags.
 
     Raises
     ------

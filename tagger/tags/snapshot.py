@@ -54,7 +54,7 @@ def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
 
 
 def sound_of(path: str | PathLike[str], format: Format) -> str:
-    """SHA-256 of what is heard, as a snapshot's `sound`. Raises as `snapshot` does."""
+    """SHA-256 of a file's sound, as a snapshot's `sound`. Raises as `snapshot` does."""
     with open(path, "rb") as file:
         return _sound(open_or_explain(file, format, path))
 
@@ -82,7 +82,7 @@ def obstacle(
     Raises
     ------
     RefusedError
-        Old makes no sense.
+        `old` is not a snapshot.
     UnreadableError, OSError
     """
     _check(old, path)
@@ -177,7 +177,7 @@ def same_fields(
 
 
 def _check(old: Any, path: str | PathLike[str]) -> None:
-    """Refuse what no snapshot can be, whoever wrote it into the journal."""
+    """Refuse what is not a snapshot, whoever wrote it into the journal."""
     if not isinstance(old, dict) or not isinstance(old.get("blocks"), list):
         raise RefusedError(_DAMAGED, path=path)
     for block in old["blocks"]:

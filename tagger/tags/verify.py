@@ -143,13 +143,13 @@ def _as_mutagen_reads(path: str | PathLike[str], format: Format, main: Block) ->
         for role in ROLES:
             with suppress(KeyError):  # a field that is not there
                 fields[role] = reader(tags, role)
-    except Exception:  # whatever it stumbles over: it does not read what was planned
+    except Exception:  # whatever mutagen fails at: it does not read what was planned
         return None
     return fields
 
 
 def refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format, main: Block) -> None:
-    """Raise RefusedError where nobody but gtag could read what gtag writes."""
+    """Raise RefusedError where mutagen could not check what gtag writes."""
     try:
         _mutagen_tags(path, format, main)
     except Exception as error:

@@ -165,7 +165,7 @@ def refuse_unless(format: Format, copy: str | PathLike[str], path: str | PathLik
 
 
 def refuse_untagged(format: Format, path: str | PathLike[str]) -> None:
-    """Raise RefusedError for a container that gtag only hears."""
+    """Raise RefusedError for a container whose tags gtag cannot write."""
     if not format.is_tagged:
         raise RefusedError(
             f"this container ({format.name}) holds no tags that gtag can write", path=path
