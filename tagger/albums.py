@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from tagger.decide import Policy, Verdict, is_doubted, named_genres
+from tagger.decide import NONE_BELOW, Policy, Verdict, is_doubted, named_genres
 
 if TYPE_CHECKING:
     from tagger.models.prediction import Prediction
@@ -104,7 +104,7 @@ def album_verdicts(
     With ``vote``, where two thirds of the tracks that the model is sure of, and half of all, have
     one best genre, it goes to those that it is unsure of, and to those of another genre that is
     less probable than this one is in mean over the album; not to those in which it is all but
-    ruled out. With ``one`` all tracks get the genre that is most probable in mean, or none where
+    ruled out, nor where it is less probable than not in mean. With ``one`` all tracks get the genre that is most probable in mean, or none where
     that is too unsure. What sounds like no music gets no genre from its album.
 
     Parameters
@@ -137,6 +137,8 @@ def album_verdicts(
     if count < CLEAR_MAJORITY * votes.total() or 2 * count < len(heard):
         return nothing
     confidence = float(np.mean([p.probability_of(genre) for p in heard]))
+    if heard[0].independent and confidence < NONE_BELOW:
+        return nothing
     verdict = Verdict(genre, confidence, f"as {count} of the album's {len(heard)} tracks")
     verdicts = list(nothing)
     for i, p in enumerate(predictions):

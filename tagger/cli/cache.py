@@ -1,36 +1,39 @@
-"""`gtag cache`: what scans remember, and forgetting it."""
+"""`gtag cache`: shows, prunes and clears the cached predictions."""
 
 from __future__ import annotations
 
 import click
 
+from tagger.cli.names import Group, help_alone
 from tagger.errors import ExitStatus
+from tagger.screen import printable
 
 _UNUSED_DAYS = 365
 
 
-@click.group(no_args_is_help=True)
-def cache() -> None:
-    """What scans remember of files, so that they need not listen again."""
+@click.group(cls=Group, invoke_without_command=True)
+@click.pass_context
+def cache(context: click.Context) -> ExitStatus:
+    """Show or delete what scans store, so that they need not decode files again."""
+    return help_alone(context) if context.invoked_subcommand is None else ExitStatus.OK
 
 
 @cache.command()
 def info() -> ExitStatus:
-    """Show where the cache lies, and what it holds."""
+    """Show where the cache is and what it holds."""
     from tagger.cache import Cache, default_cache_path
-    from tagger.screen import printable
 
     path = default_cache_path()
     click.echo(printable(str(path)))
     with Cache(path) as cache:
         held = cache.info() if path.exists() else {}
     if not held:
-        click.echo("nothing yet: the first scan makes it")
+        click.echo("Empty: the first scan fills it.")
         return ExitStatus.OK
     for name, words in (
         ("files", "files"),
-        ("heard", "predictions, one for each sound and model"),
-        ("views", "sounds that other models can judge without listening"),
+        ("heard", "predictions, one for each recording and model"),
+        ("views", "recordings that other models can classify without decoding"),
     ):
         click.echo(f"{held[name]:>10,}  {words}")
     click.echo(f"{held['bytes'] / 1e6:>10,.1f}  MB")
@@ -45,12 +48,12 @@ def info() -> ExitStatus:
     default=_UNUSED_DAYS,
     show_default=True,
     metavar="DAYS",
-    help="Forget files, too, that no scan has met for so long.",
+    help="Delete also files that no scan has seen for so long.",
 )
 def prune(*, days: int) -> ExitStatus:
-    """Forget files that are gone.
+    """Delete the entries of missing files.
 
-    A disk or network folder that is not connected looks as if its files were gone.
+    The files of a disk or network folder that is not connected count as missing.
     """
     from tagger.cache import Cache, default_cache_path
 
@@ -60,13 +63,13 @@ def prune(*, days: int) -> ExitStatus:
         return ExitStatus.OK
     with Cache(path) as cache:
         gone = cache.prune(days)
-    click.echo(f"{gone:,} {'file' if gone == 1 else 'files'} forgotten.")
+    click.echo(f"{gone:,} {'file' if gone == 1 else 'files'} deleted from the cache.")
     return ExitStatus.OK
 
 
 @cache.command()
 def clear() -> ExitStatus:
-    """Forget everything: the next scan listens to every file."""
+    """Delete everything: the next scan decodes every file."""
     from tagger.cache import Cache, default_cache_path
 
     path = default_cache_path()

@@ -198,6 +198,14 @@ def identify(path: str | PathLike[str]) -> Format | None:
         raise UnreadableError.of_system(error, path) from error
 
 
+def supported_format(path: str | PathLike[str]) -> Format:
+    """As `identify`, for a file that has to be of a known container; else UnreadableError."""
+    format = identify(path)
+    if format is None:
+        raise UnreadableError("not a sound format that gtag supports", path=path)
+    return format
+
+
 def identify_open(file: BinaryIO, name: str | bytes = "") -> Format | None:
     """As `identify`, for a seekable file object."""
     start = skip_id3v2(file)

@@ -1,8 +1,8 @@
-"""Whether a track is music at all: a small linear model tells music, noise and voices apart.
+"""Rejects what is not music: a small linear model tells music, noise and voices apart.
 
-It looks at the pretrained network's embedding, where the model at hand asked for it anyway, and at
-how the log-mel spectrogram moves. Two sets of weights come with gtag: with the embedding, which
-tells best, and with statistics of the spectrogram in its place.
+Its inputs are the pretrained network's embedding, if the model at hand computed it anyway, and how
+the log-mel spectrogram changes over time. Two sets of weights are bundled: one with the embedding,
+which is better, and one with statistics of the spectrogram instead.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tagger.sound.no_music import MOVEMENT
 
 MUSIC = "music"
 WITH_EMBEDDING, WITHOUT = "no-music", "no-music-fast"
-# 11 of 2,557 clips of music sound only below; what is sampled at 11,025 Hz does.
+# 11 of 2,557 clips of music have nothing above it; neither does what is sampled at 11,025 Hz.
 NARROWEST_HZ = 6000.0
 WORDS = {"noise": "sounds like noise, not music", "voice": "sounds like a voice, not music"}
 
 
 class Detector:
-    """A linear model of music and what is none, ready to be asked.
+    """A linear model of music, noise and voices.
 
     Raises
     ------
@@ -41,7 +41,7 @@ class Detector:
         self.backbone = str(card.data.get("looks_at", ""))
         n_looked_at = card.data.get("n_looked_at")
         if type(n_looked_at) is not int or not 0 < n_looked_at < 10**6:
-            raise ModelError("does not say how many numbers it looks at", path=card.folder)
+            raise ModelError("does not say how many inputs it has", path=card.folder)
         self._weights = load_weights(card, n_looked_at + len(MOVEMENT))
 
     def can_ask(self, features: TrackFeatures) -> bool:
@@ -52,7 +52,7 @@ class Detector:
         return np.exp(self._weights(inputs(features, self.backbone)))
 
     def non_music_reason(self, features: TrackFeatures) -> str:
-        """What speaks against music, in words; empty where nothing does."""
+        """Why a track does not sound like music, in words; empty if it does."""
         probabilities = dict(zip(self.card.labels, self.probabilities(features), strict=True))
         if 1 - probabilities.pop(MUSIC) < self.card.threshold:
             return ""
@@ -60,19 +60,19 @@ class Detector:
 
 
 def inputs(features: TrackFeatures, backbone: str = "") -> np.ndarray:
-    """What a detector sees of a track [shape=(n,)]: an embedding or statistics, and movement."""
+    """The input of a detector [shape=(n,)]: an embedding or statistics, and movement."""
     seen = features.embeddings[backbone] if backbone else features.narrow_statistics
     return np.concatenate([seen, features.movement])
 
 
 def non_music_reason(features: TrackFeatures) -> str:
-    """What speaks against judging a track, in words; empty where nothing does.
+    """Why a track should not get a genre, in words; empty if it may.
 
-    It does not sound like music, or too little of it is left: the same piece at 8 kHz became Jazz.
+    It does not sound like music, or its bandwidth is too narrow: a piece became Jazz at 8 kHz.
     """
     highest = float(features.highest_hz)
     if highest < NARROWEST_HZ:
-        return f"nothing sounds above {highest / 1000:.1f} kHz, too narrow to judge"
+        return f"nothing above {highest / 1000:.1f} kHz, bandwidth too narrow"
     detectors = _detectors()
     return next((d.non_music_reason(features) for d in detectors if d.can_ask(features)), "")
 

@@ -1,4 +1,4 @@
-"""Several models as one: their log probabilities, averaged with the weights of a card."""
+"""Averages the log probabilities of several models, with the weights of a card."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Runs a linear head: a small model of a person's own genres on top of a network's embedding.
+"""Runs a linear head on the embedding of a pretrained network, its backbone.
 
-The network, its backbone, is a model of the zoo, or lies in the head's own folder.
+The backbone is a model of the zoo, or in the head's own folder.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INPUTS = (EMBEDDING, SPREAD, STATISTICS, NARROW)
 
 
 def embedding_by_chunk(backbone: Embedder, features: TrackFeatures) -> np.ndarray:
-    """What a network makes of each chunk of a track [shape=(n_chunks, n_dimensions)], once."""
+    """Embedding of each chunk of a track [shape=(n_chunks, n_dimensions)], computed once."""
     tag = backbone.card.tag
     if tag not in features.embedded:
         features.embedded[tag] = backbone.embed(features)
@@ -30,7 +30,7 @@ def embedding_by_chunk(backbone: Embedder, features: TrackFeatures) -> np.ndarra
 
 
 def mean_embedding(backbone: Embedder, features: TrackFeatures) -> np.ndarray:
-    """The same in mean over the chunks [shape=(n_dimensions,)]; it may be known beforehand."""
+    """Its mean over the chunks [shape=(n_dimensions,)], which an archive may provide."""
     tag = backbone.card.tag
     if tag not in features.embeddings:
         features.embeddings[tag] = embedding_by_chunk(backbone, features).mean(axis=0)
@@ -46,7 +46,7 @@ def _spread(backbone: Embedder, features: TrackFeatures) -> np.ndarray:
 
 
 def look(backbone: Embedder, inputs: Sequence[str], features: TrackFeatures) -> np.ndarray:
-    """What a model on an embedding sees of a track.
+    """The input of a model on an embedding, for one track.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def look_by_chunk(
 ) -> np.ndarray | None:
     """The same chunk by chunk [shape=(n_chunks, n)]: its embedding, the track's statistics.
 
-    None where a single chunk does not have all that the model looks at.
+    None where a single chunk does not have all inputs of the model.
     """
     if SPREAD in inputs or EMBEDDING not in inputs or not features.has_sound:
         return None
@@ -94,7 +94,7 @@ def look_by_chunk(
 
 
 def n_inputs(backbone: Embedder, inputs: Sequence[str]) -> int:
-    """How many numbers `look` gives."""
+    """Length of what `look` returns."""
     from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 
     sizes = dict.fromkeys((STATISTICS, NARROW), len(LOG_MEL_FEATURES))
@@ -102,7 +102,7 @@ def n_inputs(backbone: Embedder, inputs: Sequence[str]) -> int:
 
 
 def inputs_of(card: Card, backbone: Classifier | Embedder) -> tuple[Embedder, list[str]]:
-    """The network and the inputs that a card names, checked.
+    """The backbone and the inputs that a card names, checked.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def inputs_of(card: Card, backbone: Classifier | Embedder) -> tuple[Embedder, li
 
 
 class Head(Classifier):
-    """A linear head, ready to be asked.
+    """A linear head.
 
     Raises
     ------

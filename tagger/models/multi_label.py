@@ -1,9 +1,8 @@
-"""Runs a multi-label model: a small dense network with a probability of its own for each genre.
+"""Runs a multi-label model: a small dense network with an independent probability for each genre.
 
-It looks at a track as a head does (the backbone's embedding, statistics of the log-mel
-spectrogram). Weights are a `.npz` file: an ensemble of networks with one hidden layer, the scaling
-of the inputs worked in, and perhaps a linear model of styles. Runs in numpy, so that the result
-depends on no processor.
+Its inputs are those of a head (the backbone's embedding, statistics of the log-mel spectrogram).
+Weights are a `.npz` file: an ensemble of networks with one hidden layer, for unscaled inputs, and
+optionally a linear model of styles. Runs in numpy, so that the result depends on no processor.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ class MultiLabelWeights:
 
 
 class MultiLabel(Classifier):
-    """A multi-label model, ready to be asked.
+    """A multi-label model.
 
     Raises
     ------
@@ -91,10 +90,7 @@ class MultiLabel(Classifier):
         if not card.independent:
             raise ModelError("a multi-label model needs calibrated labels", path=card.folder)
         self._backbone, self._inputs = inputs_of(card, backbone)
-        try:
-            self._weights = MultiLabelWeights(card.weights())
-        except ValueError as error:
-            raise ModelError(f"the weights cannot be used: {error}", path=card.folder) from error
+        self._weights = card.load_weights(MultiLabelWeights)
         expected = n_inputs(self._backbone, self._inputs), len(card.labels), len(card.styles)
         if (self._weights.n_inputs, self._weights.n_labels, self._weights.n_styles) != expected:
             raise ModelError("the weights do not fit the card", path=card.folder)

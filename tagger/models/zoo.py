@@ -21,12 +21,12 @@ def bundled_folder() -> Path:
 
 
 def user_folder() -> Path:
-    """Where users' own models live, by name."""
+    """The folder of users' own models."""
     return data_folder() / "models"
 
 
 def names(*roots: Path) -> list[str]:
-    """What models in folders are called; no card is parsed, so that completion is quick."""
+    """Names of the models in folders; no card is parsed, so that completion is quick."""
     return sorted(
         {
             folder.name
@@ -49,7 +49,7 @@ def _is_part(card: Path) -> bool:
 def available() -> list[Card]:
     """The cards of all models that have a name: bundled ones first, then the user's.
 
-    Damaged ones are left out; `load` says what is wrong with them.
+    Damaged ones are left out; `load` raises their errors.
     """
     cards = []
     for root in (bundled_folder(), user_folder()):
@@ -94,18 +94,18 @@ def _instead_of(name: str) -> str:
 
 
 def load(name_or_folder: str = DEFAULT) -> Classifier:
-    """A model, verified and ready to be asked.
+    """Load and verify a model.
 
     Raises
     ------
     ModelError
-        Where there is no such model, or it is damaged or not to be trusted.
+        Where there is no such model, or it is damaged or not trusted.
     """
     return load_card(find(name_or_folder))
 
 
 def load_backbone(name_or_folder: str) -> Embedder:
-    """A network whose embedding other models look at, verified and ready to be asked.
+    """Load and verify a network whose embedding other models use.
 
     Raises
     ------
@@ -116,12 +116,12 @@ def load_backbone(name_or_folder: str) -> Embedder:
 
 
 def load_backbone_below(card: Card) -> Embedder:
-    """The pretrained network that a model looks through, itself or by a member.
+    """The pretrained network that a model or one of its members uses.
 
     Raises
     ------
     ConfigurationError
-        The model does without.
+        The model uses none.
     ModelError
         The network is damaged.
     """
@@ -137,7 +137,7 @@ def load_backbone_below(card: Card) -> Embedder:
 
 def _load_backbone(card: Card) -> Embedder:
     if card.kind == "backbone":
-        from tagger.models.backbone import Backbone
+        from tagger.models.networks import Backbone
 
         return Backbone(card)
     model = load_card(card)
@@ -147,10 +147,10 @@ def _load_backbone(card: Card) -> Embedder:
 
 
 def load_card(card: Card) -> Classifier:
-    """The model of a card, verified and ready to be asked."""
+    """Load and verify the model of a card."""
     match card.kind:
         case "cnn":
-            from tagger.models.cnn import ChunkCnn
+            from tagger.models.networks import ChunkCnn
 
             return ChunkCnn(card)
         case "boosted-trees" | "random-forest":
@@ -162,7 +162,7 @@ def load_card(card: Card) -> Classifier:
 
             return Linear(card)
         case "dense":
-            from tagger.models.dense import Dense
+            from tagger.models.networks import Dense
 
             return Dense(card)
         case "head":
@@ -179,7 +179,7 @@ def load_card(card: Card) -> Classifier:
             return Ensemble(card, [load_card(_member(card, m)) for m in card.members])
         case "backbone" | "detector":
             raise ModelError(
-                f"{card.name} is a part of other models and names no genre",
+                f"{card.name} is part of other models and predicts no genre",
                 path=card.folder,
                 hint="gtag models lists the models that do",
             )
@@ -201,5 +201,5 @@ def _member(card: Card, tag: str) -> Card:
     if member.tag != tag:
         raise ModelError(f"needs {tag}, not {member.tag}", path=card.folder)
     if member.kind == card.kind:
-        raise ModelError(f"it uses {tag}, which is of the same kind", path=card.folder)
+        raise ModelError(f"uses {tag}, which is of the same kind", path=card.folder)
     return member

@@ -199,7 +199,7 @@ def test_what_stood_in_place_of_a_placeholder_is_written_once():
 
 def test_the_docs_show_the_placeholders():
     text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
-    told = text.partition("### Words that are no genre")[2].partition("\n### ")[0]
+    told = text.partition("### Placeholders")[2].partition("\n### ")[0]
     shown = re.findall(r"`([^`]+)`", " ".join(told.split("empty list.")[1].split()))
     assert tuple(shown) == DEFAULT_PLACEHOLDERS
 

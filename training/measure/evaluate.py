@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tagger.errors import DataError, GtagError, NothingToHearError
-from tagger.models.features import FeatureColumns
+from tagger.models.feature_columns import FeatureColumns
 from tagger.models.prediction import Classifier
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden

@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tagger.files.durable_io import write_whole
-from tagger.models.cnn import load_network, mean_log_probabilities
+from tagger.models.networks import chunk_network, mean_log_probabilities
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
 from tagger.training.data.augment import augment, mixup
 from tagger.training.data.datasets import Example, labels_of, targets, to_decibels
@@ -58,7 +58,7 @@ class FittedCnn:
     history: list[dict[str, float]]
 
     def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
-        network = load_network(self.weights)
+        network = chunk_network(self.weights)
         return np.stack(
             [mean_log_probabilities(network(chunks(e.log_mel())[0])["logits"]) for e in examples]
         )

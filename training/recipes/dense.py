@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from tagger.models.dense import FeatureNetwork
+from tagger.models.networks import Network, feature_network
 from tagger.models.prediction import log_softmax
 from tagger.training.data.datasets import Example, labels_of, targets
 from tagger.training.data.feature_table import Table, feature_rows, learning_table
@@ -49,14 +49,14 @@ class FittedNetwork:
     training: Mapping[str, Any] = field(default_factory=dict)
 
     def ask(self, rows: np.ndarray) -> np.ndarray:
-        return self._network(rows)
+        return log_softmax(self._network(rows)["logits"])
 
     def log_probabilities(self, examples: Sequence[Example]) -> np.ndarray:
         return self.ask(feature_rows(examples, self.features))
 
     @cached_property
-    def _network(self) -> FeatureNetwork:
-        return FeatureNetwork(self.weights, len(self.features))
+    def _network(self) -> Network:
+        return feature_network(self.weights, len(self.features))
 
     def export(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         card = {"kind": "dense", "features": list(self.features), "training": dict(self.training)}

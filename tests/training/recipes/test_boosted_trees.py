@@ -161,7 +161,7 @@ def test_weights_that_are_no_trees_are_refused(trained, tmp_path, content):
         zoo.load(str(model))
     digest = hashlib.sha256(content).hexdigest()
     rewrite(model, weights={"file": "trees.ubj", "sha256": digest})
-    with pytest.raises(ModelError, match="not valid gtag trees"):
+    with pytest.raises(ModelError, match="the weights are not valid"):
         zoo.load(str(model))
 
 
@@ -173,7 +173,7 @@ def test_trees_say_what_xgboost_says(trained):
     booster = xgboost.Booster()
     booster.load_model(bytearray(card.weights()))
     expected = booster.inplace_predict(rows, predict_type="margin")
-    found = Trees(card.weights(), card.data["features"]).logits(rows)
+    found = Trees(card.weights(), len(card.data["features"])).logits(rows)
     assert found.shape == expected.shape and found.std() > 0.1
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 

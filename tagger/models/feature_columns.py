@@ -1,4 +1,4 @@
-"""Descriptors by name: how a model that looks at some of them finds them in what was heard."""
+"""The descriptors that a model uses, chosen by name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tagger.errors import ModelError
+from tagger.models.card import Card
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.descriptors import FEATURES
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
@@ -51,3 +53,14 @@ class FeatureColumns:
             if len(columns):
                 values[places] = view()[columns]
         return values
+
+
+def columns_of(card: Card) -> tuple[FeatureColumns, int]:
+    """The descriptors that a card names as `features`, and their number."""
+    names = card.data.get("features")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ModelError("names no features", path=card.folder)
+    try:
+        return FeatureColumns(names), len(names)
+    except ValueError as error:
+        raise ModelError(f"is of another version of gtag: {error}", path=card.folder) from error
