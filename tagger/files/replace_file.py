@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import file_digest
+from operator import attrgetter
 from pathlib import Path
 
 from tagger.errors import GtagError, RefusedError, WriteFailedError
@@ -29,6 +30,10 @@ if sys.platform != "win32":
 
 # What the name of every file begins with that gtag makes beside a track.
 TEMPORARY_PREFIX = ".gtag-"
+
+# What a change of a file shows in. Programs can put the time of modification back, but not that of
+# the last change of any kind (`ctime`).
+_STATE = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 
 # A suffix is kept because some demuxers guess by it, but not one that makes the name long.
 _LONGEST_SUFFIX = 8
@@ -167,12 +172,6 @@ def _digest(path: str | os.PathLike[str]) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def _glance(status: os.stat_result) -> tuple[int, ...]:
-    # Anybody can put the time of modification back; nobody that of the last change of any kind.
-    times = (status.st_mtime_ns, status.st_ctime_ns)
-    return (status.st_dev, status.st_ino, status.st_size, *times)
-
-
 def _touched(target: Path) -> RefusedError:
     return RefusedError("another program changed it meanwhile", path=target)
 
@@ -259,7 +258,7 @@ def _removed_at_end(temporary: Path) -> Iterator[None]:
 
 
 def _refuse_if_touched(target: Path, seen: os.stat_result) -> None:
-    if _glance(target.stat()) != _glance(seen):
+    if _STATE(target.stat()) != _STATE(seen):
         raise _touched(target)
 
 

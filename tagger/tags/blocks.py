@@ -111,10 +111,7 @@ class Block(ABC):
     def translated(self, role: str, raw: bytes, shape: Mapping[str, Any]) -> Entry:
         """An entry of a tag of that `shape`, as this tag would say it.
 
-        Raises
-        ------
-        CannotKeepError
-            It says nothing that can be told here.
+        Raises CannotKeepError where this tag cannot say it.
         """
         return Entry(raw, role)
 
@@ -154,11 +151,8 @@ class Block(ABC):
         """Choose the version of a tag that is about to be made: called before `prepare`."""
 
     def prepare(self) -> None:  # noqa: B027 - most kinds have nothing to do
-        """Called before the first `set`: convert a tag that cannot be written as it is.
-
-        Raises
-        ------
-        CannotKeepError
+        """Called before the first `set`: convert a tag that cannot be written as it is, or raise
+        CannotKeepError.
         """
 
     @abstractmethod
@@ -170,11 +164,8 @@ class Block(ABC):
         """Write the entries to the file that this block was read from, open for update.
 
         With the `shape` of an earlier state the surroundings (padding, sizes) become as they were
-        then. Positions of other blocks of the file no longer hold afterwards.
-
-        Raises
-        ------
-        CannotKeepError
+        then. Positions of other blocks of the file no longer hold afterwards. Raises
+        CannotKeepError.
         """
 
     def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:

@@ -159,16 +159,13 @@ def same_fields(
         container = open_or_explain(file, format, path)
         try:
             blocks = _counterparts(container.blocks, old["blocks"])
-        except CannotKeepError:
-            return False
-        if loosely:
-            try:
+            if loosely:
                 return all(
                     _ours(block) == _as_told_by(block, o)
                     for block, o in zip(blocks, old["blocks"], strict=True)
                 )
-            except CannotKeepError:
-                return False
+        except CannotKeepError:
+            return False
         now = [_of_block(container, block) for block in blocks]
     pairs = list(zip(now, old["blocks"], strict=True))
     return all(_comparable(b) == _comparable(o) for b, o in pairs) and all(

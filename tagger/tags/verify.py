@@ -14,7 +14,7 @@ from os import PathLike
 from typing import Any
 
 from tagger.errors import RefusedError, WriteFailedError
-from tagger.files.formats import Format
+from tagger.files.formats import APE, Format
 from tagger.tags.apev2 import Apev2
 from tagger.tags.asf import attribute_name
 from tagger.tags.blocks import (
@@ -177,12 +177,9 @@ _OURS = re.compile(
 
 
 def _mutagen_tags(path: str | PathLike[str], format: Format, main: Block) -> Any:
+    by = APE if isinstance(main, Apev2) else format
     with open(path, "rb") as file:  # not by name: mutagen would open it for itself
-        if isinstance(main, Apev2):
-            from mutagen.apev2 import APEv2File
-
-            return APEv2File(file).tags
-        return format.open_with_mutagen(file).tags
+        return by.open_with_mutagen(file).tags
 
 
 def _id3(tags: Any, role: str) -> tuple[str, ...]:
