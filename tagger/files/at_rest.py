@@ -67,9 +67,9 @@ def check_at_rest(
     note = os.fspath(path) + _ARIA2
     if os.path.lexists(note):
         raise RefusedError(
-            "a download of it has not ended",
+            "its download has not finished",
             path=path,
-            hint=f"{Path(note).name} lies beside it: remove that where the download was given up",
+            hint=f"{Path(note).name} lies beside it: remove that if the download was cancelled",
         )
     if _is_open_for_writing(path):
         raise RefusedError(

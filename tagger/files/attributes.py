@@ -1,6 +1,6 @@
 """Carries owner, mode, extended attributes, ACLs and times from a file to its edited copy.
 
-What cannot go along is an error, never a silent loss.
+What cannot be copied is an error, never a silent loss.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def carry_attributes(
     Raises
     ------
     RefusedError
-        Something cannot go along: the owner may not do it, or the file system does not support it.
+        Something cannot be copied: the owner may not do it, or the file system does not support it.
     OSError
         The device failed.
     """
@@ -62,7 +62,7 @@ def carry_attributes(
         if error.errno not in _NOT_ALLOWED:
             raise
         raise RefusedError(
-            f"owner, mode or attributes cannot go along to a new file: {error.strerror}",
+            f"owner, mode or attributes cannot be copied to a new file: {error.strerror}",
             path=original,
         ) from error
     if preserve_mtime:

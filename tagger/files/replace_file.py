@@ -112,7 +112,7 @@ def replace_file(
     ------
     RefusedError
         The file must not be written: read-only, hard-linked, in use by another gtag, changed
-        meanwhile, or with attributes that cannot go along.
+        meanwhile, or with attributes that cannot be copied.
     WriteFailedError
         Something failed. The original is as it was; only where the message says so, the new file
         is in place already.
@@ -173,7 +173,7 @@ def _digest(path: str | os.PathLike[str]) -> str:
 
 
 def _touched(target: Path) -> RefusedError:
-    return RefusedError("another program changed it meanwhile", path=target)
+    return RefusedError("another program changed it during the write", path=target)
 
 
 def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> bool:
@@ -202,7 +202,7 @@ def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> b
         raise RefusedError("its folder is read-only", path=target, hint="make it writable first")
     if status.st_nlink > 1 and not in_place:
         raise RefusedError(
-            f"the file has {status.st_nlink} names (hard links), which a new file would part",
+            f"the file has {status.st_nlink} names (hard links), which a new file would separate",
             path=target,
             hint="--in-place writes into the file itself",
         )

@@ -320,7 +320,7 @@ def _zeros(file: BinaryIO, format: Format, start: int, size: int) -> str | None:
             around = max(begin, place - enough)
             file.seek(around)
             if bytes(enough) in file.read(min(end, place + enough) - around):
-                return "a part of it is nothing but zeros: it was not loaded whole"
+                return "a part of it holds only zeros: the download is incomplete"
     return None
 
 

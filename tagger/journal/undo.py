@@ -30,10 +30,10 @@ from tagger.tags.verify import check_kept
 _FORMATS = {format.name: format for format in FORMATS}
 
 _CHANGED_SINCE = "somebody changed it since"
-_DAMAGED = "what the journal says of it is damaged: it cannot be taken back"
+_DAMAGED = "its entry in the journal is damaged: it cannot be taken back"
 _AMBIGUOUS = (
     "several moved files of the run have its sound, and said different things before:"
-    " nobody can tell which one this is"
+    " they cannot be told apart"
 )
 
 
@@ -101,7 +101,7 @@ def undo_run(
     Raises
     ------
     ConfigurationError
-        There is no such run, it still goes on, or the journal cannot be written.
+        There is no such run, it is still running, or the journal cannot be written.
     """
     if not dry_run:
         journal.recover()
@@ -187,7 +187,9 @@ def _run_to_undo(journal: Journal, run: int | None) -> int:
         )
     if journal.is_live(run):
         raise ConfigurationError(
-            f"run {run} still goes on", path=journal.path, hint="wait for its end, or press Ctrl-C"
+            f"run {run} is still running",
+            path=journal.path,
+            hint="wait for its end, or press Ctrl-C",
         )
     return run
 
@@ -267,7 +269,7 @@ class _Undo:
                     path, _FORMATS[change.format], change.old, change.new, force=self._force
                 )
         except (FileNotFoundError, NotADirectoryError):
-            message = "it no longer exists; where it was moved, name its new place, or --find it"
+            message = "it no longer exists; if it was moved, name its new place, or use --find"
             return Undone(path, UndoStatus.MISSING, message)
         except OSError as error:
             return Undone(path, UndoStatus.FAILED, f"cannot be read: {error.strerror}")

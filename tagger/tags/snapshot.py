@@ -28,7 +28,7 @@ from tagger.tags.blocks import (
 from tagger.tags.containers import Container
 from tagger.tags.read import open_or_explain
 
-_DAMAGED = "what the journal says of its tags is damaged"
+_DAMAGED = "its tags in the journal are damaged"
 _GENRE_CHANGED = "its genre was changed since"
 _LARGEST_AREA = 1 << 28  # of an ID3v2 tag with its padding, which has the largest
 _BEGINNING = 1 << 16  # bytes by which another sound is told without reading all of it

@@ -99,7 +99,7 @@ def check_planned(
         allowed = {genre.casefold() for genre in planned[GENRE]}
         for block in container.hidden:
             if not {genre.casefold() for genre in block.values(GENRE)} <= allowed:
-                problem = f"its {block.name} would contradict"
+                problem = f"its {block.name} would name another genre"
         if problem is None and _as_mutagen_reads(copy, format, container.main) != planned:
             refuse_if_mutagen_cannot_read(original, format, container.main)
             problem = "mutagen does not read the tags as planned"
@@ -154,7 +154,7 @@ def refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format, mai
         _mutagen_tags(path, format, main)
     except Exception as error:
         raise RefusedError(
-            "not written: mutagen cannot read it, so nobody could check what gtag writes", path=path
+            "not written: mutagen cannot read it, so the write could not be verified", path=path
         ) from error
 
 

@@ -322,7 +322,7 @@ def test_no_such_run_and_a_run_that_goes_on(journal, album):
         undo(journal, 7)
     with journal.start_run("scan", ()) as run:
         write_change(album[0], identify(album[0]), METAL, journal=run)
-        with pytest.raises(ConfigurationError, match="still goes on"):
+        with pytest.raises(ConfigurationError, match="is still running"):
             undo(journal, run.id)
 
 
