@@ -1,6 +1,6 @@
-"""The batch: listens to tracks, decides, writes where told to, and yields one TrackResult a track.
+"""The batch: classifies tracks, decides, writes where told to, and yields one TrackResult a track.
 
-Workers only listen. The parent alone reads tags, decides and writes, so that there is never more
+Workers only classify. The parent alone reads tags, decides and writes, so that there is never more
 than one write under way.
 """
 
@@ -17,6 +17,8 @@ from itertools import chain, islice
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from loky import cpu_count
 
 from tagger.albums import album_verdicts, in_albums, is_album
 from tagger.cache import Cache, Known, fingerprint
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# For one track. Excerpts are bounded: a healthy file on a slow network takes a few seconds.
+# For one track. Excerpts are bounded: a good file on a slow network takes a few seconds.
 DEADLINE_S = 60.0
 
 
@@ -57,12 +59,12 @@ class TrackResult:
     Attributes
     ----------
     genre : str
-        What the model names; where it is too unsure to name anything, its best guess.
+        The predicted genres; where none is probable enough, the most probable one.
     old_genre, new_genre : str
         What the tags say before and after; several genres are joined with ``; ``. After a dry
         run, what they would say.
     confidence, runner_up_confidence : float or None
-        Calibrated probabilities; None where nothing was heard.
+        Calibrated probabilities; None where there is no prediction.
     message : str
         The reason for the status, in words.
     """
@@ -96,7 +98,7 @@ def scan(
 ) -> Generator[TrackResult, None, None]:
     """Yield one TrackResult for each track, in their order.
 
-    Behind a file that a cue sheet cuts into tracks come those, with the status `heard`.
+    A file that a cue sheet cuts into tracks is followed by those, with the status `heard`.
 
     Parameters
     ----------
@@ -111,25 +113,25 @@ def scan(
     jobs : int, optional
         Worker processes; by default one a core. 1, and a single track, run in this process.
     apart : bool
-        Those run in a worker process, too: none can take this one along.
+        Those run in a worker process, too, so that a crash does not end this process.
     deadline_s : float
-        A worker that listens longer to one track is ended, and the track is unreadable.
+        A worker that takes longer for one track is ended, and the track is unreadable.
     interrupts : Interrupts, optional
-        Held while a file is written and while the consumer of the outcome deals with it.
+        Held while a file is written and while the consumer handles the result.
     cache : Cache, optional
-        What was heard before, and where to note what is heard now.
+        Earlier predictions; new ones are added.
     cluster : str, optional
-        Address of a Dask scheduler: its workers listen, in place of processes of this machine.
+        Address of a Dask scheduler: its workers classify, in place of processes of this machine.
 
     Raises
     ------
     ResourceError
-        The machine has too little of something to go on; the tracks before are settled.
+        Memory or another resource is too short to go on; the tracks before are done.
     """
     interrupts = interrupts or Interrupts()
     cache = cache or Cache(None)
-    heard = _usable(_listened(iter(tracks), model, jobs, apart, deadline_s, cache, cluster))
-    for track, classified, said, tags, verdict in _with_album(heard, policy, cache):
+    results = _classified(iter(tracks), model, jobs, apart, deadline_s, cache, cluster)
+    for track, classified, said, tags, verdict in _with_album(results, policy, cache):
         with interrupts.held():
             result = decide_and_write(track, said, policy, verdict, write, rehearse, tags)
             _note(cache, track, classified, tags, result)
@@ -165,7 +167,7 @@ def scan_library(
     care : Care
     writes : bool
     journal : path-like, optional
-        By default the one that all of a person's runs share.
+        By default the one that all runs of a user share.
     command : sequence of str
         What `gtag undo --list` shows of the run.
     model, policy, jobs, apart, interrupts
@@ -176,7 +178,7 @@ def scan_library(
     ConfigurationError
         The journal or the model cannot be used: nothing was done.
     ResourceError
-        The machine has too little of something to go on; the tracks before are settled.
+        Memory or another resource is too short to go on; the tracks before are done.
     """
     write = rehearse = None
     with ExitStack() as stack:
@@ -202,24 +204,13 @@ def scan_library(
         )
 
 
-def _usable(
-    heard: Iterable[tuple[Track, Classified]],
-) -> Iterator[tuple[Track, Classified]]:
-    """The same, up to where the machine has too little of something to go on."""
-    for track, classified in heard:
-        if isinstance(classified.error, ResourceError):
-            log.error("cannot go on at %r:\n%s", track.path, classified.traceback)
-            raise classified.error
-        yield track, classified
-
-
 class TagsOf:
-    """What the tags of a track say: as the cache has it, or read when it is asked for.
+    """The tags of a track, from the cache or read at their first use.
 
     Attributes
     ----------
     is_remembered : bool
-        Whether `state` is what the cache has.
+        Whether `state` is from the cache.
     """
 
     def __init__(self, track: Track, cache: Cache | None = None) -> None:
@@ -241,18 +232,18 @@ class TagsOf:
         return Credits() if format is None else read_credits(self._track.path, format)
 
     def read_again(self) -> None:
-        """Go by what the file says now."""
+        """Drop what the cache has."""
         self._known, self.is_remembered = None, False
         self.__dict__.pop("state", None)
 
 
 def _with_album(
-    heard: Iterable[tuple[Track, Classified]], policy: Policy, cache: Cache
+    results: Iterable[tuple[Track, Classified]], policy: Policy, cache: Cache
 ) -> Iterator[tuple[Track, Classified, Classified, TagsOf, Verdict | None]]:
-    """Each track, the same in own names, and what its album says of it, once that was heard."""
+    """Each track, its result also in the user's genre names, and the verdict of its album."""
     told = (
         (track, classified, _in_own_names(classified, policy), TagsOf(track, cache))
-        for track, classified in heard
+        for track, classified in results
     )
     if policy.album == "off":
         yield from ((*item, None) for item in told)
@@ -269,7 +260,7 @@ def _with_album(
 def _note(
     cache: Cache, track: Track, classified: Classified, tags: TagsOf, result: TrackResult
 ) -> None:
-    """Remember what was heard of a track, and what its tags say now."""
+    """Cache the prediction for a track, and what its tags say now."""
     nothing = classified.error.message if isinstance(classified.error, NothingToHearError) else ""
     if not classified.sound or not (classified.prediction or nothing):
         return
@@ -282,19 +273,12 @@ def _note(
         with suppress(OSError):
             stamp = Stamp.of(os.stat(track.path))  # noqa: PTH116 - the name may be bytes
     else:
-        with suppress(Exception):  # that they cannot be read, the outcome says
+        with suppress(Exception):  # the result says that they cannot be read
             state = tags.state
-    cache.note(track, known, classified.kept, state, tags.credits, stamp=stamp)
+    cache.note(track, known, classified.kept, state, tags.credits, stamp)
 
 
-def _recall(cache: Cache, track: Track) -> Classified | None:
-    known = cache.recall(track)
-    if known is None or cue_sheet_of(track.path) is not None:
-        return None
-    return recalled(track, known)
-
-
-def _listened(
+def _classified(
     tracks: Iterator[Track],
     model: str,
     jobs: int | None,
@@ -303,44 +287,67 @@ def _listened(
     cache: Cache,
     cluster: str | None,
 ) -> Iterator[tuple[Track, Classified]]:
-    recall = partial(_recall, cache)
+    """Each track with its prediction: from the cache, or computed wherever `scan` was told to.
+
+    Raises
+    ------
+    ResourceError
+    """
+
+    def recall(track: Track) -> Classified | None:
+        known = cache.recall(track)
+        # A cue sheet may have been laid beside the file since.
+        return None if known is None or cue_sheet_of(track.path) else recalled(track, known)
+
+    results: Iterable[tuple[Track, Classified | Lost]]
     if cluster is not None:
-        yield from _listened_elsewhere(tracks, model, cluster, deadline_s, cache, recall)
-        return
-    classify = partial(classify_track, model, remembered_in=cache.path)
-    workers = jobs or _cores()
-    first = list(islice(tracks, max(workers, 2)))
-    tracks = chain(first, tracks)
-    if not apart and (jobs == 1 or len(first) < 2):
-        for track in tracks:
-            classified = recall(track)
-            if classified is None:
-                with native_messages_hidden():
-                    classified = classify(track)
-            yield track, classified
-        return
-    workers = max(1, min(workers, len(first)))
-    for track, result in map_in_workers(
-        classify, tracks, jobs=workers, deadline_s=deadline_s, ready=recall
-    ):
-        yield track, _lost(track, result) if isinstance(result, Lost) else result
+        results = _on_cluster(tracks, model, cluster, deadline_s, cache, recall)
+    else:
+        classify = partial(classify_track, model, remembered_in=cache.path)
+        workers = jobs or cpu_count()
+        first = list(islice(tracks, max(workers, 2)))
+        tracks = chain(first, tracks)
+        if not apart and (jobs == 1 or len(first) < 2):
+            results = ((t, recall(t) or _without_messages(classify, t)) for t in tracks)
+        else:
+            workers = max(1, min(workers, len(first)))
+            results = map_in_workers(
+                classify, tracks, jobs=workers, deadline_s=deadline_s, ready=recall
+            )
+    for track, result in results:
+        if isinstance(result, Lost):
+            why = (
+                f"decoding timed out after {result.deadline_s:g} s"
+                if result.late
+                else "the decoder crashed on it"
+            )
+            result = Classified(error=UnreadableError(why, path=track.path))
+        if isinstance(result.error, ResourceError):
+            log.error("cannot go on at %r:\n%s", track.path, result.traceback)
+            raise result.error
+        yield track, result
 
 
-def _listened_elsewhere(
+def _without_messages(classify: Callable[[Track], Classified], track: Track) -> Classified:
+    with native_messages_hidden():
+        return classify(track)
+
+
+def _on_cluster(
     tracks: Iterator[Track],
     model: str,
     cluster: str,
     deadline_s: float,
     cache: Cache,
     recall: Callable[[Track], Classified | None],
-) -> Iterator[tuple[Track, Classified]]:
+) -> Iterator[tuple[Track, Classified | Lost]]:
     from tagger.cluster import map_on_cluster
 
     first = next(tracks, None)
     if first is None:
         return
     if Path(model).is_dir():
-        model = os.path.abspath(model)  # noqa: PTH100 - where a worker runs, nobody knows
+        model = os.path.abspath(model)  # noqa: PTH100 - a worker may run in any folder
     here: deque[Track] = deque()
 
     def there() -> Iterator[Track]:
@@ -353,15 +360,14 @@ def _listened_elsewhere(
         there(),
         address=cluster,
         deadline_s=deadline_s,
-        check=partial(_what_listens, model, os.path.abspath(first.path)),  # noqa: PTH100
+        check=partial(_installation, model, os.path.abspath(first.path)),  # noqa: PTH100
         ready=recall,
     ):
-        track = here.popleft()
-        yield track, _lost(track, result) if isinstance(result, Lost) else result
+        yield here.popleft(), result
 
 
-def _what_listens(model: str, path: str) -> str:
-    """What must be the same on all machines of a cluster: gtag, model, and that files are seen."""
+def _installation(model: str, path: str) -> str:
+    """What must be the same on all machines of a cluster: gtag, the model, and the files."""
     import importlib.metadata
 
     version = importlib.metadata.version("gtag-music")
@@ -369,29 +375,14 @@ def _what_listens(model: str, path: str) -> str:
     return f"gtag {version} with {fingerprint(classifier(model).card)}{there}"
 
 
-def _cores() -> int:
-    from loky import cpu_count
-
-    return int(cpu_count())
-
-
-def _lost(track: Track, lost: Lost) -> Classified:
-    message = (
-        f"decoding timed out after {lost.deadline_s:g} s"
-        if lost.late
-        else "the decoder crashed on it"
-    )
-    return Classified(error=UnreadableError(message, path=track.path))
-
-
 def _in_own_names(classified: Classified, policy: Policy) -> Classified:
-    """The same in the names of the policy's map; the cache keeps what the model said."""
+    """The same in the names of the policy's map; the cache has the model's own."""
     if not policy.genre_map:
         return classified
-    said = classified.prediction
+    prediction = classified.prediction
     return replace(
         classified,
-        prediction=said and policy.genre_map.of(said, policy.detail),
+        prediction=prediction and policy.genre_map.of(prediction, policy.detail),
         parts=tuple(_in_own_names(part, policy) for part in classified.parts),
     )
 
@@ -405,15 +396,15 @@ def decide_and_write(
     rehearse: Callable[[Track], None] | None = None,
     tags: TagsOf | None = None,
 ) -> TrackResult:
-    """Decide about one track that was listened to, and write where there is something to write."""
+    """Decide about one classified track, and write where there is something to write."""
     tags = tags or TagsOf(track)
     if classified.traceback:
-        log.error("unexpected, while listening to %r:\n%s", track.path, classified.traceback)
+        log.error("unexpected, while classifying %r:\n%s", track.path, classified.traceback)
     classified, told = _in_common(classified, policy)
     row = partial(_row, track.path, classified)
     if classified.prediction is None and not isinstance(classified.error, NothingToHearError):
         return row(Status.UNREADABLE, message=_message(classified.error))
-    assert track.format is not None, "nothing was heard of an unrecognised file"
+    assert track.format is not None, "an unrecognised file has no prediction"
     try:
         refuse_untagged(track.format, track.path)
         decision = decide(classified.prediction, tags.state, policy, verdict)
@@ -424,7 +415,8 @@ def decide_and_write(
         return row(_failure(error, Status.UNREADABLE), message=_message(error))
 
     reason = _message(classified.error) if classified.error else decision.reason + told
-    row = partial(row, old=_before(tags.state), named=decision)
+    # Where only places that few programs read have a genre, that one counts.
+    row = partial(row, old=tags.state.genres or tags.state.user_genres, named=decision)
     if decision.change is None:
         return row(decision.status, message=reason)
     new = decision.change.genres
@@ -439,7 +431,7 @@ def decide_and_write(
 
 
 def _in_common(classified: Classified, policy: Policy) -> tuple[Classified, str]:
-    """Of a file that a cue sheet cuts into tracks, one prediction, or why there is none."""
+    """One prediction for a file that a cue sheet cuts into tracks, or why there is none."""
     if classified.sheet is None:
         return classified, ""
     prediction, told = agreed([part.prediction for part in classified.parts], policy)
@@ -476,34 +468,28 @@ def _row(
     named: Decision | None = None,
 ) -> TrackResult:
     before = "; ".join(old)
-    result = TrackResult(
+    best: tuple[str, float | None] = ("", None)
+    second = best
+    prediction = classified.prediction
+    if prediction is not None:
+        best, second = (*prediction.ranked(), second)[:2]
+        if named is not None and named.genres and named.confidence is not None:
+            if named.genres[0] == second[0]:  # by its album, against its own prediction
+                second = best
+            best = "; ".join(named.genres), named.confidence
+    return TrackResult(
         path=path,
         status=status,
-        old_genre=before,
-        new_genre=before if new is None else "; ".join(new),
-        duration_s=classified.duration_s,
-        message=message,
-    )
-    if classified.prediction is None:
-        return result
-    best, second = (*classified.prediction.ranked(), ("", None))[:2]
-    if named is not None and named.genres and named.confidence is not None:
-        if named.genres[0] == second[0]:  # by its album, against what it sounds like alone
-            second = best
-        best = "; ".join(named.genres), named.confidence
-    return replace(
-        result,
         genre=best[0],
         confidence=best[1],
         runner_up=second[0],
         runner_up_confidence=second[1],
-        model=classified.prediction.model,
+        old_genre=before,
+        new_genre=before if new is None else "; ".join(new),
+        model="" if prediction is None else prediction.model,
+        duration_s=classified.duration_s,
+        message=message,
     )
-
-
-def _before(tags: TagState) -> tuple[str, ...]:
-    # A file whose genre stands only in a place that few programs read has one all the same.
-    return tags.genres or tags.user_genres
 
 
 def _failure(error: Exception, otherwise: Status = Status.FAILED) -> Status:

@@ -1,9 +1,8 @@
-"""Remembers what was heard (SQLite): an unchanged file, and one that was only renamed or tagged, is
-not listened to again.
+"""Cached predictions (SQLite): a file that is unchanged, or only renamed or tagged, is not decoded
+again.
 
 A file is known by path, size, times of modification and change, and inode; its sound by a hash of
-its packets.
-Whatever is wrong with the cache costs the time that it would have saved, and nothing else.
+its packets. A cache that cannot be used costs the time that it would have saved, and nothing else.
 """
 
 from __future__ import annotations
@@ -37,20 +36,26 @@ from tagger.tags.read import TagState
 
 log = logging.getLogger(__name__)
 
-# Raise it when what front ends, detectors or tag readers give changes: the cache is then made anew.
+# Raise it when front ends, detectors or tag readers change: the cache is then made anew.
 VERSION = 3
 _APPLICATION = 0x67746167  # "gtag"
-_SCHEMA = """
-CREATE TABLE files (
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS files (
     folder BLOB, name BLOB, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER,
     format TEXT, sound BLOB, tags TEXT, used INTEGER, PRIMARY KEY (folder, name)
 ) WITHOUT ROWID;
-CREATE TABLE heard (
+CREATE TABLE IF NOT EXISTS heard (
     sound BLOB, model TEXT, duration_s REAL, probabilities BLOB, styles BLOB, non_music_reason TEXT,
     reason TEXT, PRIMARY KEY (sound, model)
 ) WITHOUT ROWID;
-CREATE TABLE views (sound BLOB PRIMARY KEY, duration_s REAL, arrays BLOB) WITHOUT ROWID;
-CREATE INDEX files_by_sound ON files (sound);
+CREATE TABLE IF NOT EXISTS views (
+    sound BLOB PRIMARY KEY, duration_s REAL, arrays BLOB
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS files_by_sound ON files (sound);
+PRAGMA application_id = {_APPLICATION};
+PRAGMA user_version = {VERSION};
+COMMIT;
 """
 _FORMATS = {format.name: format for format in FORMATS}
 _DAY_S = 86_400
@@ -65,16 +70,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Known:
-    """What was heard of a sound.
+    """What is cached for a sound.
 
     Attributes
     ----------
     sound : bytes
-        What it is known by.
+        Hash of its packets, see `decoder.packets_hash`.
     prediction : Prediction or None
     duration_s : float or None
     nothing : str
-        Why there was nothing to hear; empty where there is a prediction.
+        Why there is no prediction, as for silence; else empty.
     """
 
     sound: bytes
@@ -90,25 +95,25 @@ class _File:
     sound: bytes | None
     tags: str | None
     used: int
-    row: tuple[Any, ...] | None  # of `features`, without its key
+    row: tuple[Any, ...] | None  # of `heard`, without its key
 
 
 class Cache:
-    """What was heard, in one file. Without a path it remembers nothing.
+    """The cache in one file. Without a path, or where the file cannot be used, it is empty.
 
     Parameters
     ----------
     path : path-like or None
     model : Card, optional
-        Whose predictions are asked for.
+        The model of the predictions.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, model: Card | None = None) -> None:
-        self._path = None if path is None else Path(path)
+        self.path = None if path is None else Path(path)
         self._model = model
         self._key = "" if model is None or path is None else fingerprint(model)
         self._thresholds = np.zeros(0) if model is None else model.thresholds
-        self._connections = threading.local()  # the progress bar's walk asks, too
+        self._connections = threading.local()  # the progress bar's thread reads, too
         self._lock = threading.Lock()
         self._folders: OrderedDict[bytes, dict[bytes, _File]] = OrderedDict()
         self._files: dict[tuple[bytes, bytes], tuple[Any, ...]] = {}
@@ -116,11 +121,6 @@ class Cache:
         self._views: list[tuple[Any, ...]] = []
         self._last: tuple[str, Stamp, _File | None] | None = None
         self._rebuilt = False
-
-    @property
-    def path(self) -> Path | None:
-        """Where it lies; None: it remembers nothing."""
-        return self._path
 
     def __enter__(self) -> Cache:
         return self
@@ -138,85 +138,79 @@ class Cache:
     # Of files
 
     def format_of(self, path: str, stamp: Stamp) -> Format | None:
-        """The container of an unchanged file; None: it is not known."""
+        """The container of an unchanged file; None where it is not cached."""
         file = self._file(path, stamp)
         return None if file is None else _FORMATS.get(file.format)
 
     def recall(self, track: Track) -> Known | None:
-        """What was heard of an unchanged file; None: nothing of it is known."""
+        """The prediction for an unchanged file; None where it is not cached."""
         file = self._file(track.path, track.stamp)
         if file is None or file.row is None or file.sound is None:
             return None
         return self._known(file.sound, file.row)
 
     def tags_of(self, track: Track) -> tuple[TagState, Credits] | None:
-        """What the tags of an unchanged file say."""
+        """The tags of an unchanged file; None where they are not cached."""
         file = self._file(track.path, track.stamp)
         if file is None or file.tags is None:
             return None
         with suppress(ValueError, TypeError, KeyError):
             state, credits = json.loads(file.tags)
-            state["genres"], state["gtag_genre"] = (
-                tuple(state["genres"]),
-                tuple(state["gtag_genre"]),
+            state["genres"], state["gtag_genre"] = map(
+                tuple, (state["genres"], state["gtag_genre"])
             )
             state["hidden"] = tuple((place, tuple(values)) for place, values in state["hidden"])
             return TagState(**state), Credits(**credits)
         return None
 
     def note_use(self, track: Track) -> bool:
-        """Note that a file is still there; False: not all of it is remembered."""
-        file, today = self._file(track.path, track.stamp), int(time.time() // _DAY_S)
+        """Note that a file is still there; False where not all of it is cached."""
+        file = self._file(track.path, track.stamp)
         if file is None or file.row is None or file.tags is None:
             return False
-        if today - file.used >= _USED_AGAIN:
-            folder, name = _split(track.path)
-            row = (folder, name, *file.stamp, file.format, file.sound, file.tags, today)
-            self._note_file(row)
+        if _today() - file.used >= _USED_AGAIN:
+            self._note_file(track.path, file.stamp, file.format, file.sound, file.tags)
         return True
 
-    def _note_file(self, row: tuple[Any, ...]) -> None:
-        self._files[row[0], row[1]] = row
+    def _note_file(
+        self, path: str, stamp: Stamp, format: str, sound: bytes | None, tags: str | None
+    ) -> None:
+        key = _split(path)
+        self._files[key] = (*key, *stamp, format, sound, tags, _today())
         if len(self._files) >= _NOTES:
             self.flush()
 
     def note(
         self,
         track: Track,
-        known: Known | None,
+        known: Known,
         kept: Mapping[str, np.ndarray],
         tags: TagState | None,
         credits: Credits,
-        *,
-        stamp: Stamp | None = None,
+        stamp: Stamp | None,
     ) -> None:
-        """Remember a track, unless all of it is remembered already.
+        """Add a track, unless all of it is cached already.
 
         Parameters
         ----------
         track : Track
-        known : Known or None
-            None: nothing could be heard of it; then nothing is remembered.
+        known : Known
         kept : mapping of str to np.ndarray
-            Views of the sound, as `TrackFeatures.kept` gives them; empty where they are remembered.
+            Features of the sound, as `TrackFeatures.kept` gives them; empty where they are cached.
         tags : TagState or None
-            None: they have changed, or were not read.
+            None where they have changed, or were not read.
         credits : Credits
-        stamp : Stamp, optional
-            What the file is since it was written; by default the track's.
+        stamp : Stamp or None
+            Of the file as it is now.
         """
-        stamp = stamp or track.stamp
-        if self._path is None or known is None or track.format is None or stamp is None:
+        if self.path is None or track.format is None or stamp is None:
             return
         if _is_coarse(stamp.mtime_ns):
             return
         file = self._file(track.path, stamp)
         told = None if tags is None else json.dumps([asdict(tags), asdict(credits)])
-        today = int(time.time() // _DAY_S)
         if file is None or (file.sound, file.tags) != (known.sound, told):
-            folder, name = _split(track.path)
-            row = (folder, name, *stamp, track.format.name, known.sound, told, today)
-            self._note_file(row)
+            self._note_file(track.path, stamp, track.format.name, known.sound, told)
         if file is None or file.row is None or file.sound != known.sound:
             self._heard.append((known.sound, self._key, *_row_of(known, self._model)))
         if kept:
@@ -225,7 +219,7 @@ class Cache:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was noted."""
+        """Write what was noted to the file."""
         files, heard, views = list(self._files.values()), self._heard, self._views
         self._files, self._heard, self._views = {}, [], []
         if not (files or heard or views):
@@ -248,7 +242,7 @@ class Cache:
     # Of sounds
 
     def known_sound(self, sound: bytes) -> Known | None:
-        """What this model heard of a sound."""
+        """The prediction for a sound; None where it is not cached."""
         query = (
             "SELECT duration_s, probabilities, styles, non_music_reason, reason FROM heard"
             " WHERE sound = ? AND model = ?"
@@ -257,7 +251,7 @@ class Cache:
         return None if row is None else self._known(sound, row)
 
     def views_of(self, sound: bytes) -> tuple[dict[str, np.ndarray], float | None]:
-        """The views of a sound that are kept, and the length of its track."""
+        """The features of a sound that are cached, and the length of its track."""
         query = "SELECT arrays, duration_s FROM views WHERE sound = ?"
         row = self._ask(lambda db: db.execute(query, (sound,)).fetchone(), None)
         return ({}, None) if row is None else (_unpacked(row[0]), row[1])
@@ -277,8 +271,8 @@ class Cache:
         return {**found, "bytes": sum(f.stat().st_size for f in self._all_files() if f.exists())}
 
     def prune(self, unused_days: int) -> int:
-        """Forget files that are gone or long unused, and what no file sounds like; how many."""
-        oldest = int(time.time() // _DAY_S) - unused_days
+        """Forget files that are gone or long unused, and sounds of no file; the number of files."""
+        oldest = _today() - unused_days
 
         def forget(database: sqlite3.Connection) -> int:
             rows = database.execute("SELECT folder, name, used FROM files").fetchall()
@@ -308,15 +302,15 @@ class Cache:
             file.unlink(missing_ok=True)
 
     def _all_files(self) -> list[Path]:
-        if self._path is None:
+        if self.path is None:
             return []
-        return [self._path.with_name(self._path.name + end) for end in ("", "-wal", "-shm")]
+        return [self.path.with_name(self.path.name + end) for end in ("", "-wal", "-shm")]
 
     # The file
 
     def _file(self, path: str, stamp: Stamp | None) -> _File | None:
-        """What is remembered of a file, if it has not changed since."""
-        if self._path is None or stamp is None:
+        """What is cached of a file, if it has not changed since."""
+        if self.path is None or stamp is None:
             return None
         last = self._last  # format, sound, tags and use of one file are asked for in a row
         if last is not None and (last[0], last[1]) == (path, stamp):
@@ -354,48 +348,57 @@ class Cache:
         card = self._model
         if card is None or len(probabilities) != 8 * len(card.labels):
             return None
-        return Known(
-            sound,
-            _prediction(card, self._thresholds, probabilities, styles, non_music_reason),
-            duration_s,
+        by_style = zip(
+            card.styles, np.frombuffer(styles, dtype="<f8").tolist(), strict=bool(styles)
         )
+        named = [Style(s.name, s.genre, probability, s.threshold) for s, probability in by_style]
+        prediction = Prediction(
+            labels=card.labels,
+            probabilities=np.frombuffer(probabilities, dtype="<f8"),
+            model=card.tag,
+            thresholds=self._thresholds,
+            independent=card.independent,
+            styles=tuple(sorted(named, key=lambda style: -style.probability)),
+            non_music_reason=non_music_reason,
+        )
+        return Known(sound, prediction, duration_s)
 
     def _ask(self, question: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
-        """What the file says; `otherwise` where it cannot be used."""
-        if self._path is None:
+        """The answer of the database; `otherwise` where it cannot be used."""
+        if self.path is None:
             return otherwise
         try:
             return question(self._database())
         except (sqlite3.OperationalError, OSError) as error:  # locked, full, not to be opened
-            log.warning("the cache %s cannot be used: %s", self._path, error)
+            log.warning("the cache %s cannot be used: %s", self.path, error)
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-            log.warning("the cache %s is damaged, it is made anew: %s", self._path, error)
+            log.warning("the cache %s is damaged, it is made anew: %s", self.path, error)
             with suppress(OSError, sqlite3.Error):
                 if not self._rebuilt:
                     self._rebuilt = True
                     self.clear()
                     return otherwise
-        self._path = None
+        self.path = None
         return otherwise
 
     def _database(self) -> sqlite3.Connection:
-        assert self._path is not None
+        assert self.path is not None
         database: sqlite3.Connection | None = getattr(self._connections, "database", None)
         if database is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            database = self._connections.database = _opened(self._path)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            database = self._connections.database = _opened(self.path)
         return database
 
 
 def default_cache_path() -> Path:
-    """Where the cache lies that all scans share."""
+    """The cache that all scans share by default."""
     return cache_folder() / "heard.sqlite"
 
 
 def fingerprint(card: Card) -> str:
-    """What tells a model, with all that it looks through and is doubted by, from every other."""
-    doubting = (zoo.bundled_folder() / name for name in (WITH_EMBEDDING, WITHOUT))
-    folders = [*(c.folder for c in (card, *zoo.used_by(card))), *doubting]
+    """Name and hash of a model, with all models that it uses and the detectors of music."""
+    detectors = (zoo.bundled_folder() / name for name in (WITH_EMBEDDING, WITHOUT))
+    folders = [*(c.folder for c in (card, *zoo.used_by(card))), *detectors]
     digest = blake2b(digest_size=8)
     for folder in folders:
         if (folder / CARD).is_file():
@@ -404,7 +407,7 @@ def fingerprint(card: Card) -> str:
 
 
 def sound_of_file(path: str, stamp: Stamp | None) -> bytes:
-    """What a sound is known by whose packets cannot be read: its file."""
+    """In place of a hash of packets, where those cannot be read: a hash of path and stamp."""
     return blake2b(repr((path, stamp)).encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
@@ -420,20 +423,12 @@ def _opened(path: Path) -> sqlite3.Connection:
                 raise sqlite3.DatabaseError("another version, or not a gtag cache")
             database.execute("PRAGMA journal_mode = WAL")
             with database:
-                database.executescript("BEGIN IMMEDIATE;" + _IF_NEW + "COMMIT;")
+                database.executescript(_SCHEMA)
         database.execute("PRAGMA synchronous = NORMAL")
     except BaseException:
         database.close()
         raise
     return database
-
-
-_IF_NEW = (
-    _SCHEMA.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS").replace(
-        "CREATE INDEX", "CREATE INDEX IF NOT EXISTS"
-    )
-    + f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION};"
-)
 
 
 def _row_of(known: Known, card: Card | None) -> tuple[Any, ...]:
@@ -451,26 +446,6 @@ def _row_of(known: Known, card: Card | None) -> tuple[Any, ...]:
     )
 
 
-def _prediction(
-    card: Card, thresholds: np.ndarray, probabilities: bytes, styles: bytes, non_music_reason: str
-) -> Prediction:
-    shares = np.frombuffer(styles, dtype="<f8").tolist()
-    named = (
-        [Style(s.name, s.genre, p, s.threshold) for s, p in zip(card.styles, shares, strict=True)]
-        if shares
-        else []
-    )
-    return Prediction(
-        labels=card.labels,
-        probabilities=np.frombuffer(probabilities, dtype="<f8"),
-        model=card.tag,
-        thresholds=thresholds,
-        independent=card.independent,
-        styles=tuple(sorted(named, key=lambda style: -style.probability)),
-        non_music_reason=non_music_reason,
-    )
-
-
 def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
     content = io.BytesIO()
     np.savez_compressed(content, **{n: np.asarray(a) for n, a in arrays.items()})  # type: ignore[arg-type]
@@ -480,6 +455,10 @@ def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
 def _unpacked(content: bytes) -> dict[str, np.ndarray]:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
         return dict(arrays)
+
+
+def _today() -> int:
+    return int(time.time() // _DAY_S)
 
 
 def _split(path: str) -> tuple[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""From a track to what a model says about it: all that a worker process does."""
+"""From a track to its prediction: all that a worker process does."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Classified:
-    """What came of listening to one track: a prediction, or the reason why there is none.
+    """The result for one track: a prediction, or the reason why there is none.
 
     Attributes
     ----------
@@ -42,15 +42,15 @@ class Classified:
     error : GtagError or None
         Set exactly where there is no prediction.
     traceback : str
-        Of an error that nobody foresaw; for the log.
+        Of an unexpected error; for the log.
     sheet : CueSheet or None
-        What cuts the file into tracks of its own. Then there is neither prediction nor error, but:
+        Cuts the file into several tracks. Then there is neither prediction nor error, but `parts`.
     parts : tuple of Classified
         One for each track of the sheet.
     sound : bytes
-        What the sound is known by in a cache; empty where none was asked.
+        Key of the sound in a cache; empty without a cache.
     kept : dict of str to np.ndarray
-        Views of the sound for a cache, which other models may look at.
+        Features of the sound for the cache, for other models.
     """
 
     prediction: Prediction | None = None
@@ -66,9 +66,9 @@ class Classified:
 def classify_track(
     model: str, track: Track, *, remembered_in: Path | None = None, elsewhere: bool = False
 ) -> Classified:
-    """Listen to one track; whatever goes wrong comes back as an error.
+    """Classify one track; whatever goes wrong is returned as an error.
 
-    A file that a cue sheet cuts into tracks is listened to track by track.
+    A file that a cue sheet cuts into tracks is classified track by track.
 
     Parameters
     ----------
@@ -76,9 +76,9 @@ def classify_track(
         As `zoo.load` takes it. Loaded once in each process.
     track : Track
     remembered_in : Path, optional
-        A cache: where to look for the sound before listening to it. Nothing is written there.
+        A cache in which to look for the sound first. Nothing is written there.
     elsewhere : bool
-        Whether the cache lies on another machine: the sound is made known, not looked for.
+        Whether the cache is on another machine: then only the key of the sound is computed.
     """
     sheet = cue_sheet_of(track.path) if track.format else None
     if sheet is not None:
@@ -90,23 +90,24 @@ def classify_track(
     if remembered_in is None or track.format is None:
         return classify_section(model, track)
     sound = packets_hash(track.path)
-    if sound is not None and elsewhere:
-        return replace(classify_section(model, track), sound=sound)
-    if sound is None:  # no other file is ever known to sound like it
-        return replace(classify_section(model, track), sound=sound_of_file(track.path, track.stamp))
-    reader = _reader(model, remembered_in)
-    known = reader.known_sound(sound) or _from_views(model, reader, sound)
-    return recalled(track, known) if known else replace(classify_section(model, track), sound=sound)
+    if sound is None:  # its packets cannot be read: no other file has the same key
+        sound = sound_of_file(track.path, track.stamp)
+    elif not elsewhere:
+        reader = _reader(model, remembered_in)
+        known = reader.known_sound(sound) or _from_views(model, reader, sound)
+        if known:
+            return recalled(track, known)
+    return replace(classify_section(model, track), sound=sound)
 
 
 def recalled(track: Track, known: Known) -> Classified:
-    """What a cache knows of a track, as if it had been listened to."""
+    """The result for a track from what a cache has of it."""
     error = NothingToHearError(known.nothing, path=track.path) if known.nothing else None
     return Classified(known.prediction, known.duration_s, error, sound=known.sound)
 
 
 def _from_views(model: str, reader: Cache, sound: bytes) -> Known | None:
-    """What a model says of a sound of which another one has left all that it looks at."""
+    """The prediction from cached features, where another model left all that this one needs."""
     views, duration_s = reader.views_of(sound)
     if not views:
         return None
@@ -129,14 +130,14 @@ def _duration_s(sheet: CueSheet, parts: tuple[Classified, ...]) -> float | None:
 def classify_section(
     model: str, track: Track, begin_s: float = 0.0, end_s: float | None = None
 ) -> Classified:
-    """Listen to one stretch of a track, by default all of it, whatever a cue sheet says."""
+    """Classify one section of a track, by default all of it, whatever a cue sheet says."""
     if track.format is None:
         return Classified(error=_unrecognised(track.path))
     try:
         sound = read_excerpts(track.path, begin_s, end_s)
         features = TrackFeatures.from_sound(sound)
         prediction = classifier(model).predict(features)
-    except Exception as error:  # a decoder's or our own: it must not take the batch along
+    except Exception as error:  # must not end the batch
         if isinstance(error, GtagError) and what_ran_out(error) is None:
             return Classified(error=error)
         return Classified(error=_blamed(model, track, error), traceback=traceback.format_exc())
@@ -144,24 +145,24 @@ def classify_section(
 
 
 def _blamed(model: str, track: Track, error: Exception) -> GtagError:
-    """Whose fault an unexpected error is: the machine's, or the track's."""
+    """An unexpected error, blamed on the machine if noise cannot be classified either."""
     lacking = what_ran_out(error)
     try:
         classifier(model).predict(TrackFeatures.from_sound(_noise()))
-    except Exception as again:  # nor can anything else be heard
+    except Exception as again:  # no track can be classified
         words = str(again).partition("\n")[0]
         return (
             lacking
             or what_ran_out(again)
             or ResourceError(
-                f"no music can be heard here: {type(again).__name__}: {words}",
+                f"no track can be classified: {type(again).__name__}: {words}",
                 hint="memory or another resource may be short, or the installation is damaged",
             )
         )
     if lacking is None:
         return UnreadableError(f"{type(error).__name__}: {error}", path=track.path)
     if isinstance(error.__cause__ or error, MemoryError):
-        return UnreadableError(f"{lacking.message} while it was heard", path=track.path)
+        return UnreadableError(f"{lacking.message} while it was classified", path=track.path)
     return lacking
 
 

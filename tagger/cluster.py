@@ -1,7 +1,7 @@
 """Applies a function to items on a Dask cluster, in order, as `workers` does on one machine.
 
-The machines see the same files at the same paths, and run the same gtag. A worker that is lost
-costs its items a second try.
+The machines see the same files at the same paths, and run the same gtag. The items of a lost worker
+are tried again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def map_on_cluster(
     function : callable
         Must be picklable, and must not raise.
     items : iterable
-        Read as far ahead as there is work for.
+        Read only as far ahead as the workers need.
     address : str
         Of the scheduler, as ``tcp://host:8786``.
     deadline_s : float
@@ -62,7 +62,7 @@ def map_on_cluster(
         from distributed import Client, KilledWorker
     except ImportError as error:
         raise ConfigurationError("--cluster needs Dask", hint=INSTALL_CLUSTER) from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it tells of each lost worker
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it logs each lost worker
     try:
         client = Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -95,7 +95,7 @@ def map_on_cluster(
 
 
 def _wait(client: Any, future: Any) -> Any:
-    """A future's result, as long as anybody is there to find it."""
+    """A future's result, as long as the scheduler and a worker run."""
     last_seen = time.monotonic()
     while True:
         try:
@@ -109,14 +109,14 @@ def _wait(client: Any, future: Any) -> Any:
         if _workers(client):
             last_seen = time.monotonic()
         elif time.monotonic() - last_seen > _WITHOUT_WORKERS_S:
-            raise ResourceError("the cluster has no workers any more")
+            raise ResourceError("the cluster lost all its workers")
 
 
 def _workers(client: Any) -> dict[str, Any]:
-    """All workers by address, as the scheduler last told."""
+    """All workers by address."""
     try:
         told = client.scheduler_info(n_workers=-1)
-    except TypeError:  # before Dask 2025.2, which began to tell of five only
+    except TypeError:  # before Dask 2025.2, which began to list five only
         told = client.scheduler_info()
     workers: dict[str, Any] = told["workers"]
     return workers
@@ -132,7 +132,7 @@ def _check_workers(client: Any, check: Callable[[], str]) -> None:
         if worker["nthreads"] != 1:
             raise ConfigurationError(
                 f"the worker {address} has {worker['nthreads']} threads",
-                hint="models are not made for threads: start it with --nthreads 1 --nworkers auto",
+                hint="models do not support threads: start it with --nthreads 1 --nworkers auto",
             )
     expected = check()
     for address, found in client.run(check, on_error="return").items():

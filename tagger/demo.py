@@ -103,6 +103,7 @@ def encode(
     codec: str | None = None,
     bit_rate: int = 128_000,
     options: dict[str, str] | None = None,
+    codec_options: dict[str, str] | None = None,
 ) -> None:
     """Encode with ffmpeg's encoders, without any tag.
 
@@ -118,8 +119,8 @@ def encode(
         ffmpeg's names, such as "ogg" and "flac".
     bit_rate : int
         Bits per second, for lossy codecs.
-    options : dict of str, optional
-        For the muxer.
+    options, codec_options : dict of str, optional
+        For the muxer, and for the encoder.
     """
     default_container, default_codec = ENCODINGS.get(Path(path).suffix.lower(), ("", ""))
     codec = codec or default_codec
@@ -138,7 +139,7 @@ def encode(
             codec,
             rate=48000 if codec == "libopus" else rate,
             layout=layout,
-            options={"flags": "+bitexact", "strict": "experimental"},
+            options={"flags": "+bitexact", "strict": "experimental", **(codec_options or {})},
         )
         stream.bit_rate = bit_rate
         if codec in ("wavpack", "tta"):  # their encoders' first choice is 8 bit

@@ -1,8 +1,7 @@
 """Applies a function to items in worker processes, in order, whatever becomes of a worker.
 
-A function that runs native code on hostile files may crash its process or never return. Then the
-worker is lost, and only the item that lost it: its neighbours are tried again, one at a time,
-until the guilty one is known.
+A function that runs native code on hostile files may crash its process or never return. Then only
+the item at fault is lost: the others in flight are tried again, one at a time, until it is known.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ from tagger.errors import ResourceError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Items handed over before the oldest is back, for each worker: enough that no worker waits behind
-# a slow neighbour, few enough that memory does not grow with the number of items.
+# Items in flight for each worker: enough that no worker waits behind a slow item, few enough that
+# memory does not grow with the number of items.
 IN_FLIGHT_PER_WORKER = 4
-# Results that were known beforehand and wait behind an item at work.
+# Results that were ready beforehand and wait behind an item in flight.
 _MOST_WAITING = 1000
-# Idle workers go; a new one is started when there is work again.
+# Idle workers end; a new one is started when there is work again.
 _IDLE_S = 60.0
 # One process a core already uses every core: libraries must not start threads of their own.
 _ONE_THREAD = dict.fromkeys(
@@ -46,12 +45,12 @@ _ONE_THREAD = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Lost:
-    """What stands in place of a result when the item cost its worker the life.
+    """In place of a result, where the item ended its worker.
 
     Attributes
     ----------
     took_s : float
-        How long the worker lived with the item alone.
+        How long the worker had only this item.
     deadline_s : float
         How long it was allowed to.
     """
@@ -61,7 +60,7 @@ class Lost:
 
     @property
     def late(self) -> bool:
-        """Whether the worker was ended at the deadline, rather than by a crash."""
+        """Whether the item timed out, rather than crashed the worker."""
         return self.took_s >= self.deadline_s
 
 
@@ -80,7 +79,7 @@ def map_in_workers(
     function : callable
         Must be picklable, and must not raise.
     items : iterable
-        Read as far ahead as there is work for.
+        Read only as far ahead as the workers need.
     jobs : int
         How many worker processes.
     deadline_s : float
@@ -88,7 +87,7 @@ def map_in_workers(
     ready : callable, optional
         The result of an item where it is known without a worker, else None.
     """
-    # loky warns on stderr about workers that it replaces; that is its task here.
+    # loky warns on stderr about workers that it replaces.
     warnings.filterwarnings("ignore", module="loky")
     task = partial(with_deadline, function, deadline_s)
     window: Window[Item] = Window(items, ready)
@@ -97,8 +96,8 @@ def map_in_workers(
     def submit(item: Item) -> Future[Any]:
         return pool.submit(task, item)
 
-    def has_room(at_work: int) -> bool:
-        return at_work < jobs * IN_FLIGHT_PER_WORKER and not pool.broken
+    def has_room(in_flight: int) -> bool:
+        return in_flight < jobs * IN_FLIGHT_PER_WORKER and not pool.broken
 
     try:
         while True:
@@ -143,7 +142,7 @@ class Waiting(Generic[Item]):
 
 
 class Window(Generic[Item]):
-    """Items in their order whose results are awaited, read no further ahead than there is work for.
+    """Items in flight, in their order; read only as far ahead as the workers need.
 
     Parameters
     ----------
@@ -158,22 +157,22 @@ class Window(Generic[Item]):
 
     def __init__(self, items: Iterable[Item], ready: Callable[[Item], Any]) -> None:
         self._source, self._ready = iter(items), ready
-        self._at_work = 0  # of those that wait
+        self._in_flight = 0
         self.waiting: deque[Waiting[Item]] = deque()
 
     def fill(
         self, submit: Callable[[Item], Any], has_room: Callable[[int], bool]
     ) -> Iterator[tuple[Item, Any]]:
-        """Read on; yield the items whose result is known and waits behind no other.
+        """Submit further items; yield those whose result is ready and waits behind no other.
 
         Parameters
         ----------
         submit : callable
-            Sets an item to work and returns its future.
+            Returns the future of an item.
         has_room : callable
-            Whether there is work for another item, beside so many.
+            Whether another item can be submitted beside so many in flight.
         """
-        while has_room(self._at_work) and len(self.waiting) < _MOST_WAITING:
+        while has_room(self._in_flight) and len(self.waiting) < _MOST_WAITING:
             try:
                 item = next(self._source)
             except StopIteration:
@@ -181,7 +180,7 @@ class Window(Generic[Item]):
             known = self._ready(item)
             if known is None:
                 self.waiting.append(Waiting(item, submit(item)))
-                self._at_work += 1
+                self._in_flight += 1
             elif self.waiting:
                 self.waiting.append(Waiting(item, _done(known), was_ready=True))
             else:
@@ -190,14 +189,14 @@ class Window(Generic[Item]):
     def pop(self) -> Waiting[Item]:
         """Take the first of them."""
         first = self.waiting.popleft()
-        self._at_work -= not first.was_ready
+        self._in_flight -= not first.was_ready
         return first
 
 
 def _try_again(
     task: Callable[[Item], Result], waiting: Iterable[Waiting[Item]], deadline_s: float
 ) -> None:
-    """Try lost items one at a time in a worker of their own, until the guilty one is known."""
+    """Try lost items one at a time in a new worker, until the one at fault is known."""
     pool = _Pool(1)
     try:
         for suspect in waiting:
@@ -218,11 +217,11 @@ def _try_again(
 
 
 class _Pool:
-    """loky's executor, with workers that are silent, deaf to Ctrl-C, and die with their parent."""
+    """loky's executor; its workers print nothing, ignore Ctrl-C, and end with their parent."""
 
     def __init__(self, jobs: int) -> None:
         self.broken = False
-        # Workers hold one end of a pipe and end when the other is closed, be it by a killed parent.
+        # Workers hold one end of a pipe and end when the other is closed, also by a killed parent.
         self._workers_end, self._lifeline = Pipe(duplex=False)
         self._executor = ProcessPoolExecutor(
             jobs,
@@ -245,7 +244,7 @@ class _Pool:
             return lost
 
     def warm_up(self) -> None:
-        """Wait until the worker has started: not the item's time.
+        """Wait until the worker has started, so that this does not count as the item's time.
 
         Raises
         ------

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tagger.models.card import Card
-from tagger.models.feature_columns import columns_of
+from tagger.models.feature_columns import FeatureColumns
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
@@ -129,8 +129,8 @@ class Dense(Classifier):
 
     def __init__(self, card: Card) -> None:
         self.card = card
-        self._columns, n_inputs = columns_of(card)
-        self._network = card.load_weights(partial(feature_network, n_inputs=n_inputs))
+        self._columns = FeatureColumns.of_card(card)
+        self._network = card.load_weights(partial(feature_network, n_inputs=len(self._columns)))
         card.need_outputs(self._network.sizes["logits"])
 
     def scores(self, features: TrackFeatures) -> Scores:

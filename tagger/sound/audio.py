@@ -1,9 +1,9 @@
-"""Bounded excerpts of a track: three stretches of 12 s, however long it is or claims to be.
+"""Bounded excerpts of a track: three of 12 s, however long it is or claims to be.
 
-The usual way: believe the length that the header claims, seek to three places, decode there. Where
-that comes out short, the claim was wrong and the places are chosen again. Where seeking fails, the
-packets are counted from the start without decoding them, to know the real length; a second pass
-decodes those of the excerpts only. Silence is not handed out: a model would take it for a genre.
+Usually: seek to three places by the length in the header, and decode there. Where that comes out
+short, the length was wrong and the places are chosen again. Where seeking fails, the packets are
+counted from the start without decoding them, which gives the real length; a second pass decodes
+those of the excerpts only. Silence is left out: a model would predict a genre for it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -27,18 +28,18 @@ from tagger.sound.sources import Chain, Opener, Section, SoundSource
 
 EXCERPT_S = 12.0
 PLACES = (1 / 6, 1 / 2, 5 / 6)  # of the track: where the excerpts' middles lie
-WHOLE_BELOW_S = len(PLACES) * EXCERPT_S  # shorter tracks are heard whole
+WHOLE_BELOW_S = len(PLACES) * EXCERPT_S  # shorter tracks are decoded whole
 EDGE = 1024  # samples decoded more at each edge of an excerpt, so that no padding shows
 MIN_SOUND_S = 1.0
 SILENCE = 10 ** (-70 / 20)  # peak
-PAUSE_S = 2.0  # silence that is as long is no music: it is cut out
-# Where to listen next, in this order, for each excerpt that is silent. Whatever sounds for a
-# twelfth of the track's length is found, and so are its beginning and end.
+PAUSE_S = 2.0  # silence of this length is cut out
+# Further places for excerpts that are silent, in this order. They find whatever sounds for a
+# twelfth of the track's length, and its beginning and end.
 FURTHER_PLACES = (*(n / 24 for n in (1, 23, 7, 17, 3, 21, 9, 15, 5, 19, 11, 13)), 0.0, 1.0)
 
 _EXCERPT = round(EXCERPT_S * SAMPLE_RATE)
 _WHOLE = round(WHOLE_BELOW_S * SAMPLE_RATE)
-_WINDOW = round(0.1 * SAMPLE_RATE)  # what silence is looked for in
+_WINDOW = round(0.1 * SAMPLE_RATE)  # in which silence is detected
 _PAUSE = round(PAUSE_S / 0.1)  # windows
 _LATE_S = 1.0  # a seek that lands further behind its target has failed
 _HINT = "see whether a player can play it"
@@ -46,7 +47,7 @@ _HINT = "see whether a player can play it"
 
 @dataclass(frozen=True)
 class Excerpt:
-    """A stretch of a track.
+    """A section of a track.
 
     Attributes
     ----------
@@ -66,7 +67,7 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Sound:
-    """What was heard of a track: its excerpts in order, and its length where known."""
+    """The excerpts of a track in order, and its length where known."""
 
     excerpts: tuple[Excerpt, ...]
     duration_s: float | None
@@ -128,31 +129,31 @@ def read_excerpts(
 
 def _read(path: str, opened: Opener) -> Sound:
     downmix = Downmix()
-    sound = _listen(path, opened, downmix)
+    sound = _decoded(path, opened, downmix)
     better = downmix.better()
-    return sound if better is None else _listen(path, opened, better)
+    return sound if better is None else _decoded(path, opened, better)
 
 
-def _listen(path: str, opened: Opener, downmix: Downmix) -> Sound:
-    with opened(downmix) as source:
+def _decoded(path: str, opened: Opener, downmix: Downmix) -> Sound:
+    with closing(opened(downmix)) as source:
         if source.claimed_s is not None and source.claimed_s < WHOLE_BELOW_S:
             sound = _whole(source, path)
         else:
             sound = _by_seeking(source)
     if sound is None:
-        with opened(downmix) as source:
+        with closing(opened(downmix)) as source:
             sound = _whole(source, path)
     if sound is None:
-        # No use seeking, or the length is a lie: count.
-        with opened(downmix) as source:
+        # Seeking fails, or the claimed length is wrong: count.
+        with closing(opened(downmix)) as source:
             duration_s = max(source.count_s() or 0.0, WHOLE_BELOW_S)
-        with opened(downmix) as source:
+        with closing(opened(downmix)) as source:
             excerpts = list(_in_passing(source, _starts(duration_s)))
         _refuse_too_short(excerpts, path)
-        with opened(downmix) as source:
+        with closing(opened(downmix)) as source:
             further_starts = _apart(_further_starts(duration_s))
-            heard = _what_sounds(excerpts, further_starts, partial(_in_passing, source))
-            sound = Sound(heard, duration_s)
+            sounding = _what_sounds(excerpts, further_starts, partial(_in_passing, source))
+            sound = Sound(sounding, duration_s)
     return sound
 
 
@@ -163,7 +164,7 @@ def _refuse_too_short(excerpts: list[Excerpt], path: str) -> None:
 
 
 def _whole(source: SoundSource, path: str) -> Sound | None:
-    """The whole of a short track; None: it is longer."""
+    """All of a short track; None where it is longer."""
     _, samples = source.read(0.0, _WHOLE)
     if len(samples) == 0 and (source.bad_packets or (source.claimed_s or 0.0) >= MIN_SOUND_S):
         raise UnreadableError("no sound in it can be decoded", path=path, hint=_HINT)
@@ -175,14 +176,16 @@ def _whole(source: SoundSource, path: str) -> Sound | None:
 
 
 def _by_seeking(source: SoundSource) -> Sound | None:
-    """Three whole excerpts, or None: the track is short, or they are not where they should be."""
+    """Three whole excerpts; None where the track is short, or seeking does not find them."""
     duration_s = source.claimed_s
     for _ in range(3):
         if duration_s is None or duration_s < WHOLE_BELOW_S:
             return None
         source.end_s = None
         excerpts: list[Excerpt] = []
-        for start_s in reversed(_starts(duration_s)):  # the last shows whether the length is true
+        for start_s in reversed(
+            _starts(duration_s)
+        ):  # the last one shows whether the length is right
             if not source.seek(start_s - EDGE / SAMPLE_RATE):
                 return None
             excerpt = _excerpt(source, start_s)
@@ -190,14 +193,15 @@ def _by_seeking(source: SoundSource) -> Sound | None:
                 break
             excerpts.append(excerpt)
         else:
-            heard = _what_sounds(excerpts, _further_starts(duration_s), partial(_sought, source))
-            return Sound(heard, duration_s)
+            further_starts = _further_starts(duration_s)
+            sounding = _what_sounds(excerpts, further_starts, partial(_sought, source))
+            return Sound(sounding, duration_s)
         duration_s = source.end_s  # known, if the excerpt ran into it
     return None
 
 
 def _sought(source: SoundSource, starts: Iterable[float]) -> Iterator[Excerpt]:
-    """The excerpts at these places, wherever they are found."""
+    """The excerpts at these places, where seeking finds them."""
     for start_s in starts:
         if source.seek(start_s - EDGE / SAMPLE_RATE):
             excerpt = _excerpt(source, start_s)
@@ -206,7 +210,7 @@ def _sought(source: SoundSource, starts: Iterable[float]) -> Iterator[Excerpt]:
 
 
 def _in_passing(source: SoundSource, starts: Iterable[float]) -> Iterator[Excerpt]:
-    """As many excerpts at these ascending places as there are, each as much as there is of it."""
+    """The excerpts at these ascending places, read without seeking, as far as there is sound."""
     return (e for start_s in starts if (e := _excerpt(source, start_s)) is not None)
 
 
@@ -215,7 +219,7 @@ def _starts(duration_s: float) -> list[float]:
 
 
 def _further_starts(duration_s: float) -> list[float]:
-    """Where to listen next, in this order, if it is silent elsewhere."""
+    """Where further excerpts start, in the order of `FURTHER_PLACES`."""
     last_s = duration_s - EXCERPT_S
     starts = [duration_s * place - EXCERPT_S / 2 for place in FURTHER_PLACES]
     return [min(max(0.0, start_s), last_s) for start_s in starts]
@@ -235,19 +239,19 @@ def _what_sounds(
     further_starts: Iterable[float],
     read: Callable[[Iterable[float]], Iterator[Excerpt]],
 ) -> tuple[Excerpt, ...]:
-    """What sounds of these excerpts, and of one further place for each that is silent."""
-    heard = {e.start_s: pieces for e in excerpts if (pieces := _sounding(e))}
-    # `heard` grows while this is read.
-    free = (s for s in further_starts if all(abs(s - other) >= EXCERPT_S for other in heard))
+    """These excerpts without silence, and one further excerpt for each that is silent."""
+    sounding = {e.start_s: pieces for e in excerpts if (pieces := _sounding(e))}
+    # `sounding` grows while this is read.
+    free = (s for s in further_starts if all(abs(s - other) >= EXCERPT_S for other in sounding))
     further = read(free)
-    while len(heard) < len(excerpts) and (excerpt := next(further, None)) is not None:
+    while len(sounding) < len(excerpts) and (excerpt := next(further, None)) is not None:
         if pieces := _sounding(excerpt):
-            heard[excerpt.start_s] = pieces
-    return tuple(piece for start_s in sorted(heard) for piece in heard[start_s])
+            sounding[excerpt.start_s] = pieces
+    return tuple(piece for start_s in sorted(sounding) for piece in sounding[start_s])
 
 
 def _sounding(excerpt: Excerpt) -> tuple[Excerpt, ...]:
-    """An excerpt without its silence: itself where it has no pause to speak of."""
+    """An excerpt without its pauses of `PAUSE_S` and more, cut into one piece between them each."""
     samples = excerpt.samples
     if len(samples) == 0:
         return ()
@@ -256,7 +260,7 @@ def _sounding(excerpt: Excerpt) -> tuple[Excerpt, ...]:
     if len(loud) == 0:
         return ()
     stretches = np.split(loud, np.flatnonzero(np.diff(loud) > _PAUSE) + 1)
-    # Where the pause at an end is short, that end stays.
+    # A short pause at an end stays.
     begin = 0 if loud[0] < _PAUSE else loud[0]
     end = len(peaks) if len(peaks) - 1 - loud[-1] < _PAUSE else loud[-1] + 1
     starts = [begin, *(stretch[0] for stretch in stretches[1:])]
@@ -268,7 +272,7 @@ def _sounding(excerpt: Excerpt) -> tuple[Excerpt, ...]:
 
 
 def _piece(excerpt: Excerpt, first: int, last: int) -> Excerpt | None:
-    """Samples `first` to `last` of an excerpt with what lies around them; None: too few."""
+    """Samples `first` to `last` of an excerpt, with their edges; None where they are too few."""
     inner_end = len(excerpt.samples) - excerpt.edge_after
     first, last = max(first, excerpt.edge_before), min(last, inner_end)
     if last - first < MIN_SOUND_S * SAMPLE_RATE:
@@ -279,7 +283,7 @@ def _piece(excerpt: Excerpt, first: int, last: int) -> Excerpt | None:
 
 
 def _excerpt(source: SoundSource, start_s: float) -> Excerpt | None:
-    """The excerpt at `start_s`, shorter where the sound ends; None: no sound there."""
+    """The excerpt at `start_s`, shorter where the sound ends; None where there is none."""
     begin_s = max(0.0, start_s - EDGE / SAMPLE_RATE)
     before = round((start_s - begin_s) * SAMPLE_RATE)
     found_s, samples = source.read(begin_s, before + _EXCERPT + EDGE)

@@ -1,14 +1,14 @@
 """One open sound file, decoded from any place on: float32, mono, 22,050 Hz.
 
-ffmpeg's libraries (PyAV) decode and resample, in one thread: workers run side by side. Nothing but
-the file itself is ever opened, whatever it says, and what one call decodes is bounded, whatever it
-claims.
+ffmpeg's libraries (PyAV) decode and resample, in one thread: a scan uses one process a core. Only
+the file itself is ever opened, and what one call decodes is bounded, whatever the file claims.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from hashlib import blake2b
 from typing import Any
 
@@ -21,25 +21,25 @@ from tagger.sound.downmix import Downmix, Samples
 
 SAMPLE_RATE = 22050  # Hz
 
-# Codecs need packets before the wanted ones (an MP3 frame may lean on nine earlier ones, Opus
-# wants 80 ms), a resampler needs half its filter.
+# Codecs need packets before the wanted ones (an MP3 frame may use nine earlier ones, Opus needs
+# 80 ms), a resampler needs half its filter.
 _PREROLL_S = 0.25
 _RESAMPLER_S = 64 / SAMPLE_RATE
 _BLOCK = 1 << 15  # samples resampled at once: small enough for the cache and for any file
-_LEAST_BYTES_PER_S = 500  # half of what speech needs at its worst
+_LEAST_BYTES_PER_S = 500  # half the lowest bit rate of speech
 _MAX_DECODED_S = 120.0  # by one call
 _MAX_PACKETS = 1_000_000  # read by one call: 7 h of MP3
 _MAX_BAD_PACKETS = 500  # in one file
 _HASHED_BYTES, _HASHED_PACKETS = 1 << 15, 200  # at each place
 _MAX_SEARCHED = 1 << 26  # bytes read between two packets: more than any picture in a tag has
-# Hz; up to DSD1024, as ffmpeg hands it out. Above, the filter would fill the memory (1.6 GB at
-# 268 MHz), below, what one block becomes.
+# Hz; up to DSD1024 as ffmpeg decodes it. Above, the resampler's filter would fill the memory
+# (1.6 GB at 268 MHz), below, its output of one block.
 _RATES = range(1000, 6_000_000)
 _MAX_FRAME = 1 << 22  # samples: no codec needs as many
 _LOUDEST = 1e5  # float files may exceed full scale, some by the factor 32,768
 
-# Only these demuxers and decoders may see a file. Others open what it names (hls, concat, dash,
-# sdp), or would decode its cover art just to know the size (90 ms for a large PNG).
+# Only these demuxers and decoders are used. Others open files that it names (hls, concat, dash,
+# sdp), or decode its cover art to get its size (90 ms for a large PNG).
 _DEMUXERS = (
     "mp3,flac,ogg,mov,asf,wav,w64,aiff,ape,wv,mpc,mpc8,tta,dsf,aac,matroska,webm,ac3,eac3,dts,dtshd,"
     "caf,au,rm,amr,oma,shn,tak,iff"
@@ -60,9 +60,9 @@ _OPTIONS = {
     "format_whitelist": _DEMUXERS,
     "codec_whitelist": _CODEC_WHITELIST,
     "protocol_whitelist": "file",
-    # MP3 without a seek table: jump by proportion instead of reading all packets up to there.
+    # MP3 without a seek table: seek by proportion instead of reading all packets before.
     "fflags": "+fastseek",
-    # Enough to know every codec by. ffmpeg's defaults cost 20 ms in search of DTS in a WAV.
+    # Enough to identify every codec. ffmpeg's defaults take 20 ms to look for DTS in a WAV.
     "probesize": str(1 << 17),
     "max_probe_packets": "1",
 }
@@ -72,22 +72,22 @@ DECODER_ERRORS = (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryEr
 
 
 def reason(error: BaseException) -> str:
-    """What one of the `DECODER_ERRORS` means, in plain words."""
+    """One of the `DECODER_ERRORS` in plain words."""
     words = str(getattr(error, "strerror", None) or error or type(error).__name__)
     if isinstance(error, av.InvalidDataError):
         return f"damaged, or no sound file (ffmpeg: {words})"
     if isinstance(error, av.EOFError):
         return f"cut off at its beginning (ffmpeg: {words})"
     if isinstance(error, av.ArgumentError):
-        return f"not a kind of file that gtag listens to (ffmpeg: {words})"
+        return f"not a format that gtag supports (ffmpeg: {words})"
     return words
 
 
 class _Bytes:
     """A file's bytes from `start` on, up to `end`, as ffmpeg reads them.
 
-    Between two packets only so many can be read: a demuxer that looks for the next one in
-    gigabytes of zeros finds the end of the file there instead.
+    Between two packets at most `_MAX_SEARCHED` bytes are read: a demuxer that looks for the next
+    packet in gigabytes of zeros gets the end of the file instead.
     """
 
     def __init__(self, path: str, start: int = 0, end: int | None = None) -> None:
@@ -170,7 +170,7 @@ class Source:
             self._codec.thread_count = 1
             self._codec.options = _CODEC_OPTIONS
         except BaseException:
-            self._close()
+            self.close()
             raise
         self._time_base = float(self._stream.time_base)
         self._origin = self._stream.start_time or 0
@@ -183,7 +183,7 @@ class Source:
         try:
             return _opened(self._file)
         except (av.InvalidDataError, av.ArgumentError):
-            # Behind an ID3 tag or junk ffmpeg does not find everything: show it without that.
+            # ffmpeg does not find every format behind an ID3 tag or junk: open it without that.
             start = self._file.sound_start(path)
             if not start:
                 raise
@@ -191,13 +191,7 @@ class Source:
             self._file = _Bytes(path, start)
             return _opened(self._file)
 
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
+    def close(self) -> None:
         self._container.close()
         self._file.close()
 
@@ -208,11 +202,11 @@ class Source:
             seconds = self._container.duration / av.time_base
         else:
             return None
-        # A claim of fewer bytes a second than any music has is a lie.
+        # With fewer bytes a second than any music has, the length is wrong.
         return seconds if 0 < seconds * _LEAST_BYTES_PER_S < self._container.size else None
 
     def seek(self, seconds: float) -> bool:
-        """Go to a little before; whether the container can."""
+        """Go to a little before; False where the container cannot."""
         target = round(max(0.0, seconds - _PREROLL_S) / self._time_base) + self._origin
         try:
             self._container.seek(target, stream=self._stream, backward=True)
@@ -222,7 +216,7 @@ class Source:
         return True
 
     def count_s(self) -> float | None:
-        """The length that the packets add up to, none of them decoded."""
+        """The length by the times of the packets, without decoding."""
         end = None
         for _, packet in zip(range(_MAX_PACKETS), self.packets(), strict=False):
             if packet.pts is not None:
@@ -267,7 +261,7 @@ class Source:
         return first_s + surplus / SAMPLE_RATE, mono.samples()[surplus : surplus + n]
 
     def _frames(self, from_s: float) -> Iterator[Any]:
-        """Frames that hold `from_s` and later ones, and a few before them."""
+        """Frames from a little before `from_s` on."""
         longest = _MAX_FRAME / max(1, self._codec.sample_rate) / self._time_base
         earliest = (from_s - _PREROLL_S) / self._time_base + self._origin
         for _, packet in zip(range(_MAX_PACKETS), self.packets(), strict=False):
@@ -283,22 +277,22 @@ class Source:
                     return
 
     def packets(self) -> Iterator[Any]:
-        """Packets from here up to the end, or up to where the container is beyond reading."""
+        """Packets from here to the end, or to where the container cannot be read any further."""
         while self.bad_packets <= _MAX_BAD_PACKETS:
             try:
                 for packet in self._packets:
                     self._file.searched = 0
                     yield packet
                 return
-            except DECODER_ERRORS:  # some demuxers go on behind a damaged place
+            except DECODER_ERRORS:  # some demuxers go on behind damage
                 self.bad_packets += 1
                 self._packets = self._container.demux(self._stream)
 
 
 class _Mono:
-    """Frames of any kind in, one stretch of mono at `SAMPLE_RATE` out.
+    """Resamples frames of any kind to mono at `SAMPLE_RATE`.
 
-    Frames are gathered into blocks first: a block costs the resampler as much as a frame.
+    Frames are joined into blocks first: a block costs the resampler as much as a frame.
     """
 
     def __init__(self, downmix: Downmix) -> None:
@@ -327,7 +321,7 @@ class _Mono:
             self._resample(self._fifo.read(_BLOCK))
 
     def finish(self) -> None:
-        """Take what the block and the resampler still hold."""
+        """Flush the block and the resampler."""
         if self._kind is not None:
             if self._fifo.samples:
                 self._resample(self._fifo.read())
@@ -345,7 +339,7 @@ class _Mono:
     def _resample(self, block: Any) -> None:
         mono = av.AudioFrame.from_ndarray(self._downmix.mono(block)[None], "flt", "mono")
         mono.sample_rate = block.sample_rate
-        # At the same rate, PyAV's resampler would hand the frame back and then forget to end.
+        # At the same rate, PyAV's resampler returns the frame, and its flush does not end.
         self._keep(self._resampler.resample(mono) if block.sample_rate != SAMPLE_RATE else [mono])
 
     def _keep(self, frames: list[Any]) -> None:
@@ -356,14 +350,14 @@ class _Mono:
 
 
 def packets_hash(path: str) -> bytes | None:
-    """What tells one recording's packets from another's, without decoding: 16 bytes.
+    """Hash of a file's packets, without decoding: 16 bytes; None where they cannot be read.
 
-    The first packets, those in the middle, and the claimed length: they stay as they are where
-    tags change or the file is renamed. None: the file cannot be read in that way.
+    Of the first packets, those in the middle, and the claimed length: they do not change with tags
+    or the file's name.
     """
     digest = blake2b(digest_size=16)
     try:
-        with Source(path) as source:
+        with closing(Source(path)) as source:
             digest.update(f"{source.claimed_s or 0:.3f}".encode())
             for begin_s in (0.0, (source.claimed_s or 0.0) / 2):
                 if begin_s and not source.seek(begin_s):

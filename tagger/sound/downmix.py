@@ -1,4 +1,4 @@
-"""From the channels of a frame to one: their mean, or one of them where the mean loses the sound.
+"""Downmix to mono: the mean of the channels, or one of them where the mean loses the sound.
 
 Out-of-phase stereo cancels itself out, and beside an empty channel the other is half as loud.
 """
@@ -32,7 +32,7 @@ class Downmix:
         self._energies = np.zeros(3)  # of the left channel, the right one and their mean
 
     def better(self) -> Downmix | None:
-        """Another one, where what went through this one shows that most of it got lost."""
+        """Another downmix, where this one has lost most of the energy; else None."""
         louder = int(self._energies[1] > self._energies[0])
         if self._energies[2] < LEAST_KEPT * self._energies[louder]:
             return Downmix(louder)

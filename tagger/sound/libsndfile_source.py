@@ -1,7 +1,7 @@
-"""An open Ogg file as `decoder.Source` has it, read by libsndfile: for those that ffmpeg refuses.
+"""An Ogg file read by libsndfile, with the interface of `decoder.Source`: where ffmpeg refuses it.
 
-ffmpeg wants headers of just the length that the standard names; libvorbis, by which libsndfile
-reads, and most players with it, only that they say what they must.
+ffmpeg requires headers of exactly the standard's length; libvorbis, which libsndfile and most
+players use, does not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tagger.sound.decoder import SAMPLE_RATE
 from tagger.sound.downmix import Downmix, Samples
 from tagger.sound.ogg_links import MAGIC
 
-MAX_CHANNELS = 8  # that Vorbis gives a meaning
+MAX_CHANNELS = 8  # defined by Vorbis
 RATES = range(1000, 192_001)  # Hz
 _MARGIN_S = 0.05  # more than half of the resampler's filter, at each end of what is read
 
@@ -35,7 +35,7 @@ class LibsndfileSource:
     end_s : float or None
         Where the sound was found to end, once a `read` has come there.
     bad_packets : int
-        libsndfile does not tell of those: 0.
+        libsndfile does not count them: 0.
 
     Raises
     ------
@@ -46,7 +46,7 @@ class LibsndfileSource:
 
     def __init__(self, path: str, downmix: Downmix | None = None) -> None:
         self._downmix = downmix or Downmix()
-        self._file = open(path, "rb")  # noqa: SIM115 - until `__exit__`
+        self._file = open(path, "rb")  # noqa: SIM115 - until `close`
         try:
             self._sound = self._opened()
         except BaseException:
@@ -67,15 +67,12 @@ class LibsndfileSource:
             sound = soundfile.SoundFile(self._file)
         except soundfile.LibsndfileError as error:
             raise ValueError(str(error)) from error
-        # What is read at once is allocated at once.
+        # One read allocates for all channels at this rate.
         if sound.channels > MAX_CHANNELS or sound.samplerate not in RATES:
             raise ValueError(f"claims {sound.channels} channels at {sound.samplerate} Hz")
         return sound
 
-    def __enter__(self) -> LibsndfileSource:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._sound.close()
         self._file.close()
 
@@ -84,7 +81,7 @@ class LibsndfileSource:
         return self.claimed_s is not None and seconds < self.claimed_s
 
     def count_s(self) -> float | None:
-        """The length, as far as the last page is true."""
+        """The length by the last page."""
         return self.claimed_s
 
     def read(self, begin_s: float, n: int) -> tuple[float, Samples]:

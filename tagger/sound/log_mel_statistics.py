@@ -1,7 +1,7 @@
-"""What a log-mel spectrogram alone says about a track, by name, for models without a network.
+"""Descriptors of a log-mel spectrogram, by name, for models without a network.
 
-Training archives hold log-mel spectrograms, no sound: these features can be learned from them and
-come out the same at scan time. Timbre (cepstrum, bands, spectral shape), how it moves (slopes,
+Training archives have log-mel spectrograms, no sound: these features are the same from an archive
+and in a scan. Timbre (cepstrum, bands, spectral shape), how it moves (slopes,
 onsets, modulation spectrum) and which bands move together.
 
 Slopes span nine columns, and modulations end at 6.7 Hz: the archive of GTZAN has frames that are
@@ -95,7 +95,7 @@ def dct_basis(n: int, n_bands: int) -> np.ndarray:
 
 
 def bands(db: np.ndarray, n: int) -> np.ndarray:
-    """Mel bands taken together, side by side [shape=(n, n_columns)]."""
+    """Means of neighbouring mel bands [shape=(n, n_columns)]."""
     return db.reshape(n, len(db) // n, -1).mean(axis=1)
 
 
@@ -143,9 +143,9 @@ def _skewness(rows: np.ndarray) -> np.ndarray:
 
 
 def _modulations(excerpts: Sequence[np.ndarray]) -> np.ndarray:
-    """How strongly wide bands wax and wane at each rate [shape=(N_WIDE * n_rates,)].
+    """Strength of the modulation of wide bands at each rate [shape=(N_WIDE * n_rates,)].
 
-    Logarithm of the mean magnitude; a band that stands still has 0.
+    Logarithm of the mean magnitude; 0 for a constant band.
     """
     taper = np.hanning(WINDOW).astype(np.float32)
     spectra = []
@@ -163,7 +163,7 @@ def _modulations(excerpts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _correlations(wide: np.ndarray) -> np.ndarray:
-    """Correlation over time of each pair of wide bands; 0 where one stands still."""
+    """Correlation over time of each pair of wide bands; 0 where one is constant."""
     centred = wide - wide.mean(axis=1, keepdims=True)
     centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-3)
     return (centred @ centred.T)[np.triu_indices(len(wide), 1)]
@@ -172,8 +172,8 @@ def _correlations(wide: np.ndarray) -> np.ndarray:
 def below_seven_khz(excerpts: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     """The same spectrogram as if nothing sounded above 7.4 kHz.
 
-    Codecs and low sample rates cut off there, and where they do gives a collection away, not a
-    genre. Decibels are relative to the maximum of what remains.
+    Codecs and low sample rates cut off above, which tells collections apart, not genres. Decibels
+    are relative to the maximum of what remains.
     """
     peak = max(float(db[:NARROW_BANDS].max()) for db in excerpts)
     narrow = []

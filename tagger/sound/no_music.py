@@ -1,7 +1,7 @@
-"""How a spectrogram moves: what tells music from steady sounds and from speech.
+"""Descriptors that tell music from steady sounds and from speech, for `models.detector`.
 
-Nothing moves in noise, hum and tones; the bands of a voice rise and fall with every syllable (the
-modulation at 4 Hz of Scheirer and Slaney 1997), and without a pulse. `models.detector` judges.
+The spectrogram of noise, hum and tones does not move; the bands of a voice rise and fall with every
+syllable (the modulation at 4 Hz of Scheirer and Slaney 1997), and without a pulse.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOVEMENT = ("liveliness", "syllabic_movement", "pulse")
 
 
 def movement(log_mel: LogMel) -> np.ndarray:
-    """How a track moves, as a detector of music looks at it [shape=(len(MOVEMENT),)].
+    """The inputs of a detector of music, as named by `MOVEMENT` [shape=(len(MOVEMENT),)].
 
     Parameters
     ----------

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -23,14 +22,13 @@ PATCH_MELS = 96
 PATCH_FRAMES = 187  # 3 s
 COMPRESSION = 10_000.0
 PER_NEPER = np.float32(1 / np.log(10))  # natural logarithms are fast in float32, decimal ones not
-# The network hears how loud a track is; genre is no matter of that. So each track is brought to the
-# level of the music that the bundled models learned from.
+# The network's output depends on loudness, genre does not. So each track is scaled to the level of
+# the music that the bundled models learned from.
 LEVEL_DBFS = -14.0  # root mean square
 
-# What a track's embedding is the mean of. Of twelve patches of three excerpts, six say the same:
-# docs/experiments.md.
+# A track's embedding is their mean. Six patches are as accurate as twelve: docs/experiments.md.
 PATCHES_PER_EXCERPT = 2
-WHOLE_PATCHES = 6  # of a track that is heard as one excerpt
+WHOLE_PATCHES = 6  # of a track of one excerpt
 
 
 @dataclass(frozen=True)
@@ -114,10 +112,6 @@ def _resampled(excerpt: Excerpt, gain: float) -> np.ndarray:
 
 
 def _frames(y: np.ndarray) -> np.ndarray:
-    power = power_frames(y, PATCH_FFT, PATCH_HOP) @ _filters().T
-    return (np.log(np.float32(COMPRESSION) * power + 1) * PER_NEPER).astype(np.float32)
-
-
-@lru_cache(maxsize=1)
-def _filters() -> np.ndarray:
-    return slaney_mel_filters(PATCH_RATE, PATCH_FFT, PATCH_MELS)
+    power = power_frames(y, PATCH_FFT, PATCH_HOP)
+    mel = power @ slaney_mel_filters(PATCH_RATE, PATCH_FFT, PATCH_MELS).T
+    return (np.log(np.float32(COMPRESSION) * mel + 1) * PER_NEPER).astype(np.float32)

@@ -1,11 +1,12 @@
 """Sources made of others: a section of a file, and the links of a chained one in a row.
 
-What reads excerpts from a file reads them from these in the same way.
+They have the interface of `decoder.Source`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Protocol
 
 import numpy as np
@@ -24,9 +25,7 @@ class SoundSource(Protocol):
     @property
     def bad_packets(self) -> int: ...
 
-    def __enter__(self) -> SoundSource: ...
-
-    def __exit__(self, *_: object) -> None: ...
+    def close(self) -> None: ...
 
     def seek(self, seconds: float) -> bool: ...
 
@@ -57,7 +56,7 @@ class Section:
         self._length_s = None if end_s is None else max(0.0, end_s - begin_s)
         self._source = opened(downmix)
         if not self._source.seek(begin_s):
-            self._source.__exit__()
+            self._source.close()
             self._source = opened(downmix)  # it reads from the beginning up to there
         self.claimed_s = self._within(self._source.claimed_s)
         self.end_s: float | None = None
@@ -73,11 +72,8 @@ class Section:
     def bad_packets(self) -> int:
         return self._source.bad_packets
 
-    def __enter__(self) -> Section:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._source.__exit__()
+    def close(self) -> None:
+        self._source.close()
 
     def seek(self, seconds: float) -> bool:
         return self._source.seek(self._begin_s + max(0.0, seconds))
@@ -122,7 +118,7 @@ class Chain:
         self._starts_s = [0.0]  # of each link, and the end of the last
         for link in links:
             try:
-                with Source(path, within=link) as source:
+                with closing(Source(path, within=link)) as source:
                     length_s = source.claimed_s or source.count_s()
             except (*DECODER_ERRORS, UnreadableError):
                 continue
@@ -141,18 +137,15 @@ class Chain:
 
     def _go_to(self, i: int) -> None:
         self._bad_before += self._source.bad_packets
-        self._source.__exit__()
+        self._source.close()
         self._at, self._source = i, self._opened(i)
 
     @property
     def bad_packets(self) -> int:
         return self._bad_before + self._source.bad_packets
 
-    def __enter__(self) -> Chain:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._source.__exit__()
+    def close(self) -> None:
+        self._source.close()
 
     def _link_of(self, seconds: float) -> int:
         i = int(np.searchsorted(self._starts_s, seconds, side="right")) - 1

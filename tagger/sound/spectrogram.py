@@ -65,6 +65,7 @@ def front_end() -> dict[str, str | int | float]:
     }
 
 
+@lru_cache(maxsize=4)
 def slaney_mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> np.ndarray:
     """Slaney's mel filter bank, 0 Hz to half the sample rate [shape=(n_mels, 1 + n_fft // 2)].
 
@@ -94,7 +95,6 @@ def _mel_points(n_mels: int, highest_hz: float) -> np.ndarray:
     return np.where(above > 0, corner_hz * np.exp(log_step * above), step_hz * mels)
 
 
-@lru_cache(maxsize=1)
 def mel_filters() -> np.ndarray:
     """The filter bank of the log-mel front end [shape=(N_MELS, 1 + N_FFT // 2)]."""
     return slaney_mel_filters(SAMPLE_RATE, N_FFT, N_MELS)
@@ -140,15 +140,10 @@ def power_frames(y: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
     return power
 
 
-def power_spectrogram(y: np.ndarray, hop: int = HOP) -> np.ndarray:
-    """`power_frames` of the log-mel front end's length, `N_FFT` samples."""
-    return power_frames(y, N_FFT, hop)
-
-
 def pad_edges(
     excerpt: Excerpt, mode: Literal["constant", "reflect", "edge"] = "constant"
 ) -> np.ndarray:
-    """The excerpt's samples, padded where half a window of real sound is missing.
+    """The excerpt's samples, padded where its edges are shorter than half a window.
 
     Parameters
     ----------
@@ -170,7 +165,7 @@ def pad_edges(
 
 def log_mel(excerpts: Sequence[Excerpt]) -> LogMel:
     """Log-mel spectrogram of a track's excerpts, relative to the maximum over all of them."""
-    power = [power_spectrogram(pad_edges(e)) @ mel_filters().T for e in excerpts]
+    power = [power_frames(pad_edges(e), N_FFT, HOP) @ mel_filters().T for e in excerpts]
     peak = max(float(p.max()) for p in power)
     ref_db = DB_PER_NEPER * float(np.log(max(peak, 1e-10)))
     for p in power:  # in place: these arrays are most of what a small model costs

@@ -44,7 +44,7 @@ from tagger.sound import (
 
 # Where the time of these functions goes; what they call and stands here too counts there.
 STAGES: dict[str, list[tuple[Any, str]]] = {
-    "open": [(decoder.Source, "__init__"), (audio, "ogg_links"), (decoder.Source, "_close")],
+    "open": [(decoder.Source, "__init__"), (audio, "ogg_links"), (decoder.Source, "close")],
     "seek": [(decoder.Source, "seek")],
     "decode": [(decoder.Source, "_frames")],
     "resample": [(decoder._Mono, name) for name in ("add", "finish", "samples")],

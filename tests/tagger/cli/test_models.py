@@ -167,7 +167,7 @@ def test_an_installed_model_can_be_a_member_of_an_ensemble(gtag, own, tmp_path):
     members = ("--member", "mine", "--member", tmp_path / "other")
     ran = gtag("train", "--recipe", "ensemble", *members, "--output", tmp_path / "both")
     assert ran.status == 0, ran.err
-    assert read_card(tmp_path / "both").members == ("mine-1", "other-1")
+    assert read_card(tmp_path / "both").uses == ("mine-1", "other-1")
 
 
 def test_models_of_independent_genres_are_no_members(gtag, tmp_path):
