@@ -34,7 +34,7 @@ from tagger.files.formats import identify, supported_format
 from tagger.files.library import Library, Track
 from tagger.genre_map import GenreMap, genre_map_for
 from tagger.journal.journal import Journal, RunRecord, default_journal_path
-from tagger.journal.undo_run import Undone, UndoStatus, list_runs, undo_run
+from tagger.journal.undo import Undone, UndoStatus, undo_run
 from tagger.models import zoo
 from tagger.models.head import mean_embedding
 from tagger.models.prediction import Prediction
@@ -502,4 +502,4 @@ def runs(journal: AnyPath | None = None) -> list[RunRecord]:
         The journal cannot be used.
     """
     with Journal(journal or default_journal_path()) as opened:
-        return list_runs(opened)
+        return opened.runs()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tagger.interrupt import Interrupts
     from tagger.journal.journal import RunRecord
-    from tagger.journal.undo_run import Undone
+    from tagger.journal.undo import Undone
 
 
 @click.command()
@@ -78,7 +78,7 @@ def undo(
     """
     from tagger.interrupt import Interrupts
     from tagger.journal.journal import Journal, default_journal_path
-    from tagger.journal.undo_run import list_runs, undo_run
+    from tagger.journal.undo import undo_run
 
     if prune and (run_and_paths or as_list or dry_run or force or find):
         raise click.UsageError("--prune works with --keep-days, --keep-mb and --journal only.")
@@ -95,7 +95,7 @@ def undo(
             )
             return ExitStatus.OK
         if as_list:
-            runs = list_runs(opened)
+            runs = opened.runs()
             _print_runs(runs, all_of_them=verbose)
             damaged = [one.id for one in runs if one.damaged]
             for number in damaged:
@@ -138,7 +138,7 @@ def _watched(interrupts: Interrupts, paths: Iterable[str]) -> Iterator[str]:
 def _report(
     undone: Iterator[Undone], interrupts: Interrupts, *, verbose: bool, quiet: bool
 ) -> ExitStatus:
-    from tagger.journal.undo_run import UndoStatus
+    from tagger.journal.undo import UndoStatus
 
     counts: Counter[UndoStatus] = Counter()
     problems = interrupted = False

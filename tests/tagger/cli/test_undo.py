@@ -120,8 +120,8 @@ def test_a_damaged_journal_is_named_and_the_rest_taken_back(gtag, make_audio, tm
     assert gtag("scan", more, *options).status == 0
     for run, said in (
         (2, "1 restored"),
-        (1, f"{pieces[0]}: refused: what the journal says of its tags is damaged\n"),
-        (1, f"{pieces[1]}: failed: what the journal says of it is damaged"),
+        (1, f"{pieces[0]}: refused: its tags in the journal are damaged\n"),
+        (1, f"{pieces[1]}: failed: its entry in the journal is damaged"),
     ):
         ran = gtag("undo", str(run), "--journal", journal)
         assert said in ran.out + ran.err
