@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from tagger.tags.credits import Credits
 
 LEAST_TRACKS = 3  # of an album: two that disagree have no majority
-# Of an album by its tags, and of a folder without such tags. More are a heap, not an album.
+# Of an album by its tags, and of a folder without such tags. More are not taken for an album.
 MOST_TRACKS, MOST_WITHOUT_TAGS = 200, 25
 CLEAR_MAJORITY = 2 / 3  # of the tracks that the model is sure of
-LEAST_OWN = (
-    0.1  # probability of the album's genre in a track: below, what is heard speaks against it
-)
+LEAST_OWN = 0.1  # probability of the album's genre in a track that gets it
 
 _VARIOUS = {"various", "various artists", "va", "v.a.", "v/a", "verschiedene", "diverse", "divers"}
 _VARIOUS |= {"verschiedene interpreten", "artistes variés", "varios artistas", "artisti vari"}
@@ -34,24 +32,24 @@ Item = TypeVar("Item")
 def in_albums(
     items: Iterable[Item], path: Callable[[Item], str], credits: Callable[[Item], Credits]
 ) -> Iterator[list[tuple[Item, Credits]]]:
-    """Items in their order, those of one album together.
+    """Items in their order, grouped by album.
 
     Neighbours belong together where album and album artist are the same by their tags, or where
     one of them has no such tag and they lie in the same folder.
     """
     album: list[tuple[Item, Credits]] = []
     before: tuple[str, str, str] | None = None
-    is_heap = False  # too many to wait for the last of them
+    is_too_large = False  # yield single items, and do not wait for the last
     for item in items:
         told = credits(item)
         here = place(path(item), told)
         if before is not None and not together(before, here):
             if album:
                 yield album
-            album, is_heap = [], False
+            album, is_too_large = [], False
         album.append((item, told))
-        is_heap = is_heap or len(album) > _most(told)
-        if is_heap:
+        is_too_large = is_too_large or len(album) > _most(told)
+        if is_too_large:
             yield album
             album = []
         before = here
@@ -77,7 +75,7 @@ def _most(credits: Credits) -> int:
 
 
 def is_album(credits: Sequence[Credits]) -> bool:
-    """Whether tracks are an album of one artist, guests not counted: no heap, no compilation.
+    """Whether tracks are an album of one artist, guests not counted, and not a compilation.
 
     >>> from tagger.tags.credits import Credits
     >>> is_album([Credits("Nas"), Credits("Nas feat. Lauryn Hill"), Credits("Nas")])
@@ -114,33 +112,33 @@ def album_verdicts(
         Of each track; None for a silent one.
     policy : Policy
     """
-    heard = [p for p in predictions if p is not None and not is_doubted(p, policy)]
+    music = [p for p in predictions if p is not None and not is_doubted(p, policy)]
     nothing: list[Verdict | None] = [None] * len(predictions)
-    if policy.album == "off" or len(heard) < LEAST_TRACKS:
+    if policy.album == "off" or len(music) < LEAST_TRACKS:
         return nothing
     mean = dict(
-        zip(heard[0].labels, np.mean([p.probabilities for p in heard], axis=0), strict=True)
+        zip(music[0].labels, np.mean([p.probabilities for p in music], axis=0), strict=True)
     )
-    firsts = [named_genres(p, policy)[:1] for p in heard]
+    firsts = [named_genres(p, policy)[:1] for p in music]
     votes = Counter(name for first in firsts for name, _ in first)
     if policy.album == "one":
         genre = max(mean, key=lambda label: mean[label])
-        if mean[genre] < policy.threshold(heard[0], genre):
+        if mean[genre] < policy.threshold(music[0], genre):
             reason = f"the album is {genre} {mean[genre]:.2f} in mean: too unsure"
             verdict = Verdict(None, float(mean[genre]), reason)
         else:
-            reason = f"the album's {len(heard)} tracks are {genre} in mean"
+            reason = f"the album's {len(music)} tracks are {genre} in mean"
             verdict = Verdict(genre, float(mean[genre]), reason)
         return [None if p is None else verdict for p in predictions]
     if not votes:
         return nothing
     genre, count = votes.most_common(1)[0]
-    if count < CLEAR_MAJORITY * votes.total() or 2 * count < len(heard):
+    if count < CLEAR_MAJORITY * votes.total() or 2 * count < len(music):
         return nothing
-    confidence = float(np.mean([p.probability_of(genre) for p in heard]))
-    if heard[0].independent and confidence < NONE_BELOW:
+    confidence = float(np.mean([p.probability_of(genre) for p in music]))
+    if music[0].independent and confidence < NONE_BELOW:
         return nothing
-    verdict = Verdict(genre, confidence, f"as {count} of the album's {len(heard)} tracks")
+    verdict = Verdict(genre, confidence, f"as {count} of the album's {len(music)} tracks")
     verdicts = list(nothing)
     for i, p in enumerate(predictions):
         first = named_genres(p, policy)[:1] if p is not None else []

@@ -33,14 +33,12 @@ def map_on_cluster(
     check: Callable[[], str],
     ready: Callable[[Item], Result | None] = lambda item: None,
 ) -> Iterator[tuple[Item, Result | Lost]]:
-    """Yield every item with its result, in the order of the items.
+    """Yield every item with its result, in the order of the items, as `map_in_workers` does.
 
     Parameters
     ----------
-    function : callable
-        Must be picklable, and must not raise.
-    items : iterable
-        Read as far ahead as there is work for.
+    function, items, ready
+        As for `map_in_workers`; the function must be picklable.
     address : str
         Of the scheduler, as ``tcp://host:8786``.
     deadline_s : float
@@ -48,8 +46,6 @@ def map_on_cluster(
         item is tried again.
     check : callable
         Run here and on each worker: what it returns must be the same.
-    ready : callable, optional
-        The result of an item where it is known without a worker, else None.
 
     Raises
     ------

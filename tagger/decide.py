@@ -1,7 +1,7 @@
 """Prediction, existing tags and policy in; what to do with the file out, with the reason in words.
 
-The whole judgement about a person's library stands here, in one function without side effects.
-It depends on neither files, containers nor models, only on what was heard and what the tags say.
+Everything that decides about a user's files is here, in functions without side effects. They depend
+on neither files, containers nor models, only on predictions and tags.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Existing = Literal["keep", "replace", "append"]
 Detail = Literal["genre", "style"]
 Album = Literal["off", "vote", "one"]
 
-# Where the best of independent genres is less probable than not, the track sounds like none.
+# Below, the best of independent genres is less probable than not: the track sounds like none.
 NONE_BELOW = 0.5
 
 
 class Status(StrEnum):
-    """What became of a file: the `status` column of the report."""
+    """The result for a file: the `status` column of the report."""
 
     WRITTEN = "written"
     WOULD_WRITE = "would-write"
@@ -48,33 +48,33 @@ class Status(StrEnum):
 
     @property
     def is_problem(self) -> bool:
-        """Whether a command that met it ends with exit status 1."""
+        """Whether the command ends with exit status 1."""
         return self in (Status.UNREADABLE, Status.REFUSED, Status.FAILED)
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How far gtag may go.
+    """The options of a decision.
 
     Attributes
     ----------
     min_confidence : float or None
-        Below this probability a file is left alone, and above 0 also what sounds like no music.
-        None: the model's own threshold for each genre.
+        The least probability of a genre that is written. Unless it is 0, what does not sound like
+        music gets none. None: the model's own threshold for each genre.
     existing : {"keep", "replace", "append"}
-        What happens to a genre that a person wrote.
+        For a genre that a person wrote.
     placeholders : Placeholders
-        Words that are no genre, and so no person's.
+        Words that do not count as a genre.
     genres : int
-        Up to so many genres are named.
+        The greatest number of genres that are written.
     detail : {"genre", "style"}
-        Whether a genre's style is named in its place, where one is probable enough.
+        Whether a style takes the place of its genre, where one is probable enough.
     album : {"off", "vote", "one"}
         Whether tracks of an album get the genre that most of them have, or all of them one.
     genre_map : GenreMap
-        Which names mean the same. Predictions come in its names, see `GenreMap.of`.
+        Which names mean the same. Predictions are in its names, see `GenreMap.of`.
     profile : Profile
-        What is to read the tags.
+        The program that reads the tags.
 
     Raises
     ------
@@ -94,19 +94,19 @@ class Policy:
     def __post_init__(self) -> None:
         if not self.profile.several and (self.genres > 1 or self.existing == "append"):
             raise ConfigurationError(
-                f"{self.profile.program} reads one genre of a file, so gtag writes but one",
+                f"{self.profile.program} reads one genre of a file, so gtag writes one only",
                 hint="leave out --profile, or both --genres and --existing append",
             )
 
     def threshold(self, prediction: Prediction, genre: str) -> float:
-        """How probable a genre must be."""
+        """The least probability at which a genre is written."""
         own = self.min_confidence
         return prediction.threshold(genre) if own is None else own
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a track's album says of it, in place of what was heard of the track alone.
+    """The genre of a track by its album, in place of its own prediction.
 
     Attributes
     ----------
@@ -135,7 +135,7 @@ class Decision:
     change : Change or None
         Only for the status `would-write`.
     genres : tuple of str
-        What the model names, most probable first: genres, or styles in their place.
+        The predicted genres that are probable enough, or styles in their place; the best first.
     confidence : float or None
         In the first of them.
     """
@@ -152,27 +152,24 @@ def decide(
 ) -> Decision:
     """Decide what to do with one file.
 
-    A genre that a person wrote is looked at first: where it is kept, it does not matter how
-    sure the model is.
+    A genre that a person wrote comes first: where it is kept, the prediction does not count.
 
     Parameters
     ----------
     prediction : Prediction or None
-        None where there was nothing to hear: such a file is never written.
+        None where there is no sound to classify: such a file is never written.
     tags : TagState
     policy : Policy
     album : Verdict, optional
-        Takes the place of what the model names; what sounds like no music stays unsure.
+        Takes the place of the predicted genres; what does not sound like music stays unsure.
     """
     if prediction is None:
-        return Decision(Status.UNSURE, "nothing to hear")
+        return Decision(Status.UNSURE, "no sound to classify")
     named = named_genres(prediction, policy)
     if album is not None:
         named = [] if album.genre is None else [(album.genre, album.confidence)]
-    said, user_genres = (
-        tuple(name for name, _ in named),
-        policy.placeholders.without(tags.user_genres),
-    )
+    said = tuple(name for name, _ in named)
+    user_genres = policy.placeholders.without(tags.user_genres)
     decision = partial(Decision, genres=said, confidence=named[0][1] if named else None)
     if user_genres and policy.existing == "keep":
         return decision(Status.KEPT, f"a person wrote {_listed(user_genres)}")
@@ -186,12 +183,12 @@ def decide(
         if album is not None:
             reason = f"{guesses}; {album.reason}"
         elif prediction.dropped:
-            reason = f"{prediction.dropped} is left out by the genre map; {guesses}"
+            reason = f"{prediction.dropped} is dropped by the genre map; {guesses}"
         elif prediction.independent and prediction.confidence < NONE_BELOW:
             reason = f"sounds like none of the genres that {prediction.model} knows; {guesses}"
         else:
             needed = policy.threshold(prediction, prediction.genre)
-            reason = f"{guesses}; {needed:.2f} is asked for"
+            reason = f"{guesses}; the threshold is {needed:.2f}"
         return decision(Status.UNSURE, reason)
     if policy.existing == "append":
         key = policy.genre_map.key
@@ -226,19 +223,20 @@ def decide(
 def agreed(
     predictions: Sequence[Prediction | None], policy: Policy
 ) -> tuple[Prediction | None, str]:
-    """What the tracks of one file have in common, which has one genre field for all of them.
+    """One prediction for the tracks of a file, which has one genre field for all of them.
 
-    They agree where those of which the model is sure, half of them at least, have one best genre.
+    They agree where the tracks that the model is sure of, at least half of them, have the same best
+    genre.
 
     Parameters
     ----------
     predictions : sequence of Prediction or None
-        Of each track; None where there was nothing to hear.
+        Of each track; None where there is none.
 
     Returns
     -------
     Prediction or None
-        The mean of those that the model is sure of. None: they do not agree.
+        The mean over the sure tracks; None where they do not agree.
     str
         In words.
     """
@@ -266,12 +264,12 @@ def agreed(
 
 
 def is_doubted(prediction: Prediction, policy: Policy) -> bool:
-    """Whether it is no music by all signs; who asks for every guess gets one all the same."""
+    """Whether a track does not sound like music; never with a `min_confidence` of 0."""
     return bool(prediction.non_music_reason) and policy.min_confidence != 0
 
 
 def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, float]]:
-    """What is probable enough to be written, and how probable; the best genre must be."""
+    """The genres that are probable enough, with their probabilities; none unless the best is."""
     named: dict[str, float] = {}
     for genre, probability in prediction.ranked():
         if probability < policy.threshold(prediction, genre):
@@ -280,7 +278,7 @@ def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, floa
             continue
         style = prediction.style_of(genre) if policy.detail == "style" else None
         name, probable = (style.name, style.probability) if style else (genre, probability)
-        named.setdefault(name, probable)  # a person's map may call a style like another genre
+        named.setdefault(name, probable)  # a map may give a style the name of another genre
         if len(named) == policy.genres:
             break
     return list(named.items())
@@ -291,9 +289,9 @@ def _why_written(tags: TagState, user_genres: tuple[str, ...], *, appended: bool
         verb = "added to" if appended else "in place of"
         return f"{verb} {_listed(user_genres)}"
     if tags.user_genres:
-        return f"{_listed(tags.user_genres)} says no genre"
+        return f"{_listed(tags.user_genres)} is a placeholder"
     if tags.genres and tags.gtag_genre:
-        return f"{tags.gtag_model or 'gtag'} said {_listed(tags.gtag_genre)}"
+        return f"{tags.gtag_model or 'gtag'} wrote {_listed(tags.gtag_genre)}"
     return "had no genre"
 
 

@@ -1,7 +1,7 @@
-"""A person's own names for genres: what gtag says is renamed, merged, led to its parent or dropped.
+"""A user's own names for genres: predicted ones are renamed, merged, led to a parent or dropped.
 
-A map is a TOML file; docs/genre-map.md shows one. What it makes of a name does not depend on the
-track: the whole prediction is told in a map's names, and judged as if the model had used them.
+A map is a TOML file; docs/genre-map.md shows one. It maps names, whatever the track: the prediction
+is mapped as a whole, and decided about as if the model had used these names.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ _LONGEST = 100  # characters of a name
 
 @dataclass(frozen=True)
 class GenreMap:
-    """What becomes of each name. `read_genre_map` makes one; with nothing in it, names stay.
+    """The new name of each genre. `read_genre_map` reads one; an empty one changes no name.
 
-    A name is known by its key: what all its spellings have in common (`same_name`).
+    The key of a name is the same for all its spellings (`same_name`).
 
     Attributes
     ----------
     leads : dict of str to str
         From one key to another: renamed, merged, or an alias.
     parents : dict of str to str
-        Likewise, for what nothing else leads away from: until `only` lists it, or to the topmost.
+        Likewise, for keys that are not in `leads`: up to one in `only`, or to the topmost.
     drop : frozenset of str
-        Keys of what is not written, nor anything that leads there.
+        Keys that are not written, nor any that lead there.
     only : frozenset of str or None
-        Keys of what may be written; None: everything.
+        Keys that may be written; None: all.
     spelled : dict of str to str
-        How a key is written. Whatever another key leads to has a spelling.
+        How a key is written; each that another leads to is here.
     """
 
     leads: Mapping[str, str] = field(default_factory=dict)
@@ -62,22 +62,19 @@ class GenreMap:
         )
 
     def __call__(self, name: str) -> str | None:
-        """What a genre is written as; None: not at all.
-
-        Applied to what it gave, it gives the same.
-        """
+        """The name under which a genre is written; None where it is dropped. Idempotent."""
         way = [*self._way(same_name(name))]
         if not self.drop.isdisjoint(way) or (self.only is not None and way[-1] not in self.only):
             return None
         return self.spelled.get(way[-1], name)
 
     def key(self, name: str) -> str:
-        """The same for all names that mean one genre to this map, however they are spelled."""
+        """The key at which a name ends: the same for all names that this map makes one genre."""
         *_, end = self._way(same_name(name))
         return end
 
     def _way(self, key: str) -> Iterator[str]:
-        """A key, and those that it leads to."""
+        """A key, and those that it leads to, in order."""
         yield key
         while True:
             if key in self.leads:
@@ -91,17 +88,15 @@ class GenreMap:
     def of(self, prediction: Prediction, detail: Literal["genre", "style"] = "genre") -> Prediction:
         """The same prediction in the names of the map.
 
-        Genres that become one: where each has a probability of its own, the most probable counts,
-        and the threshold that is reached most easily among those that are reached; where one of
-        them excludes the others, the probabilities add up. So do those of styles of one genre.
+        Of genres that become one, where labels are independent, the greatest probability counts,
+        and the lowest threshold of those that are reached; else the probabilities are added. So are
+        those of styles of one genre.
 
         Parameters
         ----------
         prediction : Prediction
         detail : {"genre", "style"}
-            Where styles are asked for, one that stands while its genre is dropped is a genre of
-            its own.
-
+            With ``style``, a style whose genre is dropped becomes a genre of its own.
         """
         if not self:
             return prediction
@@ -168,8 +163,7 @@ def read_genre_map(path: str | PathLike[str], known: Iterable[str] = ()) -> Genr
     ----------
     path : path-like
     known : iterable of str
-        Names that models have, beside those of the vocabulary: what can be renamed, merged and
-        dropped.
+        Names of models, beside those of the vocabulary: they can be renamed, merged and dropped.
 
     Raises
     ------
@@ -187,7 +181,7 @@ def genre_map_for(
     Raises
     ------
     ConfigurationError
-        The file cannot be used, or it leaves nothing of what the model says.
+        The file cannot be used, or drops every genre of the model.
     """
     styles = [style.name for style in card.styles]
     known = [name for genre, below in names_of_models().items() for name in (genre, *below)]
@@ -202,7 +196,7 @@ def genre_map_for(
 
 
 def names_of_models() -> dict[str, list[str]]:
-    """What the models that have a name can say: genres, and below each its styles."""
+    """The genres of all models that have a name, each with its styles."""
     names: dict[str, list[str]] = {}
     for card in zoo.available():
         for label in card.labels:
@@ -222,7 +216,7 @@ class _Reader:
         self._leads: dict[str, str] = {}
         self._parents: dict[str, str] = {}
         self._spelled: dict[str, str] = {}
-        # Where a key is led away, or spelled; and how it stands there.
+        # Where in the file a key leads elsewhere, or is spelled; and its spelling there.
         self._led_at: dict[str, Key] = {}
         self._spelled_at: dict[str, Key] = {}
         self._shown: dict[str, str] = {}
@@ -236,20 +230,21 @@ class _Reader:
                 raise self._file.error(f"unknown key {name!r}", name, hint=hint)
             wanted, kind = (dict, "a table") if name in _TABLES else (list, "a list of names")
             if not isinstance(value, wanted):
-                raise self._file.error(f"{name} has to be {kind}", name)
-        # Renamed and merged names first: theirs is the spelling.
+                raise self._file.error(f"{name} must be {kind}", name)
+        # Renamed and merged names first: their spelling counts.
         for old, new in data.get("rename", {}).items():
-            self._check_known(old, "rename", old)
+            self._known_name(old, "rename", old)
             self._lead(self._leads, old, new, ("rename", old), own_spelling=True)
         for table in ("merge", "aliases"):
             for new, olds in data.get(table, {}).items():
                 if not isinstance(olds, list):
-                    raise self._file.error(f"{new!r} has to be a list of names", table, new)
+                    raise self._file.error(f"{new!r} must be a list of names", table, new)
                 for i, old in enumerate(olds):
                     if table == "merge":
-                        self._check_known(old, table, new, i)
-                    merged = table == "merge"
-                    self._lead(self._leads, old, new, (table, new, i), own_spelling=merged)
+                        self._known_name(old, table, new, i)
+                    self._lead(
+                        self._leads, old, new, (table, new, i), own_spelling=table == "merge"
+                    )
         for child, parent in data.get("parents", {}).items():
             self._lead(self._parents, child, parent, ("parents", child))
         self._check_circles()
@@ -266,7 +261,7 @@ class _Reader:
         *,
         own_spelling: bool = False,
     ) -> None:
-        """One name leads to another, which is spelled as a person does, or as gtag does."""
+        """Note that one name leads to another, which is spelled as in the file, or as gtag does."""
         old, new = self._name(old, at), self._name(new, at)
         start, end = same_name(old), same_name(new)
         self._shown.setdefault(start, old)
@@ -288,8 +283,7 @@ class _Reader:
         self._led_at.setdefault(start, at)
 
     def _dropped(self, given: object, i: int) -> str:
-        name = self._name(given, ("drop", i))
-        self._check_known(name, "drop", i)
+        name = self._known_name(given, "drop", i)
         key = same_name(name)
         if key in self._leads:
             before = self._file.line(*self._led_at[key])
@@ -315,12 +309,14 @@ class _Reader:
                 )
         return read
 
-    def _check_known(self, given: object, *at: str | int) -> None:
+    def _known_name(self, given: object, *at: str | int) -> str:
+        """A name that a model has, or an error."""
         name = self._name(given, at)
         if same_name(name) not in self._known:
             near = did_you_mean(name, self._known.values())
-            hint = near or "gtag genres lists them; what only people write goes into [aliases]"
+            hint = near or "gtag genres lists them; names that no model has go into [aliases]"
             raise self._file.error(f"no model has a genre {name!r}", *at, hint=hint)
+        return name
 
     def _check_circles(self) -> None:
         steps = self._parents | self._leads
@@ -336,24 +332,24 @@ class _Reader:
     def _name(self, value: object, at: Key) -> str:
         """A name that can be written, or an error."""
         if not isinstance(value, str):
-            raise self._file.error(f"{value!r} has to be a name in quotes", *at)
+            raise self._file.error(f"{value!r} must be a name in quotes", *at)
         if not value.strip() or len(value) > _LONGEST or not value.isprintable():
-            raise self._file.error(f"{value!r} is no name of a genre", *at)
+            raise self._file.error(f"{value!r} is not a valid name of a genre", *at)
         if ";" in value:
-            raise self._file.error(f"{value!r}: a name with ';' would read as two", *at)
+            raise self._file.error(f"{value!r}: a name with ';' would be read as two", *at)
         return value.strip()
 
 
 def map_of_tree(path: str | PathLike[str]) -> str:
-    """A tree of genres as beets has it (``genres-tree.yaml``), as the text of a map.
+    """Convert a tree of genres of beets (``genres-tree.yaml``) to the text of a map.
 
-    Names that gtag knows are spelled as it does, others with capitals, as beets writes them. A
-    name that stands in several places belongs to the first of them.
+    Names of the vocabulary get its spelling, others capitals, as beets writes them. Of several
+    places of a name the first counts.
 
     Raises
     ------
     ConfigurationError
-        The file is no such tree.
+        The file is not such a tree.
     """
     import tomli_w
 
@@ -369,7 +365,7 @@ def map_of_tree(path: str | PathLike[str]) -> str:
             keys[same_name(child)] = same_name(parent)
             parents[child] = parent
     if not parents:
-        raise ConfigurationError("holds no tree of genres", path=path)
+        raise ConfigurationError("has no tree of genres", path=path)
     return tomli_w.dumps({"parents": parents})
 
 
@@ -388,14 +384,14 @@ def _branches(path: str | PathLike[str]) -> Iterator[tuple[str, str]]:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}: " if mark else ""
         said = getattr(error, "problem", None) or str(error)
-        raise ConfigurationError(f"{place}no YAML: {said}", path=path) from error
+        raise ConfigurationError(f"{place}not YAML: {said}", path=path) from error
 
     met: set[int] = set()
     waiting: list[tuple[Any, str]] = [(root, "")] if root else []
     while waiting:
         node, parent = waiting.pop()
         if id(node) in met:
-            continue  # an anchor's content counts once, however often it is named
+            continue  # the content of an anchor counts once
         met.add(id(node))
         below: list[tuple[Any, str]] = []
         if isinstance(node, yaml.SequenceNode):

@@ -1,7 +1,7 @@
-"""What players and taggers read of a genre, where it is not all that a tag can say.
+"""Profiles: how players and taggers read genres.
 
-A tag that is there keeps its version, whatever the profile: it only chooses for tags that gtag
-makes, and how many genres are written. Depends on nothing else of gtag.
+A profile sets the ID3 version of tags that gtag adds, and whether several genres are written. An
+existing tag keeps its version.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Profile:
-    """What one program reads.
+    """How one program reads genres.
 
     Attributes
     ----------
     program : str
-        As people call it.
+        Its usual name.
     id3_version : int
-        Of an ID3v2 tag that is made: 3 or 4. Several genres are values of their own in 2.4, and
-        joined with ``; `` in 2.3, which has none.
+        Of a new ID3v2 tag: 3 or 4. Several genres are separate values in 2.4, and joined with
+        ``; `` in 2.3.
     several : bool
         Whether it reads more than one genre of a file.
     """

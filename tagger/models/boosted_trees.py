@@ -69,19 +69,9 @@ class Trees:
         sums = np.bincount(self._label_of_tree, self._below[at], minlength=self.n_labels)
         return (self._bias + sums).astype(np.float32)
 
-    def ask(self, inputs: np.ndarray) -> np.ndarray:
-        """Log probabilities [shape=(n, n_labels)] from descriptors [shape=(n, n_features)]."""
-        return log_softmax(self.logits(inputs))
-
 
 class BoostedTrees(Classifier):
-    """Boosted trees on the descriptors that its card names as `features`.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """Boosted trees on the descriptors that its card names as `features`."""
 
     def __init__(self, card: Card) -> None:
         self.card = card

@@ -26,13 +26,7 @@ WORDS = {"noise": "sounds like noise, not music", "voice": "sounds like a voice,
 
 
 class Detector:
-    """A linear model of music, noise and voices.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """A linear model of music, noise and voices."""
 
     def __init__(self, card: Card) -> None:
         if card.kind != "detector" or MUSIC not in card.labels:

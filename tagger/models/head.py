@@ -108,13 +108,7 @@ class EmbeddingInputs:
 
 
 class Head(Classifier):
-    """A linear model on an embedding.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged, or do not fit the card or the backbone.
-    """
+    """A linear model on an embedding."""
 
     def __init__(self, card: Card, backbone: Classifier | Embedder) -> None:
         self.card = card

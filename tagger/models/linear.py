@@ -111,13 +111,7 @@ def load_weights(card: Card, n_inputs: int) -> LinearWeights:
 
 
 class Linear(Classifier):
-    """A linear model on the descriptors that its card names as `features`.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """A linear model on the descriptors that its card names as `features`."""
 
     def __init__(self, card: Card) -> None:
         self.card = card

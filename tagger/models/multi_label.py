@@ -74,13 +74,7 @@ class MultiLabelWeights:
 
 
 class MultiLabel(Classifier):
-    """A multi-label model.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged, or do not fit the card or the backbone.
-    """
+    """A multi-label model."""
 
     def __init__(self, card: Card, backbone: Classifier | Embedder) -> None:
         self.card = card

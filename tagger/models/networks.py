@@ -75,13 +75,7 @@ def feature_network(weights: bytes, n_inputs: int) -> Network:
 
 
 class ChunkCnn(Classifier):
-    """A chunk-averaged CNN on log-mel spectrograms.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """A chunk-averaged CNN on log-mel spectrograms."""
 
     def __init__(self, card: Card) -> None:
         self.card = card
@@ -119,13 +113,7 @@ def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 class Dense(Classifier):
-    """A network on the descriptors that its card names as `features`.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """A network on the descriptors that its card names as `features`."""
 
     def __init__(self, card: Card) -> None:
         self.card = card
@@ -138,13 +126,7 @@ class Dense(Classifier):
 
 
 class Backbone:
-    """A pretrained network from patches to an `embedding` that other models use, and `tags`.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """A pretrained network from patches to an `embedding` that other models use, and `tags`."""
 
     def __init__(self, card: Card) -> None:
         self.card = card

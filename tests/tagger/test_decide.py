@@ -72,7 +72,7 @@ def test_gtags_own_genre_makes_way_for_a_new_one():
     decision = decided(tagged("Jazz", ours=("Jazz",), model=MODEL))
     assert decision.status is Status.WOULD_WRITE
     assert decision.change is not None and decision.change.genres == ("Rock",)
-    assert decision.reason == "cnn-1 said Jazz"
+    assert decision.reason == "cnn-1 wrote Jazz"
 
 
 def test_an_edited_genre_is_a_persons_again():
@@ -110,7 +110,7 @@ def test_below_the_threshold_nothing_is_written(existing, tags):
     decision = decided(tags, existing, prediction=heard(confidence=0.6), min_confidence=0.7)
     assert decision.status is Status.UNSURE
     assert decision.change is None
-    assert decision.reason == "Rock 0.60 or Polka 0.40; 0.70 is asked for"
+    assert decision.reason == "Rock 0.60 or Polka 0.40; the threshold is 0.70"
 
 
 def test_the_threshold_itself_is_enough():
@@ -162,7 +162,7 @@ def test_a_rippers_placeholder_is_no_persons_word(word, existing):
     for tags in (tagged(word), tagged(hidden=(("ID3v1", (word,)),))):
         decision = decided(tags, existing)
         assert decision.change is not None and decision.change.genres == ("Rock",)
-        assert decision.reason == f"{word} says no genre"
+        assert decision.reason == f"{word} is a placeholder"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_each_genre_has_a_threshold_of_its_own():
     policy = Policy()
     assert decide(many(Jazz=0.61), tagged(), policy).genres == ("Jazz",)
     unsure = decide(many(Pop=0.65), tagged(), policy)
-    assert unsure.status is Status.UNSURE and "0.70 is asked for" in unsure.reason
+    assert unsure.status is Status.UNSURE and "the threshold is 0.70" in unsure.reason
     assert decide(many(Pop=0.65), tagged(), Policy(0.6)).genres == ("Pop",)
 
 

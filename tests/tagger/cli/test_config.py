@@ -100,7 +100,7 @@ def test_undo_finds_the_journal_that_scan_was_given(gtag, make_audio, config):
 def test_what_scan_is_told_holds_for_show(gtag, make_audio, config):
     piece = make_audio(".mp3")
     config("[scan]\nmin-confidence = 1\n")
-    assert "1.00 is asked for" in gtag("show", piece).out
+    assert "the threshold is 1.00" in gtag("show", piece).out
     config("[scan]\nmin-confidence = 0\n")
     assert "A scan would write" in gtag("show", piece).out
 
