@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from tagger.decide import Policy, Verdict, is_doubted, named_genres
+from tagger.decide import NONE_BELOW, Policy, Verdict, is_doubted, named_genres
 
 if TYPE_CHECKING:
     from tagger.models.prediction import Prediction
@@ -101,7 +101,8 @@ def album_verdicts(
 
     With ``vote``, where two thirds of the confident tracks, and half of all, have one best genre,
     it goes to the unsure tracks, and to those of another genre that is less probable than this
-    one's mean over the album; not to those where its probability is below `LEAST_OWN`. With
+    one's mean over the album; not to those where its probability is below `LEAST_OWN`, and to
+    none where that mean is below `NONE_BELOW`. With
     ``one`` all tracks get the genre with the highest mean, or none where that is below its
     threshold. What is not music gets no genre from its album.
 
@@ -134,6 +135,8 @@ def album_verdicts(
     if count < CLEAR_MAJORITY * votes.total() or 2 * count < len(music):
         return nothing
     confidence = float(np.mean([p.probability_of(genre) for p in music]))
+    if music[0].independent and confidence < NONE_BELOW:
+        return nothing
     verdict = Verdict(genre, confidence, f"as {count} of the album's {len(music)} tracks")
     verdicts = list(nothing)
     for i, p in enumerate(predictions):

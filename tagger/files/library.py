@@ -64,14 +64,14 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True)
 class Track:
-    """A file to listen to.
+    """A file to classify.
 
     Attributes
     ----------
     path : str
         As the system gave it; bytes that are no UTF-8 are surrogates.
     format : Format or None
-        None: the name promises sound, the content is not recognised or cannot be read.
+        None: an audio extension, but the content is not recognised or cannot be read.
     stamp : Stamp or None
         Of the file when it was met; None: it could not be looked at.
     """

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from tagger.models.card import Card
-from tagger.models.feature_columns import columns_of
+from tagger.models.feature_columns import FeatureColumns
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 from tagger.models.ubjson import read_trees
@@ -69,24 +69,14 @@ class Trees:
         sums = np.bincount(self._label_of_tree, self._below[at], minlength=self.n_labels)
         return (self._bias + sums).astype(np.float32)
 
-    def ask(self, inputs: np.ndarray) -> np.ndarray:
-        """Log probabilities [shape=(n, n_labels)] from descriptors [shape=(n, n_features)]."""
-        return log_softmax(self.logits(inputs))
-
 
 class BoostedTrees(Classifier):
-    """Boosted trees on the descriptors that its card names as `features`.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """Boosted trees on the descriptors that its card names as `features`."""
 
     def __init__(self, card: Card) -> None:
         self.card = card
-        self._columns, n_inputs = columns_of(card)
-        self._trees = card.load_weights(partial(Trees, n_features=n_inputs))
+        self._columns = FeatureColumns.of_card(card)
+        self._trees = card.load_weights(partial(Trees, n_features=len(self._columns)))
         card.need_outputs(self._trees.n_labels)
 
     def scores(self, features: TrackFeatures) -> Scores:

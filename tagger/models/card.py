@@ -126,14 +126,11 @@ class Card:
         return np.full(len(self.labels), self.threshold)
 
     @property
-    def members(self) -> tuple[str, ...]:
-        """Name and version of each model that an ensemble averages."""
+    def uses(self) -> tuple[str, ...]:
+        """Name and version of each model that this one uses: its backbone, or its members."""
+        if self.kind in WITH_BACKBONE:
+            return (self.data["backbone"],)
         return tuple(entry["model"] for entry in self.data.get("members", ()))
-
-    @property
-    def backbone(self) -> str:
-        """Name and version of the network whose embedding a model uses."""
-        return str(self.data["backbone"])
 
     def weights(self) -> bytes:
         """The weights, checked against the card.
@@ -181,9 +178,9 @@ class Card:
             )
 
 
-def is_name(text: str) -> bool:
-    """Whether a text is a valid name of a model."""
-    return _NAME.fullmatch(text) is not None
+def is_name(value: object) -> bool:
+    """Whether a model can have this name."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -212,122 +209,113 @@ def read_card(folder: Path) -> Card:
     """
     file = folder / CARD
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        return _checked(folder, tomllib.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
+        missing = "is not a model: no readable card.toml"
         raise ModelError(
-            "is not a model: no readable card.toml"
-            if folder.exists()
-            else "there is no such folder",
+            missing if folder.exists() else "there is no such folder",
             path=folder,
             hint="gtag models lists the models by name",
         ) from error
     except (ValueError, RecursionError) as error:
         raise ModelError(f"is not a valid card: {error}", path=file, hint=_HINT) from error
 
-    def need(condition: object, what: str) -> None:
-        if not condition:
-            raise ModelError(f"is not a valid card: {what}", path=file, hint=_HINT)
 
-    name, version, kind = data.get("name"), data.get("version"), data.get("kind")
-    need(isinstance(name, str) and is_name(name), "name must be like my-model")
-    need(type(version) is int and 1 <= version < 10**9, "version must be a whole number from 1")
-    need(kind in KINDS, f"kind must be one of {', '.join(KINDS)}")
-    labels = data.get("labels")
-    need(
+def _checked(folder: Path, data: dict[str, Any]) -> Card:
+    """The card, or ValueError with what is wrong with it."""
+    name, version, kind = (data.get(key) for key in ("name", "version", "kind"))
+    labels: Any = data.get("labels")
+    _need(is_name(name), "name must be like my-model")
+    _need(type(version) is int and 1 <= version < 10**9, "version must be a whole number from 1")
+    _need(kind in KINDS, f"kind must be one of {', '.join(KINDS)}")
+    _need(
         isinstance(labels, list)
-        and len(labels) >= 2
         and all(isinstance(label, str) and label for label in labels)
-        and len(set(labels)) == len(labels),
+        and len(labels) == len(set(labels)) >= 2,
         "labels must be two or more different genres",
     )
-    members = data.get("members", [])
-    need(
-        _are_tables(members)
-        and (kind == "ensemble") == bool(members)
-        and all(
-            isinstance(entry.get("model"), str)
-            and _NAME.fullmatch(entry["model"])
-            and _is_number(entry.get("weight", 1.0))
-            for entry in members
-        ),
-        "an ensemble, and nothing else, must have members: a model like cnn-1 and a weight each",
-    )
+    members = _tables(data, "members")
+    _need((kind == "ensemble") == bool(members), "an ensemble, and nothing else, must have members")
+    for entry in members:
+        _need(is_name(entry.get("model")), "each member must have a model like cnn-1")
+        _number(entry, "weight", default=1.0)
     backbone = data.get("backbone")
-    need(
-        backbone is None
-        if kind not in WITH_BACKBONE
-        else isinstance(backbone, str) and _NAME.fullmatch(backbone),
+    _need(
+        is_name(backbone) if kind in WITH_BACKBONE else backbone is None,
         f"{' and '.join(WITH_BACKBONE)} models, and no others, must have a backbone like cnn-1",
     )
-    parts = data.get("calibration", {}), data.get("decision", {})
-    need(all(isinstance(part, dict) for part in parts), "calibration and decision must be tables")
-    temperature = data.get("calibration", {}).get("temperature", 1.0)
-    threshold = data.get("decision", {}).get("threshold", DEFAULT_THRESHOLD)
-    need(_is_number(temperature) and temperature > 0, "temperature must be above 0")
-    need(_is_number(threshold) and 0 <= threshold <= 1, "threshold must be from 0 to 1")
-    tables = data.get("label", []), data.get("style", [])
-    need(all(map(_are_tables, tables)), "label and style must be tables")
-    need(
-        not tables[0]
-        or (
-            [entry.get("name") for entry in tables[0]] == labels
-            and all(_is_number(e.get(k)) for e in tables[0] for k in ("slope", "offset"))
-        ),
-        "each calibrated label must have a name, a slope and an offset",
+    calibrated = _tables(data, "label")
+    _need(
+        not calibrated or [entry.get("name") for entry in calibrated] == labels,
+        "each calibrated label must have a name, a slope and an offset, in the labels' order",
     )
-    need(
-        all(_is_share(entry.get("threshold")) for table in tables for entry in table),
-        "the threshold of each label and style must be from 0 to 1",
-    )
-    need(
-        all(isinstance(e.get("name"), str) and e.get("genre") in (labels or ()) for e in tables[1]),
+    styles = _tables(data, "style")
+    _need(
+        all(isinstance(e.get("name"), str) and e.get("genre") in labels for e in styles),
         "each style must have a name and a genre among the labels",
     )
-    calibrated = tuple(
-        CalibratedLabel(float(e["slope"]), float(e["offset"]), float(e["threshold"]))
-        for e in tables[0]
-    )
-    styles = tuple(StyleOnCard(e["name"], e["genre"], float(e["threshold"])) for e in tables[1])
-    learned = data.get("learned_from", [])
-    figures = data.get("figures", [])
-    need(_are_tables(learned) and _are_tables(figures), "learned_from and figures must be tables")
-    need(
-        all(
-            isinstance(entry.get("tracks", []), list)
-            and isinstance(entry.get("fingerprints", ""), str)
-            for entry in learned
-        ),
-        "the tracks of learned_from must be a list, their fingerprints a text",
-    )
-    numbers = [n for row in figures for n in row.values() if type(n) in (int, float)]
-    need(all(map(_is_number, numbers)), "figures must be finite numbers")
+    learned_from = _tables(data, "learned_from")
+    for entry in learned_from:
+        _need(isinstance(entry.get("tracks", []), list), "tracks must be a list")
+        _need(isinstance(entry.get("fingerprints", ""), str), "fingerprints must be a text")
+    figures = _tables(data, "figures")
+    for row in figures:
+        for key, value in row.items():
+            if type(value) in (int, float):
+                _number(row, key)
+    temperature = _number(_table(data, "calibration"), "temperature", default=1.0)
+    _need(temperature > 0, "temperature must be above 0")
     return Card(
         folder=folder,
         name=data["name"],
         version=data["version"],
         kind=data["kind"],
         labels=tuple(data["labels"]),
-        temperature=float(temperature),
-        threshold=float(threshold),
-        calibrated_labels=calibrated,
-        styles=styles,
+        temperature=temperature,
+        threshold=_share(_table(data, "decision"), "threshold", default=DEFAULT_THRESHOLD),
+        calibrated_labels=tuple(
+            CalibratedLabel(_number(e, "slope"), _number(e, "offset"), _share(e, "threshold"))
+            for e in calibrated
+        ),
+        styles=tuple(StyleOnCard(e["name"], e["genre"], _share(e, "threshold")) for e in styles),
         learned_from={
-            str(entry.get("set")): frozenset(map(str, entry.get("tracks", []))) for entry in learned
+            str(entry.get("set")): frozenset(map(str, entry.get("tracks", [])))
+            for entry in learned_from
         },
         figures=tuple(figures),
         data=data,
     )
 
 
-def _is_number(value: object) -> bool:
-    if type(value) is int:
-        return abs(value) < 10**18
-    return type(value) is float and math.isfinite(value)
+def _need(condition: bool, what: str) -> None:
+    if not condition:
+        raise ValueError(what)
 
 
-def _is_share(value: object) -> bool:
-    return _is_number(value) and 0 <= float(value) <= 1  # type: ignore[arg-type]
+def _table(data: dict[str, Any], key: str) -> dict[str, Any]:
+    table = data.get(key, {})
+    _need(isinstance(table, dict), f"{key} must be a table")
+    return table
 
 
-def _are_tables(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+def _tables(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    tables = data.get(key, [])
+    _need(
+        isinstance(tables, list) and all(isinstance(table, dict) for table in tables),
+        f"{key} must be tables",
+    )
+    return tables
+
+
+def _number(table: dict[str, Any], key: str, default: float | None = None) -> float:
+    value: Any = table.get(key, default)
+    is_integer = type(value) is int and abs(value) < 10**18
+    is_finite = type(value) is float and math.isfinite(value)
+    _need(is_integer or is_finite, f"{key} must be a finite number")
+    return float(value)
+
+
+def _share(table: dict[str, Any], key: str, default: float | None = None) -> float:
+    share = _number(table, key, default)
+    _need(0 <= share <= 1, f"{key} must be from 0 to 1")
+    return share

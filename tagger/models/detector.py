@@ -26,13 +26,7 @@ WORDS = {"noise": "sounds like noise, not music", "voice": "sounds like a voice,
 
 
 class Detector:
-    """A linear model of music, noise and voices.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """A linear model of music, noise and voices."""
 
     def __init__(self, card: Card) -> None:
         if card.kind != "detector" or MUSIC not in card.labels:
@@ -44,12 +38,15 @@ class Detector:
             raise ModelError("does not say how many inputs it has", path=card.folder)
         self._weights = load_weights(card, n_looked_at + len(MOVEMENT))
 
-    def can_ask(self, features: TrackFeatures) -> bool:
+    def can_run(self, features: TrackFeatures) -> bool:
+        """Whether the embedding, where it is an input, is computed already."""
         return not self.backbone or self.backbone in features.embeddings
 
     def probabilities(self, features: TrackFeatures) -> np.ndarray:
         """Of each of the card's labels [shape=(n_labels,)]."""
-        return np.exp(self._weights(inputs(features, self.backbone)))
+        name = self.backbone
+        seen = features.embeddings[name] if name else features.narrow_statistics
+        return np.exp(self._weights(np.concatenate([seen, features.movement])))
 
     def non_music_reason(self, features: TrackFeatures) -> str:
         """Why a track does not sound like music, in words; empty if it does."""
@@ -57,12 +54,6 @@ class Detector:
         if 1 - probabilities.pop(MUSIC) < self.card.threshold:
             return ""
         return WORDS.get(max(probabilities, key=lambda k: probabilities[k]), "not music")
-
-
-def inputs(features: TrackFeatures, backbone: str = "") -> np.ndarray:
-    """The input of a detector [shape=(n,)]: an embedding or statistics, and movement."""
-    seen = features.embeddings[backbone] if backbone else features.narrow_statistics
-    return np.concatenate([seen, features.movement])
 
 
 def non_music_reason(features: TrackFeatures) -> str:
@@ -74,7 +65,7 @@ def non_music_reason(features: TrackFeatures) -> str:
     if highest < NARROWEST_HZ:
         return f"nothing above {highest / 1000:.1f} kHz, bandwidth too narrow"
     detectors = _detectors()
-    return next((d.non_music_reason(features) for d in detectors if d.can_ask(features)), "")
+    return next((d.non_music_reason(features) for d in detectors if d.can_run(features)), "")
 
 
 @cache

@@ -41,6 +41,25 @@ class FeatureColumns:
         self._n = len(names)
         self._chosen = [(of_table == t, column[of_table == t]) for t in range(len(tables))]
 
+    @classmethod
+    def of_card(cls, card: Card) -> FeatureColumns:
+        """The descriptors that a card names as `features`.
+
+        Raises
+        ------
+        ModelError
+        """
+        names = card.data.get("features")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ModelError("names no features", path=card.folder)
+        try:
+            return cls(names)
+        except ValueError as error:
+            raise ModelError(f"is of another version of gtag: {error}", path=card.folder) from error
+
+    def __len__(self) -> int:
+        return self._n
+
     def __call__(self, features: TrackFeatures) -> np.ndarray:
         """The chosen descriptors of a track [shape=(n_names,)]; only what is needed is computed."""
         views = (
@@ -53,14 +72,3 @@ class FeatureColumns:
             if len(columns):
                 values[places] = view()[columns]
         return values
-
-
-def columns_of(card: Card) -> tuple[FeatureColumns, int]:
-    """The descriptors that a card names as `features`, and their number."""
-    names = card.data.get("features")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ModelError("names no features", path=card.folder)
-    try:
-        return FeatureColumns(names), len(names)
-    except ValueError as error:
-        raise ModelError(f"is of another version of gtag: {error}", path=card.folder) from error

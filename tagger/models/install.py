@@ -201,7 +201,7 @@ def _copy(card: Card, target: Path) -> None:
         file = target / within.relative_to(card.folder.resolve())
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-    for tag in (card.backbone,) if card.kind == "head" else card.members:
+    for tag in card.uses:
         name, _, _ = tag.rpartition("-")
         inner = inside(card.folder, name)
         if (inner / CARD).is_file():

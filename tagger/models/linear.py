@@ -13,14 +13,14 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.feature_columns import columns_of
+from tagger.models.feature_columns import FeatureColumns
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 
 _LARGEST = 1 << 28  # bytes: more is not a linear model, but an attack on memory
 
 
-def read_arrays(content: bytes) -> dict[str, np.ndarray]:
+def read_arrays(content: bytes, *names: str) -> dict[str, np.ndarray]:
     """The arrays of a `.npz` file of finite floating-point numbers. Nothing in it is unpickled.
 
     Raises
@@ -42,6 +42,9 @@ def read_arrays(content: bytes) -> dict[str, np.ndarray]:
         raise ValueError(f"it is not a valid .npz file: {error}") from error
     if not all(a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays.values()):
         raise ValueError("its arrays are not all finite numbers")
+    for name in names:
+        if name not in arrays:
+            raise ValueError(f"it has no array {name!r}")
     return arrays
 
 
@@ -60,11 +63,8 @@ class LinearWeights:
     """
 
     def __init__(self, content: bytes) -> None:
-        arrays = read_arrays(content)
-        try:
-            self.coefficients, self.intercept = arrays["coefficients"], arrays["intercept"]
-        except KeyError as error:
-            raise ValueError(f"it has no array {error}") from error
+        arrays = read_arrays(content, "coefficients", "intercept")
+        self.coefficients, self.intercept = arrays["coefficients"], arrays["intercept"]
         if (
             self.coefficients.ndim != 2
             or self.intercept.shape != self.coefficients.shape[:1]
@@ -111,18 +111,12 @@ def load_weights(card: Card, n_inputs: int) -> LinearWeights:
 
 
 class Linear(Classifier):
-    """A linear model on the descriptors that its card names as `features`.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """A linear model on the descriptors that its card names as `features`."""
 
     def __init__(self, card: Card) -> None:
         self.card = card
-        self._columns, n_inputs = columns_of(card)
-        self._weights = load_weights(card, n_inputs)
+        self._columns = FeatureColumns.of_card(card)
+        self._weights = load_weights(card, len(self._columns))
 
     def scores(self, features: TrackFeatures) -> Scores:
         return Scores(self._weights(self._columns(features)))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tagger.models.card import Card
-from tagger.models.feature_columns import columns_of
+from tagger.models.feature_columns import FeatureColumns
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
@@ -75,13 +75,7 @@ def feature_network(weights: bytes, n_inputs: int) -> Network:
 
 
 class ChunkCnn(Classifier):
-    """A chunk-averaged CNN on log-mel spectrograms.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """A chunk-averaged CNN on log-mel spectrograms."""
 
     def __init__(self, card: Card) -> None:
         self.card = card
@@ -119,18 +113,12 @@ def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:
 
 
 class Dense(Classifier):
-    """A network on the descriptors that its card names as `features`.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """A network on the descriptors that its card names as `features`."""
 
     def __init__(self, card: Card) -> None:
         self.card = card
-        self._columns, n_inputs = columns_of(card)
-        self._network = card.load_weights(partial(feature_network, n_inputs=n_inputs))
+        self._columns = FeatureColumns.of_card(card)
+        self._network = card.load_weights(partial(feature_network, n_inputs=len(self._columns)))
         card.need_outputs(self._network.sizes["logits"])
 
     def scores(self, features: TrackFeatures) -> Scores:
@@ -138,13 +126,7 @@ class Dense(Classifier):
 
 
 class Backbone:
-    """A pretrained network from patches to an `embedding` that other models use, and `tags`.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """A pretrained network from patches to an `embedding` that other models use, and `tags`."""
 
     def __init__(self, card: Card) -> None:
         self.card = card

@@ -164,7 +164,10 @@ class Embedder(Protocol):
 
 
 class Classifier(Protocol):
-    """A loaded model. The kinds differ in `scores` alone."""
+    """A loaded model. The kinds differ in `scores` alone.
+
+    Each is made from a card, with ModelError where its weights are damaged or do not fit it.
+    """
 
     card: Card
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from importlib.resources import files
 from os import sep
 from pathlib import Path
 
 from tagger.errors import ConfigurationError, ModelError
-from tagger.models.card import CARD, PARTS, WITH_BACKBONE, Card, inside, read_card
+from tagger.models.card import CARD, PARTS, Card, inside, read_card
 from tagger.models.prediction import Classifier, Embedder
 from tagger.places import data_folder
 from tagger.suggest import did_you_mean
@@ -52,16 +53,12 @@ def available() -> list[Card]:
     Damaged ones are left out; `load` raises their errors.
     """
     cards = []
-    for root in (bundled_folder(), user_folder()):
-        for folder in sorted(root.iterdir()) if root.is_dir() else ():
-            if (folder / CARD).is_file():
-                try:
-                    card = read_card(folder)
-                except ModelError:
-                    continue
-                if card.kind not in PARTS:
-                    cards.append(card)
-    return cards
+    roots = [root for root in (bundled_folder(), user_folder()) if root.is_dir()]
+    for folder in (folder for root in roots for folder in sorted(root.iterdir())):
+        if (folder / CARD).is_file():
+            with suppress(ModelError):
+                cards.append(read_card(folder))
+    return [card for card in cards if card.kind not in PARTS]
 
 
 def find(name_or_folder: str) -> Card:
@@ -168,15 +165,15 @@ def load_card(card: Card) -> Classifier:
         case "head":
             from tagger.models.head import Head
 
-            return Head(card, _load_backbone(_member(card, card.backbone)))
+            return Head(card, _load_backbone(*_used_directly(card)))
         case "multi-label":
             from tagger.models.multi_label import MultiLabel
 
-            return MultiLabel(card, _load_backbone(_member(card, card.backbone)))
+            return MultiLabel(card, _load_backbone(*_used_directly(card)))
         case "ensemble":
             from tagger.models.ensemble import Ensemble
 
-            return Ensemble(card, [load_card(_member(card, m)) for m in card.members])
+            return Ensemble(card, [load_card(member) for member in _used_directly(card)])
         case "backbone" | "detector":
             raise ModelError(
                 f"{card.name} is part of other models and predicts no genre",
@@ -188,9 +185,12 @@ def load_card(card: Card) -> Classifier:
 
 def used_by(card: Card) -> list[Card]:
     """The cards of the models that a model uses, and of those that they use."""
-    tags = (card.backbone,) if card.kind in WITH_BACKBONE else card.members
-    used = [_member(card, tag) for tag in tags]
+    used = _used_directly(card)
     return used + [deeper for inner in used for deeper in used_by(inner)]
+
+
+def _used_directly(card: Card) -> list[Card]:
+    return [_member(card, tag) for tag in card.uses]
 
 
 def _member(card: Card, tag: str) -> Card:

@@ -113,6 +113,7 @@ def test_outliers_with_high_confidence_stay():
         [heard(0.9, 0.1)] * 2 + [heard(0.1, 0.9)] * 2 + [heard(0.2, 0.2)],
         [heard(0.9, 0.1)] * 2 + [heard(0.2, 0.2)] * 3,  # most are unsure
         [heard(0.9, 0.1)] * 2,
+        [heard(0.75, 0.1)] * 2 + [heard(0.2, 0.45)] * 2,  # less probable than not in mean
     ],
 )
 def test_without_a_clear_majority_tracks_stay_alone(predictions):

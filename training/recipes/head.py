@@ -17,7 +17,7 @@ from tqdm import tqdm
 from tagger.errors import DataError
 from tagger.models import zoo
 from tagger.models.card import CARD
-from tagger.models.head import EMBEDDING, NARROW, look
+from tagger.models.head import EMBEDDING, NARROW, EmbeddingInputs
 from tagger.models.linear import LinearWeights
 from tagger.models.prediction import Embedder
 from tagger.training.data.datasets import Example, labels_of, targets
@@ -99,7 +99,7 @@ def _rows(examples: Iterable[Example], inputs: tuple[str, ...]) -> np.ndarray:
 
     def seen(example: Example) -> np.ndarray:
         try:
-            return look(_backbone(), inputs, example.track_features())
+            return EmbeddingInputs(_backbone(), inputs)(example.track_features())
         except DataError as error:
             raise DataError(
                 f"nothing keeps the embedding of {example.track} of {example.source}",

@@ -50,11 +50,11 @@ def test_the_embedding_is_asked_for_only_where_it_is_known(make_audio):
     root = zoo.bundled_folder()
     best, fast = (Detector(zoo.find(str(root / name))) for name in (WITH_EMBEDDING, WITHOUT))
     features = TrackFeatures.from_sound(read_excerpts(make_audio(".flac", duration_s=12.0)))
-    assert not best.can_ask(features) and fast.can_ask(features)
+    assert not best.can_run(features) and fast.can_run(features)
     non_music_reason(features)
     assert not features.embeddings, "a quick model must not pay for the large network"
     mean_embedding(zoo.load_backbone("musicnn"), features)
-    assert best.can_ask(features)
+    assert best.can_run(features)
     assert best.probabilities(features).sum() == pytest.approx(1)
 
 
