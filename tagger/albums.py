@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from tagger.tags.credits import Credits
 
 LEAST_TRACKS = 3  # of an album: two that disagree have no majority
-# Of an album by its tags, and of a folder without such tags. More are not taken for an album.
+# Of an album by its tags, and of a folder without such tags. More are not one album.
 MOST_TRACKS, MOST_WITHOUT_TAGS = 200, 25
 CLEAR_MAJORITY = 2 / 3  # of the tracks that the model is sure of
-LEAST_OWN = 0.1  # probability of the album's genre in a track that gets it
+LEAST_OWN = 0.1  # probability of the album's genre for a track that gets it
 
 _VARIOUS = {"various", "various artists", "va", "v.a.", "v/a", "verschiedene", "diverse", "divers"}
 _VARIOUS |= {"verschiedene interpreten", "artistes variés", "varios artistas", "artisti vari"}
@@ -32,24 +32,24 @@ Item = TypeVar("Item")
 def in_albums(
     items: Iterable[Item], path: Callable[[Item], str], credits: Callable[[Item], Credits]
 ) -> Iterator[list[tuple[Item, Credits]]]:
-    """Items in their order, grouped by album.
+    """Group consecutive items by album.
 
-    Neighbours belong together where album and album artist are the same by their tags, or where
-    one of them has no such tag and they lie in the same folder.
+    Neighbours belong together where their tags have the same album and album artist, or where one
+    of them has no such tag and both are in one folder.
     """
     album: list[tuple[Item, Credits]] = []
     before: tuple[str, str, str] | None = None
-    is_too_large = False  # yield single items, and do not wait for the last
+    too_many = False  # to wait for the last of them
     for item in items:
-        told = credits(item)
-        here = place(path(item), told)
+        its_credits = credits(item)
+        here = place(path(item), its_credits)
         if before is not None and not together(before, here):
             if album:
                 yield album
-            album, is_too_large = [], False
-        album.append((item, told))
-        is_too_large = is_too_large or len(album) > _most(told)
-        if is_too_large:
+            album, too_many = [], False
+        album.append((item, its_credits))
+        too_many = too_many or len(album) > _most(its_credits)
+        if too_many:
             yield album
             album = []
         before = here
@@ -75,7 +75,7 @@ def _most(credits: Credits) -> int:
 
 
 def is_album(credits: Sequence[Credits]) -> bool:
-    """Whether tracks are an album of one artist, guests not counted, and not a compilation.
+    """Whether tracks are an album of one artist, ignoring guests, and not a compilation.
 
     >>> from tagger.tags.credits import Credits
     >>> is_album([Credits("Nas"), Credits("Nas feat. Lauryn Hill"), Credits("Nas")])
@@ -97,19 +97,19 @@ def is_album(credits: Sequence[Credits]) -> bool:
 def album_verdicts(
     predictions: Sequence[Prediction | None], policy: Policy
 ) -> list[Verdict | None]:
-    """The genre that an album gives each of its tracks; None: the track is decided alone.
+    """The album's verdict for each of its tracks; None: its own prediction counts.
 
-    With ``vote``, a genre wins that is the best one in two thirds of the tracks that the model is
-    sure of, and in half of all; of independent genres its mean probability must also be 0.5. It
-    goes to the unsure tracks, and to those of another genre that is less probable than this one is
-    on average; not to tracks in which its probability is below `LEAST_OWN`. With ``one`` all tracks
-    get the genre of the highest mean probability, or none if that is below its threshold. Tracks
-    that are not music get none.
+    With ``vote``, where two thirds of the confident tracks, and half of all, have one best genre,
+    it goes to the unsure tracks, and to those of another genre that is less probable than this
+    one's mean over the album; not to those where its probability is below `LEAST_OWN`, and to
+    none where that mean is below `NONE_BELOW`. With
+    ``one`` all tracks get the genre with the highest mean, or none where that is below its
+    threshold. What is not music gets no genre from its album.
 
     Parameters
     ----------
     predictions : sequence of Prediction or None
-        Of each track; None for a silent one.
+        Of each track; None for silence.
     policy : Policy
     """
     music = [p for p in predictions if p is not None and not is_doubted(p, policy)]
@@ -124,10 +124,10 @@ def album_verdicts(
     if policy.album == "one":
         genre = max(mean, key=lambda label: mean[label])
         if mean[genre] < policy.threshold(music[0], genre):
-            reason = f"the album is {genre} {mean[genre]:.2f} in mean: too unsure"
+            reason = f"the album's mean is {genre} {mean[genre]:.2f}, below the threshold"
             verdict = Verdict(None, float(mean[genre]), reason)
         else:
-            reason = f"the album's {len(music)} tracks are {genre} in mean"
+            reason = f"the highest mean of the album's {len(music)} tracks"
             verdict = Verdict(genre, float(mean[genre]), reason)
         return [None if p is None else verdict for p in predictions]
     if not votes:

@@ -211,9 +211,9 @@ class Cache:
         if _is_coarse(stamp.mtime_ns):
             return
         file = self._file(track.path, stamp)
-        told = None if tags is None else json.dumps([asdict(tags), asdict(credits)])
-        if file is None or (file.sound, file.tags) != (cached.sound, told):
-            self._note_file(track.path, stamp, track.format.name, cached.sound, told)
+        text = None if tags is None else json.dumps([asdict(tags), asdict(credits)])
+        if file is None or (file.sound, file.tags) != (cached.sound, text):
+            self._note_file(track.path, stamp, track.format.name, cached.sound, text)
         if file is None or file.row is None or file.sound != cached.sound:
             self._predictions.append((cached.sound, self._key, *_row_of(cached, self._model)))
         if kept:

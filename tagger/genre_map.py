@@ -1,7 +1,7 @@
-"""A user's own names for genres: predicted ones are renamed, merged, led to a parent or dropped.
+"""Genre maps: predicted genres renamed, merged, mapped to parents or dropped, as a user likes.
 
-A map is a TOML file; docs/genre-map.md shows one. It maps names, whatever the track: the prediction
-is mapped as a whole, and decided about as if the model had used these names.
+A map is a TOML file; docs/genre-map.md shows one. It maps names regardless of the track: the whole
+prediction is converted to the map's names, and then treated as if the model had used them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,22 +33,22 @@ _LONGEST = 100  # characters of a name
 
 @dataclass(frozen=True)
 class GenreMap:
-    """The new name of each genre. `read_genre_map` reads one; an empty one changes no name.
+    """Maps genre names; an empty one changes none. `read_genre_map` reads one from a file.
 
-    The key of a name is the same for all its spellings (`same_name`).
+    All spellings of a name have one key (`same_name`).
 
     Attributes
     ----------
     leads : dict of str to str
         From one key to another: renamed, merged, or an alias.
     parents : dict of str to str
-        Likewise, for keys that are not in `leads`: up to one in `only`, or to the topmost.
+        The same for keys that are not in `leads`; followed up to a key in `only`, or to the top.
     drop : frozenset of str
-        Keys that are not written, nor any that lead there.
+        Keys that are not written, nor any that are mapped to them.
     only : frozenset of str or None
         Keys that may be written; None: all.
     spelled : dict of str to str
-        How a key is written; each that another leads to is here.
+        How a key is written. Every key that another one is mapped to has a spelling.
     """
 
     leads: Mapping[str, str] = field(default_factory=dict)
@@ -62,19 +63,19 @@ class GenreMap:
         )
 
     def __call__(self, name: str) -> str | None:
-        """The name under which a genre is written; None where it is dropped. Idempotent."""
-        way = [*self._way(same_name(name))]
-        if not self.drop.isdisjoint(way) or (self.only is not None and way[-1] not in self.only):
+        """The name to write for a genre; None: none. Idempotent."""
+        path = [*self._path(same_name(name))]
+        if not self.drop.isdisjoint(path) or (self.only is not None and path[-1] not in self.only):
             return None
-        return self.spelled.get(way[-1], name)
+        return self.spelled.get(path[-1], name)
 
     def key(self, name: str) -> str:
-        """The key at which a name ends: the same for all names that this map makes one genre."""
-        *_, end = self._way(same_name(name))
+        """The key of the name that this map gives; equal for all names of one genre."""
+        *_, end = self._path(same_name(name))
         return end
 
-    def _way(self, key: str) -> Iterator[str]:
-        """A key, and those that it leads to, in order."""
+    def _path(self, key: str) -> Iterator[str]:
+        """A key, and those that it is mapped to one after the other."""
         yield key
         while True:
             if key in self.leads:
@@ -88,15 +89,15 @@ class GenreMap:
     def of(self, prediction: Prediction, detail: Literal["genre", "style"] = "genre") -> Prediction:
         """The same prediction in the names of the map.
 
-        Of genres that become one, where labels are independent, the greatest probability counts,
-        and the lowest threshold of those that are reached; else the probabilities are added. So are
-        those of styles of one genre.
+        Of genres that are merged, independent probabilities give the highest one, and the lowest
+        threshold among those that are reached; probabilities that exclude each other add up. So do
+        those of the styles of one genre.
 
         Parameters
         ----------
         prediction : Prediction
         detail : {"genre", "style"}
-            With ``style``, a style whose genre is dropped becomes a genre of its own.
+            With ``style``, a style whose genre is dropped becomes a genre.
         """
         if not self:
             return prediction
@@ -131,7 +132,7 @@ class GenreMap:
     def _styles(
         self, styles: tuple[Style, ...], genres: dict[str, str | None]
     ) -> tuple[Style, ...]:
-        """Styles by their new names; without a genre where that is dropped."""
+        """Styles by their new names; their genre is empty where it is dropped."""
         merged: dict[tuple[str, str], Style] = {}
         for style in styles:
             name, genre = self(style.name), genres.get(style.genre, style.genre) or ""
@@ -145,7 +146,7 @@ class GenreMap:
 
 
 def _merged(prediction: Prediction, members: list[int]) -> tuple[float, float]:
-    """Probability and threshold of several labels that became one."""
+    """Probability and threshold of several labels that are merged."""
     each = [
         (float(prediction.probabilities[i]), prediction.threshold(prediction.labels[i]))
         for i in members
@@ -163,7 +164,8 @@ def read_genre_map(path: str | PathLike[str], known: Iterable[str] = ()) -> Genr
     ----------
     path : path-like
     known : iterable of str
-        Names of models, beside those of the vocabulary: they can be renamed, merged and dropped.
+        The models' names that are not in the vocabulary: those and the vocabulary's can be
+        renamed, merged and dropped.
 
     Raises
     ------
@@ -181,22 +183,22 @@ def genre_map_for(
     Raises
     ------
     ConfigurationError
-        The file cannot be used, or drops every genre of the model.
+        The file cannot be used, or it drops all genres of the model.
     """
     styles = [style.name for style in card.styles]
     known = [name for genre, below in names_of_models().items() for name in (genre, *below)]
     read = read_genre_map(path, [*known, *card.labels, *styles])
     if not any(map(read, (*card.labels, *(styles if detail == "style" else ())))):
         raise ConfigurationError(
-            f"leaves no genre of those that {card.tag} knows",
+            f"drops every genre of {card.tag}",
             path=path,
-            hint="gtag genres --genre-map FILE shows what becomes of each",
+            hint="gtag genres --genre-map FILE shows what each is mapped to",
         )
     return read
 
 
 def names_of_models() -> dict[str, list[str]]:
-    """The genres of all models that have a name, each with its styles."""
+    """All genres of the installed models, each with its styles."""
     names: dict[str, list[str]] = {}
     for card in zoo.available():
         for label in card.labels:
@@ -216,7 +218,7 @@ class _Reader:
         self._leads: dict[str, str] = {}
         self._parents: dict[str, str] = {}
         self._spelled: dict[str, str] = {}
-        # Where in the file a key leads elsewhere, or is spelled; and its spelling there.
+        # Where in the file a key is mapped or spelled, for messages; and how it is written there.
         self._led_at: dict[str, Key] = {}
         self._spelled_at: dict[str, Key] = {}
         self._shown: dict[str, str] = {}
@@ -230,21 +232,17 @@ class _Reader:
                 raise self._file.error(f"unknown key {name!r}", name, hint=hint)
             wanted, kind = (dict, "a table") if name in _TABLES else (list, "a list of names")
             if not isinstance(value, wanted):
-                raise self._file.error(f"{name} must be {kind}", name)
+                raise self._file.error(f"{name} has to be {kind}", name)
         # Renamed and merged names first: their spelling counts.
         for old, new in data.get("rename", {}).items():
-            self._known_name(old, "rename", old)
-            self._lead(self._leads, old, new, ("rename", old), own_spelling=True)
+            self._lead(self._leads, old, new, ("rename", old), of_model=True)
         for table in ("merge", "aliases"):
             for new, olds in data.get(table, {}).items():
                 if not isinstance(olds, list):
-                    raise self._file.error(f"{new!r} must be a list of names", table, new)
+                    raise self._file.error(f"{new!r} has to be a list of names", table, new)
                 for i, old in enumerate(olds):
-                    if table == "merge":
-                        self._known_name(old, table, new, i)
-                    self._lead(
-                        self._leads, old, new, (table, new, i), own_spelling=table == "merge"
-                    )
+                    at, of_model = (table, new, i), table == "merge"
+                    self._lead(self._leads, old, new, at, of_model=of_model)
         for child, parent in data.get("parents", {}).items():
             self._lead(self._parents, child, parent, ("parents", child))
         self._check_circles()
@@ -253,42 +251,43 @@ class _Reader:
         return self._with_only(read, data["only"]) if "only" in data else read
 
     def _lead(
-        self,
-        leads: dict[str, str],
-        old: object,
-        new: object,
-        at: Key,
-        *,
-        own_spelling: bool = False,
+        self, leads: dict[str, str], old: object, new: object, at: Key, *, of_model: bool = False
     ) -> None:
-        """Note that one name leads to another, which is spelled as in the file, or as gtag does."""
+        """Map one name to another.
+
+        The old name of a model must be known, and the new one is spelled as in the file, otherwise
+        as in the vocabulary.
+        """
         old, new = self._name(old, at), self._name(new, at)
+        if of_model:
+            self._check_known(old, at)
         start, end = same_name(old), same_name(new)
         self._shown.setdefault(start, old)
-        if own_spelling and self._spelled.get(end, new) != new:
+        if of_model and self._spelled.get(end, new) != new:
             before = self._file.line(*self._spelled_at[end])
             raise self._file.error(
                 f"{new!r} means the same as {self._spelled[end]!r} in line {before}: "
                 "choose one spelling",
                 *at,
             )
-        self._spelled.setdefault(end, new if own_spelling else canonical(new) or new)
+        self._spelled.setdefault(end, new if of_model else canonical(new) or new)
         self._spelled_at.setdefault(end, at)
         if start == end:
             return  # another spelling
         if leads.get(start, end) != end:
             before = self._file.line(*self._led_at[start])
-            raise self._file.error(f"{old!r} leads to another name in line {before}", *at)
+            raise self._file.error(f"{old!r} is mapped to another name in line {before}", *at)
         leads[start] = end
         self._led_at.setdefault(start, at)
 
     def _dropped(self, given: object, i: int) -> str:
-        name = self._known_name(given, "drop", i)
+        name = self._name(given, ("drop", i))
+        self._check_known(name, ("drop", i))
         key = same_name(name)
         if key in self._leads:
             before = self._file.line(*self._led_at[key])
             raise self._file.error(
-                f"{name!r} is dropped, and leads to another name in line {before}", "drop", i
+                f"{name!r} is dropped, and mapped to another name in line {before}", "drop", i
             )
         return key
 
@@ -298,25 +297,24 @@ class _Reader:
         for i, name in enumerate(names):
             if same_name(name) not in there:
                 hint = did_you_mean(name, there.values())
-                raise self._file.error(f"nothing becomes {name!r}", "only", i, hint=hint or None)
+                raise self._file.error(
+                    f"no genre is mapped to {name!r}", "only", i, hint=hint or None
+                )
             self._spelled.setdefault(same_name(name), canonical(name) or name)
         read = replace(read, only=frozenset(map(same_name, names)))
         for i, name in enumerate(names):
             if read(name) is None or read.key(name) != same_name(name):
                 raise self._file.error(
-                    f"{name!r} is never written: it is dropped, or leads to another name",
+                    f"{name!r} is never written: it is dropped, or mapped to another name",
                     *("only", i),
                 )
         return read
 
-    def _known_name(self, given: object, *at: str | int) -> str:
-        """A name that a model has, or an error."""
-        name = self._name(given, at)
+    def _check_known(self, name: str, at: Key) -> None:
         if same_name(name) not in self._known:
             near = did_you_mean(name, self._known.values())
-            hint = near or "gtag genres lists them; names that no model has go into [aliases]"
+            hint = near or "gtag genres lists them; names that only tags have go into [aliases]"
             raise self._file.error(f"no model has a genre {name!r}", *at, hint=hint)
-        return name
 
     def _check_circles(self) -> None:
         steps = self._parents | self._leads
@@ -330,21 +328,21 @@ class _Reader:
                 raise self._file.error(f"goes in a circle: {circle}", *self._led_at[start])
 
     def _name(self, value: object, at: Key) -> str:
-        """A name that can be written, or an error."""
+        """The value as a genre name that can be written, or an error."""
         if not isinstance(value, str):
-            raise self._file.error(f"{value!r} must be a name in quotes", *at)
+            raise self._file.error(f"{value!r} has to be a name in quotes", *at)
         if not value.strip() or len(value) > _LONGEST or not value.isprintable():
-            raise self._file.error(f"{value!r} is not a valid name of a genre", *at)
+            raise self._file.error(f"{value!r} is not a valid genre name", *at)
         if ";" in value:
             raise self._file.error(f"{value!r}: a name with ';' would be read as two", *at)
         return value.strip()
 
 
 def map_of_tree(path: str | PathLike[str]) -> str:
-    """Convert a tree of genres of beets (``genres-tree.yaml``) to the text of a map.
+    """Convert beets' tree of genres (``genres-tree.yaml``) to the text of a map.
 
-    Names of the vocabulary get its spelling, others capitals, as beets writes them. Of several
-    places of a name the first counts.
+    Names of the vocabulary are spelled as there, others with capitals, as beets writes them. Of
+    several places of a name the first counts.
 
     Raises
     ------
@@ -360,12 +358,12 @@ def map_of_tree(path: str | PathLike[str]) -> str:
         key = same_name(parent)
         while key != same_name(child) and key in keys:
             key = keys[key]
-        # Known already, or its own ancestor: to gtag, two names of the tree may mean the same.
+        # Not known yet, nor its own ancestor: two names of the tree may be spellings of one.
         if same_name(child) not in keys and key != same_name(child):
             keys[same_name(child)] = same_name(parent)
             parents[child] = parent
     if not parents:
-        raise ConfigurationError("has no tree of genres", path=path)
+        raise ConfigurationError("contains no tree of genres", path=path)
     return tomli_w.dumps({"parents": parents})
 
 
@@ -375,34 +373,29 @@ def _branches(path: str | PathLike[str]) -> Iterator[tuple[str, str]]:
 
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.load(text, Loader=yaml.BaseLoader)  # strings, lists and dicts only
     except (UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError("is not a YAML tree in UTF-8", path=path) from error
     except (OSError, ValueError) as error:
         raise ConfigurationError.of_system(error, path) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}: " if mark else ""
-        said = getattr(error, "problem", None) or str(error)
-        raise ConfigurationError(f"{place}not YAML: {said}", path=path) from error
+        line = f"line {mark.line + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise ConfigurationError(f"{line}invalid YAML: {problem}", path=path) from error
 
-    met: set[int] = set()
-    waiting: list[tuple[Any, str]] = [(root, "")] if root else []
+    seen: set[int] = set()
+    waiting: list[tuple[Any, str]] = [(root, "")]
     while waiting:
         node, parent = waiting.pop()
-        if id(node) in met:
-            continue  # the content of an anchor counts once
-        met.add(id(node))
-        below: list[tuple[Any, str]] = []
-        if isinstance(node, yaml.SequenceNode):
-            below = [(inner, parent) for inner in node.value]
-        elif isinstance(node, yaml.ScalarNode):
-            if parent and node.value.strip():
-                yield node.value.strip(), parent
-        else:
-            for key, inner in node.value:
-                if not isinstance(key, yaml.ScalarNode):
-                    line = key.start_mark.line + 1
-                    raise ConfigurationError(f"line {line}: a name was expected", path=path)
-                below += [(key, parent), (inner, key.value.strip())]
-        waiting += reversed(below)
+        if isinstance(node, str):
+            if parent and node.strip():
+                yield node.strip(), parent
+        elif node is not None and id(node) not in seen:  # an anchor's content counts once
+            seen.add(id(node))
+            if isinstance(node, dict):
+                pairs = (((name, parent), (inner, name.strip())) for name, inner in node.items())
+                below = [*chain.from_iterable(pairs)]
+            else:
+                below = [(inner, parent) for inner in node]
+            waiting += reversed(below)

@@ -1,7 +1,4 @@
-"""The vocabulary: genres, their styles, and aliases of both.
-
-It is a tree in `vocabulary.toml`.
-"""
+"""The vocabulary: genres, their styles, and other names for both, from `vocabulary.toml`."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ def genre_of(name: str) -> str | None:
 
 
 def same_name(name: str) -> str:
-    """A key that is the same for all spellings and aliases of a name.
+    """A key that is equal for all spellings and aliases of a name.
 
     >>> same_name("Rap") == same_name("hip hop"), same_name("Post Rock") == same_name("post-rock")
     (True, True)

@@ -1,6 +1,6 @@
-"""Placeholders: words that rippers write into a genre field where they know no genre.
+"""Words in a genre field that are not a genre, which rippers write where they know none.
 
-They do not count as a person's genre, so they are not kept.
+They do not count as written by a person, so they are not kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DEFAULT_PLACEHOLDERS = (
     *("Not Available", "Not Specified", "Not Set", "Unspecified", "Undefined", "Unset", "Empty"),
     *("Other", "Others", "Misc", "Miscellaneous", "Default", "Default Genre", "Data"),
     *("Unclassified", "Unclassifiable", "Uncategorized", "Uncategorised", "TBD", "To Do"),
-    # ID3v1's numbers for "Other" and for none, not translated.
+    # ID3v1's numbers for "Other" and for none, as some programs copy them.
     *("12", "255"),
     *("Unbekannt", "Unbekanntes Genre", "Sonstige", "Sonstiges", "Andere", "Ohne", "Inconnu"),
     *("Genre inconnu", "Autre", "Autres", "Desconocido", "Otro", "Otros", "Desconhecido"),
@@ -24,12 +24,12 @@ DEFAULT_PLACEHOLDERS = (
 
 
 class Placeholders:
-    """A list of words that do not count as a genre.
+    """Words that do not count as a genre.
 
     Parameters
     ----------
     words : iterable of str
-        Where empty, every word is a genre.
+        If empty, every word is a genre.
 
     >>> Placeholders(["Unknown"]).without(("<unknown>", "Rock", "???"))
     ('Rock',)
@@ -41,11 +41,15 @@ class Placeholders:
             self._keys.add("")  # nothing but punctuation
 
     def without(self, genres: Iterable[str]) -> tuple[str, ...]:
-        """The values that are no placeholders."""
+        """The values that are not placeholders."""
         return tuple(genre for genre in genres if _key(genre) not in self._keys)
 
 
 def _key(word: str) -> str:
-    """Without punctuation, spaces and signs such as <>; letters, digits and emoji stay."""
-    decoration = ("P", "Z", "C", "Sm", "Sk")
-    return "".join(c for c in word.casefold() if not unicodedata.category(c).startswith(decoration))
+    return "".join(c for c in word.casefold() if not _is_decoration(c))
+
+
+def _is_decoration(c: str) -> bool:
+    """Punctuation, spaces and signs such as <>; not letters and digits of any script, nor emoji."""
+    category = unicodedata.category(c)
+    return category[0] in "PZC" or category in ("Sm", "Sk")

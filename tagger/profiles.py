@@ -1,7 +1,6 @@
-"""Profiles: how players and taggers read genres.
+"""Which ID3 version and how many genres players and taggers read.
 
-A profile sets the ID3 version of tags that gtag adds, and whether several genres are written. An
-existing tag keeps its version.
+A profile sets the version of new tags only; an existing tag keeps its own.
 """
 
 from __future__ import annotations
@@ -11,15 +10,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Profile:
-    """How one program reads genres.
+    """What one program reads.
 
     Attributes
     ----------
     program : str
-        Its usual name.
+        Its name, for messages.
     id3_version : int
-        Of a new ID3v2 tag: 3 or 4. Several genres are separate values in 2.4, and joined with
-        ``; `` in 2.3.
+        Of new ID3v2 tags: 3 or 4. Several genres are values of their own in 2.4, and
+        joined with ``; `` in 2.3, which has none.
     several : bool
         Whether it reads more than one genre of a file.
     """
