@@ -159,6 +159,17 @@ def decide(
         None for a silent file, which is never written.
     album : Verdict, optional
         Replaces the predicted genres; what is not music stays unsure.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tagger.models.prediction import Prediction
+    >>> from tagger.tags.read import TagState
+    >>> jazz = Prediction(("Jazz", "Rock"), np.array([0.9, 0.1]), "my-model-1")
+    >>> print(decide(jazz, TagState(), Policy()).status)
+    would-write
+    >>> print(decide(jazz, TagState(genres=("Bebop",)), Policy()).reason)
+    a person wrote Bebop
     """
     if prediction is None:
         return Decision(Status.UNSURE, "no sound to classify")

@@ -109,6 +109,16 @@ class Library:
     problems : list of GtagError
         Folders met so far that could not be read; the walk went on without them.
 
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("b.mp3", "a.flac", "cover.jpg"):
+    ...         Path(folder, name).touch()
+    ...     [Path(track.path).name for track in Library([folder], exclude=["b.*"])]
+    ['a.flac']
+
     Raises
     ------
     ConfigurationError

@@ -148,7 +148,16 @@ def pad_edges(excerpt: Excerpt, n_fft: int, mode: PadMode = "constant") -> np.nd
 
 
 def log_mel(excerpts: Sequence[Excerpt]) -> LogMel:
-    """Log-mel spectrogram of a track's excerpts, relative to the maximum over all of them."""
+    """Log-mel spectrogram of a track's excerpts, relative to the maximum over all of them.
+
+    Examples
+    --------
+    >>> from tagger.sound.audio import SAMPLE_RATE, Excerpt
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(12 * SAMPLE_RATE) / SAMPLE_RATE)
+    >>> mel = log_mel([Excerpt(y.astype(np.float32), start_s=0.0)])
+    >>> mel.excerpts[0].shape, float(mel.excerpts[0].max())
+    ((128, 259), 0.0)
+    """
     power = [power_frames(pad_edges(e, N_FFT), N_FFT, HOP) @ mel_filters().T for e in excerpts]
     peak = max(float(p.max()) for p in power)
     ref_db = DB_PER_NEPER * float(np.log(max(peak, 1e-10)))
