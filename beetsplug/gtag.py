@@ -1,7 +1,7 @@
 """The beets plugin `gtag`: `beet gtag [QUERY]`, and what is imported.
 
-gtag listens and writes the files, with its own checks and journal, as `gtag scan` does; beets'
-library gets the genres. Whose genre a person wrote, in the file or in the library, is kept.
+gtag classifies and writes the files, with its own checks and journal, as `gtag scan` does; beets'
+library gets the genres. A genre that a person wrote, in the file or in the library, is kept.
 docs/beets.md shows how to use it.
 """
 
@@ -27,12 +27,12 @@ from tagger.screen import printable
 # beets has several genres; older ones had one text.
 FIELD = "genres" if "genres" in Item._fields else "genre"
 SEPARATOR = "; "
-# Flexible attributes: how sure gtag is, what it said (other genres are people's), and which model.
+# Flexible attributes: confidence, the genre by gtag (others are the user's), and the model.
 CONFIDENCE, SAID, MODEL = "gtag_confidence", "gtag_genre", "gtag_model"
 
 
 class GtagPlugin(BeetsPlugin):
-    """Listens to music and sets its genres."""
+    """Classifies music and sets its genres."""
 
     item_types = {CONFIDENCE: types.Float(4)}  # noqa: RUF012 - as beets wants it
 
@@ -57,7 +57,7 @@ class GtagPlugin(BeetsPlugin):
             self.register_listener("item_imported", self._item_imported)
 
     def commands(self) -> list[ui.Subcommand]:
-        command = ui.Subcommand("gtag", help="listen to music and set its genres")
+        command = ui.Subcommand("gtag", help="classify music and set its genres")
         add = command.parser.add_option
         add("-p", "--pretend", action="store_true", help="show what would be set; change nothing")
         add("-f", "--force", action="store_true", help="replace genres that people wrote")
@@ -85,11 +85,11 @@ class GtagPlugin(BeetsPlugin):
     def _imported(self, lib: Library, items: Iterable[Item]) -> None:
         try:
             self._tag(lib, items, write=config["import"]["write"].get(bool))
-        except tagger.GtagError as error:  # an import goes on without genres
+        except tagger.GtagError as error:  # the import continues without genres
             self._log.error("{}", printable(str(error)))
 
     def _tag(self, lib: Library, items: Iterable[Item], *, write: bool) -> Counter[str]:
-        """Listen to items, and set their genres; returns how many of them got which status."""
+        """Classify items and set their genres; returns how many got each status."""
         force, pretend = (self.config[name].get(bool) for name in ("force", "pretend"))
         counts: Counter[str] = Counter()
         ids: dict[str, int] = {}

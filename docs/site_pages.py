@@ -39,7 +39,8 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
     There a cell's bar has a backslash before it, in code, too; here it would be shown.
     """
-    markdown = re.sub(r"\]\(\.\./([^):#]+)", lambda m: "](" + PAGES.get(m[1], m[1]), markdown)
+    for above, page in PAGES.items():
+        markdown = markdown.replace(f"](../{above}", f"]({page}")
     return re.sub(r"`[^`\n]*`", lambda code: code[0].replace("\\|", "|"), markdown)
 
 

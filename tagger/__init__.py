@@ -1,6 +1,6 @@
-"""gtag listens to music files and writes genre and confidence into their tags.
+"""gtag classifies music files and writes genre and confidence into their tags.
 
-For programmers, all that `__all__` names; it stands in `tagger.api` and is imported when first
+For programmers, all that `tagger.api.__all__` names. `tagger.api` is imported when a name is first
 asked for, so that `import tagger` takes no time. docs/python.md shows how to use it.
 
 `tagger.training` and `tagger.model_zoo` lie inside an installed gtag. In a checkout they lie beside
@@ -8,73 +8,24 @@ asked for, so that `import tagger` takes no time. docs/python.md shows how to us
 `__path__` leads there.
 """
 
+# ruff: noqa: F405
 import os.path
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tagger.api import (
-        Classification,
-        ConfigurationError,
-        GtagError,
-        Model,
-        ModelError,
-        NothingToHearError,
-        Prediction,
-        RefusedError,
-        ResourceError,
-        RunRecord,
-        Status,
-        TagState,
-        TrackResult,
-        Undone,
-        UndoStatus,
-        UnreadableError,
-        WriteFailedError,
-        load_model,
-        read,
-        runs,
-        scan,
-        undo,
-        write,
-    )
-
-__all__ = [
-    "Classification",
-    "ConfigurationError",
-    "GtagError",
-    "Model",
-    "ModelError",
-    "NothingToHearError",
-    "Prediction",
-    "RefusedError",
-    "ResourceError",
-    "RunRecord",
-    "Status",
-    "TagState",
-    "TrackResult",
-    "UndoStatus",
-    "Undone",
-    "UnreadableError",
-    "WriteFailedError",
-    "load_model",
-    "read",
-    "runs",
-    "scan",
-    "undo",
-    "write",
-]
+    from tagger.api import *  # noqa: F403 - what `__all__` there names
 
 if not os.path.isdir(os.path.join(__path__[0], "training")):  # noqa: PTH112, PTH118
     __path__.append(os.path.dirname(__path__[0]))  # noqa: PTH120
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from tagger import api
-
-    return getattr(api, name)
+    api = import_module("tagger.api")
+    if name == "__all__" or name in api.__all__:
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__getattr__("__all__")})

@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from tagger.decide import Policy, Verdict, is_doubted, named_genres
+from tagger.decide import NONE_BELOW, Policy, Verdict, is_doubted, named_genres
 
 if TYPE_CHECKING:
     from tagger.models.prediction import Prediction
     from tagger.tags.credits import Credits
 
 LEAST_TRACKS = 3  # of an album: two that disagree have no majority
-# Of an album by its tags, and of a folder without such tags. More are a heap, not an album.
+# Of an album by its tags, and of a folder without such tags. More are not one album.
 MOST_TRACKS, MOST_WITHOUT_TAGS = 200, 25
 CLEAR_MAJORITY = 2 / 3  # of the tracks that the model is sure of
-LEAST_OWN = (
-    0.1  # probability of the album's genre in a track: below, what is heard speaks against it
-)
+LEAST_OWN = 0.1  # probability of the album's genre for a track that gets it
 
 _VARIOUS = {"various", "various artists", "va", "v.a.", "v/a", "verschiedene", "diverse", "divers"}
 _VARIOUS |= {"verschiedene interpreten", "artistes variés", "varios artistas", "artisti vari"}
@@ -34,24 +32,24 @@ Item = TypeVar("Item")
 def in_albums(
     items: Iterable[Item], path: Callable[[Item], str], credits: Callable[[Item], Credits]
 ) -> Iterator[list[tuple[Item, Credits]]]:
-    """Items in their order, those of one album together.
+    """Group consecutive items by album.
 
-    Neighbours belong together where album and album artist are the same by their tags, or where
-    one of them has no such tag and they lie in the same folder.
+    Neighbours belong together where their tags have the same album and album artist, or where one
+    of them has no such tag and both are in one folder.
     """
     album: list[tuple[Item, Credits]] = []
     before: tuple[str, str, str] | None = None
-    is_heap = False  # too many to wait for the last of them
+    too_many = False  # to wait for the last of them
     for item in items:
-        told = credits(item)
-        here = place(path(item), told)
+        its_credits = credits(item)
+        here = place(path(item), its_credits)
         if before is not None and not together(before, here):
             if album:
                 yield album
-            album, is_heap = [], False
-        album.append((item, told))
-        is_heap = is_heap or len(album) > _most(told)
-        if is_heap:
+            album, too_many = [], False
+        album.append((item, its_credits))
+        too_many = too_many or len(album) > _most(its_credits)
+        if too_many:
             yield album
             album = []
         before = here
@@ -77,7 +75,7 @@ def _most(credits: Credits) -> int:
 
 
 def is_album(credits: Sequence[Credits]) -> bool:
-    """Whether tracks are an album of one artist, guests not counted: no heap, no compilation.
+    """Whether tracks are an album of one artist, ignoring guests, and not a compilation.
 
     >>> from tagger.tags.credits import Credits
     >>> is_album([Credits("Nas"), Credits("Nas feat. Lauryn Hill"), Credits("Nas")])
@@ -99,45 +97,47 @@ def is_album(credits: Sequence[Credits]) -> bool:
 def album_verdicts(
     predictions: Sequence[Prediction | None], policy: Policy
 ) -> list[Verdict | None]:
-    """What the album says of each of its tracks; None: nothing beyond what was heard of it.
+    """The album's verdict for each of its tracks; None: its own prediction counts.
 
-    With ``vote``, where two thirds of the tracks that the model is sure of, and half of all, have
-    one best genre, it goes to those that it is unsure of, and to those of another genre that is
-    less probable than this one is in mean over the album; not to those in which it is all but
-    ruled out. With ``one`` all tracks get the genre that is most probable in mean, or none where
-    that is too unsure. What sounds like no music gets no genre from its album.
+    With ``vote``, where two thirds of the confident tracks, and half of all, have one best genre,
+    it goes to the unsure tracks, and to those of another genre that is less probable than this
+    one's mean over the album; not to those where its probability is below `LEAST_OWN`, and to
+    none where that mean is below `NONE_BELOW`. With
+    ``one`` all tracks get the genre with the highest mean, or none where that is below its
+    threshold. What is not music gets no genre from its album.
 
     Parameters
     ----------
     predictions : sequence of Prediction or None
-        Of each track; None where nothing was heard.
-    policy : Policy
+        Of each track; None for silence.
     """
-    heard = [p for p in predictions if p is not None and not is_doubted(p, policy)]
+    music = [p for p in predictions if p is not None and not is_doubted(p, policy)]
     nothing: list[Verdict | None] = [None] * len(predictions)
-    if policy.album == "off" or len(heard) < LEAST_TRACKS:
+    if policy.album == "off" or len(music) < LEAST_TRACKS:
         return nothing
     mean = dict(
-        zip(heard[0].labels, np.mean([p.probabilities for p in heard], axis=0), strict=True)
+        zip(music[0].labels, np.mean([p.probabilities for p in music], axis=0), strict=True)
     )
-    firsts = [named_genres(p, policy)[:1] for p in heard]
+    firsts = [named_genres(p, policy)[:1] for p in music]
     votes = Counter(name for first in firsts for name, _ in first)
     if policy.album == "one":
         genre = max(mean, key=lambda label: mean[label])
-        if mean[genre] < policy.threshold(heard[0], genre):
-            reason = f"the album is {genre} {mean[genre]:.2f} in mean: too unsure"
+        if mean[genre] < policy.threshold(music[0], genre):
+            reason = f"the album's mean is {genre} {mean[genre]:.2f}, below the threshold"
             verdict = Verdict(None, float(mean[genre]), reason)
         else:
-            reason = f"the album's {len(heard)} tracks are {genre} in mean"
+            reason = f"the highest mean of the album's {len(music)} tracks"
             verdict = Verdict(genre, float(mean[genre]), reason)
         return [None if p is None else verdict for p in predictions]
     if not votes:
         return nothing
     genre, count = votes.most_common(1)[0]
-    if count < CLEAR_MAJORITY * votes.total() or 2 * count < len(heard):
+    if count < CLEAR_MAJORITY * votes.total() or 2 * count < len(music):
         return nothing
-    confidence = float(np.mean([p.probability_of(genre) for p in heard]))
-    verdict = Verdict(genre, confidence, f"as {count} of the album's {len(heard)} tracks")
+    confidence = float(np.mean([p.probability_of(genre) for p in music]))
+    if music[0].independent and confidence < NONE_BELOW:
+        return nothing
+    verdict = Verdict(genre, confidence, f"as {count} of the album's {len(music)} tracks")
     verdicts = list(nothing)
     for i, p in enumerate(predictions):
         first = named_genres(p, policy)[:1] if p is not None else []

@@ -1,6 +1,6 @@
 """What `import tagger` offers to programmers: the same code as the command line's.
 
-Names that `tagger.__all__` lists are stable.
+The names in `__all__` are those of `tagger`, and stable.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from tagger.errors import (
     WriteFailedError,
 )
 from tagger.files.at_rest import MIN_AGE_S
-from tagger.files.formats import Format, identify
+from tagger.files.formats import identify, supported_format
 from tagger.files.library import Library, Track
 from tagger.genre_map import GenreMap, genre_map_for
 from tagger.journal.journal import Journal, RunRecord, default_journal_path
-from tagger.journal.undo_run import Undone, UndoStatus, list_runs, undo_run
+from tagger.journal.undo import Undone, UndoStatus, undo_run
 from tagger.models import zoo
 from tagger.models.head import mean_embedding
 from tagger.models.prediction import Prediction
@@ -77,37 +77,36 @@ __all__ = [
 
 AnyPath = str | PathLike[str]
 
-# Networks are not made for several threads, nor is the descriptor that native libraries write to:
-# threads take turns. Who wants more at once asks `scan`, which has processes.
+# Neither the networks nor the descriptor that native libraries print to can be shared by threads:
+# they take turns. `scan` uses several processes.
 _ONE_AT_A_TIME = RLock()
 
 
 @dataclass(frozen=True)
 class Classification:
-    """What a model says of one track.
+    """A model's prediction for one track.
 
     Attributes
     ----------
-    path : str
     genre : str
-        The best guess, however sure.
+        The most probable genre, however sure.
     confidence : float
-        How probable that is, from 0 to 1, calibrated.
+        Its calibrated probability, from 0 to 1.
     sure : bool
-        Whether `gtag scan` would write it, were there no genre yet.
+        Whether `gtag scan` would write it into a file without a genre.
     reason : str
-        Why not, in words: too unsure, noise, a voice; empty where `sure`.
+        Why not: too unsure, noise, a voice; empty where `sure`.
     genres : tuple of (str, float)
-        All genres that the model knows with their probabilities, the best first. They are
-        probabilities each of its own where the model says so (`prediction.independent`).
+        All genres that the model knows with their probabilities, the most probable first. They do
+        not add up to 1 where each is predicted by itself (`prediction.independent`).
     style : str or None
         The style within `genre`, where the model is sure of one.
     duration_s : float or None
         Length of the track, where known.
     model : str
-        Name and version of the model, as ``cnn-2``.
+        Name and version, as ``cnn-2``.
     prediction : Prediction
-        All that the model said: also from chunk to chunk, thresholds, styles.
+        All of it: also chunk by chunk, thresholds, styles.
     """
 
     path: str
@@ -123,18 +122,16 @@ class Classification:
 
 
 class Model:
-    """A model, ready to listen; `load_model` makes it.
-
-    Threads take turns with it.
+    """A loaded model; `load_model` makes it. Threads take turns with it.
 
     Attributes
     ----------
     name : str
-        As `load_model` takes it: a name, or a folder.
+        A name or a folder, as given to `load_model`.
     tag : str
         Name and version, as ``cnn-2``.
     genres : tuple of str
-        What it knows.
+        The genres that it knows.
     """
 
     def __init__(self, name: str) -> None:
@@ -149,14 +146,13 @@ class Model:
         return f"<tagger.Model {self.tag}>"
 
     def classify(self, path: AnyPath, *, min_confidence: float | None = None) -> Classification:
-        """Listen to one file as a whole. Reads no tags nor cue sheets, and writes nothing.
+        """Classify one file as a whole. Reads no tags nor cue sheets, and writes nothing.
 
         Parameters
         ----------
         path : path-like
-            Of any container that ``gtag scan`` hears.
         min_confidence : float, optional
-            What `sure` asks for, from 0 to 1; by default the model's own threshold for each genre.
+            The threshold of `sure`, from 0 to 1; by default the model's own for each genre.
 
         Raises
         ------
@@ -196,24 +192,20 @@ class Model:
         )
 
     def embedding(self, path: AnyPath) -> np.ndarray:
-        """What the pretrained network below the model makes of a track, to search by similarity.
+        """A track's embedding by the model's backbone, to search by similarity.
 
-        Tracks that sound alike have embeddings with a high cosine similarity. It is the mean over
-        the patches of 3 s in the excerpts that the model hears.
-
-        Parameters
-        ----------
-        path : path-like
+        Tracks that sound alike have embeddings with a high cosine similarity.
 
         Returns
         -------
         np.ndarray [shape=(n_dimensions,), dtype=float32]
-            200 dimensions with the network that comes with gtag; not normalised.
+            The mean over the patches of 3 s in the track's excerpts, not normalised. The backbone
+            that comes with gtag has 200 dimensions.
 
         Raises
         ------
         ConfigurationError
-            The model does without such a network, as ``trees`` does.
+            The model has no backbone, as ``trees``.
         UnreadableError, NothingToHearError
             As `classify`.
 
@@ -236,7 +228,7 @@ def load_model(model: AnyPath = zoo.DEFAULT) -> Model:
     Parameters
     ----------
     model : path-like
-        A name that ``gtag models`` lists, or the folder of a model.
+        A name that ``gtag models`` lists, or a model's folder.
 
     Raises
     ------
@@ -248,14 +240,8 @@ def load_model(model: AnyPath = zoo.DEFAULT) -> Model:
     >>> tagger.load_model("fast").genres[:3]  # doctest: +SKIP
     ('Blues', 'Classical', 'Country')
     """
-    return Model(_model_name(model))
-
-
-def _model_name(model: AnyPath | Model) -> str:
-    if isinstance(model, Model):
-        return model.name
-    # A path that has no separator must not be taken for a name.
-    return model if isinstance(model, str) else str(Path(model).absolute())
+    # A Path without a separator must not be taken for a name.
+    return Model(model if isinstance(model, str) else str(Path(model).absolute()))
 
 
 def scan(
@@ -282,48 +268,35 @@ def scan(
     journal: AnyPath | None = None,
     cache: bool = True,
 ) -> Generator[TrackResult, None, None]:
-    """Listen to files and folders, and say, or write, what genre they are: ``gtag scan``.
+    """Classify files and folders, and write their genres where asked to: ``gtag scan``.
 
-    It goes on as the results are asked for: a loop that is left early leaves the rest unheard.
+    Tracks are classified as the results are asked for: a loop that is left early ends the scan.
 
     Parameters
     ----------
     paths : path-like, or iterable of path-like
         Files, and folders with all below.
     write_tags : bool
-        Write. Without it nothing is changed.
-    model : path-like or Model
+        Without it nothing is changed.
     min_confidence : float, optional
-        Leave alone what is less sure; by default the model's own threshold for each genre.
-    genres : int
-        Name up to so many, where the model is sure of several.
-    detail : {"genre", "style"}
-        Whether a style is named in place of its genre, where the model is sure of it.
-    album : {"vote", "off", "one"}
-        Whether the tracks of an album decide together.
+        Leave alone what is less sure, from 0 to 1; by default the model's own threshold for each
+        genre.
     existing : {"keep", "replace", "append"}
         What happens to a genre that a person wrote.
     placeholders : iterable of str
         Words that mean that there is no genre.
-    genre_map : path-like, optional
-        A file that gives genres your own names.
-    profile : str, optional
-        The program that is to read the tags, as ``gtag scan --profile``.
     jobs : int, optional
-        Worker processes; by default one a core. 1 listens in this process.
-    exclude : sequence of str
-        Globs of what to leave out.
+        Worker processes; by default one a core. 1 uses this process.
     default_excludes : bool
         Leave out trash, older versions and unfinished transfers.
-    limit : int, optional
-        At most so many tracks.
-    preserve_mtime, in_place, write_incomplete : bool
-    min_age_s : float
-        As the options of ``gtag scan``.
     journal : path-like, optional
         By default the same as the command line's: ``gtag undo`` takes back what this wrote.
     cache : bool
-        Whether to remember what is heard, and not to listen again to what is remembered.
+        Whether to use and keep cached predictions.
+    model, genres, detail, album, genre_map, profile, exclude, limit
+        As the options of ``gtag scan``.
+    preserve_mtime, in_place, min_age_s, write_incomplete
+        Likewise.
 
     Yields
     ------
@@ -336,7 +309,7 @@ def scan(
     ConfigurationError
         A path is not there, or the model or the journal cannot be used: nothing was done.
     ResourceError
-        The machine has too little of something to go on.
+        Memory, disk space or open files ran out.
 
     Examples
     --------
@@ -345,13 +318,13 @@ def scan(
     """
     given = [paths] if isinstance(paths, str | PathLike) else paths
     loaded = model if isinstance(model, Model) else load_model(model)
-    remembered = Cache(default_cache_path() if cache else None, loaded.card)
+    opened = Cache(default_cache_path() if cache else None, loaded.card)
     library = Library(
         [os.fspath(path) for path in given],
         exclude=exclude,
         limit=limit,
         default_excludes=default_excludes,
-        format_of=remembered.format_of,
+        format_of=opened.format_of,
     )
     names = genre_map_for(genre_map, loaded.card, detail) if genre_map else GenreMap()
     if profile is not None and profile not in PROFILES:
@@ -369,9 +342,9 @@ def scan(
         journal=journal,
         command=("(Python: tagger.scan)",),
         jobs=jobs,
-        cache=remembered,
+        cache=opened,
     )
-    return _closing(remembered, results)
+    return _closing(opened, results)
 
 
 def _closing(
@@ -382,17 +355,14 @@ def _closing(
 
 
 def read(path: AnyPath) -> TagState:
-    """What a file's tags say of its genre, and who said it.
-
-    Parameters
-    ----------
-    path : path-like
+    """Read a file's genres, and what gtag noted about them.
 
     Returns
     -------
     TagState
         Its `genres`, those of them that people wrote (`user_genres`), and what gtag noted:
-        `gtag_genre`, `gtag_confidence`, `gtag_model`. Empty for a container that gtag only hears.
+        `gtag_genre`, `gtag_confidence`, `gtag_model`. Empty for a container whose tags gtag does
+        not support.
 
     Raises
     ------
@@ -403,14 +373,7 @@ def read(path: AnyPath) -> TagState:
     >>> tagger.read("song.mp3").genres  # doctest: +SKIP
     ('Jazz',)
     """
-    return read_tags(path, _format(path))
-
-
-def _format(path: AnyPath) -> Format:
-    format = identify(path)
-    if format is None:
-        raise UnreadableError("not a sound format that gtag supports", path=path)
-    return format
+    return read_tags(path, supported_format(path))
 
 
 def write(
@@ -435,26 +398,21 @@ def write(
     ----------
     path : path-like
     genre : str, sequence of str, or Classification
-        What to write, or what a model said of it: that is written where it is sure enough.
+        What to write. A Classification is written where it is sure enough.
     confidence : float
         How sure you are, where you name the genre, from 0 to 1.
     model : str
-        Who says so, likewise: what ``GTAG_MODEL`` becomes.
+        The value of ``GTAG_MODEL``, where you name the genre.
     min_confidence : float, optional
         For a Classification, as in `scan`.
-    existing : {"keep", "replace", "append"}
-        What happens to a genre that a person wrote.
-    preserve_mtime, in_place, write_incomplete : bool
-    min_age_s : float
-        As the options of ``gtag scan``.
-    journal : path-like, optional
-        By default the same as the command line's.
+    existing, preserve_mtime, in_place, min_age_s, write_incomplete, journal
+        As in `scan`.
 
     Returns
     -------
     TrackResult
         Its `status` says what became of the file, `message` why. A file that is refused or
-        cannot be read raises nothing: the same words as a scan's.
+        cannot be read raises nothing, as in a scan.
 
     Raises
     ------
@@ -482,7 +440,7 @@ def write(
     assert said.prediction is not None
     path = os.fspath(path)
     try:
-        track = Track(path, _format(path))
+        track = Track(path, supported_format(path))
     except UnreadableError as error:
         return decide_and_write(Track(path, None), Classified(error=error), policy)
     care = Care(min_age_s, not write_incomplete, preserve_mtime, in_place)
@@ -505,21 +463,16 @@ def undo(
     Parameters
     ----------
     run : int, optional
-        The `id` of one of `runs`.
+        The `id` of one of `runs`; by default the last that wrote.
     paths : path-like, or iterable of path-like
-        Only what lies there; by default all of the run.
-    dry_run : bool
-        Only say what would be taken back.
-    force : bool
-        Bring the old genre back also where it was changed since.
-    find : bool
-        Look for files that were moved or renamed by their sound.
-    journal : path-like, optional
+        Only files there; by default all of the run.
+    dry_run, force, find, journal
+        As the options of ``gtag undo``.
 
     Returns
     -------
     list of Undone
-        What became of each file: `path`, `status`, `message`.
+        One for each file: its `path`, `status`, `message`.
 
     Raises
     ------
@@ -532,26 +485,16 @@ def undo(
     [<UndoStatus.RESTORED: 'restored'>]
     """
     given = [paths] if isinstance(paths, str | PathLike) else paths
+    command = ("(Python: tagger.undo)",)
     with Journal(journal or default_journal_path()) as opened:
-        return list(
-            undo_run(
-                opened,
-                run,
-                given,
-                dry_run=dry_run,
-                force=force,
-                find=find,
-                command=("(Python: tagger.undo)",),
-            )
+        undone = undo_run(
+            *(opened, run, given), dry_run=dry_run, force=force, find=find, command=command
         )
+        return list(undone)
 
 
 def runs(journal: AnyPath | None = None) -> list[RunRecord]:
-    """What ``gtag undo --list`` lists: all runs that the journal knows, the newest first.
-
-    Parameters
-    ----------
-    journal : path-like, optional
+    """All runs in the journal, the newest first: ``gtag undo --list``.
 
     Raises
     ------
@@ -559,4 +502,4 @@ def runs(journal: AnyPath | None = None) -> list[RunRecord]:
         The journal cannot be used.
     """
     with Journal(journal or default_journal_path()) as opened:
-        return list_runs(opened)
+        return opened.runs()

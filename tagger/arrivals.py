@@ -1,7 +1,7 @@
-"""Files that arrive in a library, each handed out when it has come to rest: for `gtag watch`.
+"""Files that arrive in a library, each yielded when it no longer changes: for `gtag watch`.
 
-The system tells what happens in the folders; what of that is a track, `library` says, and whether
-another program still writes it, `at_rest`.
+The system reports changes in the folders; `files.library` says which files are tracks, and
+`files.at_rest` whether another program still writes one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
 
 from tagger.errors import ConfigurationError, GtagError, RefusedError, UnreadableError
 from tagger.files.at_rest import check_at_rest
@@ -20,7 +21,7 @@ from tagger.writing import Care, own_writes
 log = logging.getLogger(__name__)
 
 POLL_S = 5.0
-# After a walk over the whole library, that is let alone for so many times as long.
+# A walk over the whole library is followed by a pause of so many times its duration.
 _REST_AFTER_WALK = 20.0
 _CLOCKS_DIFFER_S = 2.0
 
@@ -31,9 +32,10 @@ class Waiting:
     Parameters
     ----------
     min_age_s : float
-        A file is at rest when it has not changed for so long, and nobody has it open for writing.
+        A file is at rest when it has not changed for so long, and no program has it open for
+        writing.
     clock : function
-        Seconds that never go back.
+        Monotonic time in seconds.
     """
 
     def __init__(self, min_age_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -44,18 +46,14 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def add(self, path: str) -> None:
-        """Note a file that was made or changed."""
-        self._look(path)
-
     def at_rest(self) -> list[str]:
-        """Those that have come to rest, in order; they are waited for no longer.
+        """Remove and return those that are at rest, sorted.
 
-        A file of which a neighbour still changes waits for that: they may be an album.
+        A file waits while another one in its folder changes: they may be an album.
         """
         now = self._clock()
         for path in list(self._seen):
-            self._look(path)
+            self.add(path)
         moving = {
             os.path.dirname(path)  # noqa: PTH120 - as the system gave it
             for path, (_, since) in self._seen.items()
@@ -70,7 +68,8 @@ class Waiting:
             del self._seen[path]
         return found
 
-    def _look(self, path: str) -> None:
+    def add(self, path: str) -> None:
+        """Note a file that was made or changed."""
         try:
             status = os.stat(path)  # noqa: PTH116
         except OSError:  # it is gone, or was renamed
@@ -86,8 +85,8 @@ def _is_at_rest(path: str, min_age_s: float) -> bool:
         check_at_rest(path, min_age_s=min_age_s)
     except RefusedError:
         return False
-    except OSError:  # who reads it will say why
-        return True
+    except OSError:
+        pass  # the scan will report it
     return True
 
 
@@ -102,28 +101,28 @@ def arrivals(
 ) -> Generator[Iterator[Track], None, None]:
     """Yield the tracks that arrive, a batch at a time, for ever.
 
-    The first batch, which may be empty, comes when nothing is missed any more; what arrives while
-    a batch is dealt with is in the next one.
+    The first batch, which may be empty, comes once the folders are watched; what arrives while a
+    batch is scanned is in the next one.
 
     Parameters
     ----------
     library : Library
-        Of the folders: it says what is a track.
+        Of the folders.
     folders : list of str
         Absolute.
     care : Care
         How long a file must be at rest.
     journal : str, optional
-        It knows what gtag wrote itself.
+        Tells gtag's own writes from arrivals.
     first : bool
-        Begin with what is there.
+        Begin with the files that are there.
     poll : bool
-        Look at every file every few seconds, rather than be told by the system.
+        Look at every file every few seconds, without notifications of the system.
 
     Yields
     ------
     iterator of Track
-        Read to its end before the next.
+        To be read to its end before the next.
 
     Raises
     ------
@@ -138,7 +137,10 @@ def arrivals(
     def notice(paths: Iterable[str], since: float = -math.inf) -> None:
         with own_writes(journal) as is_own:
             for file in (file for path in paths for file in library.part(path)):
-                if _changed(file) >= since and not _is(is_own, file):
+                own = False
+                with suppress(GtagError, OSError):
+                    own = is_own(file)
+                if _changed(file) >= since and not own:
                     waiting.add(file)
 
     def whole_library() -> Iterator[Track]:
@@ -150,15 +152,15 @@ def arrivals(
 
     missed, walk_from = False, 0.0
     changes = _changes(folders, poll=poll, tick_s=tick_s)
-    told = next(changes)  # from now on nothing is missed
+    changed = next(changes)  # from now on the folders are watched
     known_until = time.time()
     yield whole_library() if first else iter(())
     while True:
         looked = time.time()
-        if told is None:
+        if changed is None:
             missed = True
         else:
-            notice(sorted(told))
+            notice(sorted(changed))
         if missed and time.monotonic() >= walk_from:
             begun = time.monotonic()
             notice(folders, known_until - _CLOCKS_DIFFER_S)
@@ -169,17 +171,15 @@ def arrivals(
             known_until = looked - tick_s
         for folder, identity in identities.items():
             if _identity(folder) != identity:
-                raise UnreadableError(
-                    "is gone", path=folder, hint="connect it again, and watch it anew"
-                )
+                raise UnreadableError("is gone", path=folder, hint="connect it and start again")
         tracks = [track for file in waiting.at_rest() if (track := library.track(file))]
         if tracks:
             yield iter(tracks)
-        told = next(changes)
+        changed = next(changes)
 
 
 def _changes(folders: list[str], *, poll: bool, tick_s: float) -> Iterator[set[str] | None]:
-    """What was made or changed, every tick; None where something was missed."""
+    """The paths that were made or changed in each tick; None where some were missed."""
     import watchfiles
 
     made, changed = watchfiles.Change.added, watchfiles.Change.modified
@@ -196,11 +196,11 @@ def _changes(folders: list[str], *, poll: bool, tick_s: float) -> Iterator[set[s
                 poll_delay_ms=round(1000 * min(POLL_S, 5 * tick_s)),
                 ignore_permission_denied=True,
             ):
-                if missed:  # also what happened before the new watcher was there
+                if missed:  # also what happened before the new watcher began
                     missed = False
                     yield None
-                # A folder changes with what is in it, which is told as well. In a folder that was
-                # moved here nothing was made: all of it has arrived.
+                # A folder that changed is left out: changes in it are reported by themselves. One
+                # that was made may have been moved here, with files that are not reported.
                 yield {
                     path
                     for kind, path in events
@@ -210,15 +210,15 @@ def _changes(folders: list[str], *, poll: bool, tick_s: float) -> Iterator[set[s
             raise ConfigurationError(
                 f"cannot be watched: {error}",
                 path=folders[0],
-                hint="--poll asks nothing of the system; on Linux fs.inotify.max_user_watches may "
-                "be too small",
+                hint="--poll works without the system's notifications; on Linux "
+                "fs.inotify.max_user_watches may be too small",
             ) from error
         except RuntimeError as error:
-            # A name that is no Unicode, also where somebody only reads. The watcher is done for.
-            log.warning("watching anew: %s", error)
+            # A name that is not Unicode, even one that is only read, ends the watcher.
+            log.warning("starting a new watcher: %s", error)
             missed = True
             yield None
-            time.sleep(tick_s)  # it may happen again and again, and a new watcher takes its time
+            time.sleep(tick_s)  # it may happen again at once, and a new watcher takes time
 
 
 def _identity(folder: str) -> tuple[int, int] | None:
@@ -230,16 +230,9 @@ def _identity(folder: str) -> tuple[int, int] | None:
 
 
 def _changed(path: str) -> float:
-    """When a file was changed, or came here."""
+    """When a file was changed or moved here, in seconds since the epoch."""
     try:
         status = os.stat(path)  # noqa: PTH116
     except OSError:
         return 0.0
     return max(status.st_mtime, status.st_ctime)
-
-
-def _is(is_own: Callable[[str], bool], path: str) -> bool:
-    try:
-        return is_own(path)
-    except (GtagError, OSError):
-        return False

@@ -1,26 +1,27 @@
-"""The batch: listens to tracks, decides, writes where told to, and yields one TrackResult a track.
+"""The batch: classifies tracks, decides, writes if asked to, and yields one TrackResult a track.
 
-Workers only listen. The parent alone reads tags, decides and writes, so that there is never more
-than one write under way.
+Workers only classify. The parent alone reads tags, decides and writes, so that no two writes are
+ever in progress at once.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from itertools import chain, islice
+from itertools import chain, islice, tee
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loky import cpu_count
+
 from tagger.albums import album_verdicts, in_albums, is_album
-from tagger.cache import Cache, Known, fingerprint
-from tagger.classify import Classified, classifier, classify_track, recalled
+from tagger.cache import Cache, CachedPrediction, fingerprint
+from tagger.classify import Classified, classifier, classify_track, from_cache
 from tagger.decide import Decision, Policy, Status, Verdict, agreed, decide
 from tagger.errors import (
     GtagError,
@@ -52,19 +53,19 @@ DEADLINE_S = 60.0
 
 @dataclass(frozen=True)
 class TrackResult:
-    """What became of one track: one row of the report, its fields in the report's order.
+    """The result of one track: a row of the report, its fields in the report's order.
 
     Attributes
     ----------
     genre : str
-        What the model names; where it is too unsure to name anything, its best guess.
+        The predicted genres; where none is probable enough, the best guess.
     old_genre, new_genre : str
-        What the tags say before and after; several genres are joined with ``; ``. After a dry
-        run, what they would say.
+        The genres in the tags before and after, joined with ``; ``. After a dry run, what they
+        would be.
     confidence, runner_up_confidence : float or None
-        Calibrated probabilities; None where nothing was heard.
+        Calibrated probabilities; None without a prediction.
     message : str
-        The reason for the status, in words.
+        The reason for the status.
     """
 
     path: str
@@ -96,7 +97,7 @@ def scan(
 ) -> Generator[TrackResult, None, None]:
     """Yield one TrackResult for each track, in their order.
 
-    Behind a file that a cue sheet cuts into tracks come those, with the status `heard`.
+    After a file that a cue sheet cuts into tracks come those tracks, with the status `heard`.
 
     Parameters
     ----------
@@ -107,34 +108,34 @@ def scan(
     write : callable, optional
         Writes one change into one file. Without it nothing is written.
     rehearse : callable, optional
-        Called in its place where nothing is written: raises what writing would.
+        Called instead in a dry run: raises what writing would.
     jobs : int, optional
         Worker processes; by default one a core. 1, and a single track, run in this process.
     apart : bool
-        Those run in a worker process, too: none can take this one along.
+        Those run in a worker process, too, whose crash does not end this one.
     deadline_s : float
-        A worker that listens longer to one track is ended, and the track is unreadable.
+        A worker that needs longer for one track is ended, and the track is unreadable.
     interrupts : Interrupts, optional
-        Held while a file is written and while the consumer of the outcome deals with it.
+        Held while a file is written and while the consumer handles its result.
     cache : Cache, optional
-        What was heard before, and where to note what is heard now.
+        Where predictions are looked for and stored.
     cluster : str, optional
-        Address of a Dask scheduler: its workers listen, in place of processes of this machine.
+        Address of a Dask scheduler, whose workers classify instead of local processes.
 
     Raises
     ------
     ResourceError
-        The machine has too little of something to go on; the tracks before are settled.
+        The machine is short of something and cannot go on; the tracks before are done.
     """
     interrupts = interrupts or Interrupts()
     cache = cache or Cache(None)
-    heard = _usable(_listened(iter(tracks), model, jobs, apart, deadline_s, cache, cluster))
-    for track, classified, said, tags, verdict in _with_album(heard, policy, cache):
+    results = _classified(iter(tracks), model, jobs, apart, deadline_s, cache, cluster)
+    for track, classified, mapped, tags, verdict in _with_album(results, policy, cache):
         with interrupts.held():
-            result = decide_and_write(track, said, policy, verdict, write, rehearse, tags)
-            _note(cache, track, classified, tags, result)
+            result = decide_and_write(track, mapped, policy, verdict, write, rehearse, tags)
+            _store(cache, track, classified, tags, result)
             yield result
-        for row in _parts(said, policy):
+        for row in _parts(mapped, policy):
             with interrupts.held():
                 yield row
 
@@ -155,20 +156,17 @@ def scan_library(
     cache: Cache | None = None,
     cluster: str | None = None,
 ) -> Generator[TrackResult, None, None]:
-    """A whole run over a library, with its journal; dry unless `writes`. See `scan`.
+    """Scan a library with a journal; a dry run unless `writes`.
 
     Parameters
     ----------
-    library : Library
     tracks : iterable of Track, optional
-        Those of the library's tracks that are scanned; by default all.
-    care : Care
-    writes : bool
+        Which of the library's tracks are scanned; by default all.
     journal : path-like, optional
-        By default the one that all of a person's runs share.
+        By default the one that all runs of a user share.
     command : sequence of str
         What `gtag undo --list` shows of the run.
-    model, policy, jobs, apart, interrupts
+    model, policy, jobs, apart, interrupts, cache, cluster
         As in `scan`.
 
     Raises
@@ -176,7 +174,7 @@ def scan_library(
     ConfigurationError
         The journal or the model cannot be used: nothing was done.
     ResourceError
-        The machine has too little of something to go on; the tracks before are settled.
+        As in `scan`.
     """
     write = rehearse = None
     with ExitStack() as stack:
@@ -202,99 +200,79 @@ def scan_library(
         )
 
 
-def _usable(
-    heard: Iterable[tuple[Track, Classified]],
-) -> Iterator[tuple[Track, Classified]]:
-    """The same, up to where the machine has too little of something to go on."""
-    for track, classified in heard:
-        if isinstance(classified.error, ResourceError):
-            log.error("cannot go on at %r:\n%s", track.path, classified.traceback)
-            raise classified.error
-        yield track, classified
-
-
 class TagsOf:
-    """What the tags of a track say: as the cache has it, or read when it is asked for.
+    """The tags of a track: from the cache, or read when first needed.
 
     Attributes
     ----------
-    is_remembered : bool
-        Whether `state` is what the cache has.
+    cached : (TagState, Credits) or None
     """
 
     def __init__(self, track: Track, cache: Cache | None = None) -> None:
         self._track = track
-        self._known = cache.tags_of(track) if cache else None
-        self.is_remembered = self._known is not None
+        self.cached = cache.tags_of(track) if cache else None
 
     @cached_property
     def state(self) -> TagState:
         """Raises UnreadableError where they cannot be read."""
         assert self._track.format is not None, "an unrecognised file has no tags"
-        return self._known[0] if self._known else read_tags(self._track.path, self._track.format)
+        return self.cached[0] if self.cached else read_tags(self._track.path, self._track.format)
 
     @cached_property
     def credits(self) -> Credits:
-        if self._known:
-            return self._known[1]
+        if self.cached:
+            return self.cached[1]
         format = self._track.format
         return Credits() if format is None else read_credits(self._track.path, format)
 
     def read_again(self) -> None:
-        """Go by what the file says now."""
-        self._known, self.is_remembered = None, False
+        """Ignore the cache: read `state` from the file."""
+        self.cached = None
         self.__dict__.pop("state", None)
 
 
 def _with_album(
-    heard: Iterable[tuple[Track, Classified]], policy: Policy, cache: Cache
+    results: Iterable[tuple[Track, Classified]], policy: Policy, cache: Cache
 ) -> Iterator[tuple[Track, Classified, Classified, TagsOf, Verdict | None]]:
-    """Each track, the same in own names, and what its album says of it, once that was heard."""
-    told = (
-        (track, classified, _in_own_names(classified, policy), TagsOf(track, cache))
-        for track, classified in heard
+    """Each track, its result, the same by the genre map, its tags and its album's verdict."""
+    items = (
+        (track, classified, _mapped(classified, policy), TagsOf(track, cache))
+        for track, classified in results
     )
     if policy.album == "off":
-        yield from ((*item, None) for item in told)
+        yield from ((*item, None) for item in items)
         return
-    for album in in_albums(told, lambda item: item[0].path, lambda item: item[3].credits):
+    for album in in_albums(items, lambda item: item[0].path, lambda item: item[3].credits):
         verdicts: list[Verdict | None] = [None] * len(album)
         if is_album([credits for _, credits in album]):
-            predictions = [said.prediction for (_, _, said, _), _ in album]
+            predictions = [mapped.prediction for (_, _, mapped, _), _ in album]
             verdicts = album_verdicts(predictions, policy)
         for (item, _), verdict in zip(album, verdicts, strict=True):
             yield (*item, verdict)
 
 
-def _note(
+def _store(
     cache: Cache, track: Track, classified: Classified, tags: TagsOf, result: TrackResult
 ) -> None:
-    """Remember what was heard of a track, and what its tags say now."""
-    nothing = classified.error.message if isinstance(classified.error, NothingToHearError) else ""
-    if not classified.sound or not (classified.prediction or nothing):
+    """Store the result of a track and its tags in the cache."""
+    silent = classified.error.message if isinstance(classified.error, NothingToHearError) else ""
+    if not classified.sound or not (classified.prediction or silent):
         return
     written = result.status is Status.WRITTEN
-    if tags.is_remembered and not written and cache.note_use(track):
+    if tags.cached and not written and cache.note_use(track):
         return
-    known = Known(classified.sound, classified.prediction, classified.duration_s, nothing)
+    entry = CachedPrediction(classified.sound, classified.prediction, classified.duration_s, silent)
     stamp, state = track.stamp, None
     if written:
         with suppress(OSError):
             stamp = Stamp.of(os.stat(track.path))  # noqa: PTH116 - the name may be bytes
     else:
-        with suppress(Exception):  # that they cannot be read, the outcome says
+        with suppress(Exception):  # the result says that they cannot be read
             state = tags.state
-    cache.note(track, known, classified.kept, state, tags.credits, stamp=stamp)
+    cache.note(track, entry, classified.kept, state, tags.credits, stamp=stamp)
 
 
-def _recall(cache: Cache, track: Track) -> Classified | None:
-    known = cache.recall(track)
-    if known is None or cue_sheet_of(track.path) is not None:
-        return None
-    return recalled(track, known)
-
-
-def _listened(
+def _classified(
     tracks: Iterator[Track],
     model: str,
     jobs: int | None,
@@ -303,65 +281,88 @@ def _listened(
     cache: Cache,
     cluster: str | None,
 ) -> Iterator[tuple[Track, Classified]]:
-    recall = partial(_recall, cache)
+    """Each track with its result: from the cache, this process, workers or a cluster.
+
+    Raises
+    ------
+    ResourceError
+    """
+
+    def cached(track: Track) -> Classified | None:
+        found = cache.prediction_of(track)
+        if found is None or cue_sheet_of(track.path) is not None:
+            return None
+        return from_cache(track, found)
+
     if cluster is not None:
-        yield from _listened_elsewhere(tracks, model, cluster, deadline_s, cache, recall)
-        return
-    classify = partial(classify_track, model, remembered_in=cache.path)
-    workers = jobs or _cores()
+        results = _on_cluster(tracks, model, cluster, deadline_s, cache.path, cached)
+    else:
+        classify = partial(classify_track, model, cache_file=cache.path)
+        results = _on_this_machine(tracks, classify, jobs, apart, deadline_s, cached)
+    for track, result in results:
+        if isinstance(result, Lost):
+            result = Classified(error=UnreadableError(result.reason, path=track.path))
+        if isinstance(result.error, ResourceError):
+            log.error("cannot go on at %r:\n%s", track.path, result.traceback)
+            raise result.error
+        yield track, result
+
+
+def _on_this_machine(
+    tracks: Iterator[Track],
+    classify: Callable[[Track], Classified],
+    jobs: int | None,
+    apart: bool,
+    deadline_s: float,
+    cached: Callable[[Track], Classified | None],
+) -> Iterator[tuple[Track, Classified | Lost]]:
+    workers = jobs or cpu_count()
     first = list(islice(tracks, max(workers, 2)))
     tracks = chain(first, tracks)
-    if not apart and (jobs == 1 or len(first) < 2):
-        for track in tracks:
-            classified = recall(track)
-            if classified is None:
-                with native_messages_hidden():
-                    classified = classify(track)
-            yield track, classified
+    if apart or (jobs != 1 and len(first) > 1):
+        workers = max(1, min(workers, len(first)))
+        yield from map_in_workers(
+            classify, tracks, jobs=workers, deadline_s=deadline_s, ready=cached
+        )
         return
-    workers = max(1, min(workers, len(first)))
-    for track, result in map_in_workers(
-        classify, tracks, jobs=workers, deadline_s=deadline_s, ready=recall
-    ):
-        yield track, _lost(track, result) if isinstance(result, Lost) else result
+    for track in tracks:
+        classified = cached(track)
+        if classified is None:
+            with native_messages_hidden():
+                classified = classify(track)
+        yield track, classified
 
 
-def _listened_elsewhere(
+def _on_cluster(
     tracks: Iterator[Track],
     model: str,
-    cluster: str,
+    address: str,
     deadline_s: float,
-    cache: Cache,
-    recall: Callable[[Track], Classified | None],
-) -> Iterator[tuple[Track, Classified]]:
+    cache_file: Path | None,
+    cached: Callable[[Track], Classified | None],
+) -> Iterator[tuple[Track, Classified | Lost]]:
     from tagger.cluster import map_on_cluster
 
     first = next(tracks, None)
     if first is None:
         return
     if Path(model).is_dir():
-        model = os.path.abspath(model)  # noqa: PTH100 - where a worker runs, nobody knows
-    here: deque[Track] = deque()
-
-    def there() -> Iterator[Track]:
-        for track in chain([first], tracks):
-            here.append(track)
-            yield replace(track, path=os.path.abspath(track.path))  # noqa: PTH100
-
-    for _, result in map_on_cluster(
-        partial(classify_track, model, remembered_in=cache.path, elsewhere=True),
-        there(),
-        address=cluster,
+        model = os.path.abspath(model)  # noqa: PTH100 - workers run in other folders
+    sent, originals = tee(chain([first], tracks))
+    results = map_on_cluster(
+        partial(classify_track, model, cache_file=cache_file, elsewhere=True),
+        (replace(track, path=os.path.abspath(track.path)) for track in sent),  # noqa: PTH100
+        address=address,
         deadline_s=deadline_s,
-        check=partial(_what_listens, model, os.path.abspath(first.path)),  # noqa: PTH100
-        ready=recall,
-    ):
-        track = here.popleft()
-        yield track, _lost(track, result) if isinstance(result, Lost) else result
+        check=partial(_installation, model, os.path.abspath(first.path)),  # noqa: PTH100
+        ready=cached,
+    )
+    for (_, result), track in zip(results, originals, strict=False):
+        yield track, result
 
 
-def _what_listens(model: str, path: str) -> str:
-    """What must be the same on all machines of a cluster: gtag, model, and that files are seen."""
+def _installation(model: str, path: str) -> str:
+    """What must be equal on all machines of a cluster: gtag, the model, and the files they see."""
     import importlib.metadata
 
     version = importlib.metadata.version("gtag-music")
@@ -369,30 +370,15 @@ def _what_listens(model: str, path: str) -> str:
     return f"gtag {version} with {fingerprint(classifier(model).card)}{there}"
 
 
-def _cores() -> int:
-    from loky import cpu_count
-
-    return int(cpu_count())
-
-
-def _lost(track: Track, lost: Lost) -> Classified:
-    message = (
-        f"decoding timed out after {lost.deadline_s:g} s"
-        if lost.late
-        else "the decoder crashed on it"
-    )
-    return Classified(error=UnreadableError(message, path=track.path))
-
-
-def _in_own_names(classified: Classified, policy: Policy) -> Classified:
-    """The same in the names of the policy's map; the cache keeps what the model said."""
+def _mapped(classified: Classified, policy: Policy) -> Classified:
+    """The same in the names of the policy's genre map; the cache stores the model's names."""
     if not policy.genre_map:
         return classified
-    said = classified.prediction
+    prediction = classified.prediction
     return replace(
         classified,
-        prediction=said and policy.genre_map.of(said, policy.detail),
-        parts=tuple(_in_own_names(part, policy) for part in classified.parts),
+        prediction=prediction and policy.genre_map.of(prediction, policy.detail),
+        parts=tuple(_mapped(part, policy) for part in classified.parts),
     )
 
 
@@ -405,29 +391,29 @@ def decide_and_write(
     rehearse: Callable[[Track], None] | None = None,
     tags: TagsOf | None = None,
 ) -> TrackResult:
-    """Decide about one track that was listened to, and write where there is something to write."""
+    """Decide about one classified track, and write the change if there is one."""
     tags = tags or TagsOf(track)
     if classified.traceback:
-        log.error("unexpected, while listening to %r:\n%s", track.path, classified.traceback)
-    classified, told = _in_common(classified, policy)
+        log.error("unexpected error at %r:\n%s", track.path, classified.traceback)
+    classified, counts = _in_common(classified, policy)
     row = partial(_row, track.path, classified)
     if classified.prediction is None and not isinstance(classified.error, NothingToHearError):
         return row(Status.UNREADABLE, message=_message(classified.error))
-    assert track.format is not None, "nothing was heard of an unrecognised file"
+    assert track.format is not None, "an unrecognised file is never classified"
     try:
         refuse_untagged(track.format, track.path)
         decision = decide(classified.prediction, tags.state, policy, verdict)
-        if decision.change is not None and tags.is_remembered and write is not None:
+        if decision.change is not None and tags.cached and write is not None:
             tags.read_again()
             decision = decide(classified.prediction, tags.state, policy, verdict)
     except Exception as error:
         return row(_failure(error, Status.UNREADABLE), message=_message(error))
 
-    reason = _message(classified.error) if classified.error else decision.reason + told
-    row = partial(row, old=_before(tags.state), named=decision)
+    reason = _message(classified.error) if classified.error else decision.reason + counts
+    # A file whose genre is only where few programs read it has a genre all the same.
+    row = partial(row, old=tags.state.genres or tags.state.user_genres, named=decision)
     if decision.change is None:
         return row(decision.status, message=reason)
-    new = decision.change.genres
     try:
         if write is not None:
             write(track, decision.change)
@@ -435,22 +421,23 @@ def decide_and_write(
             rehearse(track)
     except Exception as error:
         return row(_failure(error), message=_message(error))
-    return row(Status.WOULD_WRITE if write is None else Status.WRITTEN, new=new, message=reason)
+    status = Status.WOULD_WRITE if write is None else Status.WRITTEN
+    return row(status, new=decision.change.genres, message=reason)
 
 
 def _in_common(classified: Classified, policy: Policy) -> tuple[Classified, str]:
-    """Of a file that a cue sheet cuts into tracks, one prediction, or why there is none."""
+    """One prediction for the tracks of a cue sheet, or why there is none; and their votes."""
     if classified.sheet is None:
         return classified, ""
-    prediction, told = agreed([part.prediction for part in classified.parts], policy)
-    sheet = Path(classified.sheet.path).name
+    prediction, counts = agreed([part.prediction for part in classified.parts], policy)
+    counts = f"{counts} ({Path(classified.sheet.path).name})"
     if prediction is None:
-        return replace(classified, error=NothingToHearError(f"{told} ({sheet})")), ""
-    return replace(classified, prediction=prediction), f"; {told} ({sheet})"
+        return replace(classified, error=NothingToHearError(counts)), ""
+    return replace(classified, prediction=prediction), f"; {counts}"
 
 
 def _parts(classified: Classified, policy: Policy) -> Iterator[TrackResult]:
-    """A row for each track that a cue sheet names, under the name that MPD gives it."""
+    """A row for each track of a cue sheet, under the path that MPD uses."""
     if classified.sheet is None:
         return
     for cue, part in zip(classified.sheet.tracks, classified.parts, strict=True):
@@ -459,9 +446,11 @@ def _parts(classified: Classified, policy: Policy) -> Iterator[TrackResult]:
             yield _row(path, part, Status.UNREADABLE, message=_message(part.error))
             continue
         decision = decide(part.prediction, TagState(), policy)
-        named = f"named {'; '.join(decision.genres)}" if decision.change else decision.reason
-        said = _message(part.error) if part.error else named
-        message = f"{cue.title}: {said}" if cue.title else said
+        message = f"named {'; '.join(decision.genres)}" if decision.change else decision.reason
+        if part.error:
+            message = _message(part.error)
+        if cue.title:
+            message = f"{cue.title}: {message}"
         yield _row(path, part, Status.HEARD, message=message, named=decision)
 
 
@@ -475,35 +464,28 @@ def _row(
     new: tuple[str, ...] | None = None,
     named: Decision | None = None,
 ) -> TrackResult:
-    before = "; ".join(old)
-    result = TrackResult(
+    prediction = classified.prediction
+    best: tuple[str, float | None] = ("", None)
+    second = best
+    if prediction is not None:
+        best, second = (*prediction.ranked(), second)[:2]
+        if named is not None and named.genres and named.confidence is not None:
+            if named.genres[0] == second[0]:  # by its album, not by its own prediction
+                second = best
+            best = "; ".join(named.genres), named.confidence
+    return TrackResult(
         path=path,
         status=status,
-        old_genre=before,
-        new_genre=before if new is None else "; ".join(new),
-        duration_s=classified.duration_s,
-        message=message,
-    )
-    if classified.prediction is None:
-        return result
-    best, second = (*classified.prediction.ranked(), ("", None))[:2]
-    if named is not None and named.genres and named.confidence is not None:
-        if named.genres[0] == second[0]:  # by its album, against what it sounds like alone
-            second = best
-        best = "; ".join(named.genres), named.confidence
-    return replace(
-        result,
         genre=best[0],
         confidence=best[1],
         runner_up=second[0],
         runner_up_confidence=second[1],
-        model=classified.prediction.model,
+        old_genre="; ".join(old),
+        new_genre="; ".join(old if new is None else new),
+        model=prediction.model if prediction else "",
+        duration_s=classified.duration_s,
+        message=message,
     )
-
-
-def _before(tags: TagState) -> tuple[str, ...]:
-    # A file whose genre stands only in a place that few programs read has one all the same.
-    return tags.genres or tags.user_genres
 
 
 def _failure(error: Exception, otherwise: Status = Status.FAILED) -> Status:

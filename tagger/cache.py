@@ -1,9 +1,7 @@
-"""Remembers what was heard (SQLite): an unchanged file, and one that was only renamed or tagged, is
-not listened to again.
+"""Caches predictions (SQLite): a file that is unchanged, renamed or tagged is not decoded again.
 
-A file is known by path, size, times of modification and change, and inode; its sound by a hash of
-its packets.
-Whatever is wrong with the cache costs the time that it would have saved, and nothing else.
+The key of a file is its path, size, times of modification and change, and inode; the key of its
+sound is a hash of its packets. A damaged or locked cache costs time, and nothing else.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -37,50 +35,54 @@ from tagger.tags.read import TagState
 
 log = logging.getLogger(__name__)
 
-# Raise it when what front ends, detectors or tag readers give changes: the cache is then made anew.
+# Raise it when results of front ends, detectors or tag readers change: the cache is then rebuilt.
 VERSION = 3
 _APPLICATION = 0x67746167  # "gtag"
-_SCHEMA = """
-CREATE TABLE files (
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS files (
     folder BLOB, name BLOB, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER,
     format TEXT, sound BLOB, tags TEXT, used INTEGER, PRIMARY KEY (folder, name)
 ) WITHOUT ROWID;
-CREATE TABLE heard (
+CREATE TABLE IF NOT EXISTS predictions (
     sound BLOB, model TEXT, duration_s REAL, probabilities BLOB, styles BLOB, non_music_reason TEXT,
     reason TEXT, PRIMARY KEY (sound, model)
 ) WITHOUT ROWID;
-CREATE TABLE views (sound BLOB PRIMARY KEY, duration_s REAL, arrays BLOB) WITHOUT ROWID;
-CREATE INDEX files_by_sound ON files (sound);
+CREATE TABLE IF NOT EXISTS features (
+    sound BLOB PRIMARY KEY, duration_s REAL, arrays BLOB
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS files_by_sound ON files (sound);
+PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION};
 """
+_TABLES = ("files", "predictions", "features")
 _FORMATS = {format.name: format for format in FORMATS}
 _DAY_S = 86_400
-_USED_AGAIN = 30  # days after which a row's last use is noted again
+_USED_AGAIN = 30  # days after which the date of a row's last use is updated
 _FOLDERS = 4  # whose rows are kept in memory
 _NOTES = 500  # rows written at once
-_BUSY_S = 10.0  # how long another scan may hold the file
-_COARSE_S = 3.0  # file systems without fractions of a second cannot tell two changes within it
+_BUSY_S = 10.0  # how long to wait while another scan writes
+_COARSE_S = 3.0  # within it, times without fractions of a second may hide a second change
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Known:
-    """What was heard of a sound.
+class CachedPrediction:
+    """A model's result for one sound.
 
     Attributes
     ----------
     sound : bytes
-        What it is known by.
+        The key of the sound.
     prediction : Prediction or None
     duration_s : float or None
-    nothing : str
-        Why there was nothing to hear; empty where there is a prediction.
+    reason : str
+        Why there is no prediction, such as silence; empty where there is one.
     """
 
     sound: bytes
     prediction: Prediction | None
     duration_s: float | None
-    nothing: str = ""
+    reason: str = ""
 
 
 @dataclass
@@ -90,17 +92,16 @@ class _File:
     sound: bytes | None
     tags: str | None
     used: int
-    row: tuple[Any, ...] | None  # of `features`, without its key
+    row: tuple[Any, ...] | None  # of `predictions`, without its key
 
 
 class Cache:
-    """What was heard, in one file. Without a path it remembers nothing.
+    """Predictions, features and tags in one file. Without a path it stores nothing.
 
     Parameters
     ----------
-    path : path-like or None
     model : Card, optional
-        Whose predictions are asked for.
+        Whose predictions are read and stored.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None, model: Card | None = None) -> None:
@@ -108,18 +109,18 @@ class Cache:
         self._model = model
         self._key = "" if model is None or path is None else fingerprint(model)
         self._thresholds = np.zeros(0) if model is None else model.thresholds
-        self._connections = threading.local()  # the progress bar's walk asks, too
-        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._lock = threading.RLock()  # the progress bar counts files in a thread
         self._folders: OrderedDict[bytes, dict[bytes, _File]] = OrderedDict()
         self._files: dict[tuple[bytes, bytes], tuple[Any, ...]] = {}
-        self._heard: list[tuple[Any, ...]] = []
-        self._views: list[tuple[Any, ...]] = []
+        self._predictions: list[tuple[Any, ...]] = []
+        self._features: list[tuple[Any, ...]] = []
         self._last: tuple[str, Stamp, _File | None] | None = None
         self._rebuilt = False
 
     @property
     def path(self) -> Path | None:
-        """Where it lies; None: it remembers nothing."""
+        """Its file; None: it stores nothing."""
         return self._path
 
     def __enter__(self) -> Cache:
@@ -130,110 +131,102 @@ class Cache:
         self._close()
 
     def _close(self) -> None:
-        connection = getattr(self._connections, "database", None)
-        if connection is not None:
-            connection.close()
-            self._connections.database = None
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
-    # Of files
+    # Files
 
     def format_of(self, path: str, stamp: Stamp) -> Format | None:
-        """The container of an unchanged file; None: it is not known."""
+        """The container of an unchanged file; None: not cached."""
         file = self._file(path, stamp)
         return None if file is None else _FORMATS.get(file.format)
 
-    def recall(self, track: Track) -> Known | None:
-        """What was heard of an unchanged file; None: nothing of it is known."""
+    def prediction_of(self, track: Track) -> CachedPrediction | None:
+        """The model's result for an unchanged file; None: not cached."""
         file = self._file(track.path, track.stamp)
         if file is None or file.row is None or file.sound is None:
             return None
-        return self._known(file.sound, file.row)
+        return self._cached(file.sound, file.row)
 
     def tags_of(self, track: Track) -> tuple[TagState, Credits] | None:
-        """What the tags of an unchanged file say."""
+        """The tags of an unchanged file; None: not cached."""
         file = self._file(track.path, track.stamp)
         if file is None or file.tags is None:
             return None
         with suppress(ValueError, TypeError, KeyError):
             state, credits = json.loads(file.tags)
-            state["genres"], state["gtag_genre"] = (
-                tuple(state["genres"]),
-                tuple(state["gtag_genre"]),
-            )
+            for name in ("genres", "gtag_genre"):
+                state[name] = tuple(state[name])
             state["hidden"] = tuple((place, tuple(values)) for place, values in state["hidden"])
             return TagState(**state), Credits(**credits)
         return None
 
     def note_use(self, track: Track) -> bool:
-        """Note that a file is still there; False: not all of it is remembered."""
-        file, today = self._file(track.path, track.stamp), int(time.time() // _DAY_S)
+        """Note that a file still exists; False: prediction or tags are not cached."""
+        file = self._file(track.path, track.stamp)
         if file is None or file.row is None or file.tags is None:
             return False
-        if today - file.used >= _USED_AGAIN:
-            folder, name = _split(track.path)
-            row = (folder, name, *file.stamp, file.format, file.sound, file.tags, today)
-            self._note_file(row)
+        if _today() - file.used >= _USED_AGAIN:
+            self._note_file(track.path, file.stamp, file.format, file.sound, file.tags)
         return True
 
-    def _note_file(self, row: tuple[Any, ...]) -> None:
-        self._files[row[0], row[1]] = row
+    def _note_file(
+        self, path: str, stamp: Stamp, format: str, sound: bytes | None, tags: str | None
+    ) -> None:
+        folder, name = _split(path)
+        self._files[folder, name] = (folder, name, *stamp, format, sound, tags, _today())
         if len(self._files) >= _NOTES:
             self.flush()
 
     def note(
         self,
         track: Track,
-        known: Known | None,
+        cached: CachedPrediction,
         kept: Mapping[str, np.ndarray],
         tags: TagState | None,
         credits: Credits,
         *,
         stamp: Stamp | None = None,
     ) -> None:
-        """Remember a track, unless all of it is remembered already.
+        """Store the results of a track, as far as they are not stored already.
 
         Parameters
         ----------
-        track : Track
-        known : Known or None
-            None: nothing could be heard of it; then nothing is remembered.
         kept : mapping of str to np.ndarray
-            Views of the sound, as `TrackFeatures.kept` gives them; empty where they are remembered.
+            Features of the sound, as `TrackFeatures.kept` gives them; empty where they are stored.
         tags : TagState or None
             None: they have changed, or were not read.
-        credits : Credits
         stamp : Stamp, optional
-            What the file is since it was written; by default the track's.
+            The file's after a write; by default the track's.
         """
         stamp = stamp or track.stamp
-        if self._path is None or known is None or track.format is None or stamp is None:
+        if self._path is None or track.format is None or stamp is None:
             return
         if _is_coarse(stamp.mtime_ns):
             return
         file = self._file(track.path, stamp)
-        told = None if tags is None else json.dumps([asdict(tags), asdict(credits)])
-        today = int(time.time() // _DAY_S)
-        if file is None or (file.sound, file.tags) != (known.sound, told):
-            folder, name = _split(track.path)
-            row = (folder, name, *stamp, track.format.name, known.sound, told, today)
-            self._note_file(row)
-        if file is None or file.row is None or file.sound != known.sound:
-            self._heard.append((known.sound, self._key, *_row_of(known, self._model)))
+        text = None if tags is None else json.dumps([asdict(tags), asdict(credits)])
+        if file is None or (file.sound, file.tags) != (cached.sound, text):
+            self._note_file(track.path, stamp, track.format.name, cached.sound, text)
+        if file is None or file.row is None or file.sound != cached.sound:
+            self._predictions.append((cached.sound, self._key, *_row_of(cached, self._model)))
         if kept:
-            self._views.append((known.sound, known.duration_s, _packed(kept)))
-        if len(self._heard) + len(self._views) >= _NOTES:
+            self._features.append((cached.sound, cached.duration_s, _packed(kept)))
+        if len(self._predictions) + len(self._features) >= _NOTES:
             self.flush()
 
     def flush(self) -> None:
         """Write what was noted."""
-        files, heard, views = list(self._files.values()), self._heard, self._views
-        self._files, self._heard, self._views = {}, [], []
-        if not (files or heard or views):
+        noted = (list(self._files.values()), self._predictions, self._features)
+        if not any(noted):
             return
+        self._forget_notes()
 
         def write(database: sqlite3.Connection) -> None:
             with database:
-                for table, rows in (("files", files), ("heard", heard), ("views", views)):
+                for table, rows in zip(_TABLES, noted, strict=True):
                     if rows:
                         marks = ", ".join("?" * len(rows[0]))
                         database.executemany(
@@ -241,44 +234,42 @@ class Cache:
                         )
 
         self._ask(write, None)
-        self._last = None
         with self._lock:
             self._folders.clear()
+            self._last = None
 
-    # Of sounds
+    def _forget_notes(self) -> None:
+        self._files, self._predictions, self._features = {}, [], []
 
-    def known_sound(self, sound: bytes) -> Known | None:
-        """What this model heard of a sound."""
+    # Sounds
+
+    def prediction_for_sound(self, sound: bytes) -> CachedPrediction | None:
+        """The model's result for a sound; None: not cached."""
         query = (
-            "SELECT duration_s, probabilities, styles, non_music_reason, reason FROM heard"
+            "SELECT duration_s, probabilities, styles, non_music_reason, reason FROM predictions"
             " WHERE sound = ? AND model = ?"
         )
         row = self._ask(lambda db: db.execute(query, (sound, self._key)).fetchone(), None)
-        return None if row is None else self._known(sound, row)
+        return None if row is None else self._cached(sound, row)
 
-    def views_of(self, sound: bytes) -> tuple[dict[str, np.ndarray], float | None]:
-        """The views of a sound that are kept, and the length of its track."""
-        query = "SELECT arrays, duration_s FROM views WHERE sound = ?"
+    def features_of(self, sound: bytes) -> tuple[dict[str, np.ndarray], float | None]:
+        """The cached features of a sound, and the length of its track in seconds."""
+        query = "SELECT arrays, duration_s FROM features WHERE sound = ?"
         row = self._ask(lambda db: db.execute(query, (sound,)).fetchone(), None)
         return ({}, None) if row is None else (_unpacked(row[0]), row[1])
 
-    # For people
+    # Maintenance
 
     def info(self) -> dict[str, int]:
-        """How many files, sounds and predictions it holds, and its bytes."""
-
-        def count(database: sqlite3.Connection) -> dict[str, int]:
-            return {
-                table: database.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
-                for table in ("files", "heard", "views")
-            }
-
-        found = self._ask(count, {"files": 0, "heard": 0, "views": 0})
-        return {**found, "bytes": sum(f.stat().st_size for f in self._all_files() if f.exists())}
+        """Number of rows of each table, and size in bytes."""
+        query = "SELECT " + ", ".join(f"(SELECT COUNT(*) FROM {table})" for table in _TABLES)
+        counts = self._ask(lambda db: db.execute(query).fetchone(), (0, 0, 0))
+        size = sum(f.stat().st_size for f in self._all_files() if f.exists())
+        return {**dict(zip(_TABLES, counts, strict=True)), "bytes": size}
 
     def prune(self, unused_days: int) -> int:
-        """Forget files that are gone or long unused, and what no file sounds like; how many."""
-        oldest = int(time.time() // _DAY_S) - unused_days
+        """Forget files that are gone or unused, and sounds without a file; how many files."""
+        oldest = _today() - unused_days
 
         def forget(database: sqlite3.Connection) -> int:
             rows = database.execute("SELECT folder, name, used FROM files").fetchall()
@@ -289,7 +280,7 @@ class Cache:
             ]
             with database:
                 database.executemany("DELETE FROM files WHERE folder = ? AND name = ?", gone)
-                for table in ("heard", "views"):
+                for table in ("predictions", "features"):
                     database.execute(
                         f"DELETE FROM {table} WHERE sound NOT IN"
                         " (SELECT sound FROM files WHERE sound IS NOT NULL)"
@@ -300,8 +291,8 @@ class Cache:
         return self._ask(forget, 0)
 
     def clear(self) -> None:
-        """Delete the file, and forget what was noted for it."""
-        self._files, self._heard, self._views = {}, [], []
+        """Delete the file, and forget what is not written yet."""
+        self._forget_notes()
         self._last = None
         self._close()
         for file in self._all_files():
@@ -315,19 +306,18 @@ class Cache:
     # The file
 
     def _file(self, path: str, stamp: Stamp | None) -> _File | None:
-        """What is remembered of a file, if it has not changed since."""
+        """The row of a file, if the file has not changed since."""
         if self._path is None or stamp is None:
             return None
-        last = self._last  # format, sound, tags and use of one file are asked for in a row
+        last = self._last  # format, prediction, tags and use of one file are read in a row
         if last is not None and (last[0], last[1]) == (path, stamp):
             return last[2]
         folder, name = _split(path)
         with self._lock:
             rows = self._folders.get(folder)
-        if rows is None:
-            nothing: dict[bytes, _File] = {}
-            rows = self._ask(lambda db: dict(self._rows(db, folder)), nothing)
-            with self._lock:
+            if rows is None:
+                nothing: dict[bytes, _File] = {}
+                rows = self._ask(lambda db: dict(self._rows(db, folder)), nothing)
                 self._folders[folder] = rows
                 if len(self._folders) > _FOLDERS:
                     self._folders.popitem(last=False)
@@ -340,36 +330,38 @@ class Cache:
         for name, format, sound, tags, used, *others in database.execute(
             "SELECT name, format, files.sound, tags, used, size, mtime_ns, ctime_ns, inode,"
             " duration_s, probabilities, styles, non_music_reason, reason FROM files"
-            " LEFT JOIN heard ON heard.sound = files.sound AND heard.model = ? WHERE folder = ?",
+            " LEFT JOIN predictions ON predictions.sound = files.sound AND model = ?"
+            " WHERE folder = ?",
             (self._key, folder),
         ):
-            stamp, heard = Stamp(*others[:4]), tuple(others[4:])
-            row = heard if heard[1] is not None or heard[4] else None
+            stamp, result = Stamp(*others[:4]), tuple(others[4:])
+            row = result if result[1] is not None or result[4] else None
             yield name, _File(stamp, format, sound, tags, used, row)
 
-    def _known(self, sound: bytes, row: Sequence[Any]) -> Known | None:
-        duration_s, probabilities, styles, non_music_reason, nothing = row
-        if nothing:
-            return Known(sound, None, duration_s, nothing)
+    def _cached(self, sound: bytes, row: Sequence[Any]) -> CachedPrediction | None:
+        duration_s, probabilities, styles, non_music_reason, reason = row
+        if reason:
+            return CachedPrediction(sound, None, duration_s, reason)
         card = self._model
         if card is None or len(probabilities) != 8 * len(card.labels):
             return None
-        return Known(
-            sound,
-            _prediction(card, self._thresholds, probabilities, styles, non_music_reason),
-            duration_s,
-        )
+        prediction = _prediction(card, self._thresholds, probabilities, styles, non_music_reason)
+        return CachedPrediction(sound, prediction, duration_s)
 
     def _ask(self, question: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
-        """What the file says; `otherwise` where it cannot be used."""
+        """The answer of the database; `otherwise` where it cannot be used."""
         if self._path is None:
             return otherwise
         try:
-            return question(self._database())
+            with self._lock:
+                if self._connection is None:
+                    self._path.parent.mkdir(parents=True, exist_ok=True)
+                    self._connection = _opened(self._path)
+                return question(self._connection)
         except (sqlite3.OperationalError, OSError) as error:  # locked, full, not to be opened
             log.warning("the cache %s cannot be used: %s", self._path, error)
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-            log.warning("the cache %s is damaged, it is made anew: %s", self._path, error)
+            log.warning("the cache %s is damaged and is rebuilt: %s", self._path, error)
             with suppress(OSError, sqlite3.Error):
                 if not self._rebuilt:
                     self._rebuilt = True
@@ -378,24 +370,16 @@ class Cache:
         self._path = None
         return otherwise
 
-    def _database(self) -> sqlite3.Connection:
-        assert self._path is not None
-        database: sqlite3.Connection | None = getattr(self._connections, "database", None)
-        if database is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            database = self._connections.database = _opened(self._path)
-        return database
-
 
 def default_cache_path() -> Path:
-    """Where the cache lies that all scans share."""
-    return cache_folder() / "heard.sqlite"
+    """The cache that all scans share."""
+    return cache_folder() / "predictions.sqlite"
 
 
 def fingerprint(card: Card) -> str:
-    """What tells a model, with all that it looks through and is doubted by, from every other."""
-    doubting = (zoo.bundled_folder() / name for name in (WITH_EMBEDDING, WITHOUT))
-    folders = [*(c.folder for c in (card, *zoo.used_by(card))), *doubting]
+    """Identifies a model, with the models and detectors that it uses."""
+    detectors = (zoo.bundled_folder() / name for name in (WITH_EMBEDDING, WITHOUT))
+    folders = [*(c.folder for c in (card, *zoo.used_by(card))), *detectors]
     digest = blake2b(digest_size=8)
     for folder in folders:
         if (folder / CARD).is_file():
@@ -404,23 +388,21 @@ def fingerprint(card: Card) -> str:
 
 
 def sound_of_file(path: str, stamp: Stamp | None) -> bytes:
-    """What a sound is known by whose packets cannot be read: its file."""
+    """The key of a sound whose packets cannot be read: no other file has it."""
     return blake2b(repr((path, stamp)).encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=_BUSY_S)
+    database = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
     try:
         version = database.execute("PRAGMA user_version").fetchone()[0]
         application = database.execute("PRAGMA application_id").fetchone()[0]
         if (application, version) != (_APPLICATION, VERSION):
-            with closing(database.execute("SELECT COUNT(*) FROM sqlite_master")) as rows:
-                is_empty = rows.fetchone()[0] == 0
-            if not is_empty:
+            if database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
                 raise sqlite3.DatabaseError("another version, or not a gtag cache")
             database.execute("PRAGMA journal_mode = WAL")
             with database:
-                database.executescript("BEGIN IMMEDIATE;" + _IF_NEW + "COMMIT;")
+                database.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
         database.execute("PRAGMA synchronous = NORMAL")
     except BaseException:
         database.close()
@@ -428,22 +410,14 @@ def _opened(path: Path) -> sqlite3.Connection:
     return database
 
 
-_IF_NEW = (
-    _SCHEMA.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS").replace(
-        "CREATE INDEX", "CREATE INDEX IF NOT EXISTS"
-    )
-    + f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION};"
-)
-
-
-def _row_of(known: Known, card: Card | None) -> tuple[Any, ...]:
-    prediction = known.prediction
+def _row_of(cached: CachedPrediction, card: Card | None) -> tuple[Any, ...]:
+    prediction = cached.prediction
     if prediction is None:
-        return (known.duration_s, None, None, None, known.nothing)
+        return (cached.duration_s, None, None, None, cached.reason)
     by_name = {(s.genre, s.name): s.probability for s in prediction.styles}
     styles = [by_name[s.genre, s.name] for s in card.styles] if card and prediction.styles else []
     return (
-        known.duration_s,
+        cached.duration_s,
         np.asarray(prediction.probabilities, dtype="<f8").tobytes(),
         np.asarray(styles, dtype="<f8").tobytes(),
         prediction.non_music_reason,
@@ -454,12 +428,11 @@ def _row_of(known: Known, card: Card | None) -> tuple[Any, ...]:
 def _prediction(
     card: Card, thresholds: np.ndarray, probabilities: bytes, styles: bytes, non_music_reason: str
 ) -> Prediction:
-    shares = np.frombuffer(styles, dtype="<f8").tolist()
-    named = (
-        [Style(s.name, s.genre, p, s.threshold) for s, p in zip(card.styles, shares, strict=True)]
-        if shares
-        else []
-    )
+    of_styles = np.frombuffer(styles, dtype="<f8").tolist()  # empty: the model gave none
+    named = [
+        Style(s.name, s.genre, p, s.threshold)
+        for s, p in zip(card.styles if of_styles else (), of_styles, strict=True)
+    ]
     return Prediction(
         labels=card.labels,
         probabilities=np.frombuffer(probabilities, dtype="<f8"),
@@ -487,6 +460,10 @@ def _split(path: str) -> tuple[bytes, bytes]:
     return os.fsencode(folder), os.fsencode(name)
 
 
+def _today() -> int:
+    return int(time.time() // _DAY_S)
+
+
 def _is_coarse(mtime_ns: int) -> bool:
-    """Whether the file may change again without its time of modification saying so."""
+    """Whether the file may change again without a new time of modification."""
     return mtime_ns % 1_000_000_000 == 0 and abs(time.time() - mtime_ns / 1e9) < _COARSE_S

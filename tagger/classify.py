@@ -1,4 +1,4 @@
-"""From a track to what a model says about it: all that a worker process does."""
+"""Classifies one track: all that a worker process does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tagger.cache import Cache, Known, sound_of_file
+from tagger.cache import Cache, CachedPrediction, sound_of_file
 from tagger.errors import (
     DataError,
     GtagError,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Classified:
-    """What came of listening to one track: a prediction, or the reason why there is none.
+    """The result of one track: a prediction, or the reason why there is none.
 
     Attributes
     ----------
@@ -42,15 +42,15 @@ class Classified:
     error : GtagError or None
         Set exactly where there is no prediction.
     traceback : str
-        Of an error that nobody foresaw; for the log.
+        Of an unexpected error; for the log.
     sheet : CueSheet or None
-        What cuts the file into tracks of its own. Then there is neither prediction nor error, but:
+        Cuts the file into tracks. Then there is neither prediction nor error, but:
     parts : tuple of Classified
         One for each track of the sheet.
     sound : bytes
-        What the sound is known by in a cache; empty where none was asked.
+        The key of the sound in a cache; empty without one.
     kept : dict of str to np.ndarray
-        Views of the sound for a cache, which other models may look at.
+        Features of the sound for a cache, which other models may use.
     """
 
     prediction: Prediction | None = None
@@ -64,21 +64,20 @@ class Classified:
 
 
 def classify_track(
-    model: str, track: Track, *, remembered_in: Path | None = None, elsewhere: bool = False
+    model: str, track: Track, *, cache_file: Path | None = None, elsewhere: bool = False
 ) -> Classified:
-    """Listen to one track; whatever goes wrong comes back as an error.
+    """Classify one track; every fault is returned as an error.
 
-    A file that a cue sheet cuts into tracks is listened to track by track.
+    A file that a cue sheet cuts into tracks is classified track by track.
 
     Parameters
     ----------
     model : str
         As `zoo.load` takes it. Loaded once in each process.
-    track : Track
-    remembered_in : Path, optional
-        A cache: where to look for the sound before listening to it. Nothing is written there.
+    cache_file : Path, optional
+        Where to look for the sound before decoding it. Nothing is written there.
     elsewhere : bool
-        Whether the cache lies on another machine: the sound is made known, not looked for.
+        Whether the cache is on another machine: only the key of the sound is computed.
     """
     sheet = cue_sheet_of(track.path) if track.format else None
     if sheet is not None:
@@ -86,34 +85,37 @@ def classify_track(
             classify_section(model, track, cue.begin_s, cue.end_s) for cue in sheet.tracks
         )
         if any(part.prediction for part in parts):
-            return Classified(sheet=sheet, parts=parts, duration_s=_duration_s(sheet, parts))
-    if remembered_in is None or track.format is None:
+            last_s = parts[-1].duration_s
+            duration_s = None if last_s is None else sheet.tracks[-1].begin_s + last_s
+            return Classified(sheet=sheet, parts=parts, duration_s=duration_s)
+    if cache_file is None or track.format is None:
         return classify_section(model, track)
     sound = packets_hash(track.path)
-    if sound is not None and elsewhere:
-        return replace(classify_section(model, track), sound=sound)
-    if sound is None:  # no other file is ever known to sound like it
-        return replace(classify_section(model, track), sound=sound_of_file(track.path, track.stamp))
-    reader = _reader(model, remembered_in)
-    known = reader.known_sound(sound) or _from_views(model, reader, sound)
-    return recalled(track, known) if known else replace(classify_section(model, track), sound=sound)
+    if sound is not None and not elsewhere:
+        reader = _reader(model, cache_file)
+        cached = reader.prediction_for_sound(sound) or _from_features(model, reader, sound)
+        if cached:
+            return from_cache(track, cached)
+    key = sound or sound_of_file(track.path, track.stamp)
+    return replace(classify_section(model, track), sound=key)
 
 
-def recalled(track: Track, known: Known) -> Classified:
-    """What a cache knows of a track, as if it had been listened to."""
-    error = NothingToHearError(known.nothing, path=track.path) if known.nothing else None
-    return Classified(known.prediction, known.duration_s, error, sound=known.sound)
+def from_cache(track: Track, cached: CachedPrediction) -> Classified:
+    """The cached result of a track."""
+    error = NothingToHearError(cached.reason, path=track.path) if cached.reason else None
+    return Classified(cached.prediction, cached.duration_s, error, sound=cached.sound)
 
 
-def _from_views(model: str, reader: Cache, sound: bytes) -> Known | None:
-    """What a model says of a sound of which another one has left all that it looks at."""
-    views, duration_s = reader.views_of(sound)
-    if not views:
+def _from_features(model: str, reader: Cache, sound: bytes) -> CachedPrediction | None:
+    """The model's prediction from features that another model's run stored, if they suffice."""
+    features, duration_s = reader.features_of(sound)
+    if not features:
         return None
     try:
-        return Known(sound, classifier(model).predict(TrackFeatures.from_kept(views)), duration_s)
+        prediction = classifier(model).predict(TrackFeatures.from_kept(features))
     except DataError:
         return None
+    return CachedPrediction(sound, prediction, duration_s)
 
 
 @cache
@@ -121,22 +123,17 @@ def _reader(model: str, path: Path) -> Cache:
     return Cache(path, classifier(model).card)
 
 
-def _duration_s(sheet: CueSheet, parts: tuple[Classified, ...]) -> float | None:
-    last_s = parts[-1].duration_s
-    return None if last_s is None else sheet.tracks[-1].begin_s + last_s
-
-
 def classify_section(
     model: str, track: Track, begin_s: float = 0.0, end_s: float | None = None
 ) -> Classified:
-    """Listen to one stretch of a track, by default all of it, whatever a cue sheet says."""
+    """Classify one stretch of a track, by default all of it, without its cue sheet."""
     if track.format is None:
         return Classified(error=_unrecognised(track.path))
     try:
         sound = read_excerpts(track.path, begin_s, end_s)
         features = TrackFeatures.from_sound(sound)
         prediction = classifier(model).predict(features)
-    except Exception as error:  # a decoder's or our own: it must not take the batch along
+    except Exception as error:  # of a decoder or our own: it must not stop the batch
         if isinstance(error, GtagError) and what_ran_out(error) is None:
             return Classified(error=error)
         return Classified(error=_blamed(model, track, error), traceback=traceback.format_exc())
@@ -148,20 +145,20 @@ def _blamed(model: str, track: Track, error: Exception) -> GtagError:
     lacking = what_ran_out(error)
     try:
         classifier(model).predict(TrackFeatures.from_sound(_noise()))
-    except Exception as again:  # nor can anything else be heard
+    except Exception as again:  # nothing else can be classified either
         words = str(again).partition("\n")[0]
         return (
             lacking
             or what_ran_out(again)
             or ResourceError(
-                f"no music can be heard here: {type(again).__name__}: {words}",
+                f"no sound can be classified on this machine: {type(again).__name__}: {words}",
                 hint="memory or another resource may be short, or the installation is damaged",
             )
         )
     if lacking is None:
         return UnreadableError(f"{type(error).__name__}: {error}", path=track.path)
     if isinstance(error.__cause__ or error, MemoryError):
-        return UnreadableError(f"{lacking.message} while it was heard", path=track.path)
+        return UnreadableError(f"{lacking.message} while it was classified", path=track.path)
     return lacking
 
 
@@ -172,7 +169,7 @@ def _noise() -> Sound:
 
 @cache
 def classifier(model: str) -> Classifier:
-    """The model, loaded and checked at the first call."""
+    """The model, loaded and checked on the first call."""
     return zoo.load(model)
 
 

@@ -1,7 +1,7 @@
 """Applies a function to items on a Dask cluster, in order, as `workers` does on one machine.
 
-The machines see the same files at the same paths, and run the same gtag. A worker that is lost
-costs its items a second try.
+The machines must have the same files at the same paths, and the same gtag. Dask retries the items
+of a lost worker.
 """
 
 from __future__ import annotations
@@ -37,32 +37,28 @@ def map_on_cluster(
 
     Parameters
     ----------
-    function : callable
-        Must be picklable, and must not raise.
-    items : iterable
-        Read as far ahead as there is work for.
+    function, items, ready
+        As in `workers.map_in_workers`.
     address : str
         Of the scheduler, as ``tcp://host:8786``.
     deadline_s : float
-        For one item. The worker that needs longer is ended; the scheduler decides how often the
-        item is tried again.
+        For one item. A worker that needs longer is ended; the scheduler decides how often the item
+        is retried.
     check : callable
-        Run here and on each worker: what it returns must be the same.
-    ready : callable, optional
-        The result of an item where it is known without a worker, else None.
+        Run here and on each worker: its results must be equal.
 
     Raises
     ------
     ConfigurationError
         There is no scheduler at the address, or a worker cannot do the work.
     ResourceError
-        The scheduler or all workers are gone; the items before are done.
+        The scheduler or all workers are lost; the items before are done.
     """
     try:
         from distributed import Client, KilledWorker
     except ImportError as error:
         raise ConfigurationError("--cluster needs Dask", hint=INSTALL_CLUSTER) from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it tells of each lost worker
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it reports each lost worker
     try:
         client = Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -95,7 +91,7 @@ def map_on_cluster(
 
 
 def _wait(client: Any, future: Any) -> Any:
-    """A future's result, as long as anybody is there to find it."""
+    """A future's result, as long as there are workers."""
     last_seen = time.monotonic()
     while True:
         try:
@@ -113,12 +109,12 @@ def _wait(client: Any, future: Any) -> Any:
 
 
 def _workers(client: Any) -> dict[str, Any]:
-    """All workers by address, as the scheduler last told."""
+    """All workers by address, as the scheduler last reported."""
     try:
-        told = client.scheduler_info(n_workers=-1)
-    except TypeError:  # before Dask 2025.2, which began to tell of five only
-        told = client.scheduler_info()
-    workers: dict[str, Any] = told["workers"]
+        info = client.scheduler_info(n_workers=-1)
+    except TypeError:  # before Dask 2025.2, whose default is five
+        info = client.scheduler_info()
+    workers: dict[str, Any] = info["workers"]
     return workers
 
 
@@ -132,7 +128,7 @@ def _check_workers(client: Any, check: Callable[[], str]) -> None:
         if worker["nthreads"] != 1:
             raise ConfigurationError(
                 f"the worker {address} has {worker['nthreads']} threads",
-                hint="models are not made for threads: start it with --nthreads 1 --nworkers auto",
+                hint="models are not thread-safe: start it with --nthreads 1 --nworkers auto",
             )
     expected = check()
     for address, found in client.run(check, on_error="return").items():

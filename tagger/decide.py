@@ -1,7 +1,7 @@
-"""Prediction, existing tags and policy in; what to do with the file out, with the reason in words.
+"""Decides what to do with a file, and why, from its prediction, its tags and the policy.
 
-The whole judgement about a person's library stands here, in one function without side effects.
-It depends on neither files, containers nor models, only on what was heard and what the tags say.
+All rules about a user's library are here, in one function without side effects. It depends on
+neither files, containers nor models.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Existing = Literal["keep", "replace", "append"]
 Detail = Literal["genre", "style"]
 Album = Literal["off", "vote", "one"]
 
-# Where the best of independent genres is less probable than not, the track sounds like none.
+# Where the best of independent genres is less probable, the track has none of them.
 NONE_BELOW = 0.5
 
 
@@ -54,27 +54,27 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """How far gtag may go.
+    """What gtag writes.
 
     Attributes
     ----------
     min_confidence : float or None
-        Below this probability a file is left alone, and above 0 also what sounds like no music.
-        None: the model's own threshold for each genre.
+        Below this probability a file is left alone; above 0, what is not music is, too. None: the
+        model's own threshold for each genre.
     existing : {"keep", "replace", "append"}
         What happens to a genre that a person wrote.
     placeholders : Placeholders
-        Words that are no genre, and so no person's.
+        Words that do not count as a genre.
     genres : int
-        Up to so many genres are named.
+        The most genres that are named.
     detail : {"genre", "style"}
-        Whether a genre's style is named in its place, where one is probable enough.
+        Whether a genre's style is named instead, where one is probable enough.
     album : {"off", "vote", "one"}
         Whether tracks of an album get the genre that most of them have, or all of them one.
     genre_map : GenreMap
-        Which names mean the same. Predictions come in its names, see `GenreMap.of`.
+        Which names mean the same. Predictions are in its names already, see `GenreMap.of`.
     profile : Profile
-        What is to read the tags.
+        The program that reads the tags.
 
     Raises
     ------
@@ -94,7 +94,7 @@ class Policy:
     def __post_init__(self) -> None:
         if not self.profile.several and (self.genres > 1 or self.existing == "append"):
             raise ConfigurationError(
-                f"{self.profile.program} reads one genre of a file, so gtag writes but one",
+                f"{self.profile.program} reads only one genre of a file",
                 hint="leave out --profile, or both --genres and --existing append",
             )
 
@@ -106,16 +106,15 @@ class Policy:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a track's album says of it, in place of what was heard of the track alone.
+    """The genre of a track by its album, which replaces its own prediction.
 
     Attributes
     ----------
     genre : str or None
-        A genre or a style. None: the album is too unsure.
+        A genre or a style. None: no genre is probable enough.
     confidence : float
-        In mean over the album.
+        Mean over the album.
     reason : str
-        In words.
     """
 
     genre: str | None
@@ -131,13 +130,12 @@ class Decision:
     ----------
     status : Status
     reason : str
-        In words.
     change : Change or None
         Only for the status `would-write`.
     genres : tuple of str
-        What the model names, most probable first: genres, or styles in their place.
+        The predicted genres or styles, most probable first.
     confidence : float or None
-        In the first of them.
+        Of the first.
     """
 
     status: Status
@@ -152,28 +150,35 @@ def decide(
 ) -> Decision:
     """Decide what to do with one file.
 
-    A genre that a person wrote is looked at first: where it is kept, it does not matter how
-    sure the model is.
+    A genre that a person wrote comes first: where it is kept, the model's confidence does not
+    matter.
 
     Parameters
     ----------
     prediction : Prediction or None
-        None where there was nothing to hear: such a file is never written.
-    tags : TagState
-    policy : Policy
+        None for a silent file, which is never written.
     album : Verdict, optional
-        Takes the place of what the model names; what sounds like no music stays unsure.
+        Replaces the predicted genres; what is not music stays unsure.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tagger.models.prediction import Prediction
+    >>> from tagger.tags.read import TagState
+    >>> jazz = Prediction(("Jazz", "Rock"), np.array([0.9, 0.1]), "my-model-1")
+    >>> print(decide(jazz, TagState(), Policy()).status)
+    would-write
+    >>> print(decide(jazz, TagState(genres=("Bebop",)), Policy()).reason)
+    a person wrote Bebop
     """
     if prediction is None:
-        return Decision(Status.UNSURE, "nothing to hear")
+        return Decision(Status.UNSURE, "no sound to classify")
     named = named_genres(prediction, policy)
     if album is not None:
         named = [] if album.genre is None else [(album.genre, album.confidence)]
-    said, user_genres = (
-        tuple(name for name, _ in named),
-        policy.placeholders.without(tags.user_genres),
-    )
-    decision = partial(Decision, genres=said, confidence=named[0][1] if named else None)
+    names = tuple(name for name, _ in named)
+    user_genres = policy.placeholders.without(tags.user_genres)
+    decision = partial(Decision, genres=names, confidence=named[0][1] if named else None)
     if user_genres and policy.existing == "keep":
         return decision(Status.KEPT, f"a person wrote {_listed(user_genres)}")
     guesses = (
@@ -181,42 +186,43 @@ def decide(
         f"{prediction.runner_up_confidence:.2f}"
     )
     if is_doubted(prediction, policy):
-        return decision(Status.UNSURE, f"{prediction.non_music_reason}; if it is: {guesses}")
+        return decision(Status.UNSURE, f"{prediction.non_music_reason}; if it is music: {guesses}")
     if not named:
         if album is not None:
             reason = f"{guesses}; {album.reason}"
         elif prediction.dropped:
-            reason = f"{prediction.dropped} is left out by the genre map; {guesses}"
+            reason = f"the genre map drops {prediction.dropped}; {guesses}"
         elif prediction.independent and prediction.confidence < NONE_BELOW:
-            reason = f"sounds like none of the genres that {prediction.model} knows; {guesses}"
+            reason = f"sounds like none of the genres of {prediction.model}; {guesses}"
         else:
             needed = policy.threshold(prediction, prediction.genre)
-            reason = f"{guesses}; {needed:.2f} is asked for"
+            reason = f"{guesses}; the threshold is {needed:.2f}"
         return decision(Status.UNSURE, reason)
     if policy.existing == "append":
         key = policy.genre_map.key
         written = {*map(key, user_genres)}
-        named_ones, said = said, tuple(name for name in said if key(name) not in written)
-        if user_genres and not said:
-            return decision(Status.KEPT, f"a person wrote {_listed(named_ones)} already")
+        new_names = tuple(name for name in names if key(name) not in written)
+        if user_genres and not new_names:
+            return decision(Status.KEPT, f"a person wrote {_listed(names)} already")
+        names = new_names
 
     appended_to = user_genres if policy.existing == "append" else ()
-    genres = (*appended_to, *said)
+    genres = (*appended_to, *names)
     if (
         set(tags.genres) == set(genres)
         and not (policy.existing == "replace" and user_genres)
-        and set(tags.gtag_genre) == set(said)
+        and set(tags.gtag_genre) == set(names)
         and tags.gtag_model == prediction.model
     ):
-        return decision(Status.UNCHANGED, f"{prediction.model} wrote {_listed(said)} before")
+        return decision(Status.UNCHANGED, f"{prediction.model} wrote {_listed(names)} before")
     return decision(
         Status.WOULD_WRITE,
         _why_written(tags, user_genres, appended=bool(appended_to))
         + (f"; {album.reason}" if album else ""),
         Change(
             genres=genres,
-            gtag_genre=said,
-            confidence=dict(named)[said[0]],
+            gtag_genre=names,
+            confidence=dict(named)[names[0]],
             model=prediction.model,
             id3_version=policy.profile.id3_version,
         ),
@@ -226,28 +232,28 @@ def decide(
 def agreed(
     predictions: Sequence[Prediction | None], policy: Policy
 ) -> tuple[Prediction | None, str]:
-    """What the tracks of one file have in common, which has one genre field for all of them.
+    """One prediction for the tracks of one file, which has one genre field for all of them.
 
-    They agree where those of which the model is sure, half of them at least, have one best genre.
+    They agree where the confident predictions, at least half of them, have one best genre.
 
     Parameters
     ----------
     predictions : sequence of Prediction or None
-        Of each track; None where there was nothing to hear.
+        Of each track; None for silence.
 
     Returns
     -------
     Prediction or None
-        The mean of those that the model is sure of. None: they do not agree.
+        The mean of the confident ones. None: they do not agree.
     str
-        In words.
+        How many tracks have each genre.
     """
     sure = [p for p in predictions if p and not is_doubted(p, policy) and named_genres(p, policy)]
     votes = Counter(p.genre for p in sure)
-    said = [f"{genre} {n}" for genre, n in votes.most_common()]
+    counted = [f"{genre} {n}" for genre, n in votes.most_common()]
     if len(sure) < len(predictions):
-        said.append(f"unsure {len(predictions) - len(sure)}")
-    tracks, counts = f"its {len(predictions)} tracks", ", ".join(said)
+        counted.append(f"unsure {len(predictions) - len(sure)}")
+    tracks, counts = f"its {len(predictions)} tracks", ", ".join(counted)
     if len(votes) != 1 or 2 * len(sure) < len(predictions):
         return None, f"{tracks} do not agree: {counts}"
     styles = [
@@ -266,12 +272,12 @@ def agreed(
 
 
 def is_doubted(prediction: Prediction, policy: Policy) -> bool:
-    """Whether it is no music by all signs; who asks for every guess gets one all the same."""
+    """Whether it is probably not music; with a minimum confidence of 0 it is named anyway."""
     return bool(prediction.non_music_reason) and policy.min_confidence != 0
 
 
 def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, float]]:
-    """What is probable enough to be written, and how probable; the best genre must be."""
+    """The genres to write with their probabilities; none if the best is not probable enough."""
     named: dict[str, float] = {}
     for genre, probability in prediction.ranked():
         if probability < policy.threshold(prediction, genre):
@@ -280,7 +286,7 @@ def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, floa
             continue
         style = prediction.style_of(genre) if policy.detail == "style" else None
         name, probable = (style.name, style.probability) if style else (genre, probability)
-        named.setdefault(name, probable)  # a person's map may call a style like another genre
+        named.setdefault(name, probable)  # a genre map may give a style the name of another genre
         if len(named) == policy.genres:
             break
     return list(named.items())
@@ -291,9 +297,9 @@ def _why_written(tags: TagState, user_genres: tuple[str, ...], *, appended: bool
         verb = "added to" if appended else "in place of"
         return f"{verb} {_listed(user_genres)}"
     if tags.user_genres:
-        return f"{_listed(tags.user_genres)} says no genre"
+        return f"{_listed(tags.user_genres)} is a placeholder"
     if tags.genres and tags.gtag_genre:
-        return f"{tags.gtag_model or 'gtag'} said {_listed(tags.gtag_genre)}"
+        return f"{tags.gtag_model or 'gtag'} wrote {_listed(tags.gtag_genre)}"
     return "had no genre"
 
 

@@ -1,7 +1,6 @@
 """Short synthetic pieces of music, composed by rule and encoded: for `gtag demo` and for tests.
 
-They are no recordings and prove nothing about accuracy: they only differ audibly, so that people
-without music at hand (and tests) have something to listen to.
+They differ audibly, but say nothing about a model's accuracy on recordings.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ RATE = 44100  # Hz, of what `compose` makes
 Samples = NDArray[np.float32]
 Signal = NDArray[np.float64]
 
-# Container, codec and codec options by ending. Ogg Vorbis by ffmpeg's own encoder, which it calls
-# experimental and which wants two channels: good enough for a demo, and always there.
+# Container and codec by file extension. ffmpeg's own Vorbis encoder is experimental and takes two
+# channels only, but it is in every build.
 ENCODINGS: dict[str, tuple[str, str]] = {
     ".mp3": ("mp3", "libmp3lame"),
     ".flac": ("flac", "flac"),
@@ -38,7 +37,7 @@ ENCODINGS: dict[str, tuple[str, str]] = {
 }
 _BLOCK = 1 << 16  # samples handed to the encoder at once
 
-# What `gtag demo` makes: one piece a style, one container a piece.
+# Style and container of each piece that `gtag demo` makes.
 _PIECES = (
     ("disco", ".mp3"),
     ("jazz", ".flac"),
@@ -48,28 +47,26 @@ _PIECES = (
 )
 
 
-def make_demo(folder: str | PathLike[str], *, seed: int = 1, duration_s: float = 45.0) -> list[str]:
-    """Compose and encode a handful of pieces.
+def make_demo(folder: str | PathLike[str], *, duration_s: float = 45.0) -> list[str]:
+    """Compose and encode a piece of each style, the same at every call.
 
     Parameters
     ----------
     folder : path-like
         Made if it is not there. Files of the same names are overwritten.
-    seed : int
-        The same seed composes the same pieces.
     duration_s : float
-        Length of each piece in seconds.
+        Length of each piece.
 
     Returns
     -------
     list of str
-        The files, MP3, FLAC, Ogg Vorbis, Opus and M4A.
+        The files: MP3, FLAC, Ogg Vorbis, Opus and M4A.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     files = []
     for number, (style, suffix) in enumerate(_PIECES, 1):
         file = str(Path(folder) / f"{number:02d} synthetic {style}{suffix}")
-        encode(compose(style, seed, duration_s), file)
+        encode(compose(style, 1, duration_s), file)
         files.append(file)
     return files
 
@@ -82,9 +79,8 @@ def compose(genre_like: str, seed: int = 0, duration_s: float = 30.0) -> Samples
     genre_like : str
         One of `STYLES`.
     seed : int
-        Chooses key, tempo and the notes' small liberties.
+        Of key, tempo and the notes' variations.
     duration_s : float
-        Length in seconds.
 
     Returns
     -------
@@ -116,15 +112,15 @@ def encode(
     samples : float32 [n] or [channels, n]
         Within -1 and 1, at `rate`. One row is played on every channel.
     path : path-like
-        Overwritten. Its ending chooses container and codec where those are not given.
+        Overwritten. Its extension chooses container and codec where those are not given.
     rate, channels : int
-        Of the file. (Opus is always at 48,000 Hz: PyAV resamples.)
+        Of the file, in Hz. (Opus is always at 48,000 Hz: PyAV resamples.)
     container, codec : str, optional
-        Names that ffmpeg knows, such as "ogg" and "flac".
-    bit_rate : int, optional
-        Bits a second, for lossy codecs.
+        ffmpeg's names, such as "ogg" and "flac".
+    bit_rate : int
+        Bits per second, for lossy codecs.
     options, codec_options : dict of str, optional
-        For the muxer and for the encoder.
+        For the muxer, and for the encoder.
     """
     default_container, default_codec = ENCODINGS.get(Path(path).suffix.lower(), ("", ""))
     codec = codec or default_codec

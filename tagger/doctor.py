@@ -1,6 +1,6 @@
-"""Whether all that gtag stands on works here: versions, decoders, models, folders, journal, cache.
+"""Whether all that gtag needs works here: versions, decoders, models, folders, journal, cache.
 
-Each check does the real thing, as small as it can be, and leaves nothing behind.
+Each check does the real thing on a small scale, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,14 +19,15 @@ from typing import Literal
 from tagger.errors import GtagError, ModelError
 
 State = Literal["ok", "note", "broken"]
+Found = Iterator[tuple[str, State, str]]  # name, state, words
 
-# Distributions: one of each.
+# Distributions: one of each tuple is needed.
 _LIBRARIES = (
     *(("av",), ("ai-edge-litert",), ("xgboost-cpu", "xgboost"), ("mutagen",), ("numpy",)),
     *(("loky",), ("click",), ("rich",)),
 )
 _IF_THERE = ("tensorflow", "scikit-learn", "librosa", "beets", "distributed")
-# Codecs that gtag reads and cannot encode a piece in: by the decoders' names.
+# Formats without an encoder to try them with: the names of their decoders.
 _DECODE_ONLY = {
     "Monkey's Audio": ("ape",),
     "Musepack": ("mpc7", "mpc8"),
@@ -36,22 +37,14 @@ _DECODE_ONLY = {
     "DTS": ("dca",),
 }
 _PIECE_S = 3.0
-_LITTLE_BYTES = 200 * 1024 * 1024  # free: less than a large track and its copy need
+_LITTLE_BYTES = 200 * 1024 * 1024  # of free space: less than a large track and its copy need
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of what was found.
+    """The result of one check, of a part such as ``decoders``.
 
-    Attributes
-    ----------
-    part : str
-        As ``decoders``.
-    name : str
-    state : {"ok", "note", "broken"}
-        A note is no fault, but worth knowing.
-    said : str
-        In words. The home folder stands there as ``~``.
+    A note is not a fault, but worth knowing. The home folder is shown as ``~``.
     """
 
     part: str
@@ -61,16 +54,16 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything, one finding at a time; nothing that is broken ends it."""
-    checks: tuple[tuple[str, Callable[[], Iterator[tuple[str, State, str]]]], ...] = (
-        ("versions", _versions),
-        ("decoders", _decoders),
-        ("models", _models),
-        ("folders", _folders),
-        ("journal", _journal),
-        ("cache", _cache),
-    )
-    for part, check in checks:
+    """Check everything, one finding at a time; nothing that is broken ends it."""
+    parts = {
+        "versions": _versions,
+        "decoders": _decoders,
+        "models": _models,
+        "folders": _folders,
+        "journal": _journal,
+        "cache": _cache,
+    }
+    for part, check in parts.items():
         try:
             for name, state, said in check():
                 yield Finding(part, name, state, without_home(said))
@@ -79,7 +72,7 @@ def examine() -> Iterator[Finding]:
 
 
 def explained(error: BaseException) -> str:
-    """An error in words, without a person's home folder."""
+    """An error in words, the home folder shown as ``~``."""
     said = str(error) if isinstance(error, GtagError) else f"{type(error).__name__}: {error}"
     return without_home(said)
 
@@ -90,7 +83,7 @@ def without_home(text: str) -> str:
     return text.replace(home, "~") if len(home) > 1 else text
 
 
-def _versions() -> Iterator[tuple[str, State, str]]:
+def _versions() -> Found:
     yield "gtag", "ok", version("gtag-music")
     yield "Python", "ok", f"{platform.python_version()} ({platform.python_implementation()})"
     yield "system", "ok", f"{platform.platform()}, {os.cpu_count()} cores"
@@ -112,7 +105,7 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _decoders() -> Iterator[tuple[str, State, str]]:
+def _decoders() -> Found:
     import av
 
     from tagger.demo import ENCODINGS, compose, encode
@@ -131,14 +124,14 @@ def _decoders() -> Iterator[tuple[str, State, str]]:
             except (av.FFmpegError, ValueError, LookupError) as error:
                 yield f"{suffix} {codec}", "note", f"not tried: no encoder ({error})"
                 continue
-            yield f"{suffix} {codec}", *_heard(file)
+            yield f"{suffix} {codec}", *_decoded(file)
     for name, codecs in _DECODE_ONLY.items():
         lacking = [codec for codec in codecs if not _is_decoder(codec)]
         said = f"no decoder {', '.join(lacking)}" if lacking else "decoder there, not tried"
         yield name, "note" if lacking else "ok", said
 
 
-def _heard(file: Path) -> tuple[State, str]:
+def _decoded(file: Path) -> tuple[State, str]:
     from tagger.files.formats import identify
     from tagger.sound.audio import read_excerpts
     from tagger.sound.native_messages import native_messages_hidden
@@ -149,9 +142,9 @@ def _heard(file: Path) -> tuple[State, str]:
             sound = read_excerpts(file)
     except Exception as error:
         return "broken", explained(error)
-    heard_s = sound.duration_s or 0.0
-    if format is None or abs(heard_s - _PIECE_S) > 0.5:
-        return "broken", f"{_PIECE_S:g} s of sound were heard as {heard_s:.2f} s"
+    decoded_s = sound.duration_s or 0.0
+    if format is None or abs(decoded_s - _PIECE_S) > 0.5:
+        return "broken", f"{_PIECE_S:g} s of sound were decoded as {decoded_s:.2f} s"
     return "ok", f"{format.name}, decoded"
 
 
@@ -165,13 +158,13 @@ def _is_decoder(name: str) -> bool:
     return True
 
 
-def _models() -> Iterator[tuple[str, State, str]]:
+def _models() -> Found:
     from tagger.models import install, zoo
     from tagger.models.card import read_card
 
     folders = install.all_folders()
     if not any(folder.name == zoo.DEFAULT for folder in folders):
-        yield zoo.DEFAULT, "broken", "the default model is not there: install gtag again"
+        yield zoo.DEFAULT, "broken", "the default model is missing: install gtag again"
     for folder in folders:
         try:
             card = read_card(folder)
@@ -182,7 +175,7 @@ def _models() -> Iterator[tuple[str, State, str]]:
             yield card.tag, "ok", f"{card.kind}, checksum right, answers"
 
 
-def _folders() -> Iterator[tuple[str, State, str]]:
+def _folders() -> Found:
     from tagger.places import cache_folder, config_folder, data_folder, state_folder
 
     folders = {
@@ -204,14 +197,14 @@ def _folders() -> Iterator[tuple[str, State, str]]:
             with tempfile.TemporaryFile(dir=there):
                 pass
         except OSError as error:
-            # The models' and settings' folders may be read-only; nothing is written to the others.
+            # Folders of models, settings and cache may be read-only.
             state: State = "broken" if name in ("journal", "temporary") else "note"
             yield name, state, f"{said}, cannot be written: {error.strerror}"
         else:
             yield name, "ok" if free >= _LITTLE_BYTES else "note", said
 
 
-def _journal() -> Iterator[tuple[str, State, str]]:
+def _journal() -> Found:
     from tagger.journal.journal import Journal, default_journal_path
 
     path = default_journal_path()
@@ -223,16 +216,16 @@ def _journal() -> Iterator[tuple[str, State, str]]:
     size = path.stat().st_size / 1e6
     yield "journal", "ok", f"{len(runs):,} runs, {size:,.1f} MB, whole"
     if damaged := sum(run.damaged for run in runs):
-        yield "runs", "note", f"what it says of {damaged} runs is damaged"
+        yield "runs", "note", f"{damaged} runs are damaged"
     if cut_off:
         yield (
             "writes",
             "note",
-            f"{cut_off} were cut off; the next scan that writes, or undo, mends them",
+            f"{cut_off} were cut off; the next scan that writes, or undo, repairs them",
         )
 
 
-def _cache() -> Iterator[tuple[str, State, str]]:
+def _cache() -> Found:
     import sqlite3
     from contextlib import closing
 
@@ -242,14 +235,16 @@ def _cache() -> Iterator[tuple[str, State, str]]:
     if not path.exists():
         yield "cache", "ok", "none yet: the first scan makes it"
         return
-    # Not as a scan opens it, which makes a damaged one anew.
+    # Not by Cache, which replaces a damaged file.
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
             (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
             (files,) = database.execute("SELECT COUNT(*) FROM files").fetchone()
     except sqlite3.Error as error:
-        yield "cache", "note", f"cannot be read ({error}); the next scan makes it anew"
+        yield "cache", "note", f"cannot be read ({error}); the next scan makes a new one"
         return
     said = f"{files:,} files, {path.stat().st_size / 1e6:,.1f} MB"
-    whole = verdict == "ok"
-    yield "cache", "ok" if whole else "note", said if whole else f"damaged ({verdict}), made anew"
+    if verdict == "ok":
+        yield "cache", "ok", said
+    else:
+        yield "cache", "note", f"damaged ({verdict}); the next scan makes a new one"

@@ -80,7 +80,7 @@ class ConfigurationError(GtagError):
 
 
 class ResourceError(ConfigurationError):
-    """The machine, or its limits, have too little of something: no file's fault."""
+    """Memory, open files or threads ran out: no file is to blame."""
 
 
 class ModelError(ConfigurationError):
@@ -96,11 +96,11 @@ class UnreadableError(GtagError):
 
 
 class NothingToHearError(GtagError):
-    """A file is silent or too short for an honest guess: report status `unsure`."""
+    """A file is silent or too short to be classified: report status `unsure`."""
 
 
 class RefusedError(GtagError):
-    """A file that could be written is left alone for its own good: report status `refused`."""
+    """A file that is not safe to write is left alone: report status `refused`."""
 
 
 class WriteFailedError(GtagError):

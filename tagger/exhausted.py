@@ -1,7 +1,4 @@
-"""Whether an error says that the machine, or its limits, have too little of something.
-
-Such an error is nobody's file's fault.
-"""
+"""Whether an error means that memory, open files or threads ran out: then no file is to blame."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from tagger.errors import ResourceError
 if sys.platform != "win32":
     import resource
 
-# Address space that a process needs to listen, on two cores. More cores need more.
+# Address space that a process needs to classify, on two cores. More cores need more.
 _NEEDED_MB = 900
 
 _BY_NUMBER = {
@@ -22,7 +19,7 @@ _BY_NUMBER = {
     errno.EMFILE: "the number of open files",
     errno.ENFILE: "the number of open files",
 }
-# Of errors that have no number: threads, and libraries that find no room.
+# Of errors that have no number: of threads and of libraries.
 _BY_WORDS = {
     "can't start new thread": "the number of threads",
     "failed to map segment": "memory",
@@ -36,7 +33,7 @@ _HINTS = {
 
 
 def what_ran_out(error: BaseException) -> ResourceError | None:
-    """What there was too little of where that is why an error was raised; else None."""
+    """The resource whose lack raised an error; None where that was not the cause."""
     for one in _with_causes(error):
         lacking = "memory" if isinstance(one, MemoryError) else None
         if isinstance(one, OSError):
@@ -49,13 +46,9 @@ def what_ran_out(error: BaseException) -> ResourceError | None:
 
 
 def check_memory() -> None:
-    """Refuse to begin where the memory that is allowed cannot be enough to listen.
+    """Raise ResourceError where the memory that is allowed cannot be enough to classify.
 
-    Libraries that find too little crash, hang or blame others.
-
-    Raises
-    ------
-    ResourceError
+    Libraries that get too little crash, hang or report something else.
     """
     if sys.platform == "win32":
         return

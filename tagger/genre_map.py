@@ -1,7 +1,7 @@
-"""A person's own names for genres: what gtag says is renamed, merged, led to its parent or dropped.
+"""Genre maps: predicted genres renamed, merged, mapped to parents or dropped, as a user likes.
 
-A map is a TOML file; docs/genre-map.md shows one. What it makes of a name does not depend on the
-track: the whole prediction is told in a map's names, and judged as if the model had used them.
+A map is a TOML file; docs/genre-map.md shows one. It maps names regardless of the track: the whole
+prediction is converted to the map's names, and then treated as if the model had used them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import string
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,22 +33,22 @@ _LONGEST = 100  # characters of a name
 
 @dataclass(frozen=True)
 class GenreMap:
-    """What becomes of each name. `read_genre_map` makes one; with nothing in it, names stay.
+    """Maps genre names; an empty one changes none. `read_genre_map` reads one from a file.
 
-    A name is known by its key: what all its spellings have in common (`same_name`).
+    All spellings of a name have one key (`same_name`).
 
     Attributes
     ----------
     leads : dict of str to str
         From one key to another: renamed, merged, or an alias.
     parents : dict of str to str
-        Likewise, for what nothing else leads away from: until `only` lists it, or to the topmost.
+        The same for keys that are not in `leads`; followed up to a key in `only`, or to the top.
     drop : frozenset of str
-        Keys of what is not written, nor anything that leads there.
+        Keys that are not written, nor any that are mapped to them.
     only : frozenset of str or None
-        Keys of what may be written; None: everything.
+        Keys that may be written; None: all.
     spelled : dict of str to str
-        How a key is written. Whatever another key leads to has a spelling.
+        How a key is written. Every key that another one is mapped to has a spelling.
     """
 
     leads: Mapping[str, str] = field(default_factory=dict)
@@ -62,22 +63,19 @@ class GenreMap:
         )
 
     def __call__(self, name: str) -> str | None:
-        """What a genre is written as; None: not at all.
-
-        Applied to what it gave, it gives the same.
-        """
-        way = [*self._way(same_name(name))]
-        if not self.drop.isdisjoint(way) or (self.only is not None and way[-1] not in self.only):
+        """The name to write for a genre; None: none. Idempotent."""
+        path = [*self._path(same_name(name))]
+        if not self.drop.isdisjoint(path) or (self.only is not None and path[-1] not in self.only):
             return None
-        return self.spelled.get(way[-1], name)
+        return self.spelled.get(path[-1], name)
 
     def key(self, name: str) -> str:
-        """The same for all names that mean one genre to this map, however they are spelled."""
-        *_, end = self._way(same_name(name))
+        """The key of the name that this map gives; equal for all names of one genre."""
+        *_, end = self._path(same_name(name))
         return end
 
-    def _way(self, key: str) -> Iterator[str]:
-        """A key, and those that it leads to."""
+    def _path(self, key: str) -> Iterator[str]:
+        """A key, and those that it is mapped to one after the other."""
         yield key
         while True:
             if key in self.leads:
@@ -91,17 +89,14 @@ class GenreMap:
     def of(self, prediction: Prediction, detail: Literal["genre", "style"] = "genre") -> Prediction:
         """The same prediction in the names of the map.
 
-        Genres that become one: where each has a probability of its own, the most probable counts,
-        and the threshold that is reached most easily among those that are reached; where one of
-        them excludes the others, the probabilities add up. So do those of styles of one genre.
+        Of genres that are merged, independent probabilities give the highest one, and the lowest
+        threshold among those that are reached; probabilities that exclude each other add up. So do
+        those of the styles of one genre.
 
         Parameters
         ----------
-        prediction : Prediction
         detail : {"genre", "style"}
-            Where styles are asked for, one that stands while its genre is dropped is a genre of
-            its own.
-
+            With ``style``, a style whose genre is dropped becomes a genre.
         """
         if not self:
             return prediction
@@ -136,7 +131,7 @@ class GenreMap:
     def _styles(
         self, styles: tuple[Style, ...], genres: dict[str, str | None]
     ) -> tuple[Style, ...]:
-        """Styles by their new names; without a genre where that is dropped."""
+        """Styles by their new names; their genre is empty where it is dropped."""
         merged: dict[tuple[str, str], Style] = {}
         for style in styles:
             name, genre = self(style.name), genres.get(style.genre, style.genre) or ""
@@ -150,7 +145,7 @@ class GenreMap:
 
 
 def _merged(prediction: Prediction, members: list[int]) -> tuple[float, float]:
-    """Probability and threshold of several labels that became one."""
+    """Probability and threshold of several labels that are merged."""
     each = [
         (float(prediction.probabilities[i]), prediction.threshold(prediction.labels[i]))
         for i in members
@@ -166,10 +161,9 @@ def read_genre_map(path: str | PathLike[str], known: Iterable[str] = ()) -> Genr
 
     Parameters
     ----------
-    path : path-like
     known : iterable of str
-        Names that models have, beside those of the vocabulary: what can be renamed, merged and
-        dropped.
+        The models' names that are not in the vocabulary: those and the vocabulary's can be
+        renamed, merged and dropped.
 
     Raises
     ------
@@ -187,22 +181,22 @@ def genre_map_for(
     Raises
     ------
     ConfigurationError
-        The file cannot be used, or it leaves nothing of what the model says.
+        The file cannot be used, or it drops all genres of the model.
     """
     styles = [style.name for style in card.styles]
     known = [name for genre, below in names_of_models().items() for name in (genre, *below)]
     read = read_genre_map(path, [*known, *card.labels, *styles])
     if not any(map(read, (*card.labels, *(styles if detail == "style" else ())))):
         raise ConfigurationError(
-            f"leaves no genre of those that {card.tag} knows",
+            f"drops every genre of {card.tag}",
             path=path,
-            hint="gtag genres --genre-map FILE shows what becomes of each",
+            hint="gtag genres --genre-map FILE shows what each is mapped to",
         )
     return read
 
 
 def names_of_models() -> dict[str, list[str]]:
-    """What the models that have a name can say: genres, and below each its styles."""
+    """All genres of the installed models, each with its styles."""
     names: dict[str, list[str]] = {}
     for card in zoo.available():
         for label in card.labels:
@@ -222,7 +216,7 @@ class _Reader:
         self._leads: dict[str, str] = {}
         self._parents: dict[str, str] = {}
         self._spelled: dict[str, str] = {}
-        # Where a key is led away, or spelled; and how it stands there.
+        # Where in the file a key is mapped or spelled, for messages; and how it is written there.
         self._led_at: dict[str, Key] = {}
         self._spelled_at: dict[str, Key] = {}
         self._shown: dict[str, str] = {}
@@ -237,19 +231,16 @@ class _Reader:
             wanted, kind = (dict, "a table") if name in _TABLES else (list, "a list of names")
             if not isinstance(value, wanted):
                 raise self._file.error(f"{name} has to be {kind}", name)
-        # Renamed and merged names first: theirs is the spelling.
+        # Renamed and merged names first: their spelling counts.
         for old, new in data.get("rename", {}).items():
-            self._check_known(old, "rename", old)
-            self._lead(self._leads, old, new, ("rename", old), own_spelling=True)
+            self._lead(self._leads, old, new, ("rename", old), of_model=True)
         for table in ("merge", "aliases"):
             for new, olds in data.get(table, {}).items():
                 if not isinstance(olds, list):
                     raise self._file.error(f"{new!r} has to be a list of names", table, new)
                 for i, old in enumerate(olds):
-                    if table == "merge":
-                        self._check_known(old, table, new, i)
-                    merged = table == "merge"
-                    self._lead(self._leads, old, new, (table, new, i), own_spelling=merged)
+                    at, of_model = (table, new, i), table == "merge"
+                    self._lead(self._leads, old, new, at, of_model=of_model)
         for child, parent in data.get("parents", {}).items():
             self._lead(self._parents, child, parent, ("parents", child))
         self._check_circles()
@@ -258,43 +249,43 @@ class _Reader:
         return self._with_only(read, data["only"]) if "only" in data else read
 
     def _lead(
-        self,
-        leads: dict[str, str],
-        old: object,
-        new: object,
-        at: Key,
-        *,
-        own_spelling: bool = False,
+        self, leads: dict[str, str], old: object, new: object, at: Key, *, of_model: bool = False
     ) -> None:
-        """One name leads to another, which is spelled as a person does, or as gtag does."""
+        """Map one name to another.
+
+        The old name of a model must be known, and the new one is spelled as in the file, otherwise
+        as in the vocabulary.
+        """
         old, new = self._name(old, at), self._name(new, at)
+        if of_model:
+            self._check_known(old, at)
         start, end = same_name(old), same_name(new)
         self._shown.setdefault(start, old)
-        if own_spelling and self._spelled.get(end, new) != new:
+        if of_model and self._spelled.get(end, new) != new:
             before = self._file.line(*self._spelled_at[end])
             raise self._file.error(
                 f"{new!r} means the same as {self._spelled[end]!r} in line {before}: "
                 "choose one spelling",
                 *at,
             )
-        self._spelled.setdefault(end, new if own_spelling else canonical(new) or new)
+        self._spelled.setdefault(end, new if of_model else canonical(new) or new)
         self._spelled_at.setdefault(end, at)
         if start == end:
             return  # another spelling
         if leads.get(start, end) != end:
             before = self._file.line(*self._led_at[start])
-            raise self._file.error(f"{old!r} leads to another name in line {before}", *at)
+            raise self._file.error(f"{old!r} is mapped to another name in line {before}", *at)
         leads[start] = end
         self._led_at.setdefault(start, at)
 
     def _dropped(self, given: object, i: int) -> str:
         name = self._name(given, ("drop", i))
-        self._check_known(name, "drop", i)
+        self._check_known(name, ("drop", i))
         key = same_name(name)
         if key in self._leads:
             before = self._file.line(*self._led_at[key])
             raise self._file.error(
-                f"{name!r} is dropped, and leads to another name in line {before}", "drop", i
+                f"{name!r} is dropped, and mapped to another name in line {before}", "drop", i
             )
         return key
 
@@ -304,22 +295,23 @@ class _Reader:
         for i, name in enumerate(names):
             if same_name(name) not in there:
                 hint = did_you_mean(name, there.values())
-                raise self._file.error(f"nothing becomes {name!r}", "only", i, hint=hint or None)
+                raise self._file.error(
+                    f"no genre is mapped to {name!r}", "only", i, hint=hint or None
+                )
             self._spelled.setdefault(same_name(name), canonical(name) or name)
         read = replace(read, only=frozenset(map(same_name, names)))
         for i, name in enumerate(names):
             if read(name) is None or read.key(name) != same_name(name):
                 raise self._file.error(
-                    f"{name!r} is never written: it is dropped, or leads to another name",
+                    f"{name!r} is never written: it is dropped, or mapped to another name",
                     *("only", i),
                 )
         return read
 
-    def _check_known(self, given: object, *at: str | int) -> None:
-        name = self._name(given, at)
+    def _check_known(self, name: str, at: Key) -> None:
         if same_name(name) not in self._known:
             near = did_you_mean(name, self._known.values())
-            hint = near or "gtag genres lists them; what only people write goes into [aliases]"
+            hint = near or "gtag genres lists them; names that only tags have go into [aliases]"
             raise self._file.error(f"no model has a genre {name!r}", *at, hint=hint)
 
     def _check_circles(self) -> None:
@@ -334,26 +326,26 @@ class _Reader:
                 raise self._file.error(f"goes in a circle: {circle}", *self._led_at[start])
 
     def _name(self, value: object, at: Key) -> str:
-        """A name that can be written, or an error."""
+        """The value as a genre name that can be written, or an error."""
         if not isinstance(value, str):
             raise self._file.error(f"{value!r} has to be a name in quotes", *at)
         if not value.strip() or len(value) > _LONGEST or not value.isprintable():
-            raise self._file.error(f"{value!r} is no name of a genre", *at)
+            raise self._file.error(f"{value!r} is not a valid genre name", *at)
         if ";" in value:
-            raise self._file.error(f"{value!r}: a name with ';' would read as two", *at)
+            raise self._file.error(f"{value!r}: a name with ';' would be read as two", *at)
         return value.strip()
 
 
 def map_of_tree(path: str | PathLike[str]) -> str:
-    """A tree of genres as beets has it (``genres-tree.yaml``), as the text of a map.
+    """Convert beets' tree of genres (``genres-tree.yaml``) to the text of a map.
 
-    Names that gtag knows are spelled as it does, others with capitals, as beets writes them. A
-    name that stands in several places belongs to the first of them.
+    Names of the vocabulary are spelled as there, others with capitals, as beets writes them. Of
+    several places of a name the first counts.
 
     Raises
     ------
     ConfigurationError
-        The file is no such tree.
+        The file is not such a tree.
     """
     import tomli_w
 
@@ -364,12 +356,12 @@ def map_of_tree(path: str | PathLike[str]) -> str:
         key = same_name(parent)
         while key != same_name(child) and key in keys:
             key = keys[key]
-        # Known already, or its own ancestor: to gtag, two names of the tree may mean the same.
+        # Not known yet, nor its own ancestor: two names of the tree may be spellings of one.
         if same_name(child) not in keys and key != same_name(child):
             keys[same_name(child)] = same_name(parent)
             parents[child] = parent
     if not parents:
-        raise ConfigurationError("holds no tree of genres", path=path)
+        raise ConfigurationError("contains no tree of genres", path=path)
     return tomli_w.dumps({"parents": parents})
 
 
@@ -379,34 +371,29 @@ def _branches(path: str | PathLike[str]) -> Iterator[tuple[str, str]]:
 
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.load(text, Loader=yaml.BaseLoader)  # strings, lists and dicts only
     except (UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError("is not a YAML tree in UTF-8", path=path) from error
     except (OSError, ValueError) as error:
         raise ConfigurationError.of_system(error, path) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}: " if mark else ""
-        said = getattr(error, "problem", None) or str(error)
-        raise ConfigurationError(f"{place}no YAML: {said}", path=path) from error
+        line = f"line {mark.line + 1}: " if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise ConfigurationError(f"{line}invalid YAML: {problem}", path=path) from error
 
-    met: set[int] = set()
-    waiting: list[tuple[Any, str]] = [(root, "")] if root else []
+    seen: set[int] = set()
+    waiting: list[tuple[Any, str]] = [(root, "")]
     while waiting:
         node, parent = waiting.pop()
-        if id(node) in met:
-            continue  # an anchor's content counts once, however often it is named
-        met.add(id(node))
-        below: list[tuple[Any, str]] = []
-        if isinstance(node, yaml.SequenceNode):
-            below = [(inner, parent) for inner in node.value]
-        elif isinstance(node, yaml.ScalarNode):
-            if parent and node.value.strip():
-                yield node.value.strip(), parent
-        else:
-            for key, inner in node.value:
-                if not isinstance(key, yaml.ScalarNode):
-                    line = key.start_mark.line + 1
-                    raise ConfigurationError(f"line {line}: a name was expected", path=path)
-                below += [(key, parent), (inner, key.value.strip())]
-        waiting += reversed(below)
+        if isinstance(node, str):
+            if parent and node.strip():
+                yield node.strip(), parent
+        elif node is not None and id(node) not in seen:  # an anchor's content counts once
+            seen.add(id(node))
+            if isinstance(node, dict):
+                pairs = (((name, parent), (inner, name.strip())) for name, inner in node.items())
+                below = [*chain.from_iterable(pairs)]
+            else:
+                below = [(inner, parent) for inner in node]
+            waiting += reversed(below)

@@ -1,7 +1,4 @@
-"""The genres that gtag knows and their styles, and the names that people use for both.
-
-The vocabulary itself is a tree in `vocabulary.toml`. Depends on nothing else of gtag.
-"""
+"""The vocabulary: genres, their styles, and other names for both, from `vocabulary.toml`."""
 
 from __future__ import annotations
 
@@ -40,7 +37,7 @@ def genre_of(name: str) -> str | None:
 
 
 def same_name(name: str) -> str:
-    """What all spellings of a name have in common, the vocabulary's aliases included.
+    """A key that is equal for all spellings and aliases of a name.
 
     >>> same_name("Rap") == same_name("hip hop"), same_name("Post Rock") == same_name("post-rock")
     (True, True)

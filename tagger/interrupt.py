@@ -1,4 +1,4 @@
-"""Ctrl-C, or SIGTERM, that waits for the file at hand: once is heard at its end, twice at once."""
+"""Ctrl-C, or SIGTERM, that waits for the file at hand; a second one stops at once."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
+from types import FrameType
 
 
 class Interrupts:
     """Holds back the first Ctrl-C while something is under way.
 
-    Use as a context manager around the whole work, and `held` around what must not be torn apart.
+    Use as a context manager around the whole work, and `held` around what must not be interrupted.
     Outside `held`, and at the second time, Ctrl-C raises KeyboardInterrupt as ever.
 
     Parameters
     ----------
     *signals : int
-        What is heard so; by default SIGINT alone.
+        Which signals; by default SIGINT alone.
 
     Attributes
     ----------
@@ -41,12 +41,7 @@ class Interrupts:
             self._before = {n: signal.signal(n, self._interrupt) for n in self._signals}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

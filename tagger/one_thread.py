@@ -1,8 +1,8 @@
-"""Keeps linear algebra to one thread while a track is heard.
+"""Keeps linear algebra to one thread while a track is classified.
 
-Its matrices are small: OpenBLAS would start a thread a core for each of them, and where another
-process has those cores, wait for them: up to 100 ms a track. One process a core is how a
-collection is scanned, and workers have a limit from their environment.
+The matrices are small: OpenBLAS would start a thread a core for each of them, and where another
+process has those cores, wait for them: up to 100 ms a track. Workers get the limit from their
+environment.
 """
 
 from __future__ import annotations

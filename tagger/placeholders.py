@@ -1,6 +1,6 @@
-"""Words that stand in a genre field and say no genre: what rippers put there for want of one.
+"""Words in a genre field that are not a genre, which rippers write where they know none.
 
-They are no person's word, so they are not kept.
+They do not count as written by a person, so they are not kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DEFAULT_PLACEHOLDERS = (
     *("Not Available", "Not Specified", "Not Set", "Unspecified", "Undefined", "Unset", "Empty"),
     *("Other", "Others", "Misc", "Miscellaneous", "Default", "Default Genre", "Data"),
     *("Unclassified", "Unclassifiable", "Uncategorized", "Uncategorised", "TBD", "To Do"),
-    # ID3v1's numbers for "Other" and for none, where nobody translated them.
+    # ID3v1's numbers for "Other" and for none, as some programs copy them.
     *("12", "255"),
     *("Unbekannt", "Unbekanntes Genre", "Sonstige", "Sonstiges", "Andere", "Ohne", "Inconnu"),
     *("Genre inconnu", "Autre", "Autres", "Desconocido", "Otro", "Otros", "Desconhecido"),
@@ -24,12 +24,12 @@ DEFAULT_PLACEHOLDERS = (
 
 
 class Placeholders:
-    """The words that say no genre.
+    """Words that do not count as a genre.
 
     Parameters
     ----------
     words : iterable of str
-        With none of them, every word is a genre.
+        If empty, every word is a genre.
 
     >>> Placeholders(["Unknown"]).without(("<unknown>", "Rock", "???"))
     ('Rock',)
@@ -41,7 +41,7 @@ class Placeholders:
             self._keys.add("")  # nothing but punctuation
 
     def without(self, genres: Iterable[str]) -> tuple[str, ...]:
-        """Those of the values that say a genre."""
+        """The values that are not placeholders."""
         return tuple(genre for genre in genres if _key(genre) not in self._keys)
 
 

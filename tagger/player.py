@@ -1,25 +1,17 @@
-"""Plays a few seconds of a track, with a program that is there for it."""
+"""Plays a few seconds of a track with an installed player."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 
-SECONDS = 15
-
-# Each program's options: from where, and which file. Paths are absolute, so that none begins with
-# a dash or like an address; no shell is asked.
-PLAYERS: dict[str, Callable[[int, str], list[str]]] = {
-    "mpv": lambda start, path: [
-        *("--no-video", "--no-terminal", f"--start={start}", f"--length={SECONDS}", "--", path),
-    ],
-    "ffplay": lambda start, path: [
-        *("-nodisp", "-autoexit", "-loglevel", "quiet", "-ss", str(start), "-t", str(SECONDS)),
-        *("--", path),
-    ],
-    "afplay": lambda start, path: ["-t", str(SECONDS), path],  # comes with macOS
+# Each program's options, to play 15 s. Paths are absolute, so that none begins with a dash or like
+# an address; no shell is used.
+PLAYERS = {
+    "mpv": "--no-video --no-terminal --start={start} --length=15 -- {path}",
+    "ffplay": "-nodisp -autoexit -loglevel quiet -ss {start} -t 15 -- {path}",
+    "afplay": "-t 15 {path}",  # comes with macOS
 }
 
 
@@ -30,16 +22,16 @@ class Player:
         self._process: subprocess.Popen[bytes] | None = None
 
     def play(self, path: str, duration_s: float | None) -> bool:
-        """Play from a third of a track on; False where no program is there for it."""
+        """Play from a third of a track on; False where there is no program for it."""
         self.stop()
         found = ((shutil.which(name), options) for name, options in PLAYERS.items())
-        program, options = next((one for one in found if one[0]), (None, None))
-        if program is None or options is None:
+        program, options = next((one for one in found if one[0]), (None, ""))
+        if program is None:
             return False
-        start = int((duration_s or 0) / 3)
+        start, whole = int((duration_s or 0) / 3), os.path.abspath(path)  # noqa: PTH100
         try:
             self._process = subprocess.Popen(
-                [program, *options(start, os.path.abspath(path))],  # noqa: PTH100
+                [program, *(o.format(start=start, path=whole) for o in options.split())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -1,7 +1,6 @@
-"""What players and taggers read of a genre, where it is not all that a tag can say.
+"""Which ID3 version and how many genres players and taggers read.
 
-A tag that is there keeps its version, whatever the profile: it only chooses for tags that gtag
-makes, and how many genres are written. Depends on nothing else of gtag.
+A profile sets the version of new tags only; an existing tag keeps its own.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ class Profile:
     Attributes
     ----------
     program : str
-        As people call it.
+        Its name, for messages.
     id3_version : int
-        Of an ID3v2 tag that is made: 3 or 4. Several genres are values of their own in 2.4, and
+        Of new ID3v2 tags: 3 or 4. Several genres are values of their own in 2.4, and
         joined with ``; `` in 2.3, which has none.
     several : bool
         Whether it reads more than one genre of a file.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +19,7 @@ from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.errors import ConfigurationError, GtagError, RefusedError, UnreadableError
 from tagger.files.durable_io import write_whole
-from tagger.files.formats import identify
+from tagger.files.formats import supported_format
 from tagger.files.library import Track
 from tagger.genres import canonical
 from tagger.placeholders import Placeholders
@@ -44,9 +45,11 @@ class Question:
         Its place among the unsure tracks, from 0.
     track : Track
     result : TrackResult
-        What the scan said of it.
+        Its row in the report.
     tags : TagState
     credits : Credits
+    answered : bool
+        Whether a person said its genre, here or with another program.
     """
 
     number: int
@@ -54,11 +57,7 @@ class Question:
     result: TrackResult
     tags: TagState
     credits: Credits
-
-    @property
-    def answered(self) -> bool:
-        """Whether a person said its genre, here or with another program."""
-        return bool(Placeholders().without(self.tags.user_genres))
+    answered: bool
 
 
 class Review:
@@ -72,32 +71,45 @@ class Review:
     report : path-like
     write : function of a Track and a Change
         See `tagger.writing`.
+    placeholders : Placeholders, optional
+        Words that are no genre, and so no answer.
+
+    Attributes
+    ----------
+    skipped : set of int
+        Numbers of the tracks that were skipped.
 
     Raises
     ------
     ConfigurationError
-        It is no report.
+        It is not a report.
     """
 
     def __init__(
-        self, report: str | os.PathLike[str], write: Callable[[Track, Change], None]
+        self,
+        report: str | os.PathLike[str],
+        write: Callable[[Track, Change], None],
+        placeholders: Placeholders | None = None,
     ) -> None:
         self._rows = [
             result for result in read_report(os.fspath(report)) if result.status is Status.UNSURE
         ]
         self._write = write
-        self._notes = _Skipped(Path(report))
-        self.skipped = {i for i, row in enumerate(self._rows) if row.path in self._notes.paths}
+        self._placeholders = placeholders or Placeholders()
+        key = sha256(os.fsencode(os.path.realpath(report))).hexdigest()[:16]
+        self._notes = state_folder() / f"review-{key}.json"
+        skipped: set[str] = set()
+        # None yet; or damaged: then they are asked for again.
+        with suppress(OSError, ValueError, TypeError):
+            if self._notes.stat().st_mtime >= Path(report).stat().st_mtime:
+                skipped = set(json.loads(self._notes.read_bytes()))
+        self.skipped = {i for i, row in enumerate(self._rows) if row.path in skipped}
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def path(self, number: int) -> str:
-        """As the report shows it."""
-        return self._rows[number].path
-
     def question(self, number: int) -> Question:
-        """What is to be asked.
+        """The question about a track.
 
         Raises
         ------
@@ -106,15 +118,16 @@ class Review:
         """
         row = self._rows[number]
         path = _restored(row.path)
-        format = identify(path)
-        if format is None:
-            raise UnreadableError("not a sound format that gtag supports", path=path)
+        format = supported_format(path)
         refuse_untagged(format, path)
         tags = read_tags(path, format)
-        return Question(number, Track(path, format), row, tags, read_credits(path, format))
+        answered = bool(self._placeholders.without(tags.user_genres))
+        return Question(
+            number, Track(path, format), row, tags, read_credits(path, format), answered
+        )
 
     def album(self, question: Question) -> list[Question]:
-        """The track with its neighbours of the same album that nobody has answered yet."""
+        """The track with its neighbours of the same album that have no answer yet."""
         before = list(self._neighbours(question, -1))
         return [*reversed(before), question, *self._neighbours(question, 1)]
 
@@ -145,16 +158,28 @@ class Review:
         self.skipped.discard(question.number)
 
     def skip(self, number: int) -> None:
+        """Note that a track was skipped, for the next review of this report.
+
+        Raises
+        ------
+        ConfigurationError
+            The note cannot be written.
+        """
         self.skipped.add(number)
-        self._notes.save(self.path(i) for i in sorted(self.skipped))
+        paths = [self._rows[i].path for i in sorted(self.skipped)]
+        try:
+            self._notes.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self._notes, json.dumps(paths).encode("ascii"))
+        except OSError as error:
+            raise ConfigurationError.of_system(error, self._notes) from error
 
     def finish(self) -> None:
         """All were seen: the next review asks for the skipped ones again."""
-        self._notes.forget()
+        self._notes.unlink(missing_ok=True)
 
 
 def as_genres(typed: str) -> tuple[str, ...]:
-    """The genres that somebody typed, in the vocabulary's spelling where it has one.
+    """The genres in a typed line, in the vocabulary's spelling where it has one.
 
     >>> as_genres(" hip hop; Polka ")
     ('Hip-Hop', 'Polka')
@@ -172,27 +197,3 @@ def _restored(shown: str) -> str:
         raise RefusedError("could be one of several files with odd characters", path=shown)
     relative = None if Path(shown).is_absolute() else "go to the folder that was scanned from"
     raise UnreadableError("no longer exists", path=shown, hint=relative)
-
-
-class _Skipped:
-    """The paths that were skipped in a report's review, in a file of the state folder."""
-
-    def __init__(self, report: Path) -> None:
-        key = sha256(os.fsencode(os.path.realpath(report))).hexdigest()[:16]
-        self._file = state_folder() / f"review-{key}.json"
-        self.paths: set[str] = set()
-        try:
-            if self._file.stat().st_mtime >= report.stat().st_mtime:
-                self.paths = set(json.loads(self._file.read_bytes()))
-        except (OSError, ValueError, TypeError):
-            pass  # none yet; or damaged: they are asked for again
-
-    def save(self, paths: Iterator[str]) -> None:
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self._file, json.dumps(list(paths)).encode("ascii"))
-        except OSError as error:
-            raise ConfigurationError.of_system(error, self._file) from error
-
-    def forget(self) -> None:
-        self._file.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """Makes any text safe to print: the one place where names from files meet a terminal.
 
 File names and tags are other people's text. They may hold escape codes that recolour or rewrite
-the screen, carriage returns, marks that turn the reading direction around, bytes that are no text
-at all. Here they come out as visible escapes such as ``\\x1b``.
+the screen, carriage returns, marks that reverse the reading direction, bytes that are not text.
+Here they become visible escapes such as ``\\x1b``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What somebody may have meant who mistyped a name."""
+"""Suggestions for mistyped names."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 
 def did_you_mean(name: str, names: Iterable[str], *, shown_in: str = "") -> str:
-    """A question that names what is nearest, or nothing where nothing is near.
+    """A question with the nearest names, or an empty string where none is near.
 
     Parameters
     ----------
     name : str
-        What was typed.
+        As typed.
     names : iterable of str
-        What there is.
+        The valid ones.
     shown_in : str
-        Put before each name that is shown.
+        Prefix of each name shown.
 
     >>> did_you_mean("scna", ["scan", "show", "undo"]), did_you_mean("polka", ["scan"])
     ('did you mean scan?', '')

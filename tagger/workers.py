@@ -1,8 +1,7 @@
-"""Applies a function to items in worker processes, in order, whatever becomes of a worker.
+"""Applies a function to items in worker processes, in order, also when workers crash.
 
-A function that runs native code on hostile files may crash its process or never return. Then the
-worker is lost, and only the item that lost it: its neighbours are tried again, one at a time,
-until the guilty one is known.
+Native code on hostile files may crash its process or never return. Then only that item is lost:
+the items in flight are retried one at a time until the faulty one is found.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ from tagger.errors import ResourceError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Items handed over before the oldest is back, for each worker: enough that no worker waits behind
-# a slow neighbour, few enough that memory does not grow with the number of items.
+# Items in flight for each worker: enough that none waits behind a slow item, few enough that memory
+# does not grow with the number of items.
 IN_FLIGHT_PER_WORKER = 4
-# Results that were known beforehand and wait behind an item at work.
+# Results without work that wait behind an item in flight.
 _MOST_WAITING = 1000
-# Idle workers go; a new one is started when there is work again.
+# Idle workers end; new ones are started when there is work again.
 _IDLE_S = 60.0
-# One process a core already uses every core: libraries must not start threads of their own.
+# One process a core uses all cores: libraries must not start threads of their own.
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
 )
@@ -46,14 +45,13 @@ _ONE_THREAD = dict.fromkeys(
 
 @dataclass(frozen=True)
 class Lost:
-    """What stands in place of a result when the item cost its worker the life.
+    """The result of an item that ended its worker.
 
     Attributes
     ----------
     took_s : float
-        How long the worker lived with the item alone.
+        Until the worker ended, with this item alone.
     deadline_s : float
-        How long it was allowed to.
     """
 
     took_s: float
@@ -63,6 +61,12 @@ class Lost:
     def late(self) -> bool:
         """Whether the worker was ended at the deadline, rather than by a crash."""
         return self.took_s >= self.deadline_s
+
+    @property
+    def reason(self) -> str:
+        if self.late:
+            return f"decoding timed out after {self.deadline_s:g} s"
+        return "the decoder crashed on it"
 
 
 def map_in_workers(
@@ -80,15 +84,15 @@ def map_in_workers(
     function : callable
         Must be picklable, and must not raise.
     items : iterable
-        Read as far ahead as there is work for.
+        Read only as far ahead as the workers need.
     jobs : int
-        How many worker processes.
+        Number of worker processes.
     deadline_s : float
-        For one item. The worker that needs longer is ended.
+        For one item. A worker that needs longer is ended.
     ready : callable, optional
-        The result of an item where it is known without a worker, else None.
+        The result of an item if it needs no work, else None.
     """
-    # loky warns on stderr about workers that it replaces; that is its task here.
+    # loky warns on stderr about workers that it replaces, which is expected here.
     warnings.filterwarnings("ignore", module="loky")
     task = partial(with_deadline, function, deadline_s)
     window: Window[Item] = Window(items, ready)
@@ -131,7 +135,7 @@ def _done(result: Result) -> Future[Result]:
 
 @dataclass
 class Waiting(Generic[Item]):
-    """An item whose result is not handed out yet."""
+    """An item whose result is not yielded yet."""
 
     item: Item
     future: Future[Any]
@@ -143,52 +147,41 @@ class Waiting(Generic[Item]):
 
 
 class Window(Generic[Item]):
-    """Items in their order whose results are awaited, read no further ahead than there is work for.
-
-    Parameters
-    ----------
-    items : iterable
-    ready : callable
-        The result of an item where it is known beforehand, else None.
-
-    Attributes
-    ----------
-    waiting : deque of Waiting
-    """
+    """Items in flight, in their order. `ready` gives the results of those that need no work."""
 
     def __init__(self, items: Iterable[Item], ready: Callable[[Item], Any]) -> None:
         self._source, self._ready = iter(items), ready
-        self._at_work = 0  # of those that wait
+        self._at_work = 0  # of `waiting`
         self.waiting: deque[Waiting[Item]] = deque()
 
     def fill(
         self, submit: Callable[[Item], Any], has_room: Callable[[int], bool]
     ) -> Iterator[tuple[Item, Any]]:
-        """Read on; yield the items whose result is known and waits behind no other.
+        """Read more items; yield those at once that are ready and have no other before them.
 
         Parameters
         ----------
         submit : callable
-            Sets an item to work and returns its future.
+            Starts the work on an item and returns its future.
         has_room : callable
-            Whether there is work for another item, beside so many.
+            Whether another item may be submitted when this many are at work.
         """
         while has_room(self._at_work) and len(self.waiting) < _MOST_WAITING:
             try:
                 item = next(self._source)
             except StopIteration:
                 return
-            known = self._ready(item)
-            if known is None:
+            result = self._ready(item)
+            if result is None:
                 self.waiting.append(Waiting(item, submit(item)))
                 self._at_work += 1
             elif self.waiting:
-                self.waiting.append(Waiting(item, _done(known), was_ready=True))
+                self.waiting.append(Waiting(item, _done(result), was_ready=True))
             else:
-                yield item, known
+                yield item, result
 
     def pop(self) -> Waiting[Item]:
-        """Take the first of them."""
+        """Remove the first."""
         first = self.waiting.popleft()
         self._at_work -= not first.was_ready
         return first
@@ -197,7 +190,7 @@ class Window(Generic[Item]):
 def _try_again(
     task: Callable[[Item], Result], waiting: Iterable[Waiting[Item]], deadline_s: float
 ) -> None:
-    """Try lost items one at a time in a worker of their own, until the guilty one is known."""
+    """Retry lost items one at a time in a worker of their own, until the faulty one is found."""
     pool = _Pool(1)
     try:
         for suspect in waiting:
@@ -218,11 +211,11 @@ def _try_again(
 
 
 class _Pool:
-    """loky's executor, with workers that are silent, deaf to Ctrl-C, and die with their parent."""
+    """loky's executor; its workers print nothing, ignore Ctrl-C, and end with their parent."""
 
     def __init__(self, jobs: int) -> None:
         self.broken = False
-        # Workers hold one end of a pipe and end when the other is closed, be it by a killed parent.
+        # Workers hold one end of a pipe and exit when the other closes, also if the parent dies.
         self._workers_end, self._lifeline = Pipe(duplex=False)
         self._executor = ProcessPoolExecutor(
             jobs,
@@ -234,8 +227,8 @@ class _Pool:
 
     def submit(self, task: Callable[[Item], Result], item: Item) -> Future[Result]:
         try:
-            # Workers are started here. They inherit the blocked signal, so that Ctrl-C, which the
-            # terminal sends to the whole group, cannot hit one before it ignores it.
+            # Workers are started here and inherit the blocked signal, so that Ctrl-C, which the
+            # terminal sends to the whole group, cannot reach one before it ignores it.
             with _interrupts_blocked():
                 return self._executor.submit(task, item)
         except BrokenProcessPool as error:
@@ -245,7 +238,7 @@ class _Pool:
             return lost
 
     def warm_up(self) -> None:
-        """Wait until the worker has started: not the item's time.
+        """Wait until the worker has started, so that its start does not count as an item's time.
 
         Raises
         ------
@@ -297,9 +290,8 @@ def _end_with(lifeline: Connection) -> None:
 
 
 def with_deadline(function: Callable[[Item], Result], deadline_s: float, item: Item) -> Result:
-    """Apply a function; end this whole process where it needs longer."""
-    # This watchdog is a native thread: it ends the process also where native code that never
-    # returns holds the interpreter's lock.
+    """Apply a function; end this process if it needs longer."""
+    # The watchdog is a native thread: it works even if native code holds the interpreter's lock.
     faulthandler.dump_traceback_later(deadline_s, exit=True)
     try:
         return function(item)

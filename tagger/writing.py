@@ -1,6 +1,6 @@
 """How a run writes into files: what is refused, how carefully, and with a journal for undo.
 
-The command line, the Python API and whatever else writes go through here.
+The command line and the Python API both write through here.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def writer(
         The journal cannot be used; nothing may be written then.
     """
     with (
-        Journal(journal_file or default_journal_path()) as journal,
+        Journal(journal_file) as journal,
         journal.start_run("scan", command, model) as run,
     ):
 
@@ -112,7 +112,7 @@ def own_writes(journal_file: str | PathLike[str] | None) -> Iterator[Callable[[s
 
         @cache  # opened where it is asked for
         def journal() -> Journal | None:
-            with suppress(GtagError, OSError):  # which a write would tell
+            with suppress(GtagError, OSError):  # a write will report it
                 return stack.enter_context(Journal(file)) if file.exists() else None
             return None
 

@@ -63,7 +63,6 @@ class Row:
 
     Attributes
     ----------
-    recipe : str
     settings : dict
         Beside the recipe's own choices.
     reported : str
@@ -130,7 +129,6 @@ def run(
 
     Parameters
     ----------
-    examples : sequence of Example
     output : Path
         Folder; results in it are not measured again.
     rows : sequence of Row

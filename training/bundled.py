@@ -24,7 +24,7 @@ from tagger.errors import GtagError
 from tagger.genres import vocabulary
 from tagger.models.card import OUT_OF_FOLD, Card
 from tagger.models.detector import WITH_EMBEDDING, WITHOUT
-from tagger.models.features import NARROW_FEATURES
+from tagger.models.feature_columns import NARROW_FEATURES
 from tagger.models.head import EMBEDDING, NARROW
 from tagger.models.multi_label import STYLES, STYLES_BIAS
 from tagger.models.prediction import logit
@@ -57,8 +57,6 @@ class Trained:
     Attributes
     ----------
     logits, probabilities : np.ndarray [shape=(n, n_labels)]
-    figures : list of LabelFigures
-    report : Report
     """
 
     logits: np.ndarray

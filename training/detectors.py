@@ -25,7 +25,6 @@ class FittedDetector:
     ----------
     weights : bytes
         As `tagger.models.linear` runs them.
-    labels : tuple of str
     threshold : float
         From which probability of no music on a track is doubted to be music.
     doubted : np.ndarray [shape=(n,), dtype=bool]
@@ -57,7 +56,6 @@ def fit_detector(tracks: Tracks, seen: np.ndarray, seed: int = 0) -> FittedDetec
 
     Parameters
     ----------
-    tracks : Tracks
     seen : np.ndarray [shape=(n, n_inputs)]
         Embeddings or statistics; how tracks move is added.
     """

@@ -42,8 +42,6 @@ def train_ensemble(
     ----------
     members : sequence of str
         Models that were measured under the same protocols, by name or folder.
-    output : Path
-    name, version : str, int
     with_members : bool
         Put members that do not come with gtag into the ensemble's folder.
 

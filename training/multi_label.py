@@ -112,7 +112,6 @@ class LabelFigures:
 
     Attributes
     ----------
-    threshold : float
     n : int
         Tracks that have the label.
     named, right : int

@@ -68,7 +68,6 @@ def train_model(
 
     Parameters
     ----------
-    recipe : str
     data : Sources, or sequence of Path for its `data`
     output : Path
         The model's folder. Work in progress is kept beside it, in ``<output>.work``.
@@ -79,13 +78,8 @@ def train_model(
         Measure under this one in place of any that the data does not allow for.
     name, version : str, int
         What the model is called; by default as the recipe.
-    reporter : Reporter
     **settings
         As in `Settings`: epochs, seed, resume, tune …
-
-    Returns
-    -------
-    Card
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""The command line: `gtag COMMAND`. One small module a command, imported when it is asked for.
+"""The command line: `gtag COMMAND`. One module a command, imported when it is used.
 
-A command turns options into one library call and prints what comes back. Heavy imports stand
-inside the commands' bodies, so that `gtag --help` answers at once.
+A command turns options into a library call and prints the results. Heavy imports are inside the
+commands' bodies, so that `gtag --help` is quick.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import NoReturn
 
 import click
 
-from tagger.cli.names import Group
-from tagger.cli.settings import Settings, with_environment
+from tagger.cli.names import Group, help_alone
+from tagger.cli.settings import with_settings
 from tagger.cli.streams import STDOUT, give_up_stdout, make_streams_usable
 from tagger.errors import INSTALL_TRAIN, ExitStatus, GtagError
 
@@ -47,7 +47,7 @@ class _LazyGroup(Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"tagger.cli.{cmd_name}")
-        return with_environment(cmd_name, getattr(module, cmd_name))
+        return with_settings(cmd_name, getattr(module, cmd_name))
 
 
 @click.group(
@@ -61,17 +61,12 @@ class _LazyGroup(Group):
 @click.version_option(package_name="gtag-music", prog_name="gtag")
 @click.pass_context
 def cli(context: click.Context) -> ExitStatus:
-    """Listen to a music collection and write what is heard into its tags.
+    """Find the genres of a music collection by its sound, and write them into its tags.
 
-    gtag shows before it writes, keeps what people wrote by hand, leaves alone what it is unsure
-    of, and takes back what it did.
+    gtag shows what it would write before it writes, keeps the genres that people wrote, leaves
+    alone what it is unsure of, and can take back what it wrote.
     """
-    if context.invoked_subcommand is None:
-        # On stderr and with 2: a script that lost its arguments must not take it for success.
-        click.echo(context.get_help(), err=True)
-        return ExitStatus.USAGE
-    context.default_map = Settings(cli).default_map()
-    return ExitStatus.OK
+    return help_alone(context) if context.invoked_subcommand is None else ExitStatus.OK
 
 
 def main() -> NoReturn:
@@ -103,18 +98,20 @@ def main() -> NoReturn:
     except OSError as error:
         if error.filename == STDOUT:
             give_up_stdout()
-            if isinstance(error, BrokenPipeError):  # whoever read it has had enough
+            if isinstance(error, BrokenPipeError):  # as of `gtag … | head`
                 sys.exit(int(ExitStatus.PROBLEMS))
             _fail(f"gtag: {STDOUT} cannot be written: {error.strerror}", ExitStatus.PROBLEMS)
         _fail_where_something_ran_out(error)
-        _fail(f"gtag: cannot go on: {printable(str(error))}", ExitStatus.PROBLEMS)
+        where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        said = printable(f"{where}{error.strerror or error}")
+        _fail(f"gtag: cannot go on: {said}", ExitStatus.PROBLEMS)
     except Exception as error:
         _fail_where_something_ran_out(error)
         if "GTAG_TRACEBACK" in os.environ:
             raise
         _fail(
-            f"gtag: a mistake in gtag itself, {type(error).__name__}: {printable(str(error))}\n"
-            "Please report it, with what GTAG_TRACEBACK=1 in the environment makes it say.",
+            f"gtag: this is a bug in gtag. {type(error).__name__}: {printable(str(error))}\n"
+            "Please report it, with the traceback that GTAG_TRACEBACK=1 in the environment prints.",
             ExitStatus.PROBLEMS,
         )
     _end_undisturbed()
@@ -122,7 +119,7 @@ def main() -> NoReturn:
 
 
 def _variable_of(error: click.UsageError) -> str:
-    """Where a wrong value comes from, if it is not the command line."""
+    """The variable of the environment that a wrong value comes from, if any."""
     param = error.param if isinstance(error, click.BadParameter) else None
     if error.ctx is None or param is None or not param.name or not param.envvar:
         return ""
@@ -133,7 +130,7 @@ def _variable_of(error: click.UsageError) -> str:
 
 
 def _end_undisturbed() -> None:
-    """All is done: one more Ctrl-C while the interpreter winds up must not change the status."""
+    """Ignore Ctrl-C from now on: it must not change the exit status."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

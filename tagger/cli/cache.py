@@ -1,4 +1,4 @@
-"""`gtag cache`: what scans remember, and forgetting it."""
+"""`gtag cache`: what scans store, and deleting it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def cache() -> None:
 
 @cache.command()
 def info() -> ExitStatus:
-    """Show where the cache lies, and what it holds."""
+    """Show where the cache is, and what it holds."""
     from tagger.cache import Cache, default_cache_path
     from tagger.screen import printable
 
@@ -25,12 +25,12 @@ def info() -> ExitStatus:
     with Cache(path) as cache:
         held = cache.info() if path.exists() else {}
     if not held:
-        click.echo("nothing yet: the first scan makes it")
+        click.echo("nothing yet: the first scan creates it")
         return ExitStatus.OK
     for name, words in (
         ("files", "files"),
-        ("heard", "predictions, one for each sound and model"),
-        ("views", "sounds that other models can judge without listening"),
+        ("predictions", "predictions, one for each sound and model"),
+        ("features", "sounds that other models can classify without decoding"),
     ):
         click.echo(f"{held[name]:>10,}  {words}")
     click.echo(f"{held['bytes'] / 1e6:>10,.1f}  MB")
@@ -45,7 +45,7 @@ def info() -> ExitStatus:
     default=_UNUSED_DAYS,
     show_default=True,
     metavar="DAYS",
-    help="Forget files, too, that no scan has met for so long.",
+    help="Also forget files that no scan has found for so long.",
 )
 def prune(*, days: int) -> ExitStatus:
     """Forget files that are gone.
@@ -66,7 +66,7 @@ def prune(*, days: int) -> ExitStatus:
 
 @cache.command()
 def clear() -> ExitStatus:
-    """Forget everything: the next scan listens to every file."""
+    """Forget everything: the next scan decodes every file."""
     from tagger.cache import Cache, default_cache_path
 
     path = default_cache_path()

@@ -6,6 +6,10 @@ import sys
 from typing import TextIO
 
 from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from tagger.screen import printable
 
 WIDTH = 80
 
@@ -17,7 +21,23 @@ def console(file: TextIO | None = None, *, widest: int | None = WIDTH) -> Consol
     return made
 
 
+def plain_table(*columns: Column | str, header: bool = True) -> Table:
+    """A table without lines."""
+    return Table(*columns, box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=header)
+
+
+def cell(text: str, style: str = "") -> Text:
+    """A cell of a table with other people's text."""
+    return Text(printable(text), style)
+
+
 def bar(console: Console, share: float, width: int) -> str:
     """A bar of a share, from 0 to 1, of a width; of plain ASCII where nothing else can be shown."""
     block = "━" if console.encoding.lower().startswith("utf") else "="
     return block * round(width * share)
+
+
+def clock(seconds: float) -> str:
+    """A time of a track, as 4:05."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"

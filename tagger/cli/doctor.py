@@ -1,4 +1,4 @@
-"""`gtag doctor`: whether all that gtag stands on works here, in one table for a bug report."""
+"""`gtag doctor`: whether all that gtag needs works here, in one table for a bug report."""
 
 from __future__ import annotations
 
@@ -23,47 +23,43 @@ _STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@click.pass_context
-def doctor(context: click.Context, *, as_json: bool) -> ExitStatus:
-    """Try decoders, models, folders, settings, journal and cache; print one table.
+def doctor(*, as_json: bool) -> ExitStatus:
+    """Check decoders, models, folders, settings, journal and cache; print one table.
 
-    It changes nothing. Copy the table into a bug report: it names no file of yours, and your home
-    folder as ~.
+    It changes nothing. Copy the table into a bug report: it names none of your files, and shows
+    your home folder as ~.
     """
     from tagger.doctor import examine
 
-    root = context.find_root().command
-    assert isinstance(root, click.Group)
     findings = []
-    for finding in chain(_noticed(examine()), [_settings(root)]):
+    for finding in chain(_noticed(examine()), [_settings()]):
         findings.append(finding)
         if as_json:
             click.echo(json.dumps(asdict(finding)))
-    if not as_json:
-        _print(findings)
     broken = sum(finding.state == "broken" for finding in findings)
     if not as_json:
+        _print(findings)
         click.echo(f"\n{f'{broken} broken.' if broken else 'Nothing is broken.'}")
     return ExitStatus.PROBLEMS if broken else ExitStatus.OK
 
 
 def _noticed(findings: Iterator[Finding]) -> Iterator[Finding]:
-    """The same, with the part at hand shown while it is looked at."""
+    """The same, showing on stderr which part is being checked."""
     shown = sys.stderr.isatty()
     part = ""
     for finding in findings:
         if shown and finding.part != part:
             part = finding.part
-            click.echo(f"\r\x1b[Klooking at {part} …", err=True, nl=False)
+            click.echo(f"\r\x1b[Kchecking {part} …", err=True, nl=False)
         yield finding
     if shown:
         click.echo("\r\x1b[K", err=True, nl=False)
 
 
-def _settings(root: click.Group) -> Finding:
+def _settings() -> Finding:
     from tagger.doctor import Finding, explained, without_home
 
-    settings = Settings(root)
+    settings = Settings()
     try:
         said = {name: settings.values(name) for name in SETTABLE}
     except GtagError as error:
@@ -76,23 +72,17 @@ def _settings(root: click.Group) -> Finding:
 
 
 def _print(findings: list[Finding]) -> None:
-    from rich.table import Table
-    from rich.text import Text
+    from tagger.cli.console import Column, cell, console, plain_table
 
-    from tagger.cli.console import console
-    from tagger.screen import printable
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("Part", "What", "State"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("", overflow="fold")
+    fixed = (Column(heading, no_wrap=True) for heading in ("Part", "What", "State"))
+    table = plain_table(*fixed, Column(overflow="fold"))
     part = ""
     for finding in findings:
         table.add_row(
-            Text(finding.part if finding.part != part else "", style="bold"),
-            Text(printable(finding.name)),
-            Text(finding.state, style=_STYLES[finding.state]),
-            Text(printable(finding.said)),
+            cell(finding.part if finding.part != part else "", "bold"),
+            cell(finding.name),
+            cell(finding.state, _STYLES[finding.state]),
+            cell(finding.said),
         )
         part = finding.part
     console().print(table)

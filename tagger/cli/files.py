@@ -1,16 +1,19 @@
-"""What commands write beside the tags: opened so that no slip of the hand costs a song."""
+"""The files that commands write beside the tags: no wrong argument may overwrite music."""
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tagger.errors import ConfigurationError, GtagError
 
 
 def not_music(path: str, option: str) -> str:
-    """The path of a file that is about to be made or written over, unless it is a track.
+    """The path of a file that is about to be made or overwritten, unless that is a track.
 
-    `gtag scan --report song.mp3` is a wrong order of arguments, not a wish.
+    `gtag scan --report song.mp3` is a mistake.
     """
     from tagger.files.formats import has_audio_extension, identify
 
@@ -20,17 +23,43 @@ def not_music(path: str, option: str) -> str:
         is_music = False
     if is_music:
         raise ConfigurationError(
-            f"{option} would write over a music file", path=path, hint="nothing was done"
+            f"{option} would overwrite a music file", path=path, hint="nothing was done"
         )
     return path
 
 
 def replaceable(path: str, option: str) -> str:
-    """The same, of what is written beside it first and then takes its name: only files can be."""
+    """As `not_music`, for a file that is replaced as a whole, which a device cannot be."""
     if os.path.lexists(path) and not os.path.isfile(path):  # noqa: PTH113
         raise ConfigurationError(f"{option} needs a regular file", path=path)
     return not_music(path, option)
 
 
-def cannot_open(path: str, error: OSError) -> ConfigurationError:
-    return ConfigurationError(f"cannot be written: {error.strerror or error}", path=path)
+@contextmanager
+def opening(path: str) -> Iterator[None]:
+    """Around what opens a file or folder for writing: names it where that fails."""
+    try:
+        yield
+    except OSError as error:
+        message, hint = f"cannot be written: {error.strerror or error}", None
+        if isinstance(error, FileExistsError):
+            message = "is a file, not a folder"
+        elif isinstance(error, FileNotFoundError):
+            hint = "make its folder first"
+        raise ConfigurationError(message, path=path, hint=hint) from error
+
+
+def log_to(path: str | None) -> None:
+    """Append what gtag logs to a file; without one, log nowhere, nor ever to the terminal."""
+    logger = logging.getLogger("tagger")
+    logger.propagate = False
+    if path is None:
+        logger.addHandler(logging.NullHandler())
+        return
+    with opening(path):
+        handler = logging.FileHandler(
+            not_music(path, "--log-file"), encoding="utf-8", errors="backslashreplace"
+        )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)

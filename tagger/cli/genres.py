@@ -1,4 +1,4 @@
-"""`gtag genres`: what gtag can say, what a genre map makes of it, and maps from beets' trees."""
+"""`gtag genres`: the genres of the models, what a genre map does, and maps from beets' trees."""
 
 from __future__ import annotations
 
@@ -15,34 +15,28 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group, invoke_without_command=True)
 @click.option(
-    "--genre-map", type=click.Path(), metavar="FILE.toml", help="Show what it makes of them."
+    "--genre-map", type=click.Path(), metavar="FILE.toml", help="Show what it does to each."
 )
 @click.pass_context
 def genres(context: click.Context, *, genre_map: str | None) -> ExitStatus:
-    """List the genres and styles that models know, and what a genre map makes of each."""
+    """List the genres and styles that models know, and what a genre map does to each."""
     if context.invoked_subcommand is not None:
         return ExitStatus.OK
-    from rich.table import Table
-    from rich.text import Text
-
-    from tagger.cli.console import console
+    from tagger.cli.console import Column, cell, console, plain_table
     from tagger.genre_map import GenreMap, names_of_models, read_genre_map
-    from tagger.screen import printable
 
     names, mapping = names_of_models(), GenreMap()
     if genre_map:
         known = (name for genre, styles in names.items() for name in (genre, *styles))
         mapping = read_genre_map(genre_map, known)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Genre or style", style="bold")
+    table = plain_table(Column("Genre or style", style="bold"))
     if genre_map:
         table.add_column("Is written as")
     for genre, styles in names.items():
         for name in (genre, *styles):
-            indent = "  " if name in styles else ""
-            row = [Text(indent + printable(name))]
+            row = [cell(f"  {name}" if name in styles else name)]
             if genre_map:
-                row.append(Text(printable(_written(mapping, name, genre))))
+                row.append(cell(_written(mapping, name, genre)))
             table.add_row(*row)
     console().print(table)
     click.echo("\nStyles are named with gtag scan --detail style.")
@@ -59,16 +53,17 @@ def _written(mapping: GenreMap, name: str, genre: str) -> str:
 @genres.command("import")
 @click.argument("tree", metavar="TREE.yaml", type=click.Path())
 def import_(*, tree: str) -> ExitStatus:
-    """Print a genre map made of a tree as beets has it (genres-tree.yaml).
+    """Print a genre map made from a genre tree of beets (genres-tree.yaml).
 
-    It leads each genre to the topmost above it. Put a list of genres into "only", and it leads to
-    the nearest of them.
+    It replaces each genre with its topmost parent or, with a list of genres in "only", with the
+    nearest of those.
     """
     from tagger.genre_map import map_of_tree
 
+    made = map_of_tree(tree)
     click.echo(
-        "# Each genre is led up to the topmost above it, or to the nearest that only lists:\n"
+        "# Each genre becomes its topmost parent, or the nearest one that is in this list:\n"
         '# only = ["Blues", "Classical", "Country", "Disco", "Electronic", "Hip-Hop", "Jazz"]\n'
     )
-    click.echo(map_of_tree(tree), nl=False)
+    click.echo(made, nl=False)
     return ExitStatus.OK

@@ -1,7 +1,9 @@
-"""One line for each track while a scan goes on: what was heard, and what becomes of the tags."""
+"""One line for each track while a scan goes on: the prediction, and what becomes of the tags."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len, set_cell_size
@@ -9,6 +11,7 @@ from rich.text import Text
 
 from tagger.cli.console import console
 from tagger.decide import Status
+from tagger.reports.csv_report import json_line
 from tagger.screen import printable
 
 if TYPE_CHECKING:
@@ -23,8 +26,35 @@ _STYLES = {
     Status.FAILED: "red",
 }
 # Columns, as wide as the longest status and as what bundled models say.
-_STATUS, _HEARD, _TAGS, _GAP = 11, 14, 20, 2
+_STATUS, _HEARD, _TAGS, _GAP = 11, 15, 21, 2
 _LEAST_FOR_CELL, _LEAST_FOR_PATH = 4, 12
+
+
+def teller(level: int, *, as_json: bool, say: Callable[..., None]) -> Callable[[TrackResult], None]:
+    """A function that prints each result where the options of a command want it.
+
+    Parameters
+    ----------
+    level : int
+        Below 2 only problems are printed, which go to stderr; at 2 each track too; above 2 the
+        reasons too.
+    as_json : bool
+        Print JSON on stdout, and the lines on stderr.
+    say : function
+        As `click.echo`.
+    """
+    listing = Listing(sys.stderr if as_json else sys.stdout, reasons=level > 2)
+    problems = Listing(sys.stderr)
+
+    def tell(result: TrackResult) -> None:
+        if as_json:
+            say(json_line(result))
+        if result.status.is_problem:
+            say(problems.line(result), err=True)
+        elif level > 1:
+            say(listing.line(result), err=as_json)
+
+    return tell
 
 
 class Listing:
@@ -33,8 +63,8 @@ class Listing:
     Parameters
     ----------
     file : text file
-        Where they will be printed. In a terminal a line is as wide as that, and the path is cut
-        off at its beginning; elsewhere it is as long as it is.
+        Where they will be printed. In a terminal a line fits its width, and the path is cut off
+        at its beginning; elsewhere nothing is cut.
     reasons : bool
         Put the reason below each track.
     """
@@ -47,17 +77,17 @@ class Listing:
         self._arrow, self._cut = ("→", "…") if unicode else ("->", "~")
 
     def line(self, result: TrackResult) -> str:
-        """What is said of a track: a line, or two with the reason."""
+        """The line of a track, or two with the reason."""
         status, style = result.status, _STYLES.get(result.status, "")
         room = _STATUS + _GAP
-        told = Text().append(_padded(status, _STATUS), style)
-        told.append(" " * _GAP)
+        line = Text().append(_padded(status, _STATUS), style)
+        line.append(" " * _GAP)
         if status.is_problem:
             path, said = printable(result.path), printable(result.message)
             if self._width is None:
                 return f"{path}: {status}: {said}"
-            told.append(f"{path}: {said}")  # whole: it says what to do
-            return self._rendered(told)
+            line.append(f"{path}: {said}")  # whole: it says what to do
+            return self._rendered(line)
         if status in (Status.UNSURE, Status.HEARD):
             cells = [(_two_guesses(result), _HEARD + _GAP + _TAGS)]
         else:
@@ -65,12 +95,12 @@ class Listing:
         for i, (text, width) in enumerate(cells):
             behind = sum(_GAP + later for _, later in cells[i + 1 :]) + _GAP + _LEAST_FOR_PATH
             shown = self._cut_end(text, room + behind)
-            told.append(_padded(shown, width) + " " * _GAP)
+            line.append(_padded(shown, width) + " " * _GAP)
             room += max(width, cell_len(shown)) + _GAP
-        told.append(self._cut_start(printable(result.path), room))
+        line.append(self._cut_start(printable(result.path), room))
         if self._reasons and result.message:
-            told.append(f"\n{' ' * (_STATUS + _GAP)}{printable(result.message)}", "dim")
-        return self._rendered(told)
+            line.append(f"\n{' ' * (_STATUS + _GAP)}{printable(result.message)}", "dim")
+        return self._rendered(line)
 
     def _tags(self, result: TrackResult) -> str:
         old = printable(result.old_genre) or "no genre"

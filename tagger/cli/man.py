@@ -1,8 +1,7 @@
-"""What --help says of every command, on one page: of roff, for `man`, or of Markdown.
+"""The help of every command on one page: in roff, for `man`, or in Markdown, for the docs' site.
 
 `python -m tagger.cli.man` prints the man page; hatch_build.py puts it into the wheel. Importing all
-commands takes click alone, so that a wheel can be built where nothing else is installed. The docs'
-site has the Markdown.
+commands needs click only, so that a wheel can be built where nothing else is installed.
 """
 
 from __future__ import annotations
@@ -19,25 +18,14 @@ from tagger.cli import cli
 
 
 def man_page(version: str) -> str:
-    """Compose gtag(1).
-
-    Parameters
-    ----------
-    version : str
-        gtag's, for the page's foot.
-
-    Returns
-    -------
-    str
-        For `man` and `mandoc`; ends with a line break.
-    """
+    """gtag(1), for `man` and `mandoc`; gtag's version is shown at its foot."""
     context, *below = _contexts(cli, "gtag")
     description = _paragraphs(cli.help)
     name = description[0].rstrip(".")
     _, _, statuses = (cli.epilog or "").rstrip(".").partition(": ")
     lines = [
         f'.TH GTAG 1 "" "gtag {_escaped(version)}" "User Commands"',
-        ".nh",  # options are to be found by their whole names
+        ".nh",  # no hyphens in the names of options
         ".ad l",
         ".SH NAME",
         f"gtag \\- {_escaped(name[0].lower() + name[1:])}",
@@ -57,7 +45,7 @@ def man_page(version: str) -> str:
 
 
 def markdown_page() -> str:
-    """Compose the same as Markdown: a heading and a table for each command."""
+    """The same as Markdown: a heading and a table for each command."""
     lines: list[str] = []
     for one in _contexts(cli, "gtag"):
         lines += [f"## {one.command_path}", "", f"    {one.command_path} {_pieces(one)}", ""]
@@ -113,7 +101,7 @@ def _text(paragraphs: Iterable[str]) -> Iterator[str]:
 
 
 def _escaped(text: str) -> str:
-    """Text as roff prints it: its dashes stay dashes that can be copied, no line is a request."""
+    """Text as roff prints it: dashes can be copied, and no line is a request."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq")
     return "\\&" + text if text.startswith((".", "'")) else text
 
@@ -123,7 +111,7 @@ def _celled(text: str) -> str:
 
 
 def _marked(text: str) -> str:
-    """Text in which nothing is a mark of Markdown, nor of HTML."""
+    """Text without Markdown or HTML markup."""
     return html.escape(_celled(re.sub(r"([\\`*_\[\]#])", r"\\\1", text)), quote=False)
 
 

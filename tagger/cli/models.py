@@ -1,7 +1,8 @@
-"""`gtag models`: the cards of the zoo as a table; takes models in, out, and looks after them."""
+"""`gtag models`: lists, installs, removes and verifies models."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import click
 
 from tagger.cli.names import Group, ModelName
 from tagger.errors import ExitStatus
+from tagger.screen import printable
 
 if TYPE_CHECKING:
     from tagger.models.card import Card
@@ -19,28 +21,47 @@ if TYPE_CHECKING:
 @click.pass_context
 def models(context: click.Context, *, as_json: bool) -> ExitStatus:
     """List the models that scan knows by name, with their measured accuracy."""
-    if context.invoked_subcommand is not None:
-        return ExitStatus.OK
-    return _list(as_json=as_json)
+    if context.invoked_subcommand is None:
+        context.invoke(list_, as_json=as_json)
+    return ExitStatus.OK
 
 
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with every figure.")
 def list_(*, as_json: bool) -> ExitStatus:
     """List the models, as gtag models alone does."""
-    return _list(as_json=as_json)
+    from tagger.models import zoo
+
+    cards = zoo.available()
+    if as_json:
+        for card in cards:
+            described = {
+                "folder": str(card.folder),
+                **{"name": card.name, "version": card.version, "kind": card.kind},
+                "labels": list(card.labels),
+                "threshold": card.threshold,
+                "figures": list(card.figures),
+            }
+            click.echo(json.dumps(described))
+    elif cards:
+        _print_table(cards, default=zoo.DEFAULT)
+        click.echo(
+            "\ngtag models install DIR adds one of your own; gtag scan --model NAME uses it."
+        )
+    else:
+        click.echo("There is no model here. gtag train makes one.", err=True)
+    return ExitStatus.OK
 
 
 @models.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 def install(*, folder: Path) -> ExitStatus:
-    """Copy a model into your own, so that scan knows it by its name.
+    """Copy a model to your own, so that scan knows it by its name.
 
-    Nothing is copied but what its card names and the tables of how it learned, and it has to
-    answer first.
+    Only the files that its card names and its training tables are copied, once it has predicted
+    on a second of noise.
     """
     from tagger.models import install as installing
-    from tagger.screen import printable
 
     card = installing.install(folder)
     click.echo(f"{card.tag} is in {printable(str(card.folder))}: gtag scan --model {card.name}")
@@ -50,9 +71,8 @@ def install(*, folder: Path) -> ExitStatus:
 @models.command()
 @click.argument("name", type=ModelName(own=True))
 def remove(*, name: str) -> ExitStatus:
-    """Take one of your own models away."""
+    """Delete one of your own models."""
     from tagger.models import install as installing
-    from tagger.screen import printable
 
     click.echo(f"Removed {printable(str(installing.remove(name)))}")
     return ExitStatus.OK
@@ -61,14 +81,13 @@ def remove(*, name: str) -> ExitStatus:
 @models.command()
 @click.argument("name", type=ModelName(), required=False)
 def verify(*, name: str | None) -> ExitStatus:
-    """Check cards and checksums, and let each model answer to a second of noise.
+    """Check cards and checksums, and let each model predict on a second of noise.
 
     NAME is a model's name or folder; without it, all models that have a name.
     """
     from tagger.errors import ModelError
     from tagger.models import install as installing
     from tagger.models.card import read_card
-    from tagger.screen import printable
 
     status = ExitStatus.OK
     folders = installing.all_folders() if name is None else [installing.folder_of(name)]
@@ -84,49 +103,17 @@ def verify(*, name: str | None) -> ExitStatus:
     return status
 
 
-def _list(*, as_json: bool) -> ExitStatus:
-    from tagger.models import zoo
-
-    cards = zoo.available()
-    if as_json:
-        import json
-
-        for card in cards:
-            click.echo(json.dumps({"folder": str(card.folder), **_described(card)}))
-        return ExitStatus.OK
-    if not cards:
-        click.echo("There is no model here. gtag train makes one.", err=True)
-        return ExitStatus.OK
-    _print_table(cards, default=zoo.DEFAULT)
-    click.echo("\ngtag models install DIR adds one of your own, to be named in scan by its name.")
-    return ExitStatus.OK
-
-
-def _described(card: Card) -> dict[str, Any]:
-    return {
-        "name": card.name,
-        "version": card.version,
-        "kind": card.kind,
-        "labels": list(card.labels),
-        "threshold": card.threshold,
-        "figures": list(card.figures),
-    }
-
-
 def _print_table(cards: list[Card], *, default: str) -> None:
-    from rich.table import Table
-    from rich.text import Text
+    from tagger.cli.console import Column, cell, console, plain_table
 
-    from tagger.cli.console import console
-    from tagger.screen import printable
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Model", style="bold", no_wrap=True)
-    table.add_column("Kind")
-    table.add_column("Genres", justify="right")
-    table.add_column("Sure from", justify="right")
-    table.add_column("Measured on")
-    table.add_column("Accuracy (95 %)", justify="right", no_wrap=True)
+    table = plain_table(
+        Column("Model", style="bold", no_wrap=True),
+        "Kind",
+        Column("Genres", justify="right"),
+        Column("Sure from", justify="right"),
+        "Measured on",
+        Column("Accuracy (95 %)", justify="right", no_wrap=True),
+    )
     notes: dict[str, None] = {}
     for card in cards:
         name = card.name + (" (default)" if card.name == default else "")
@@ -137,7 +124,7 @@ def _print_table(cards: list[Card], *, default: str) -> None:
             mark = f" {'*' * (1 + list(notes).index(note))}" if note else ""
             protocol = str(figures.get("protocol", "not measured"))
             measured = [protocol + mark, _accuracy(figures)]
-            table.add_row(*(Text(printable(cell)) for cell in (*described, *measured)))
+            table.add_row(*map(cell, (*described, *measured)))
             described = [""] * len(described)
     console().print(table)
     for number, note in enumerate(notes, 1):

@@ -1,4 +1,4 @@
-"""Names that people type: a mistyped one is answered with the nearest, a begun one is completed."""
+"""Names that people type: suggestions for mistyped ones, shell completion for models."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from tagger.errors import ConfigurationError
+from tagger.errors import ConfigurationError, ExitStatus
 from tagger.suggest import did_you_mean
 
 
 class Group(click.Group):
-    """Commands, where a mistyped name is answered with what may have been meant."""
+    """Commands; the error for a mistyped name suggests the nearest."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -26,13 +26,22 @@ class Group(click.Group):
         return super().resolve_command(ctx, args)
 
 
+def help_alone(context: click.Context) -> ExitStatus:
+    """What a group does without a command: show its help.
+
+    On stderr and as wrong usage: a script that lost its arguments must not go on.
+    """
+    click.echo(context.get_help(), err=True)
+    return ExitStatus.USAGE
+
+
 class ModelName(click.ParamType):
-    """The name of a model, or its folder: completed, and handed on as it is.
+    """The name of a model, or its folder, with completion.
 
     Parameters
     ----------
     own : bool
-        Complete the names of people's own models only, and no folders.
+        Complete the names of the user's own models only, and no folders.
     """
 
     name = "model"
@@ -49,12 +58,12 @@ class ModelName(click.ParamType):
         named = [name for name in zoo.names(*roots) if name.startswith(incomplete)]
         if named or self._own:
             return [CompletionItem(name) for name in named]
-        # Only where no name fits: shells offer folders instead of names, not beside them.
+        # Shells offer folders instead of names, not beside them.
         return [CompletionItem(incomplete, type="dir")]
 
 
 class ExistingPath(click.Path):
-    """A path that has to be there; where it is not, what to do is said as elsewhere."""
+    """A path that must exist; if not, the error says what to do, as elsewhere in gtag."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:

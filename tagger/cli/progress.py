@@ -1,4 +1,4 @@
-"""The progress bar, on stderr and only where somebody looks at it."""
+"""The progress bar, on stderr and only in a terminal."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
 
 class Progress:
-    """Tracks done, tracks a second, time left.
+    """Tracks done, tracks per second, time left.
 
     Parameters
     ----------
     shown : bool
-        False shows nothing. Nor is anything shown where stderr is no terminal.
+        Whether to show a bar, where stderr is a terminal.
     before : str
-        What is done before the first track: stands in the bar's place until then.
+        Shown in place of the bar until the first track is done.
     """
 
     def __init__(self, *, shown: bool, before: str = "") -> None:
@@ -36,30 +35,19 @@ class Progress:
             leave=False,
         )
 
-    def expect(self, count: Callable[[], Iterable[object]]) -> None:
-        """Find out how much there is to do, beside the work.
-
-        A walk through a large library takes a while, and nobody should wait for it.
-        """
+    def expect(self, tracks: Callable[[], Iterable[object]]) -> None:
+        """Count the tracks in a thread: walking a large library takes a while."""
         if not self._bar.disable:
             self._bar.unpause()  # what came before says nothing of tracks a second
-            threading.Thread(target=self._count, args=(count,), daemon=True).start()
+            threading.Thread(target=self._count, args=(tracks,), daemon=True).start()
 
-    def _count(self, count: Callable[[], Iterable[object]]) -> None:
-        # Without a total there is no time left to show; whatever is wrong, the scan itself says.
+    def _count(self, tracks: Callable[[], Iterable[object]]) -> None:
+        # Without a total the bar shows no time left; the scan itself reports errors.
         with suppress(Exception):
-            self._bar.total = sum(1 for _ in count())
+            self._bar.total = sum(1 for _ in tracks())
             self._bar.refresh()
 
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         shown = self._begun and not self._bar.disable
         self._bar.close()
         if shown:
@@ -72,8 +60,8 @@ class Progress:
             self._bar.set_description_str("", refresh=False)
         self._bar.update()
 
-    def say(self, line: str, *, to_stderr: bool = False) -> None:
+    def say(self, line: str, *, err: bool = False) -> None:
         """Print a line above the bar."""
-        stream = sys.stderr if to_stderr else sys.stdout
+        stream = sys.stderr if err else sys.stdout
         self._bar.write(line, file=stream)
         stream.flush()

@@ -5,21 +5,27 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from tagger.cli.names import ModelName
+from tagger.cli.files import not_music, opening
+from tagger.cli.scan import options_of_scan
 from tagger.errors import ConfigurationError, ExitStatus, GtagError
 from tagger.exhausted import check_memory
+from tagger.screen import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tagger.files.library import Track
+    from tagger.cli.progress import Progress
+    from tagger.cli.scanning import Scanning
+    from tagger.files.library import Library, Track
     from tagger.interrupt import Interrupts
     from tagger.review import Question, Review
     from tagger.tags.write import Change
+    from tagger.writing import Care
 
 Step = Literal["next", "back", "quit"]
 
@@ -36,63 +42,54 @@ _KEYS = (
 )
 
 
-@click.command()
+@click.command(params=options_of_scan("model", "jobs", "exclude", "journal"))
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[REPORT.csv|PATHS]...")
-@click.option(
-    "--model", type=ModelName(), metavar="NAME|DIR", help="A model of the zoo or a folder."
-)
 @click.option(
     "--min-confidence",
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="Of PATHS: what is less sure is asked about. Default: the model's own thresholds.",
+    help="With PATHS: ask about what is less sure. Default: the model's own thresholds.",
 )
-@click.option(
-    "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: the cores."
-)
-@click.option(
-    "--exclude", multiple=True, metavar="GLOB", help="Leave out what matches; repeatable."
-)
-@click.option(
-    "--journal", type=click.Path(), metavar="FILE", help="Journal file, which gtag undo reads."
-)
-def review(
-    paths: tuple[str, ...],
-    *,
-    model: str | None,
-    min_confidence: float | None,
-    jobs: int | None,
-    exclude: tuple[str, ...],
-    journal: str | None,
-) -> ExitStatus:
-    """Say yourself what genre the tracks are that a scan was unsure of.
+def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
+    """Name the genres of the tracks that a scan was unsure of.
 
-    Takes the unsure tracks of a REPORT.csv of gtag scan, or scans PATHS first; with neither it
-    goes on with the PATHS of before. Answers are written at once, as your own words; gtag undo
-    takes back those of one review.
+    Asks about the unsure tracks in a REPORT.csv of gtag scan, or scans PATHS first; with neither it
+    continues with the last PATHS. Answers are written at once, as your own genres; gtag undo takes
+    back those of one review.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ConfigurationError("gtag review asks questions, so it needs a terminal")
     check_memory()
 
-    from tagger.cli.files import not_music
+    from tagger.cli.progress import Progress
+    from tagger.cli.scanning import Scanning, scan_defaults
     from tagger.interrupt import Interrupts
     from tagger.review import Review, default_report
 
+    journal = options["journal"]
     if journal:
         not_music(journal, "--journal")
-    report: str | os.PathLike[str] = default_report()
+    report = default_report()
     if len(paths) == 1 and paths[0].lower().endswith(".csv"):
-        report = paths[0]
-    elif paths:
-        _look_for_unsure(paths, model, min_confidence, jobs, exclude)
-    elif not default_report().exists():
+        report, paths = Path(paths[0]), ()
+    elif not paths and not report.exists():
         raise click.UsageError("Name a report of gtag scan, or files and folders.")
+    scanning = Scanning(scan_defaults() | options, writes=False)
+    # Absolute: the review may go on in another folder.
+    paths = tuple(os.path.abspath(path) for path in paths)  # noqa: PTH100
+    library = scanning.library(paths)
+    with ExitStack() as stack:
+        progress = Progress(shown=True, before="loading the model")
+        stack.callback(progress.close)
+        scanning.load(stack)
+        if paths:
+            progress.expect(lambda: scanning.library(paths))
+            _look_for_unsure(scanning, library, report, progress)
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
-        write = stack.enter_context(_lazy_writer(journal))
-        asked = Review(report, write)
-        dialogue = _Dialogue(asked, interrupts, model)
+        write = stack.enter_context(_lazy_writer(journal, scanning.care))
+        asked = Review(report, write, scanning.policy.placeholders)
+        dialogue = _Dialogue(asked, interrupts, scanning)
         stack.callback(dialogue.player.stop)
         try:
             ended = dialogue.run()
@@ -105,71 +102,37 @@ def review(
 
 
 def _look_for_unsure(
-    paths: tuple[str, ...],
-    model: str | None,
-    min_confidence: float | None,
-    jobs: int | None,
-    exclude: tuple[str, ...],
+    scanning: Scanning, library: Library, report: Path, progress: Progress
 ) -> None:
-    """Scan, and keep the unsure ones for this review and those that go on with it."""
-    from tagger.batch import scan
-    from tagger.cache import Cache, default_cache_path
-    from tagger.classify import classifier
-    from tagger.cli.files import cannot_open
-    from tagger.cli.progress import Progress
-    from tagger.decide import Policy, Status
-    from tagger.files.library import Library
+    """Scan, and write the report of the unsure tracks for this review and later ones."""
+    from tagger.decide import Status
     from tagger.interrupt import Interrupts
-    from tagger.models import zoo
     from tagger.reports.csv_report import CsvReport, open_report
-    from tagger.review import default_report
-    from tagger.sound.native_messages import native_messages_hidden
 
-    model = model or zoo.DEFAULT
-
-    # Absolute: the review may go on in another folder.
-    whole = [os.path.abspath(path) for path in paths]  # noqa: PTH100
-    library = Library(whole, exclude=exclude)
-    report = default_report()
-    try:
+    with opening(str(report)):
         report.parent.mkdir(parents=True, exist_ok=True)
         file = open_report(str(report))
-    except OSError as error:
-        raise cannot_open(str(report), error) from error
-    with ExitStack() as stack:
-        csv_report = CsvReport(stack.enter_context(file))
-        progress = stack.enter_context(Progress(shown=True, before="loading the model"))
-        with native_messages_hidden():
-            card = classifier(model).card
-        remembered = stack.enter_context(Cache(default_cache_path(), card))
-        interrupts = stack.enter_context(Interrupts())
-        progress.expect(lambda: Library(whole, exclude=exclude))
-        results = scan(
-            library,
-            model=model,
-            policy=Policy(min_confidence, album="vote"),
-            jobs=jobs,
-            interrupts=interrupts,
-            cache=remembered,
-        )
-        for result in stack.enter_context(closing(results)):
-            if result.status is Status.UNSURE:
-                csv_report.add(result)
-            if result.status is not Status.HEARD:
-                progress.step()
+    with file, Interrupts() as interrupts:
+        csv_report = CsvReport(file)
+        with closing(scanning.results(library, interrupts=interrupts)) as results:
+            for result in results:
+                if result.status is Status.UNSURE:
+                    csv_report.add(result)
+                if result.status is not Status.HEARD:
+                    progress.step()
 
 
 @contextmanager
-def _lazy_writer(journal: str | None) -> Iterator[Callable[[Track, Change], None]]:
+def _lazy_writer(journal: str | None, care: Care) -> Iterator[Callable[[Track, Change], None]]:
     """A function that writes, with one run for all answers: none where there is no answer."""
-    from tagger.writing import Care, writer
+    from tagger.writing import writer
 
     with ExitStack() as stack:
         opened: list[Callable[[Track, Change], None]] = []
 
         def write(track: Track, change: Change) -> None:
             if not opened:
-                run = writer(journal, Care(), command=sys.argv[1:], model=None)
+                run = writer(journal, care, command=sys.argv[1:], model=None)
                 opened.append(stack.enter_context(run))
             opened[0](track, change)
 
@@ -177,9 +140,9 @@ def _lazy_writer(journal: str | None) -> Iterator[Callable[[Track, Change], None
 
 
 class _Dialogue:
-    """What is shown and asked."""
+    """The questions on the terminal, and the keys that answer them."""
 
-    def __init__(self, review: Review, interrupts: Interrupts, model: str | None) -> None:
+    def __init__(self, review: Review, interrupts: Interrupts, scanning: Scanning) -> None:
         from tagger.cli.console import console
         from tagger.player import Player
 
@@ -187,13 +150,13 @@ class _Dialogue:
         self.problems = 0
         self._review = review
         self._interrupts = interrupts
-        self._model = model
+        self._scanning = scanning
         self._screen = console()
         self._typed: dict[str, None] = {}
         self._written: set[int] = set()
         self._asked = False
         self._again: int | None = None  # a track that was gone back to, answered or not
-        self._heard: dict[int, list[tuple[str, float]]] = {}
+        self._predicted: dict[int, list[tuple[str, float]]] = {}
 
     def run(self) -> bool:
         """Ask about one track after the other; False where the person quits."""
@@ -226,7 +189,7 @@ class _Dialogue:
             question = self._review.question(number)
         except GtagError as error:
             self.problems += 1
-            self._complain(error)
+            _complain(error)
             return None
         return question if again or not question.answered else None
 
@@ -239,8 +202,9 @@ class _Dialogue:
             self._show_keys(guesses, may_go_back=may_go_back)
             key = _key()
             self.player.stop()
+            chosen: tuple[str, ...] = ()
             if key in ("\r", "\n") and guesses:
-                chosen: tuple[str, ...] = (guesses[0][0],)
+                chosen = (guesses[0][0],)
             elif key.isdecimal() and 1 <= int(key) <= len(guesses):
                 chosen = (guesses[int(key) - 1][0],)
             elif key == "t":
@@ -255,49 +219,48 @@ class _Dialogue:
                 return "quit"
             elif key == "a":
                 whole_album = not whole_album
-                self._tell_album(question, whole=whole_album)
-                continue
+                self.say(self._what_for(question, whole_album=whole_album))
             elif key == "p":
                 playing = self.player.play(question.track.path, question.result.duration_s)
-                self.say(
-                    "playing; the next key ends it"
-                    if playing
-                    else "No player was found: install mpv or ffmpeg (ffplay)."
-                )
-                continue
-            else:
-                continue
+                nothing = "No player was found: install mpv or ffmpeg (ffplay)."
+                self.say("playing; any key stops it" if playing else nothing)
             if chosen and self._answer(question, chosen, whole_album=whole_album):
                 return "next"
 
+    def _what_for(self, question: Question, *, whole_album: bool) -> str:
+        if not whole_album:
+            return "The answer is for this track alone."
+        n = len(self._review.album(question))
+        if n == 1:
+            return "No other track of this album is unsure."
+        return f"The answer is for the {n} unsure tracks of this album."
+
     def _guesses(self, question: Question) -> list[tuple[str, float]]:
-        """The best guesses: heard anew, since a report has but two; else those of the report."""
+        """The best guesses: predicted anew, since a report has but two; else the report's."""
+        from tagger.classify import classify_track
+        from tagger.sound.native_messages import native_messages_hidden
+
         number, result = question.number, question.result
-        if number not in self._heard:
-            self._heard = {number: self._listen(question.track)}  # only of the track at hand
-        told = [
+        if number not in self._predicted:
+            with native_messages_hidden():
+                prediction = classify_track(self._scanning.model, question.track).prediction
+            policy = self._scanning.policy
+            named = policy.genre_map.of(prediction, policy.detail).ranked() if prediction else []
+            self._predicted = {number: named[:_GUESSES]}  # only of the track at hand
+        reported = [
             (result.genre, result.confidence),
             (result.runner_up, result.runner_up_confidence),
         ]
-        return self._heard[number] or [(g, c) for g, c in told if g and c is not None]
-
-    def _listen(self, track: Track) -> list[tuple[str, float]]:
-        from tagger.classify import classify_track
-        from tagger.models import zoo
-        from tagger.sound.native_messages import native_messages_hidden
-
-        with native_messages_hidden():
-            classified = classify_track(self._model or zoo.DEFAULT, track)
-        return classified.prediction.ranked()[:_GUESSES] if classified.prediction else []
+        return self._predicted[number] or [(g, c) for g, c in reported if g and c is not None]
 
     def _show(self, question: Question, guesses: list[tuple[str, float]]) -> None:
-        from tagger.cli.console import bar
-        from tagger.screen import printable
+        from tagger.cli.console import bar, clock
 
         credits, tags = question.credits, question.tags
         title = " - ".join(filter(None, (credits.artist, credits.title)))
         album = f" ({credits.album})" if credits.album else ""
-        length = _clock(question.result.duration_s)
+        length_s = question.result.duration_s
+        length = "" if length_s is None else f"{clock(length_s)}, "
         self.say("")
         self.say(f"{question.number + 1} of {len(self._review)}", "dim")
         self.say(question.track.path, "bold")
@@ -314,8 +277,6 @@ class _Dialogue:
     def _show_keys(self, guesses: list[tuple[str, float]], *, may_go_back: bool) -> None:
         from rich.text import Text
 
-        from tagger.screen import printable
-
         best = printable(guesses[0][0]) if guesses else ""
         line = Text()
         for key, meaning in _KEYS:
@@ -331,17 +292,6 @@ class _Dialogue:
             line = line + Text("   ") + cell if line else cell
         self._screen.print(line, soft_wrap=True)
 
-    def _tell_album(self, question: Question, *, whole: bool) -> None:
-        if not whole:
-            self.say("The answer is for this track alone.")
-            return
-        n = len(self._review.album(question))
-        self.say(
-            f"The answer is for the {n} unsure tracks of this album."
-            if n > 1
-            else "No other track of this album is unsure."
-        )
-
     def _ask_for_genres(self) -> tuple[str, ...]:
         from tagger.genres import vocabulary
         from tagger.review import as_genres
@@ -349,7 +299,7 @@ class _Dialogue:
 
         known = [name for genre, styles in vocabulary().items() for name in (genre, *styles)]
         known += [name for name in self._typed if name not in known]
-        genres = as_genres(_line("genre (Tab completes, nothing goes back): ", known))
+        genres = as_genres(_line("genre (Tab completes, empty goes back): ", known))
         meant = []
         for genre in genres:
             near = [] if genre in known else near_names(genre, known)
@@ -361,8 +311,6 @@ class _Dialogue:
 
     def _answer(self, question: Question, genres: tuple[str, ...], *, whole_album: bool) -> bool:
         """Write; False where nothing could be written."""
-        from tagger.screen import printable
-
         questions = self._review.album(question) if whole_album else [question]
         written = 0
         for one in questions:
@@ -372,40 +320,37 @@ class _Dialogue:
                     self._written.add(one.number)
                     written += 1
             except GtagError as error:
-                self._complain(error)
+                _complain(error)
         many = f" into {written} tracks" if len(questions) > 1 else ""
         if written:
             self.say(f"written{many}: {printable('; '.join(genres))}", "green")
         return written > 0
 
-    def _complain(self, error: GtagError) -> None:
-        from tagger.screen import printable
-
-        click.echo(f"gtag: {printable(str(error))}", err=True)
-
     def sum_up(self, *, went_on: bool) -> None:
-        """Say what was done, how to go on, and how to take it back."""
+        """Print what was done, how to continue, and how to take it back."""
         skipped = len(self._review.skipped)
         if not (self._asked or skipped):
-            self.say("There is no unsure track that nobody has answered.")
+            self.say("There is no unsure track left to ask about.")
             return
-        self.say(f"\n{len(self._written)} answered, {skipped} skipped")
+        self.say("")
+        self.say(f"{len(self._written)} answered, {skipped} skipped")
         if not went_on:
-            self.say("The same command goes on from here; after PATHS, gtag review alone does.")
+            self.say("The same command continues from here; after PATHS, gtag review alone.")
         elif skipped:
             self.say("The next review asks for the skipped ones again.")
         if self._written:
             self.say("To take the answers back: gtag undo")
 
     def say(self, text: str, style: str = "") -> None:
-        from tagger.screen import printable
+        self._screen.print(printable(text), style=style, soft_wrap=True)
 
-        lines = "\n".join(map(printable, text.split("\n")))
-        self._screen.print(lines, style=style, soft_wrap=True)
+
+def _complain(error: GtagError) -> None:
+    click.echo(f"gtag: {printable(str(error))}", err=True)
 
 
 def _forget_early_keys() -> None:
-    """Drop what was pressed before the question stood there: it was no answer to it."""
+    """Drop the keys that were pressed before the question was shown."""
     try:
         import termios
     except ImportError:  # Windows
@@ -423,14 +368,12 @@ def _key() -> str:
 
 
 def _chosen(question: str) -> bool:
-    from tagger.screen import printable
-
     click.echo(printable(question))
     return _key() in ("\r", "\n")
 
 
 def _line(prompt: str, known: list[str]) -> str:
-    """A line that somebody types, completed by Tab where the system can do that."""
+    """Read a line, with completion by Tab where the system supports it."""
     try:
         import readline
     except ImportError:  # Windows
@@ -450,10 +393,3 @@ def _line(prompt: str, known: list[str]) -> str:
     except (EOFError, KeyboardInterrupt):
         click.echo()
         return ""
-
-
-def _clock(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}, "

@@ -1,29 +1,28 @@
-"""`gtag scan`: options in, `tagger.batch.scan_library`, rows and a summary out."""
+"""`gtag scan`: options in, rows and a summary out."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import ExitStack, closing, contextmanager, suppress
-from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tagger.cli.files import log_to, not_music, opening, replaceable
 from tagger.cli.names import ModelName
 from tagger.errors import ConfigurationError, ExitStatus, GtagError
 from tagger.exhausted import check_memory
 from tagger.files.at_rest import MIN_AGE_S
 from tagger.profiles import PROFILES
+from tagger.screen import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tagger.decide import Album, Detail, Existing, Policy
     from tagger.files.library import Library, Track
     from tagger.reports.csv_report import CsvReport, Done
-    from tagger.reports.playlists import Playlists
     from tagger.reports.scan_page import ScanPage
     from tagger.reports.tally import Tally
 
@@ -33,7 +32,7 @@ _PATH = click.Path()
 @click.command()
 @click.argument("paths", nargs=-1, type=_PATH)
 @click.option("--write-tags", is_flag=True, help="Write. Without it nothing is changed.")
-@click.option("--dry-run", is_flag=True, help="Write nothing, even beside --write-tags.")
+@click.option("--dry-run", is_flag=True, help="Write nothing, even with --write-tags.")
 @click.option(
     "--model",
     type=ModelName(),
@@ -44,8 +43,8 @@ _PATH = click.Path()
     "--min-confidence",
     type=click.FloatRange(0, 1),
     metavar="P",
-    help="Leave alone what is less sure, and what sounds like no music unless P is 0. Default: "
-    "the model's own threshold for each genre.",
+    help="Leave alone what is less sure and, unless P is 0, what does not sound like music. "
+    "Default: the model's own threshold for each genre.",
 )
 @click.option(
     "--genres",
@@ -104,7 +103,7 @@ _PATH = click.Path()
 @click.option(
     "--resume-report",
     is_flag=True,
-    help="Go on with that report: leave out the tracks that it holds.",
+    help="Continue that report: leave out the tracks that it has.",
 )
 @click.option(
     "--html",
@@ -120,12 +119,12 @@ _PATH = click.Path()
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 @click.option(
-    "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: the cores."
+    "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: one a core."
 )
 @click.option(
     "--cluster",
     metavar="ADDRESS",
-    help="Listen on the workers of a Dask scheduler, such as tcp://host:8786.",
+    help="Classify on the workers of a Dask scheduler, such as tcp://host:8786.",
 )
 @click.option(
     "--exclude", multiple=True, metavar="GLOB", help="Leave out what matches; repeatable."
@@ -152,12 +151,12 @@ _PATH = click.Path()
     default=MIN_AGE_S,
     show_default=True,
     metavar="S",
-    help="Write no file that changed within so many seconds: another program may still be at it.",
+    help="Write no file that changed within so many seconds: another program may still write it.",
 )
 @click.option(
     "--write-incomplete", is_flag=True, help="Write files too that are cut off or hold zeros."
 )
-@click.option("--no-cache", is_flag=True, help="Listen to every file, and remember nothing of it.")
+@click.option("--no-cache", is_flag=True, help="Decode every file, and store nothing in the cache.")
 @click.option("--journal", type=_PATH, metavar="FILE", help="Journal file, which gtag undo reads.")
 @click.option(
     "-v", "--verbose", count=True, help="Say more: list each track, then the reasons, too."
@@ -176,100 +175,68 @@ def scan(
     *,
     write_tags: bool,
     dry_run: bool,
-    model: str | None,
-    min_confidence: float | None,
-    genres: int,
-    detail: Detail,
-    album: Album,
-    existing: Existing,
-    placeholders: tuple[str, ...],
-    no_default_placeholders: bool,
-    genre_map: str | None,
-    profile: str | None,
     report: str | None,
     resume_report: bool,
     html: str | None,
     playlists: str | None,
     as_json: bool,
-    jobs: int | None,
     cluster: str | None,
-    exclude: tuple[str, ...],
-    no_default_excludes: bool,
     files_from: str | None,
     null: bool,
     limit: int | None,
-    preserve_mtime: bool,
-    in_place: bool,
-    min_age: float,
-    write_incomplete: bool,
-    no_cache: bool,
-    journal: str | None,
     verbose: int,
     quiet: int,
     log_file: str | None,
+    **options: Any,
 ) -> ExitStatus:
-    """Listen to music and show, or write, what genre it is.
+    """Classify music by genre; show the genres, or write them into the tags.
 
     PATHS are files and folders. Nothing is written without --write-tags. What gtag wrote can be
     taken back with gtag undo.
     """
     if null and not files_from:
-        raise click.UsageError("-0 belongs to --files-from.")
+        raise click.UsageError("-0 needs --files-from.")
     if resume_report and not report:
-        raise click.UsageError("--resume-report belongs to --report.")
-    if cluster and jobs:
-        raise click.UsageError("--jobs is for this machine: a cluster has the workers it has.")
+        raise click.UsageError("--resume-report needs --report.")
+    if cluster and options["jobs"]:
+        raise click.UsageError("--jobs does not apply to a cluster: leave it out.")
     if not paths and not files_from:
         raise click.UsageError("Name files or folders to scan, or a list of them: --files-from.")
     check_memory()
 
-    from tagger.batch import scan_library
-    from tagger.cache import Cache, default_cache_path
-    from tagger.classify import classifier
-    from tagger.cli.files import not_music
-    from tagger.cli.listing import Listing
-    from tagger.cli.logs import log_to
-    from tagger.cli.policy import policy_of
+    from tagger.cli.listing import teller
     from tagger.cli.progress import Progress
+    from tagger.cli.scanning import Scanning
     from tagger.cli.summary import print_summary
     from tagger.decide import Status
-    from tagger.files.library import Library, read_file_list
+    from tagger.files.library import read_file_list
     from tagger.interrupt import Interrupts
-    from tagger.models import zoo
-    from tagger.reports.csv_report import Done, json_line, read_report
+    from tagger.reports.csv_report import Done, read_report
     from tagger.reports.tally import Tally
-    from tagger.screen import printable
-    from tagger.sound.native_messages import native_messages_hidden
-    from tagger.writing import Care
 
     log_to(log_file)
-    # What is told: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
+    # What is shown: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
     level = (2 if sys.stdout.isatty() and not as_json else 1) + verbose - quiet
-    model = model or zoo.DEFAULT
-    listed = read_file_list(files_from, null_separated=null) if files_from else []
-    remembered = Cache(None)
-    library = partial(
-        Library,
-        [*paths, *listed],
-        exclude=exclude,
-        default_excludes=not no_default_excludes,
-        format_of=lambda path, stamp: remembered.format_of(path, stamp),
-    )
-    tracks, tally, interrupted = library(), Tally(), False
+    writes = write_tags and not dry_run
+    scanning = Scanning(options, writes=writes)
+    everything = [*paths, *(read_file_list(files_from, null_separated=null) if files_from else ())]
+    tracks, tally, interrupted = scanning.library(everything), Tally(), False
     with ExitStack() as stack:
-        progress = stack.enter_context(Progress(shown=level > 0, before="loading the model"))
-        with native_messages_hidden():  # a model that cannot be used ends the command here
-            card = classifier(model).card
-        remembered = stack.enter_context(Cache(None if no_cache else default_cache_path(), card))
-        policy = policy_of(click.get_current_context().params, card)
-        writes = write_tags and not dry_run
+        progress = Progress(shown=level > 0, before="loading the model")
+        stack.callback(progress.close)
+        scanning.load(stack)
         csv_report, done = None, Done()
         if report:
-            csv_report, done = stack.enter_context(
-                _report(report, resumed=resume_report, writes=writes)
-            )
+            opened = _report(report, resumed=resume_report, writes=writes)
+            csv_report, done = stack.enter_context(opened)
         page = stack.enter_context(_page(html)) if html else None
-        lists = stack.enter_context(_playlists(playlists, policy)) if playlists else None
+        lists = None
+        if playlists:
+            from tagger.reports.playlists import Playlists
+
+            with opening(playlists):
+                lists = Playlists(playlists, scanning.policy.placeholders)
+            stack.callback(lists.close)
         kept = [keeper for keeper in (page, lists) if keeper]
         if kept and report and done.resumed:
             for earlier in read_report(report):
@@ -279,26 +246,10 @@ def scan(
         def pending(library: Library) -> Iterator[Track]:
             return islice((track for track in library if track.path not in done), limit)
 
-        if writes and journal:
-            not_music(journal, "--journal")
         interrupts = stack.enter_context(Interrupts())
-        progress.expect(lambda: pending(library()))
-        results = scan_library(
-            tracks,
-            pending(tracks),
-            model=model,
-            policy=policy,
-            care=Care(min_age, not write_incomplete, preserve_mtime, in_place),
-            writes=writes,
-            journal=journal,
-            command=sys.argv[1:],
-            jobs=jobs,
-            interrupts=interrupts,
-            cache=remembered,
-            cluster=cluster,
-        )
-        listing = Listing(sys.stderr if as_json else sys.stdout, reasons=level > 2)
-        problems = Listing(sys.stderr)
+        progress.expect(lambda: pending(scanning.library(everything)))
+        results = scanning.results(tracks, pending(tracks), interrupts=interrupts, cluster=cluster)
+        tell = teller(level, as_json=as_json, say=progress.say)
         try:
             for result in stack.enter_context(closing(results)):
                 tally.add(result)
@@ -306,12 +257,7 @@ def scan(
                     csv_report.add(result)
                 for keeper in kept:
                     keeper.add(result)
-                if as_json:
-                    progress.say(json_line(result))
-                if result.status.is_problem:
-                    progress.say(problems.line(result), to_stderr=True)
-                elif level > 1:
-                    progress.say(listing.line(result), to_stderr=as_json)
+                tell(result)
                 if result.status is not Status.HEARD:  # a part of the file before
                     progress.step()
         except KeyboardInterrupt:
@@ -321,43 +267,42 @@ def scan(
         lists_written, not_listed = lists.write() if lists and not interrupted else (0, [])
     if level > 0:
         summary = sys.stderr if as_json else sys.stdout
-        print_summary(
-            tally,
-            others=tracks.others,
-            left_out=tracks.left_out,
-            in_report=len(done),
-            file=summary,
-        )
-        if lists and not interrupted:
-            click.echo(f"\n{_told_of(lists, lists_written)}", file=summary)
+        print_summary(tally, tracks, in_report=len(done), file=summary)
+        if playlists and lists and not interrupted:
+            click.echo(f"\n{lists_written} playlists in {printable(playlists)}", file=summary)
+            if lists.unnamable:
+                why = "line breaks or bytes that are not UTF-8 in the name"
+                click.echo(f"{lists.unnamable} tracks in none: {why}", file=summary)
         if not writes and tally.would_write and not interrupted:
             click.echo("\nNothing was written. --write-tags writes.", file=summary)
-    problems_of_all = [*tracks.problems, *not_listed]
-    for problem in problems_of_all:
+    problems = [*tracks.problems, *not_listed]
+    for problem in problems:
         click.echo(f"gtag: {printable(str(problem))}", err=True)
     if interrupted:
         click.echo(_how_to_go_on(tally, report=report, wrote=writes), err=True)
         if lists:
             click.echo("No playlists were written: they would lack tracks.", err=True)
         return ExitStatus.INTERRUPTED
-    return ExitStatus.PROBLEMS if tally.problems or problems_of_all else ExitStatus.OK
+    return ExitStatus.PROBLEMS if tally.problems or problems else ExitStatus.OK
+
+
+def options_of_scan(*names: str) -> list[click.Parameter]:
+    """Those options of `gtag scan` that another command has as well."""
+    return [option for option in scan.params if option.name in names]
 
 
 @contextmanager
 def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvReport, Done]]:
-    """The report, and the tracks that it holds already."""
-    from tagger.cli.files import cannot_open, not_music
+    """The report, and what it holds already."""
     from tagger.decide import Status
     from tagger.reports.csv_report import CsvReport, Done, open_report, resume_report
 
     not_music(file, "--report")
-    try:
+    with opening(file):
         if resumed and Path(file).exists():
             opened, done = resume_report(file)
         else:
             opened, done = open_report(file), Done()
-    except OSError as error:
-        raise cannot_open(file, error) from error
     with opened:
         if writes and Status.WOULD_WRITE in done.statuses:
             raise ConfigurationError(
@@ -370,14 +315,11 @@ def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvRepo
 
 @contextmanager
 def _page(file: str) -> Iterator[ScanPage]:
-    """The page, which tells what was done also where the scan could not go on."""
-    from tagger.cli.files import cannot_open, replaceable
+    """The page; it is written, as partial, also where an error ends the scan."""
     from tagger.reports.scan_page import ScanPage
 
-    try:
+    with opening(file):
         opened = ScanPage(replaceable(file, "--html"))
-    except OSError as error:
-        raise cannot_open(file, error) from error
     with closing(opened):
         try:
             yield opened
@@ -388,40 +330,11 @@ def _page(file: str) -> Iterator[ScanPage]:
             raise
 
 
-@contextmanager
-def _playlists(folder: str, policy: Policy) -> Iterator[Playlists]:
-    from tagger.cli.files import cannot_open
-    from tagger.reports.playlists import Playlists
-
-    try:
-        opened = Playlists(folder, policy.placeholders)
-    except OSError as error:
-        raise cannot_open(folder, error) from error
-    with closing(opened):
-        yield opened
-
-
-def _told_of(lists: Playlists, written: int) -> str:
-    from tagger.screen import printable
-
-    told = f"{written} playlists in {printable(str(lists.folder))}"
-    if lists.unnamable:
-        told += (
-            f"; {lists.unnamable} tracks in none: line breaks or bytes that are no text in the name"
-        )
-    return told
-
-
 def _how_to_go_on(tally: Tally, *, report: str | None, wrote: bool) -> str:
     lines = [f"gtag: interrupted after {tally.tracks} tracks."]
     if report:
-        lines.append("The report holds them. To go on, run the same command with --resume-report.")
+        lines.append("The report has them. To continue, run the same command with --resume-report.")
     elif wrote:
-        lines.append(
-            "To go on, run the same command again: what is written already is left as it is."
-        )
-    if wrote:
-        lines.append("To take back what was written: gtag undo")
-    else:
-        lines.append("Nothing was written.")
+        lines.append("To continue, run the same command again: what is written is not changed.")
+    lines.append("To undo what was written: gtag undo" if wrote else "Nothing was written.")
     return "\n".join(lines)

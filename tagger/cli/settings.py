@@ -1,14 +1,13 @@
-"""What commands go by where the command line says nothing: environment, config.toml, gtag's own.
+"""Defaults of options: from the environment, then config.toml, then gtag's own.
 
-Options get their values by click's own means: names in the environment, and a map of defaults.
+They reach the options by click's `envvar` and `default_map`.
 """
 
 from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +25,16 @@ SETTABLE = ("scan", "watch", "show", "review", "undo", "train", "evaluate")
 # These take what [scan] says, where they have the same option and their own table says nothing.
 AS_SCAN = ("watch", "show", "review", "undo")
 
-# What must never be set once and forgotten.
-_WRITES = ("write-tags", "force")
-_OF_ONE_RUN = (
-    *("dry-run", "list", "prune", "files-from", "null", "resume", "resume-report", "output"),
-)
+_ONE_RUN = "--{0} belongs to one run: give it on the command line"
+# What cannot be set, and why not.
+_NOT_SETTABLE = {
+    **dict.fromkeys(
+        ("write-tags", "force"),
+        "gtag never writes unless the command line says so: give --{0} there",
+    ),
+    **dict.fromkeys(("dry-run", "list", "prune", "files-from", "null"), _ONE_RUN),
+    **dict.fromkeys(("resume", "resume-report", "output"), _ONE_RUN),
+}
 
 
 def config_path() -> Path:
@@ -40,14 +44,19 @@ def config_path() -> Path:
     return config_folder() / "config.toml"
 
 
+def command_of(name: str) -> click.Command:
+    """A command of gtag, by its name."""
+    from tagger.cli import cli
+
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None, f"there is no command {name}"
+    return command
+
+
 def options_of(command: click.Command) -> dict[str, click.Option]:
     """The options that can be set, by their names in the file: their long names."""
-    return {
-        name: option
-        for option in command.params
-        if isinstance(option, click.Option)
-        and (name := _long_name(option)) not in (*_WRITES, *_OF_ONE_RUN)
-    }
+    options = {_long_name(o): o for o in command.params if isinstance(o, click.Option)}
+    return {name: option for name, option in options.items() if name not in _NOT_SETTABLE}
 
 
 def _long_name(option: click.Option) -> str:
@@ -59,8 +68,8 @@ def variable(command: str, name: str) -> str:
     return f"GTAG_{command}_{name}".upper().replace("-", "_")
 
 
-def with_environment(name: str, command: click.Command) -> click.Command:
-    """The same command, its options known by names in the environment."""
+def with_settings(name: str, command: click.Command) -> click.Command:
+    """The same command, its options' defaults from the environment and config.toml."""
     if name not in SETTABLE:
         return command
     known = copy.copy(command)
@@ -70,11 +79,15 @@ def with_environment(name: str, command: click.Command) -> click.Command:
         tables = (name, "scan") if long in shared else (name,)
         option.envvar = [variable(table, long) for table in tables]
 
-    def get_help(context: click.Context) -> str:
-        context.default_map = None  # help tells gtag's own defaults, also beside a broken file
-        return type(known).get_help(known, context)
+    def parse_args(context: click.Context, args: list[str]) -> list[str]:
+        parse = partial(type(known).parse_args, known, context)
+        if not context.resilient_parsing:
+            if not set(context.help_option_names).isdisjoint(args):
+                parse([*args])  # prints the help, beside a broken file, too, and ends
+            context.default_map = Settings().default_map(name)
+        return parse(args)
 
-    known.get_help = get_help  # type: ignore[method-assign, assignment]
+    known.parse_args = parse_args  # type: ignore[method-assign, assignment]
     return known
 
 
@@ -92,16 +105,9 @@ def as_in_scan(name: str, command: click.Command) -> frozenset[str]:
 
 
 class Settings:
-    """What config.toml says.
+    """What config.toml says, read when a value is first asked for."""
 
-    Parameters
-    ----------
-    root : click.Group
-        The command line.
-    """
-
-    def __init__(self, root: click.Group) -> None:
-        self._root = root
+    def __init__(self) -> None:
         self.path = config_path()
 
     @cached_property
@@ -110,9 +116,10 @@ class Settings:
 
         return TomlFile(self.path) if os.path.lexists(self.path) else None
 
-    def default_map(self) -> dict[str, Mapping[str, Any]]:
-        """For click: tables that are read, and checked, when a first value is asked for."""
-        return {name: _Table(self, name) for name in SETTABLE}
+    def default_map(self, command: str) -> dict[str, Any]:
+        """A command's values by the names of its parameters, for click."""
+        options = options_of(command_of(command))
+        return {str(options[n].name): value for n, (value, _, _) in self.values(command).items()}
 
     def values(self, command: str) -> dict[str, tuple[Any, str, int | None]]:
         """What the file says of a command's options.
@@ -127,127 +134,70 @@ class Settings:
         ConfigurationError
             The file cannot be used, or the environment holds what belongs on the command line.
         """
-        _refuse_in_environment(command)
+        for name, why in _NOT_SETTABLE.items():
+            if (named := variable(command, name)) in os.environ:
+                raise ConfigurationError(f"{named} in the environment: {why.format(name)}")
         if self._file is None:
             return {}
         for table, said in self._file.data.items():
-            if table not in SETTABLE or not isinstance(said, dict):
+            if table not in SETTABLE:
                 hint = did_you_mean(table, SETTABLE) or f"there are: {', '.join(SETTABLE)}"
-                if table in SETTABLE:
-                    raise self._file.error(f"{table} has to be a table: [{table}]", table)
                 raise self._file.error(f"no command has a table {table!r}", table, hint=hint)
-        own = self._table(command)
-        shared = as_in_scan(command, self.command(command))
+            if not isinstance(said, dict):
+                raise self._file.error(f"{table} has to be a table: [{table}]", table)
+        own = _table(self._file, command)
+        shared = as_in_scan(command, command_of(command))
         if not shared:
             return own
-        return {n: said for n, said in self._table("scan").items() if n in shared} | own
-
-    def command(self, name: str) -> click.Command:
-        """A command by its name."""
-        command = self._root.get_command(click.Context(self._root), name)
-        assert command is not None, "a table for a command that is not there"
-        return command
-
-    def _table(self, command: str) -> dict[str, tuple[Any, str, int | None]]:
-        file = self._file
-        assert file is not None
-        options = options_of(self.command(command))
-        said: dict[str, tuple[Any, str, int | None]] = {}
-        for name, value in file.data.get(command, {}).items():
-            if name not in options:
-                raise _not_settable(file, command, name, options)
-            said[name] = (
-                _checked(file, command, options[name], value),
-                command,
-                file.line(command, name),
-            )
-        return said
+        return {n: said for n, said in _table(self._file, "scan").items() if n in shared} | own
 
 
-class _Table(Mapping[str, Any]):
-    """A command's values by the names of its parameters."""
-
-    def __init__(self, settings: Settings, command: str) -> None:
-        self._settings, self._name = settings, command
-
-    @cached_property
-    def _values(self) -> dict[str, Any]:
-        said = self._settings.values(self._name)
-        return {str(self._options[long].name): value for long, (value, _, _) in said.items()}
-
-    @cached_property
-    def _options(self) -> dict[str, click.Option]:
-        return options_of(self._settings.command(self._name))
-
-    def __getitem__(self, name: str) -> Any:
-        if all(option.name != name for option in self._options.values()):
-            raise KeyError(name)  # --help is looked for here, too, and needs no file
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
+def _table(file: TomlFile, command: str) -> dict[str, tuple[Any, str, int | None]]:
+    """A command's own table, as `Settings.values` gives it."""
+    options = options_of(command_of(command))
+    said: dict[str, tuple[Any, str, int | None]] = {}
+    for name, value in file.data.get(command, {}).items():
+        if name in _NOT_SETTABLE:
+            raise file.error(_NOT_SETTABLE[name].format(name), command, name)
+        if name not in options:
+            near = did_you_mean(name.removeprefix("--").replace("_", "-"), options)
+            hint = near or f"gtag {command} --help lists them"
+            raise file.error(f"gtag {command} has no option {name!r}", command, name, hint=hint)
+        said[name] = (
+            _checked(file, options[name], value, command, name),
+            command,
+            file.line(command, name),
+        )
+    return said
 
 
-def _refuse_in_environment(command: str) -> None:
-    for name in (*_WRITES, *_OF_ONE_RUN):
-        if variable(command, name) in os.environ:
-            raise ConfigurationError(
-                f"{variable(command, name)} in the environment: {_why_not(name)}"
-            )
-
-
-def _why_not(name: str) -> str:
-    if name in _WRITES:
-        return f"gtag never writes unless the command line says so: give --{name} there"
-    return f"--{name} belongs to one run: give it on the command line"
-
-
-def _not_settable(
-    file: TomlFile, command: str, name: str, options: Mapping[str, click.Option]
-) -> ConfigurationError:
-    if name in (*_WRITES, *_OF_ONE_RUN):
-        return file.error(_why_not(name), command, name)
-    near = did_you_mean(name.removeprefix("--").replace("_", "-"), options)
-    hint = near or f"gtag {command} --help lists them"
-    return file.error(f"gtag {command} has no option {name!r}", command, name, hint=hint)
-
-
-def _checked(file: TomlFile, command: str, option: click.Option, value: Any) -> Any:
-    """A value as click takes it from a default; paths are seen from the file's folder."""
-    name = _long_name(option)
-    if option.multiple:
-        if not isinstance(value, list):
-            raise file.error(f'{name} has to be a list: ["…"]', command, name)
-        return [_checked_one(file, option, one, command, name, i) for i, one in enumerate(value)]
-    return _checked_one(file, option, value, command, name)
+def _checked(file: TomlFile, option: click.Option, value: Any, *at: str | int) -> Any:
+    """A value as click takes it from a default; a relative path starts at the file's folder."""
+    if not option.multiple:
+        return _checked_one(file, option, value, *at)
+    if not isinstance(value, list):
+        raise file.error(f'{_long_name(option)} has to be a list: ["…"]', *at)
+    return [_checked_one(file, option, one, *at, i) for i, one in enumerate(value)]
 
 
 def _checked_one(file: TomlFile, option: click.Option, value: Any, *at: str | int) -> Any:
-    kind = option.type
-    number = isinstance(kind, click.types.IntParamType | click.types.FloatParamType)
-    name = _long_name(option)
+    kind, name = option.type, _long_name(option)
+    fitting: tuple[type, ...] = (str,)
+    wanted = 'a text in quotes: "…"'
     if option.is_flag:
-        fits, wanted = isinstance(value, bool), "true or false"
+        fitting, wanted = (bool,), "true or false"
     elif option.count or isinstance(kind, click.types.IntParamType):
-        fits, wanted = type(value) is int, "a whole number"
-    elif number:
-        fits, wanted = type(value) in (int, float), "a number"
-    else:
-        fits, wanted = isinstance(value, str), 'a text in quotes: "…"'
-    if not fits:
+        fitting, wanted = (int,), "a whole number"
+    elif isinstance(kind, click.types.FloatParamType):
+        fitting, wanted = (int, float), "a number"
+    if type(value) not in fitting:  # not isinstance: true is no number
         raise file.error(f"{name} has to be {wanted}, not {value!r}", *at)
     if isinstance(kind, click.Path) or (isinstance(kind, ModelName) and os.sep in value):
         value = str(file.path.parent / Path(value).expanduser())
-    if option.is_flag:
-        return value
     try:
         kind.convert(value, option, None)
     except click.BadParameter as error:
-        hint = None
-        if isinstance(kind, click.Choice):
-            hint = did_you_mean(value, map(str, kind.choices)) or None
-        raise file.error(f"{name}: {error.message.rstrip('.')}", *at, hint=hint) from error
+        near = did_you_mean(value, map(str, kind.choices)) if isinstance(kind, click.Choice) else ""
+        message = f"{name}: {error.message.rstrip('.')}"
+        raise file.error(message, *at, hint=near or None) from error
     return value

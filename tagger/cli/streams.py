@@ -13,14 +13,13 @@ STDOUT = "the standard output"
 
 def make_streams_usable() -> None:
     """Let every stream be written to; to be called before any file is opened."""
-    # The next files to be opened would get the numbers of closed streams, and what native libraries
-    # print there would stand in somebody's music.
+    # The next files to be opened would get the numbers of closed streams, and native libraries
+    # would print into music files.
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    # Those that are made here stay open until the end.
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
     sys.stdout = _usable(sys.stdout, STDOUT)
@@ -28,7 +27,7 @@ def make_streams_usable() -> None:
 
 
 def give_up_stdout() -> None:
-    """What was printed cannot be delivered: let nobody try again when the process ends."""
+    """Drop what cannot be written, so that Python does not try again when the process ends."""
     sys.stdout = _usable(None, STDOUT)
 
 
@@ -38,20 +37,20 @@ def _usable(stream: TextIO | None, name: str | None) -> Any:
     if stream is None:
         stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if isinstance(stream, io.TextIOWrapper):
-        # A terminal that cannot show a character shows its escape instead of a traceback.
+        # A character that the terminal cannot show is escaped and raises nothing.
         stream.reconfigure(errors="backslashreplace")
     return _Stream(stream, name)
 
 
 class _Stream:
-    """A text stream that says whose failure a failure is, or has none.
+    """A text stream whose errors name it.
 
     Parameters
     ----------
     stream : text file
     name : str, optional
-        What errors call it. None: what cannot be written is dropped. Messages must not end the work
-        that they are about.
+        The file name of its errors. None: what cannot be written is dropped, since a message must
+        not end the work that it is about.
     """
 
     def __init__(self, stream: TextIO, name: str | None) -> None:

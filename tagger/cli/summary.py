@@ -1,41 +1,29 @@
-"""The table at the end of a scan: what was heard, and what became of the files."""
+"""The tables at the end of a scan: genres, and what became of the files."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, TextIO
 
-from rich.table import Table
-from rich.text import Text
-
-from tagger.cli.console import bar, console
+from tagger.cli.console import Column, bar, cell, console, plain_table
 from tagger.decide import Status
 from tagger.reports.tally import MEANING, Tally
-from tagger.screen import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
+
+    from tagger.files.library import Library
 
 _BAR = 24
 
 
-def print_summary(
-    tally: Tally,
-    *,
-    others: int,
-    left_out: Mapping[str, int],
-    in_report: int,
-    file: TextIO,
-) -> None:
+def print_summary(tally: Tally, library: Library, *, in_report: int, file: TextIO) -> None:
     """Print the tables, at most 80 columns wide.
 
     Parameters
     ----------
-    tally : Tally
-    others : int
-        Files that are no tracks.
-    left_out : mapping from str to int
-        How many files and folders were left out by default, by glob.
+    library : Library
+        Walked through: it has counted what is not a track.
     in_report : int
         Tracks that the report held already.
     """
@@ -45,40 +33,38 @@ def print_summary(
         screen.print()
     if not tally.tracks:
         screen.print("No tracks here.")
-    screen.print(_statuses(tally, others, left_out, in_report))
+    screen.print(_statuses(tally, library, in_report))
 
 
 def _genres(tally: Tally, screen: Console) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Genre", style="bold")
-    table.add_column("Tracks", justify="right")
-    table.add_column("Mean confidence", justify="right")
-    table.add_column("")
+    table = plain_table(
+        Column("Genre", style="bold"),
+        Column("Tracks", justify="right"),
+        Column("Mean confidence", justify="right"),
+        "",
+    )
     most = max(tally.genres.values())
     for genre, count in tally.genres.most_common():
         table.add_row(
-            Text(printable(genre)),
+            cell(genre),
             str(count),
             f"{tally.mean_confidence(genre):.2f}",
-            Text(bar(screen, count / most, _BAR), style="cyan"),
+            cell(bar(screen, count / most, _BAR), "cyan"),
         )
     return table
 
 
-def _statuses(tally: Tally, others: int, left_out: Mapping[str, int], in_report: int) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(justify="right")
-    table.add_column()
-    table.add_column(style="dim")
+def _statuses(tally: Tally, library: Library, in_report: int) -> Table:
+    table = plain_table(Column(justify="right"), "", Column(style="dim"), header=False)
     for status in Status:
         if count := tally.statuses[status]:
             style = "red" if status.is_problem else "green" if status is Status.WRITTEN else ""
-            table.add_row(str(count), Text(status, style=style), MEANING[status])
+            table.add_row(str(count), cell(status, style), MEANING[status])
     if in_report:
-        table.add_row(str(in_report), Text("done before"), "their rows stood in the report")
-    if others:
-        table.add_row(str(others), Text("other files"), "no music")
-    if left_out:
-        names = Text(f"{', '.join(sorted(left_out))}: see --no-default-excludes")
-        table.add_row(str(sum(left_out.values())), Text("left out"), names)
+        table.add_row(str(in_report), "done before", "already in the report")
+    if library.others:
+        table.add_row(str(library.others), "other files", "not music")
+    if left_out := library.left_out:
+        names = cell(f"{', '.join(sorted(left_out))}: see --no-default-excludes")
+        table.add_row(str(sum(left_out.values())), "left out", names)
     return table

@@ -160,7 +160,7 @@ def _say_done(card: Card, where: str) -> None:
 
     report = report_training(card)
     click.echo(f"genres: {printable(', '.join(card.labels))}")
-    if card.members:
+    if card.kind == "ensemble":
         weights = (f"{m['model']} {m.get('weight', 1.0):.2f}" for m in card.data["members"])
         click.echo(f"weights: {', '.join(weights)}")
     for row in card.figures:

@@ -1,4 +1,4 @@
-"""`gtag undo`: takes back what a run wrote, and lists runs."""
+"""`gtag undo`: takes back what a run wrote, lists runs, and deletes old ones."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tagger.cli.files import not_music
 from tagger.errors import ExitStatus
+from tagger.screen import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tagger.interrupt import Interrupts
     from tagger.journal.journal import RunRecord
-    from tagger.journal.undo_run import Undone
+    from tagger.journal.undo import Undone
 
 
 @click.command()
 @click.argument("run_and_paths", nargs=-1, metavar="[RUN] [PATHS]...", type=click.Path())
-@click.option("--list", "as_list", is_flag=True, help="List the runs; take nothing back.")
-@click.option("--dry-run", is_flag=True, help="Say what would be taken back; write nothing.")
+@click.option("--list", "as_list", is_flag=True, help="List the runs; undo nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be taken back; write nothing.")
 @click.option(
-    "--force", is_flag=True, help="Bring the old genre back also where it was changed since."
+    "--force", is_flag=True, help="Restore the old genre also where it was changed since."
 )
 @click.option(
     "--find",
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--prune",
     is_flag=True,
-    help="Forget runs that are older than --keep-days; they can no longer be taken back.",
+    help="Delete runs that are older than --keep-days; they can no longer be taken back.",
 )
 @click.option(
     "--keep-days",
@@ -49,7 +51,7 @@ if TYPE_CHECKING:
     "--keep-mb",
     type=click.FloatRange(min=0),
     metavar="MB",
-    help="With --prune: forget more of the oldest runs until the journal is as small.",
+    help="With --prune: delete more of the oldest runs until the journal is this small.",
 )
 @click.option("--journal", type=click.Path(), metavar="FILE", help="As given to that scan.")
 @click.option("-v", "--verbose", is_flag=True, help="List each file; with --list, each run.")
@@ -70,34 +72,35 @@ def undo(
 ) -> ExitStatus:
     """Take back what the last scan wrote, or what RUN did.
 
-    RUN is a number that --list names. PATHS narrow it down to files and folders; a file that was
-    moved is found in them by its content, with --find by its sound. Other fields that somebody
-    edited since stay as they are; where the genre or the sound was changed since, the file is left
-    alone.
+    RUN is a number that --list shows. PATHS limit it to files and folders; files that were moved
+    there are found by their content, with --find by their sound. Other fields that were edited
+    since keep their values; a file whose genre or sound was changed since is left alone.
     """
-    from tagger.cli.files import not_music
     from tagger.interrupt import Interrupts
     from tagger.journal.journal import Journal, default_journal_path
-    from tagger.journal.undo_run import list_runs, undo_run
+    from tagger.journal.undo import undo_run
 
     if prune and (run_and_paths or as_list or dry_run or force or find):
-        raise click.UsageError("--prune stands alone, with --keep-days, --keep-mb or --journal.")
-    run, paths = _parsed(run_and_paths)
+        raise click.UsageError("--prune works with --keep-days, --keep-mb and --journal only.")
+    run, paths = None, run_and_paths
+    if paths and paths[0].isdecimal():
+        run, paths = int(paths[0]), paths[1:]
     file = not_music(journal, "--journal") if journal else default_journal_path()
     with Journal(file) as opened:
         if prune:
             gone = opened.prune(keep_days, None if keep_mb is None else round(keep_mb * 1e6))
             click.echo(
-                f"forgotten: runs {gone.runs}, changes {gone.changes};"
+                f"deleted: runs {gone.runs}, changes {gone.changes};"
                 f" {gone.bytes / 1e6:.1f} MB freed"
             )
             return ExitStatus.OK
         if as_list:
-            runs = list_runs(opened)
+            runs = opened.runs()
             _print_runs(runs, all_of_them=verbose)
-            for run_of in (one for one in runs if one.damaged):
-                click.echo(f"gtag: what the journal says of run {run_of.id} is damaged", err=True)
-            return ExitStatus.PROBLEMS if any(one.damaged for one in runs) else ExitStatus.OK
+            damaged = [one.id for one in runs if one.damaged]
+            for number in damaged:
+                click.echo(f"gtag: run {number} is damaged in the journal", err=True)
+            return ExitStatus.PROBLEMS if damaged else ExitStatus.OK
         with Interrupts() as interrupts:
             undone = undo_run(
                 opened,
@@ -112,14 +115,8 @@ def undo(
             return _report(undone, interrupts, verbose=verbose, quiet=quiet)
 
 
-def _parsed(arguments: tuple[str, ...]) -> tuple[int | None, tuple[str, ...]]:
-    if arguments and arguments[0].isdecimal():
-        return int(arguments[0]), arguments[1:]
-    return None, arguments
-
-
 def _watched(interrupts: Interrupts, paths: Iterable[str]) -> Iterator[str]:
-    """Show how a search goes on that takes a while; nothing is written meanwhile, so it can end."""
+    """Show the progress of a long search. Nothing is written meanwhile, so Ctrl-C ends it."""
     from tqdm import tqdm
 
     bar = tqdm(
@@ -141,7 +138,7 @@ def _watched(interrupts: Interrupts, paths: Iterable[str]) -> Iterator[str]:
 def _report(
     undone: Iterator[Undone], interrupts: Interrupts, *, verbose: bool, quiet: bool
 ) -> ExitStatus:
-    from tagger.journal.undo_run import UndoStatus
+    from tagger.journal.undo import UndoStatus
 
     counts: Counter[UndoStatus] = Counter()
     problems = interrupted = False
@@ -171,8 +168,6 @@ def _report(
 
 
 def _line(one: Undone) -> str:
-    from tagger.screen import printable
-
     line = f"{printable(one.path)}: {one.status}"
     if one.moved_from is not None:
         line += f" (was {printable(one.moved_from)})"
@@ -180,24 +175,21 @@ def _line(one: Undone) -> str:
 
 
 def _print_runs(runs: list[RunRecord], *, all_of_them: bool) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from tagger.cli.console import console
-    from tagger.screen import printable
+    from tagger.cli.console import Column, cell, console, plain_table
 
     shown = [run for run in runs if all_of_them or run.in_force or run.undone]
     if not shown:
         click.echo("No run changed anything yet." if runs else "No run yet.")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Run", justify="right", style="bold")
-    table.add_column("Began (UTC)", no_wrap=True)
-    table.add_column("In force", justify="right")
-    table.add_column("Undone", justify="right")
-    table.add_column("Command", overflow="fold")
+    table = plain_table(
+        Column("Run", justify="right", style="bold"),
+        Column("Began (UTC)", no_wrap=True),
+        Column("In force", justify="right"),
+        Column("Undone", justify="right"),
+        Column("Command", overflow="fold"),
+    )
     for run in shown:
         row = [str(run.id), run.started[:19].replace("T", " "), str(run.in_force), str(run.undone)]
         command = " ".join(("gtag", *run.command))
-        table.add_row(*row, Text(printable(command if run.ended else f"{command} (not ended)")))
+        table.add_row(*row, cell(command if run.ended else f"{command} (not ended)"))
     console().print(table)

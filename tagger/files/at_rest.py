@@ -1,6 +1,6 @@
 """Whether another program still writes a file: a download, a rip, a copy from another machine.
 
-What replaces such a file loses what comes later: the other program goes on in the old one.
+Replacing such a file would lose what comes later: the other program goes on in the old one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tagger.errors import RefusedError
+from tagger.files.attributes import mounts
 
 if sys.platform == "linux":
     import fcntl
@@ -21,7 +22,7 @@ if sys.platform == "linux":
 # Seconds without a change, after which a file counts as finished.
 MIN_AGE_S = 60.0
 
-# aria2 loads into the file itself, and notes how far it is in one beside it.
+# aria2 downloads into the file itself, and keeps its progress in a file beside it.
 _ARIA2 = ".aria2"
 
 # File systems on which Linux knows about every writer. On a network, others may write, and a lease
@@ -66,9 +67,9 @@ def check_at_rest(
     note = os.fspath(path) + _ARIA2
     if os.path.lexists(note):
         raise RefusedError(
-            "a download of it has not ended",
+            "its download has not finished",
             path=path,
-            hint=f"{Path(note).name} lies beside it: remove that where the download was given up",
+            hint=f"{Path(note).name} lies beside it: remove that if the download was cancelled",
         )
     if _is_open_for_writing(path):
         raise RefusedError(
@@ -100,11 +101,8 @@ def _file_system(path: str | os.PathLike[str]) -> str:
     """The kind of file system that a file lies on, by Linux' table of mounts."""
     real = os.path.realpath(path)
     found, kind = "", ""
-    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
-        before, _, after = line.partition(" - ")
-        place = before.split(" ")[4].encode("utf-8", "surrogateescape")
-        place = place.decode("unicode_escape").encode("latin-1", "replace")  # \040 is a space
-        mounted = os.fsdecode(place).rstrip("/")
+    for place, kind_there in mounts():
+        mounted = place.rstrip("/")
         if len(mounted) >= len(found) and (real + "/").startswith(mounted + "/"):
-            found, kind = mounted, after.split(" ")[0]
+            found, kind = mounted, kind_there
     return kind

@@ -1,6 +1,6 @@
 """Carries owner, mode, extended attributes, ACLs and times from a file to its edited copy.
 
-What cannot go along is an error, never a silent loss.
+What cannot be copied is an error, never a silent loss.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tagger.errors import RefusedError
@@ -43,7 +44,7 @@ def carry_attributes(
     Raises
     ------
     RefusedError
-        Something cannot go along: not the owner's right, or not the file system's skill.
+        Something cannot be copied: the owner may not do it, or the file system does not support it.
     OSError
         The device failed.
     """
@@ -61,7 +62,7 @@ def carry_attributes(
         if error.errno not in _NOT_ALLOWED:
             raise
         raise RefusedError(
-            f"owner, mode or attributes cannot go along to a new file: {error.strerror}",
+            f"owner, mode or attributes cannot be copied to a new file: {error.strerror}",
             path=original,
         ) from error
     if preserve_mtime:
@@ -98,7 +99,7 @@ def _extended(path: Path) -> dict[str, bytes]:
 
 
 def _carry_extended_on_macos(original: Path, copy: Path) -> None:
-    # Python has no door to these there; the system's own copyfile(3) has.
+    # Python cannot read these there; the system's own copyfile(3) can.
     acl, xattr = 1 << 0, 1 << 2
     system = ctypes.CDLL(None, use_errno=True)
     if system.copyfile(os.fsencode(original), os.fsencode(copy), None, acl | xattr) != 0:
@@ -131,12 +132,16 @@ def protection(path: Path) -> str:
 
 def is_mount_point(path: Path) -> bool:
     """Whether a file is mounted on its own, as containers mount single files."""
-    if sys.platform != "linux":
-        return path.lstat().st_dev != path.parent.lstat().st_dev
     try:
-        lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
-    except OSError:
+        return any(place == os.fspath(path) for place, _ in mounts())
+    except OSError:  # not Linux
         return path.lstat().st_dev != path.parent.lstat().st_dev
-    # Spaces, tabs, line ends and backslashes stand in octal.
-    name = re.sub(rb"[ \t\n\\]", lambda found: b"\\%03o" % ord(found[0]), os.fsencode(path))
-    return any(line.split(b" ", 5)[4] == name for line in lines if line.count(b" ") > 4)
+
+
+def mounts() -> Iterator[tuple[str, str]]:
+    """Where file systems are mounted, and the kind of each, by Linux' table; OSError elsewhere."""
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        before, _, after = line.partition(b" - ")
+        # Spaces, tabs, line ends and backslashes stand in octal.
+        place = re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), before.split()[4])
+        yield os.fsdecode(place), os.fsdecode(after.split()[0])

@@ -1,4 +1,4 @@
-"""One table of the containers that gtag tags or hears, and how to know each by its content.
+"""One table of the containers that gtag tags or decodes, and how to know each by its content.
 
 An extension is a claim, the content is a fact: `identify` looks at the first bytes (and, where
 those say too little, at the stream headers behind them).
@@ -14,6 +14,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from os import PathLike
 from typing import Any, BinaryIO
 
@@ -29,7 +30,7 @@ class Format:
     name : str
     family : str
         How its main tag is written: "id3", "vorbis", "mp4", "asf" or "ape"; empty where gtag
-        hears the container, but writes no tags into it.
+        decodes the container, but writes no tags into it.
     mutagen_class : str
         Dotted name of a `mutagen.FileType` that reads the tags; where there is a choice, one that
         leaves the stream alone: mutagen can loop for ever over a damaged Musepack header.
@@ -72,8 +73,7 @@ FORMATS = (
     WAV, AIFF, APE, WAVPACK, MUSEPACK, TTA, DSF,
 )  # fmt: skip
 
-# What is heard, but not tagged: the container holds no tags, or no library that is well kept
-# writes them.
+# Decoded, but not tagged: the container holds no tags, or no maintained library writes them.
 AAC = Format("AAC without a container")
 AC3 = Format("AC-3")
 AMR = Format("AMR")
@@ -90,22 +90,28 @@ TAK = Format("TAK")
 W64 = Format("Wave64")
 WEBM = Format("WebM")
 
-# Offset and bytes. Foreign to MPEG sound, all of them.
-_HEARD_BY = (
-    (0, b"#!AMR", AMR),
-    (0, b".snd", AU),
-    (0, b"caff", CAF),
-    (12, b"DSD ", DFF),
-    (0, b"\x7f\xfe\x80\x01", DTS),
-    (0, b"\xfe\x7f\x01\x80", DTS),
-    (0, b"\x1f\xff\xe8\x00\x07", DTS),
-    (0, b"\xff\x1f\x00\xe8\xf1\x07", DTS),
-    (0, b"DTSHDHDR", DTS),
-    (0, b"EA3\x01", OMA),
-    (0, b".ra\xfd", REAL),
-    (0, b"ajkg", SHORTEN),
-    (0, b"tBaK", TAK),
-    (0, bytes.fromhex("726966662e91cf11a5d628db04c10000"), W64),
+# How a file begins; where more has to be looked at, see `identify_open`.
+_MAGIC = (
+    (b"fLaC", FLAC),
+    (b"MAC ", APE),
+    (b"wvpk", WAVPACK),
+    (b"MPCK", MUSEPACK),
+    (b"TTA1", TTA),
+    (b"DSD ", DSF),
+    (b"#!AMR", AMR),
+    (b".snd", AU),
+    (b"caff", CAF),
+    (b"\x7f\xfe\x80\x01", DTS),
+    (b"\xfe\x7f\x01\x80", DTS),
+    (b"\x1f\xff\xe8\x00\x07", DTS),
+    (b"\xff\x1f\x00\xe8\xf1\x07", DTS),
+    (b"DTSHDHDR", DTS),
+    (b"EA3\x01", OMA),
+    (b"ea3", OMA),  # a tag of its own in front, by the rules of ID3
+    (b".ra\xfd", REAL),
+    (b"ajkg", SHORTEN),
+    (b"tBaK", TAK),
+    (bytes.fromhex("726966662e91cf11a5d628db04c10000"), W64),
 )
 
 # Extensions that promise sound and nothing else: a file with such a name that `identify` does not
@@ -149,37 +155,20 @@ _MPEG_IN_A_ROW = 4
 _MPEG_EXTENSIONS = frozenset({".mp3", ".mp2", ".mpga", ".mpa", ".bit"})
 
 # What begins like this is of another kind, whatever MPEG frames stand in it: an archive of MP3s is
-# no MP3. Offset and bytes.
+# no MP3.
 _FOREIGN = (
-    *((0, magic) for magic in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"7z\xbc\xaf\x27\x1c")),
-    *((0, magic) for magic in (b"Rar!", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")),
-    *(
-        (0, magic)
-        for magic in (b"LZIP", b"\x04\x22\x4d\x18", b"MSCF", b"ISc(", b"StuffIt", b"SIT!")
-    ),
-    *(
-        (0, magic)
-        for magic in (b"!<arch>", b"070701", b"070702", b"070707", b"xar!", b"hsqs", b"wim")
-    ),
-    *((0, magic) for magic in (b"\x1a\x45\xdf\xa3", b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM")),
-    *(
-        (0, magic)
-        for magic in (b"OggS", b"FLV\x01", b".RMF", b".ra\xfd", b"caff", b".snd", b"riff", b"nut/")
-    ),
-    *((0, magic) for magic in (b"\0\0\x01\xba", b"\0\0\x01\xb3", b"MThd", b"ADIF", b"#!AMR")),
-    *((0, magic) for magic in (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")),
-    *(
-        (0, magic)
-        for magic in (b"%PDF", b"%!PS", b"{\\rtf", b"\xd0\xcf\x11\xe0", b"<", b"\xef\xbb\xbf<")
-    ),
-    *((0, magic) for magic in (b"\x7fELF", b"MZ", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa", b"#!/")),
-    *((0, magic) for magic in (b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe", b"SQLite format 3")),
-    *(
-        (4, kind)
-        for kind in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid")
-    ),
-    (0x8001, b"CD001"),  # an image of a disc
-)
+    b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"\x1f\x8b",
+    b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"LZIP", b"\x04\x22\x4d\x18", b"MSCF", b"ISc(",
+    b"StuffIt", b"SIT!", b"!<arch>", b"070701", b"070702", b"070707", b"xar!", b"hsqs", b"wim",
+    b"\x1a\x45\xdf\xa3", b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"OggS", b"FLV\x01",
+    b".RMF", b".ra\xfd", b"caff", b".snd", b"riff", b"nut/", b"\0\0\x01\xba", b"\0\0\x01\xb3",
+    b"MThd", b"ADIF", b"#!AMR", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*",
+    b"%PDF", b"%!PS", b"{\\rtf", b"\xd0\xcf\x11\xe0", b"<", b"\xef\xbb\xbf<", b"\x7fELF", b"MZ",
+    b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa", b"#!/", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe",
+    b"SQLite format 3",
+)  # fmt: skip
+_FOREIGN_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid")
+_DISC_IMAGE, _DISC_IMAGE_AT = b"CD001", 0x8001
 _TAR_BLOCK = 512
 _ID3_HEADER = 10
 _TS_PACKET = 188
@@ -209,41 +198,39 @@ def identify(path: str | PathLike[str]) -> Format | None:
         raise UnreadableError.of_system(error, path) from error
 
 
+def supported_format(path: str | PathLike[str]) -> Format:
+    """As `identify`, for a file that has to be of a known container; else UnreadableError."""
+    format = identify(path)
+    if format is None:
+        raise UnreadableError("not a sound format that gtag supports", path=path)
+    return format
+
+
 def identify_open(file: BinaryIO, name: str | bytes = "") -> Format | None:
     """As `identify`, for a seekable file object."""
     start = skip_id3v2(file)
     head = file.read(36)
-    if head[:4] == b"fLaC":
-        return FLAC
-    if head[:4] == b"OggS":
-        return _identify_ogg(file, start)
+    for magic, format in _MAGIC:
+        if head.startswith(magic):
+            return format
+    if head[:3] == b"MP+" and len(head) > 3 and head[3] & 0xF == 7:
+        return MUSEPACK
+    if head[:4] == b"FRM8" and head[12:16] == b"DSD ":
+        return DFF
     if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
         return WAV if head[:4] == b"RIFF" else RF64
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return AIFF
+    if head[:4] == b"OggS":
+        return _identify_ogg(file, start)
     if head[4:8] == b"ftyp":
         return _identify_mp4(file, start)
     if head[:16] == ASF_HEADER:
         return _identify_asf(file, start)
-    if head[:4] == b"MAC ":
-        return APE
-    if head[:4] == b"wvpk":
-        return WAVPACK
-    if head[:4] == b"MPCK" or (head[:3] == b"MP+" and len(head) > 3 and head[3] & 0xF == 7):
-        return MUSEPACK
-    if head[:4] == b"TTA1":
-        return TTA
-    if head[:4] == b"DSD ":
-        return DSF
     if head[:4] == b"\x1a\x45\xdf\xa3":
         return _identify_matroska(file, start)
     if head[:4] == b".RMF":
         return _identify_real(file, start)
-    for offset, magic, heard in _HEARD_BY:
-        if head.startswith(magic, offset) and (heard != DFF or head[:4] == b"FRM8"):
-            return heard
-    if head[:3] == b"ea3":  # OpenMG has a tag of its own in front, by the rules of ID3
-        return OMA
     if _is_framed(file, start, _adts_frame):
         return AAC
     if _is_framed(file, start, _ac3_frame):
@@ -270,7 +257,9 @@ def sound_start(file: BinaryIO, name: str | bytes = "") -> int:
 
 def _is_foreign(head: bytes) -> bool:
     """Whether something that is no MPEG sound begins so."""
-    if any(head.startswith(magic, offset) for offset, magic in _FOREIGN):
+    if head.startswith(_FOREIGN) or head.startswith(_FOREIGN_BOXES, 4):
+        return True
+    if head.startswith(_DISC_IMAGE, _DISC_IMAGE_AT):
         return True
     if len(head) > 2 * _TS_PACKET and head[0] == head[_TS_PACKET] == head[2 * _TS_PACKET] == 0x47:
         return True
@@ -282,13 +271,21 @@ def _is_foreign(head: bytes) -> bool:
     return True
 
 
+def synchsafe(data: bytes) -> int | None:
+    """The number in four bytes of seven bits each, as ID3 has it; None where they are none."""
+    if len(data) < 4 or max(data) > 0x7F:
+        return None
+    a, b, c, d = data
+    return a << 21 | b << 14 | c << 7 | d
+
+
 def id3v2_length(header: bytes) -> int:
     """Bytes that the ID3v2 tag with this 10-byte header takes in all; 0 where it is none."""
-    if len(header) < 10 or header[:3] != b"ID3" or max(header[6:10]) > 0x7F or header[3] > 4:
+    size = synchsafe(header[6:10])
+    if size is None or header[:3] != b"ID3" or header[3] > 4:
         return 0
-    a, b, c, d = header[6:10]
     footer = 10 if header[3] == 4 and header[5] & 0x10 else 0
-    return 10 + (a << 21 | b << 14 | c << 7 | d) + footer
+    return 10 + size + footer
 
 
 def skip_id3v2(file: BinaryIO) -> int:
@@ -334,23 +331,24 @@ def _identify_mp4(file: BinaryIO, start: int) -> Format | None:
     file.seek(start + 8)
     brand = file.read(4)
     handlers = set()
-    for kind, _, body, stop in iso_boxes(file, start, end):
-        if kind != b"moov":
-            continue
-        for track, _, track_body, track_stop in iso_boxes(file, body, stop):
-            if track != b"trak":
-                continue
-            for media, _, media_body, media_stop in iso_boxes(file, track_body, track_stop):
-                if media != b"mdia":
-                    continue
-                for box, _, box_body, _ in iso_boxes(file, media_body, media_stop):
-                    if box == b"hdlr":
-                        file.seek(box_body + 8)
-                        handlers.add(file.read(4))
-        break
+    index = next((box for box in iso_boxes(file, start, end) if box[0] == b"moov"), None)
+    if index is not None:
+        for body in _bodies(file, *index[2:], (b"trak", b"mdia", b"hdlr")):
+            file.seek(body + 8)
+            handlers.add(file.read(4))
     if b"soun" not in handlers:
         return None
     return MP4 if b"vide" not in handlers or brand in _MP4_AUDIO_BRANDS else None
+
+
+def _bodies(file: BinaryIO, start: int, end: int, kinds: tuple[bytes, ...]) -> Iterator[int]:
+    """Where the bodies begin of the boxes of the last kind, each kind within the one before."""
+    for kind, _, body, stop in iso_boxes(file, start, end):
+        if kind == kinds[0]:
+            if len(kinds) > 1:
+                yield from _bodies(file, body, stop, kinds[1:])
+            else:
+                yield body
 
 
 def _identify_asf(file: BinaryIO, start: int) -> Format | None:
@@ -375,16 +373,28 @@ def _identify_asf(file: BinaryIO, start: int) -> Format | None:
     return ASF if _ASF_AUDIO in kinds and _ASF_VIDEO not in kinds else None
 
 
+def ogg_pages(file: BinaryIO, position: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """Ogg pages one behind the other: where each stands, its 27 bytes of header, its lacing values.
+
+    The file stands before the page's data then.
+    """
+    while True:
+        file.seek(position)
+        head = file.read(27)
+        if len(head) < 27 or head[:4] != b"OggS":
+            return
+        lacing = file.read(head[26])
+        yield position, head, lacing
+        position += 27 + len(lacing) + sum(lacing)
+
+
 def _identify_ogg(file: BinaryIO, start: int) -> Format | None:
     """Every logical stream begins with a page of its own, before all other pages."""
     found: Format | None = None
     pictures, position = set[bytes](), start
-    for _ in range(64):
-        file.seek(position)
-        head = file.read(27)
-        if len(head) < 27 or head[:4] != b"OggS" or not head[5] & 0x02:
+    for place, head, lacing in islice(ogg_pages(file, start), 64):
+        if not head[5] & 0x02:
             break
-        segments = file.read(head[26])
         packet = file.read(16)
         if packet.startswith(_OGG_PICTURE):
             pictures.add(head[14:18])
@@ -393,7 +403,7 @@ def _identify_ogg(file: BinaryIO, start: int) -> Format | None:
         for magic, audio in _OGG_AUDIO.items():
             if packet.startswith(magic) and found is None:
                 found = audio
-        position += 27 + len(segments) + sum(segments)
+        position = place + 27 + len(lacing) + sum(lacing)
     return found if _are_still(file, position, pictures) else None
 
 
@@ -402,18 +412,12 @@ def _are_still(file: BinaryIO, position: int, serials: set[bytes]) -> bool:
     if not serials:
         return True
     packets = dict.fromkeys(serials, 1)  # that with which it began
-    for _ in range(_PAGES_OF_A_COVER):
-        file.seek(position)
-        head = file.read(27)
-        if len(head) < 27 or head[:4] != b"OggS":
-            break
-        segments = file.read(head[26])
+    for _, head, lacing in islice(ogg_pages(file, position), _PAGES_OF_A_COVER):
         serial = head[14:18]
         if serial in packets:
-            packets[serial] += sum(size < 255 for size in segments)
+            packets[serial] += sum(size < 255 for size in lacing)
             if packets[serial] > _THEORA_HEADERS + 1:
                 return False
-        position += 27 + len(segments) + sum(segments)
     return set(packets.values()) == {_THEORA_HEADERS + 1}
 
 
@@ -504,26 +508,8 @@ def _adts_frame(header: bytes) -> int:
 
 
 _AC3_BITRATES = (
-    32,
-    40,
-    48,
-    56,
-    64,
-    80,
-    96,
-    112,
-    128,
-    160,
-    192,
-    224,
-    256,
-    320,
-    384,
-    448,
-    512,
-    576,
-    640,
-)
+    32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640,
+)  # kbit/s  # fmt: skip
 
 
 def _ac3_frame(header: bytes) -> int:

@@ -64,14 +64,14 @@ class Stamp(NamedTuple):
 
 @dataclass(frozen=True)
 class Track:
-    """A file to listen to.
+    """A file to classify.
 
     Attributes
     ----------
     path : str
         As the system gave it; bytes that are no UTF-8 are surrogates.
     format : Format or None
-        None: the name promises sound, the content is not recognised or cannot be read.
+        None: an audio extension, but the content is not recognised or cannot be read.
     stamp : Stamp or None
         Of the file when it was met; None: it could not be looked at.
     """
@@ -108,6 +108,16 @@ class Library:
         How often a name was met so far that is left out by default, by glob.
     problems : list of GtagError
         Folders met so far that could not be read; the walk went on without them.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     for name in ("b.mp3", "a.flac", "cover.jpg"):
+    ...         Path(folder, name).touch()
+    ...     [Path(track.path).name for track in Library([folder], exclude=["b.*"])]
+    ['a.flac']
 
     Raises
     ------

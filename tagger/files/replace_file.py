@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import file_digest
+from operator import attrgetter
 from pathlib import Path
 
 from tagger.errors import GtagError, RefusedError, WriteFailedError
@@ -29,6 +30,10 @@ if sys.platform != "win32":
 
 # What the name of every file begins with that gtag makes beside a track.
 TEMPORARY_PREFIX = ".gtag-"
+
+# What a change of a file shows in. Programs can put the time of modification back, but not that of
+# the last change of any kind (`ctime`).
+_STATE = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 
 # A suffix is kept because some demuxers guess by it, but not one that makes the name long.
 _LONGEST_SUFFIX = 8
@@ -107,7 +112,7 @@ def replace_file(
     ------
     RefusedError
         The file must not be written: read-only, hard-linked, in use by another gtag, changed
-        meanwhile, or with attributes that cannot go along.
+        meanwhile, or with attributes that cannot be copied.
     WriteFailedError
         Something failed. The original is as it was; only where the message says so, the new file
         is in place already.
@@ -120,7 +125,7 @@ def replace_file(
         target = Path(shown).resolve(strict=True)
         copy = _temporary_beside(target)
         internal |= {str(target), str(copy)}
-        linked = _refuse_unwritable(target, in_place)
+        linked = check_writable(target, in_place=in_place)
         backup = _temporary_beside(target) if linked else None
         with _locked(target):
             seen = target.stat()
@@ -157,18 +162,6 @@ def replace_file(
         ) from error
 
 
-def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> None:
-    """Refuse what `replace_file` refuses before it begins; for those who only want to know.
-
-    Raises
-    ------
-    RefusedError
-    OSError
-        It is not there.
-    """
-    _refuse_unwritable(Path(path).resolve(strict=True), in_place)
-
-
 def _temporary_beside(target: Path) -> Path:
     suffix = target.suffix if len(os.fsencode(target.suffix)) <= _LONGEST_SUFFIX else ""
     return target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{suffix}")
@@ -179,18 +172,20 @@ def _digest(path: str | os.PathLike[str]) -> str:
         return file_digest(file, "sha256").hexdigest()
 
 
-def _glance(status: os.stat_result) -> tuple[int, ...]:
-    # Anybody can put the time of modification back; nobody that of the last change of any kind.
-    times = (status.st_mtime_ns, status.st_ctime_ns)
-    return (status.st_dev, status.st_ino, status.st_size, *times)
-
-
 def _touched(target: Path) -> RefusedError:
-    return RefusedError("another program changed it meanwhile", path=target)
+    return RefusedError("another program changed it during the write", path=target)
 
 
-def _refuse_unwritable(target: Path, in_place: bool) -> bool:
-    """Refuse what must not be written; else tell whether the file has several names."""
+def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> bool:
+    """Refuse what `replace_file` refuses before it begins; else tell whether it has several names.
+
+    Raises
+    ------
+    RefusedError
+    OSError
+        It is not there.
+    """
+    target = Path(path).resolve(strict=True)
     status = target.stat()
     if not stat.S_ISREG(status.st_mode):
         raise RefusedError("not a regular file", path=target)
@@ -207,7 +202,7 @@ def _refuse_unwritable(target: Path, in_place: bool) -> bool:
         raise RefusedError("its folder is read-only", path=target, hint="make it writable first")
     if status.st_nlink > 1 and not in_place:
         raise RefusedError(
-            f"the file has {status.st_nlink} names (hard links), which a new file would part",
+            f"the file has {status.st_nlink} names (hard links), which a new file would separate",
             path=target,
             hint="--in-place writes into the file itself",
         )
@@ -263,7 +258,7 @@ def _removed_at_end(temporary: Path) -> Iterator[None]:
 
 
 def _refuse_if_touched(target: Path, seen: os.stat_result) -> None:
-    if _glance(target.stat()) != _glance(seen):
+    if _STATE(target.stat()) != _STATE(seen):
         raise _touched(target)
 
 

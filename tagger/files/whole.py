@@ -1,7 +1,7 @@
 """Whether a file is all there: what its header claims, against what is in it.
 
 A download that broke off ends too early; one that goes on, or lost a part, holds zeros. Where a
-container claims nothing (most MP3 of a constant bit rate), nothing is found out.
+container claims nothing (most MP3 of a constant bit rate), nothing can be told.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, BinaryIO
 
 from tagger.errors import RefusedError
@@ -124,8 +125,7 @@ def _flac_frames(data: bytes, longest_block: int) -> Iterator[int]:
 
 
 def _flac_frame_end(head: bytes, longest_block: int, counts_samples: bool) -> int | None:
-    if len(head) < 16:
-        head += bytes(16 - len(head))
+    head = head.ljust(16, b"\0")
     code, rate = head[2] >> 4, head[2] & 0xF
     if code == 0 or rate == 15 or head[3] & 1 or head[3] >> 4 > 10:
         return None
@@ -191,19 +191,14 @@ def _ogg(file: BinaryIO, start: int, size: int) -> str | None:
 
 
 def _mp4(file: BinaryIO, start: int, size: int) -> str | None:
-    for kind, _, _, end in _boxes(file, start, size):
-        if kind in (b"mdat", b"moov") and end > size:
-            return _cut(size, end)
+    for kind, begin, _, _ in formats.iso_boxes(file, start, size):
+        if kind in (b"mdat", b"moov"):
+            (length,) = _at(file, begin, ">I")
+            if length == 1:
+                (length,) = _at(file, begin + 8, ">Q")
+            if begin + length > size:  # a length of 0 means: to the end
+                return _cut(size, begin + length)
     return None
-
-
-def _boxes(file: BinaryIO, start: int, size: int) -> Iterator[tuple[bytes, int, int, int]]:
-    """As `formats.iso_boxes`, but each with the end that it claims."""
-    for kind, begin, body, _ in formats.iso_boxes(file, start, size):
-        length, _ = _at(file, begin, ">II")
-        if length == 1:
-            length = _at(file, begin + 8, ">Q")[0]
-        yield kind, begin, body, begin + length if length else size
 
 
 def _asf(file: BinaryIO, start: int, size: int) -> str | None:
@@ -224,7 +219,7 @@ def _ape(file: BinaryIO, start: int, size: int) -> str | None:
 
 def _wavpack(file: BinaryIO, start: int, size: int) -> str | None:
     """By the number of samples in the first block, against the last."""
-    position, total, heard = start, None, 0
+    position, total, counted = start, None, 0
     for _ in range(_MOST_PARTS):
         file.seek(position)
         head = file.read(32)
@@ -236,10 +231,10 @@ def _wavpack(file: BinaryIO, start: int, size: int) -> str | None:
             total = low + (head[11] << 32) - head[11]
         if position > size:
             return "cut off: it ends in the middle of a block"
-        heard = max(heard, index + (head[10] << 32) + samples)
-    if total is None or heard >= total:
+        counted = max(counted, index + (head[10] << 32) + samples)
+    if total is None or counted >= total:
         return None
-    return f"cut off: {heard:,} of the {total:,} samples that its header claims are there"
+    return f"cut off: {counted:,} of the {total:,} samples that its header claims are there"
 
 
 def _musepack(file: BinaryIO, start: int, size: int) -> str | None:
@@ -279,14 +274,6 @@ def _dsf(file: BinaryIO, start: int, size: int) -> str | None:
     return _cut(size - start, claimed)
 
 
-def _riff(file: BinaryIO, start: int, size: int) -> str | None:
-    return _chunks(file, start, size, "<I", b"data")
-
-
-def _aiff(file: BinaryIO, start: int, size: int) -> str | None:
-    return _chunks(file, start, size, ">I", b"SSND")
-
-
 def _chunks(file: BinaryIO, start: int, size: int, number: str, sound: bytes) -> str | None:
     position = start + 12
     for _ in range(_MOST_PARTS):
@@ -312,8 +299,8 @@ _CLAIMS: dict[Format, Callable[[BinaryIO, int, int], str | None]] = {
     formats.SPEEX: _ogg,
     formats.MP4: _mp4,
     formats.ASF: _asf,
-    formats.WAV: _riff,
-    formats.AIFF: _aiff,
+    formats.WAV: partial(_chunks, number="<I", sound=b"data"),
+    formats.AIFF: partial(_chunks, number=">I", sound=b"SSND"),
     formats.APE: _ape,
     formats.WAVPACK: _wavpack,
     formats.MUSEPACK: _musepack,
@@ -333,7 +320,7 @@ def _zeros(file: BinaryIO, format: Format, start: int, size: int) -> str | None:
             around = max(begin, place - enough)
             file.seek(around)
             if bytes(enough) in file.read(min(end, place + enough) - around):
-                return "a part of it is nothing but zeros: it was not loaded whole"
+                return "a part of it holds only zeros: the download is incomplete"
     return None
 
 

@@ -6,39 +6,80 @@ The old values are kept as JSON, whatever they mean.
 
 from __future__ import annotations
 
+import json
+import logging
 import os
+import re
+import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
+from typing import Any, Literal
 
-from tagger.errors import ConfigurationError
-from tagger.journal.file import JournalFile
+from tagger.errors import ConfigurationError, GtagError, WriteFailedError
+from tagger.files.locks import take_lock
+from tagger.files.replace_file import Identity
+from tagger.journal.recovery import FileState, remove_temporaries, resolve_pending
 from tagger.journal.rows import (
     ChangeRecord,
     DamagedChange,
+    DamagedRowError,
     Kind,
     RunRecord,
     a_change,
     a_run,
     an_identity,
+    an_open_change,
     or_none,
 )
-from tagger.journal.run import PendingChange, Run, is_live, recover
 from tagger.places import state_folder
 
-__all__ = [
-    "ChangeRecord",
-    "DamagedChange",
-    "Journal",
-    "PendingChange",
-    "Run",
-    "RunRecord",
-    "default_journal_path",
-]
+log = logging.getLogger(__name__)
+
+# `copying`: named before its copy is made; `intent`: all is on the disk to swap it and to take it
+# back; then `done`, or `aborted` where the file stands as it was.
+State = Literal["copying", "intent", "done", "aborted"]
+
+# "gtag" in ASCII, and the version of the schema below.
+_APPLICATION_ID = 0x67746167
+_VERSION = 1
+
+# Two scans may share a journal; each holds it for a few milliseconds a file.
+_BUSY_S = 30.0
+
+_SCHEMA = """
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('scan', 'undo')),
+    started TEXT NOT NULL,
+    ended TEXT,
+    command TEXT NOT NULL,
+    model TEXT
+);
+CREATE TABLE changes (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run INTEGER NOT NULL REFERENCES runs,
+    state TEXT NOT NULL CHECK (state IN ('copying', 'intent', 'done', 'aborted')),
+    path BLOB NOT NULL,
+    copy BLOB NOT NULL,
+    backup BLOB,
+    format TEXT NOT NULL,
+    preserve_mtime INTEGER NOT NULL,
+    in_place INTEGER NOT NULL,
+    old TEXT,
+    new TEXT,
+    before TEXT,
+    after TEXT,
+    undoes INTEGER REFERENCES changes
+);
+CREATE INDEX changes_of_run ON changes (run);
+CREATE INDEX changes_of_path ON changes (path);
+CREATE INDEX undone_changes ON changes (undoes) WHERE undoes IS NOT NULL;
+CREATE INDEX unsettled_changes ON changes (run) WHERE state IN ('copying', 'intent');
+"""
 
 
 def default_journal_path() -> Path:
@@ -92,61 +133,184 @@ class Journal:
     ------
     ConfigurationError
         The file cannot be used: damaged, foreign, from a newer gtag, or on a place that cannot be
-        written or locked. Nothing that needs a journal must be done then.
+        written or locked. Nothing that needs a journal may be done then. Every method raises it
+        where the file cannot be read or written any more.
     """
 
     def __init__(self, file: str | os.PathLike[str] | None = None) -> None:
-        self._file = JournalFile(Path(file or default_journal_path()).absolute())
-        self._database = self._file.database
+        # Absolute, so that SQLite takes no name for a special one (":memory:").
+        self.path = Path(file or default_journal_path()).absolute()
+        with self._errors():
+            if not self.path.exists():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                # Readable by its owner alone: it names a person's files.
+                with suppress(FileExistsError):
+                    os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            # Never opened and closed beside SQLite: that would end the locks of this process.
+            self._database = sqlite3.connect(
+                os.fsencode(self.path), timeout=_BUSY_S, isolation_level=None
+            )
+        # Text that is not UTF-8 must not end the reading of all other rows.
+        self._database.text_factory = lambda text: text.decode("utf-8", "surrogateescape")
+        try:
+            with self._errors():
+                self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        # Not WAL: that needs memory shared between processes, which network folders lack.
+        self._database.execute("PRAGMA journal_mode = TRUNCATE")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.execute("PRAGMA foreign_keys = ON")
+        self._database.execute("PRAGMA trusted_schema = OFF")
+        if self._pragma("application_id") == 0 and self._pragma("schema_version") == 0:
+            with self._transaction():
+                # Another gtag may have been faster.
+                if self._pragma("schema_version") == 0:
+                    for statement in _SCHEMA.split(";"):
+                        self._database.execute(statement)
+                    self._database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                    self._database.execute(f"PRAGMA user_version = {_VERSION}")
+        if self._pragma("application_id") != _APPLICATION_ID:
+            raise ConfigurationError(
+                "not a journal of gtag", path=self.path, hint="name another with --journal"
+            )
+        if self._pragma("user_version") > _VERSION:
+            raise ConfigurationError(
+                "the journal was written by a newer gtag", path=self.path, hint="update gtag"
+            )
+        if (verdict := self._pragma("quick_check(1)")) != "ok":
+            raise sqlite3.DatabaseError(verdict)
 
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
-
-    @property
-    def path(self) -> Path:
-        """Where it lies."""
-        return self._file.path
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
-    def recover(self) -> None:
-        """Clear up behind runs that were cut off: mend, mark, remove their temporary files.
+    def _pragma(self, name: str) -> Any:
+        return self._database.execute(f"PRAGMA {name}").fetchone()[0]
 
-        Raises
-        ------
-        ConfigurationError
-            The journal cannot be written.
-        """
-        recover(self._file)
+    def _insert(self, table: str, row: Mapping[str, object]) -> int:
+        """Insert a row and return its number; `table` and the columns are constants of the code."""
+        marks = ", ".join("?" * len(row))
+        statement = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})"
+        number = self._database.execute(statement, tuple(row.values())).lastrowid
+        assert number is not None
+        return number
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it on the disk at the end, or nothing."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._database.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                self._database.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _errors(self, kind: type[GtagError] = ConfigurationError) -> Iterator[None]:
+        """Turn whatever goes wrong with the file into an error of this kind."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise kind(
+                f"the journal cannot be used: {error}",
+                path=self.path,
+                hint="nothing is written without one; name another with --journal",
+            ) from error
+
+    def _mark(self, states: list[tuple[State, int]]) -> None:
+        self._database.executemany("UPDATE changes SET state = ? WHERE id = ?", states)
 
     def start_run(self, kind: Kind, command: Sequence[str], model: str | None = None) -> Run:
-        """Begin a run, after clearing up behind runs that were cut off.
-
-        Raises
-        ------
-        ConfigurationError
-            The journal cannot be written.
-        """
+        """Begin a run, after clearing up behind runs that were cut off."""
         self.recover()
-        return Run(self._file, kind, command, model)
+        return Run(self, kind, command, model)
 
     def is_live(self, run: int) -> bool:
         """Tell whether a run's process still works on it."""
-        return is_live(self._file, run)
+        path = self._lock_file(run)
+        with self._errors():
+            lock = take_lock(path) if path.exists() else None
+            if lock is None:
+                return path.exists()
+            lock.release()
+            return False
+
+    def _lock_file(self, run: int) -> Path:
+        """The file that a run's process holds locked while it lives."""
+        return self.path.with_name(f"{self.path.name}-run{run}.lock")
+
+    def recover(self) -> None:
+        """Clear up behind runs that were cut off: mend, mark, remove their temporary files."""
+        with self._errors():
+            open_runs = self._database.execute(
+                "SELECT DISTINCT run FROM changes WHERE state IN ('copying', 'intent')"
+                " AND typeof(run) = 'integer'"
+            ).fetchall()
+            for (run,) in open_runs:
+                lock = take_lock(self._lock_file(run))
+                if lock is None:
+                    continue  # that run lives
+                try:
+                    self._settle(run)
+                finally:
+                    lock.release()
+            self._remove_stale_locks()
+
+    def _settle(self, run: int) -> None:
+        """Find out what became of a run's open changes; what is out of reach stays open."""
+        settled: list[tuple[State, int]] = []
+        for row in self._database.execute(
+            "SELECT id, state, path, copy, backup, before, after FROM changes"
+            " WHERE run = ? AND state IN ('copying', 'intent')",
+            (run,),
+        ).fetchall():
+            try:
+                change = an_open_change(row)
+            except DamagedRowError:
+                # It stays open, and an undo names it.
+                log.warning("entry %d of %s is damaged", row[0], self.path)
+                continue
+            found = FileState.OLD
+            if change.before is not None and change.after is not None:
+                try:
+                    found = resolve_pending(change.path, change.before, change.after, change.backup)
+                except OSError:
+                    continue  # the backup stays for the next time
+            if found is not FileState.OUT_OF_REACH and remove_temporaries(change.temporaries):
+                # Whether gtag wrote a file before somebody changed it cannot be known: it counts as
+                # done, so that an undo refuses it by name.
+                settled.append(("aborted" if found is FileState.OLD else "done", change.id))
+        with self._transaction():
+            self._mark(settled)
+
+    def _remove_stale_locks(self) -> None:
+        """Remove the lock files of runs that were killed when nothing was open."""
+        name = re.compile(re.escape(f"{self.path.name}-run") + r"\d+\.lock")
+        stale = [path for path in self.path.parent.iterdir() if name.fullmatch(path.name)]
+        if not stale:
+            return
+        with self._transaction():  # a run takes its lock within one, so none can be just about to
+            for path in stale:
+                with suppress(OSError):  # somebody else removes it, or nobody may
+                    lock = take_lock(path)
+                    if lock is not None:
+                        lock.release()
 
     def runs(self) -> list[RunRecord]:
         """All runs, the newest first."""
-        with self._file.errors(ConfigurationError):
+        with self._errors():
             undone = self._undone()
             undone_in = Counter(
                 run
@@ -165,7 +329,7 @@ class Journal:
 
     def changes(self, run: int) -> list[ChangeRecord | DamagedChange]:
         """The changes that a run made, or may have made, in their order."""
-        with self._file.errors(ConfigurationError):
+        with self._errors():
             undone = self._undone()
             rows = self._database.execute(
                 "SELECT id, path, state, format, preserve_mtime, in_place, old, new, before, after"
@@ -183,24 +347,19 @@ class Journal:
             Runs that began earlier.
         largest_bytes : int, optional
             Further runs, from the oldest on, until the rest takes no more than this.
-
-        Raises
-        ------
-        ConfigurationError
-            The journal cannot be written.
         """
         self.recover()
         before = self._bytes()
         cutoff = (datetime.now(UTC) - timedelta(days=older_than_days)).isoformat()
         runs = changes = 0
-        with self._file.errors(ConfigurationError), self._dangling():
+        with self._errors(), self._dangling():
             rows = self._database.execute("SELECT id, started FROM runs ORDER BY id").fetchall()
             for run, started in rows:
                 is_old = isinstance(started, str) and started < cutoff
                 is_too_much = largest_bytes is not None and self._bytes() > largest_bytes
                 if not (is_old or is_too_much) or self.is_live(run):
                     break
-                with self._file.transaction():
+                with self._transaction():
                     gone = self._database.execute("DELETE FROM changes WHERE run = ?", (run,))
                     self._database.execute("DELETE FROM runs WHERE id = ?", (run,))
                 runs, changes = runs + 1, changes + gone.rowcount
@@ -219,15 +378,12 @@ class Journal:
 
     def _bytes(self) -> int:
         """What its rows take."""
-        pages, free, size = (
-            self._database.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        return int((pages - free) * size)
+        pages = self._pragma("page_count") - self._pragma("freelist_count")
+        return int(pages * self._pragma("page_size"))
 
     def later_run(self, change: ChangeRecord) -> int | None:
         """The newest run that changed the same file after this change and was not undone."""
-        with self._file.errors(ConfigurationError):
+        with self._errors():
             undone = self._undone()
             for later, run in self._database.execute(
                 "SELECT id, run FROM changes WHERE path = ? AND id > ? AND state = 'done'"
@@ -241,7 +397,7 @@ class Journal:
     def wrote_last(self, path: str | os.PathLike[str]) -> bool:
         """Whether a file stands as gtag's last write left it, as far as size and time tell."""
         real = os.path.realpath(path)
-        with self._file.errors(ConfigurationError):
+        with self._errors():
             row = self._database.execute(
                 "SELECT after FROM changes WHERE path = ? AND state IN ('intent', 'done')"
                 " ORDER BY id DESC LIMIT 1",
@@ -254,31 +410,23 @@ class Journal:
         return (after.size, after.mtime_ns) == (now.st_size, now.st_mtime_ns)
 
     def cut_off(self) -> int:
-        """How many writes have an end that nobody saw: the next run finds out what became of them.
+        """How many writes were cut off: the next run finds out what became of them.
 
-        Raises
-        ------
-        ConfigurationError
-            The journal is damaged.
+        The whole file is checked for damage, which is a ConfigurationError.
         """
-        with self._file.errors(ConfigurationError):
-            (verdict,) = self._database.execute("PRAGMA integrity_check(1)").fetchone()
-            if verdict != "ok":
+        with self._errors():
+            if (verdict := self._pragma("integrity_check(1)")) != "ok":
                 raise ConfigurationError(f"is damaged: {verdict}", path=self.path)
-            counts = Counter(
-                run
-                for (run,) in self._database.execute(
-                    "SELECT run FROM changes WHERE state IN ('copying', 'intent')"
-                )
-            )
-        return sum(n for run, n in counts.items() if not self.is_live(run))
+            counts = self._database.execute(
+                "SELECT run, COUNT(*) FROM changes WHERE state IN ('copying', 'intent')"
+                " GROUP BY run"
+            ).fetchall()
+        return sum(n for run, n in counts if not self.is_live(run))
 
     def lineage(self) -> Lineage:
         """Which contents stand for each other."""
-        parents: dict[str, str] = {}
-        sizes: set[int] = set()
-        lineage = Lineage(parents, sizes)
-        with self._file.errors(ConfigurationError):
+        lineage = Lineage({}, set())
+        with self._errors():
             for text, original in self._database.execute(
                 "SELECT undo.after, change.before FROM changes AS undo"
                 " JOIN changes AS change ON undo.undoes = change.id"
@@ -287,10 +435,10 @@ class Journal:
                 result, before = or_none(an_identity, text), or_none(an_identity, original)
                 if result is None or before is None:
                     continue
-                sizes.add(result.size)
+                lineage.sizes.add(result.size)
                 ours, theirs = lineage.root(result.digest), lineage.root(before.digest)
                 if ours != theirs:
-                    parents[ours] = theirs
+                    lineage.parents[ours] = theirs
         return lineage
 
     def _undone(self) -> set[int]:
@@ -303,3 +451,157 @@ class Journal:
             if change not in undone:
                 undone.add(undoes)
         return undone
+
+
+class Run:
+    """A run that goes on. As a context manager it finishes at the end.
+
+    Parameters
+    ----------
+    journal : Journal
+    kind : str
+        "scan" or "undo".
+    command : sequence of str
+        The command line.
+    model : str, optional
+
+    Attributes
+    ----------
+    id : int
+        Its number, for `gtag undo`.
+
+    Raises
+    ------
+    ConfigurationError
+        The journal cannot be written.
+    """
+
+    def __init__(
+        self, journal: Journal, kind: Kind, command: Sequence[str], model: str | None = None
+    ) -> None:
+        self._journal = journal
+        # Marked together with the next change: an intent without a mark is understood as well, and
+        # each commit waits for the disk.
+        self._done: list[tuple[State, int]] = []
+        row = {"kind": kind, "started": _now(), "command": json.dumps(list(command))}
+        with journal._errors(), journal._transaction():
+            self.id = journal._insert("runs", row | {"model": model})
+            # Locked before others can see the run, which would take it for a dead one.
+            lock = take_lock(journal._lock_file(self.id))
+            assert lock is not None, "no other process knows a run that is not committed"
+            self._lock = lock
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.finish()
+
+    def change(
+        self,
+        path: str | os.PathLike[str],
+        format_name: str,
+        *,
+        new: Any = None,
+        preserve_mtime: bool = False,
+        in_place: bool = False,
+        undoes: int | None = None,
+    ) -> PendingChange:
+        """Announce a change; nothing is journalled before its hooks are called.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. Its real path is journalled.
+        format_name : str
+        new : Any
+            JSON-able: what is planned.
+        preserve_mtime, in_place : bool
+            As given to `replace_file`; undo does likewise.
+        undoes : int, optional
+            The change that this one takes back.
+        """
+        row = {
+            "run": self.id,
+            "path": os.fsencode(os.path.realpath(path)),
+            "format": format_name,
+            "new": json.dumps(new),
+            "preserve_mtime": preserve_mtime,
+            "in_place": in_place,
+            "undoes": undoes,
+        }
+        return PendingChange(self._journal, row, self._done)
+
+    def finish(self) -> None:
+        """Settle and mark everything.
+
+        Raises
+        ------
+        WriteFailedError
+            The journal could not be written. What was changed can be undone all the same: the
+            next start finds out.
+        """
+        journal = self._journal
+        try:
+            with journal._errors(WriteFailedError):
+                with journal._transaction():
+                    journal._mark(self._done)
+                journal._settle(self.id)
+                with journal._transaction():
+                    journal._database.execute(
+                        "UPDATE runs SET ended = ? WHERE id = ?", (_now(), self.id)
+                    )
+        finally:
+            self._lock.release()
+
+
+class PendingChange:
+    """One change on its way: its methods are the hooks of `replace_file`.
+
+    Attributes
+    ----------
+    old : Any
+        JSON-able: the raw values before. To be set before `before_swap`.
+    """
+
+    def __init__(
+        self, journal: Journal, row: dict[str, Any], done: list[tuple[State, int]]
+    ) -> None:
+        self._journal, self._row, self._done = journal, row, done
+        self._id = 0
+        self.old: Any = None
+
+    def before_copy(self, copy: str, backup: str | None) -> None:
+        """Name the files that a crash may leave behind.
+
+        Raises
+        ------
+        WriteFailedError
+            The journal cannot be written: the file must not be either.
+        """
+        row = self._row | {
+            "state": "copying",
+            "copy": os.fsencode(copy),
+            "backup": None if backup is None else os.fsencode(backup),
+        }
+        with self._journal._errors(WriteFailedError), self._journal._transaction():
+            self._journal._mark(self._done)
+            self._id = self._journal._insert("changes", row)
+        self._done.clear()
+
+    def before_swap(self, before: Identity, after: Identity, copy: str) -> None:
+        """Journal the intent, durably. Raises as `before_copy` does."""
+        values = [json.dumps(value) for value in (self.old, asdict(before), asdict(after))]
+        with self._journal._errors(WriteFailedError), self._journal._transaction():
+            self._journal._database.execute(
+                "UPDATE changes SET state = 'intent', old = ?, before = ?, after = ? WHERE id = ?",
+                (*values, self._id),
+            )
+
+    def after_swap(self) -> None:
+        """Mark the intent as done, with the next change or at the end of the run."""
+        self._done.append(("done", self._id))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

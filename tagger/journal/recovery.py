@@ -1,7 +1,7 @@
-"""Finds out what became of a write whose end nobody saw, and cleans up behind it.
+"""Finds out what became of a write that was cut off, and cleans up behind it.
 
-A crash, a cut cable or a second Ctrl-C leaves an intent in the journal that was never marked done.
-The file itself says which state stands.
+A crash, a power cut or a second Ctrl-C leaves an intent in the journal that was never marked done.
+The file's content tells which state it is in.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def file_state(path: str, before: Identity, after: Identity) -> FileState:
 
 
 def resolve_pending(path: str, before: Identity, after: Identity, backup: str | None) -> FileState:
-    """Say which state of a file stands; first mend one that was torn while written in place.
+    """The state of a file, after mending one that was torn while written in place.
 
     Parameters
     ----------

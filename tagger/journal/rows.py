@@ -1,6 +1,6 @@
-"""The one door through which rows of the journal are read: each is whole, or damaged by name.
+"""Parses the rows of the journal: each becomes a record, or is marked as damaged.
 
-A journal outlives versions, disks and people who edit it. SQLite says that its pages are whole,
+A journal outlives versions, disks and people who edit it. SQLite checks that its pages are whole,
 not that the values in them make sense.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from tagger.files.replace_file import Identity
 
@@ -44,8 +44,7 @@ class RunRecord:
     undone : int
         How many were.
     damaged : bool
-        What the journal says of it makes no sense; the other attributes are empty. Its changes may
-        be whole.
+        Its row is damaged; the other attributes are empty. Its changes may be whole.
     """
 
     id: int
@@ -68,7 +67,7 @@ class ChangeRecord:
     path : str
         Absolute, links resolved.
     settled : bool
-        False while nobody knows whether the file was swapped: compare it with both identities.
+        False while it is not known whether the file was swapped: compare it with both identities.
     old, new : Any
         JSON-able: the raw values before, and what was planned.
     before, after : Identity
@@ -93,7 +92,7 @@ class ChangeRecord:
 
 @dataclass(frozen=True)
 class DamagedChange:
-    """A change whose row makes no sense; `path` is None where not even that can be read."""
+    """A change whose row is damaged; `path` is None where that cannot be read either."""
 
     id: int
     run: int
@@ -102,7 +101,7 @@ class DamagedChange:
 
 @dataclass(frozen=True)
 class OpenChange:
-    """A change whose end nobody saw.
+    """A change that was cut off.
 
     Attributes
     ----------
@@ -129,8 +128,8 @@ def a_run(row: Sequence[Any], in_force: int, undone: int) -> RunRecord:
             kind=_kind(kind),
             started=_time(started),
             ended=None if ended is None else _time(ended),
-            command=tuple(_text(word) for word in _list(_json(command))),
-            model=None if model is None else _text(model),
+            command=tuple(_typed(str, word) for word in _typed(list, _json(command))),
+            model=None if model is None else _typed(str, model),
             in_force=in_force,
             undone=undone,
         )
@@ -148,7 +147,7 @@ def a_change(row: Sequence[Any], run: int, undone: bool) -> ChangeRecord | Damag
             run=run,
             path=_path(path),
             settled=state == "done",
-            format=_text(format_name),
+            format=_typed(str, format_name),
             preserve_mtime=_truth(preserve_mtime),
             in_place=_truth(in_place),
             old=_json(old),
@@ -162,12 +161,7 @@ def a_change(row: Sequence[Any], run: int, undone: bool) -> ChangeRecord | Damag
 
 
 def an_open_change(row: Sequence[Any]) -> OpenChange:
-    """From `id, state, path, copy, backup, before, after`.
-
-    Raises
-    ------
-    DamagedRowError
-    """
+    """From `id, state, path, copy, backup, before, after`; raises DamagedRowError."""
     number, state, path, copy, backup, before, after = row
     intended = state == "intent"
     names = [_path(name) for name in (copy, backup) if name is not None]
@@ -182,12 +176,7 @@ def an_open_change(row: Sequence[Any]) -> OpenChange:
 
 
 def an_identity(text: Any) -> Identity:
-    """An identity as `Identity` is journalled.
-
-    Raises
-    ------
-    DamagedRowError
-    """
+    """From JSON; raises DamagedRowError."""
     values = _json(text)
     names = [field.name for field in fields(Identity)]
     if not isinstance(values, dict) or sorted(values) != sorted(names):
@@ -195,13 +184,13 @@ def an_identity(text: Any) -> Identity:
     *numbers, digest = (values[name] for name in names)
     if not all(type(n) is int and -_MOST <= n < _MOST * 2 for n in numbers):
         raise DamagedRowError
-    if not _DIGEST.fullmatch(_text(digest)):
+    if not _DIGEST.fullmatch(_typed(str, digest)):
         raise DamagedRowError
     return Identity(**values)
 
 
 def or_none(parse: Callable[[Any], T], value: Any) -> T | None:
-    """What a value says, None where that makes no sense."""
+    """A parsed value; None where it is damaged."""
     try:
         return parse(value)
     except DamagedRowError:
@@ -219,19 +208,13 @@ def _path(value: Any) -> str:
 
 def _json(value: Any) -> Any:
     try:
-        return json.loads(_text(value))
+        return json.loads(_typed(str, value))
     except (ValueError, RecursionError) as error:
         raise DamagedRowError from error
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise DamagedRowError
-    return value
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
+def _typed(kind: type[T], value: Any) -> T:
+    if not isinstance(value, kind):
         raise DamagedRowError
     return value
 
@@ -243,16 +226,14 @@ def _truth(value: Any) -> bool:
 
 
 def _kind(value: Any) -> Kind:
-    if value == "scan":
-        return "scan"
-    if value == "undo":
-        return "undo"
-    raise DamagedRowError
+    if value not in get_args(Kind):
+        raise DamagedRowError
+    return value
 
 
 def _time(value: Any) -> str:
     try:
-        datetime.fromisoformat(_text(value))
+        datetime.fromisoformat(_typed(str, value))
     except ValueError as error:
         raise DamagedRowError from error
     return str(value)

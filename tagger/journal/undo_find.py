@@ -1,45 +1,28 @@
-"""Finds files again that were moved or renamed since a run, by their sound.
+"""Finds files again that were moved or renamed since a run: by their content, or by their sound.
 
-What cannot be one of them is passed over as cheaply as possible: by its size, then by its
-container, then by the first bytes of its sound. It reads files and changes nothing; it must not
-know how a file is brought back.
+It reads files and changes nothing. What cannot be one of them is passed over as cheaply as
+possible: by its size, then by its container, then by the first bytes of its sound.
 """
+
+# Strings, not Paths: all files of a library are looked at.
+# ruff: noqa: PTH116, PTH118, PTH119, PTH120
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import GtagError
-from tagger.files.formats import Format, identify
+from tagger.files.formats import identify
 from tagger.files.replace_file import TEMPORARY_PREFIX, Identity
 from tagger.journal.journal import ChangeRecord, Lineage
 from tagger.tags.snapshot import obstacle, sound_begins, sound_of
 
 # Tags that were edited since, with their covers, make a file so much larger or smaller.
 _MOST_EDITED = 32 << 20
-
-AMBIGUOUS = (
-    "several moved files of the run have its sound, and said different things before:"
-    " nobody can tell which one this is"
-)
-
-
-@dataclass(frozen=True)
-class Found:
-    """A file that has the sound of a change.
-
-    Attributes
-    ----------
-    change : ChangeRecord or None
-        None where several are as likely, and it makes a difference which.
-    """
-
-    path: str
-    change: ChangeRecord | None
 
 
 def folders_of(paths: Iterable[str]) -> list[str]:
@@ -48,7 +31,7 @@ def folders_of(paths: Iterable[str]) -> list[str]:
     One folder where they have one in common that is not the root. Of a folder that is gone itself,
     renamed perhaps, the next one above.
     """
-    folders = sorted({os.path.dirname(path) for path in paths})  # noqa: PTH120
+    folders = sorted({os.path.dirname(path) for path in paths})
     with suppress(ValueError):  # no files; on Windows, files on different drives
         common = os.path.commonpath(folders)
         if Path(common).parent != Path(common):
@@ -64,6 +47,46 @@ def folders_of(paths: Iterable[str]) -> list[str]:
     return there
 
 
+def find_by_content(
+    places: list[str], changes: list[ChangeRecord], lineage: Lineage, known: set[str]
+) -> Iterator[tuple[str, ChangeRecord | None]]:
+    """Look in places for files that hold the results of changes, to the byte.
+
+    Parameters
+    ----------
+    places : list of str
+        Files, and folders with all below.
+    changes : list of ChangeRecord
+        What is looked for. Those that are found are taken out of it.
+    lineage : Lineage
+    known : set of str
+        Paths to pass over.
+
+    Yields
+    ------
+    path : str
+    change : ChangeRecord or None
+        None for a file that was named itself but holds none of the results.
+    """
+    sizes = lineage.sizes | {change.after.size for change in changes}
+    passed = set(known)
+    for place in places:
+        for path in _files_in(place):
+            if path in passed:
+                continue
+            passed.add(path)
+            change = None
+            with suppress(OSError):
+                if os.stat(path).st_size in sizes:
+                    digest = lineage.root(Identity.of(path).digest)
+                    fitting = [c for c in changes if lineage.root(c.after.digest) == digest]
+                    change = next(iter(_namesakes_or_all(path, fitting)), None)
+            if change is not None:
+                changes.remove(change)
+            if change is not None or path == place:
+                yield path, change
+
+
 def find_by_sound(
     places: Iterable[str],
     sought: list[ChangeRecord],
@@ -71,11 +94,11 @@ def find_by_sound(
     known: set[str],
     *,
     watch: Callable[[Iterable[str]], Iterable[str]],
-) -> list[Found]:
+) -> list[tuple[str, ChangeRecord | None]]:
     """Look in places for files with the sound of changes.
 
-    A file of that sound which does not say what gtag wrote is nobody's concern where another one
-    does. All that do are found: a copy of a file that gtag wrote says what gtag wrote, too.
+    A file of that sound which does not say what gtag wrote is left out where another one does. All
+    that do are found: a copy of a file that gtag wrote says what gtag wrote, too.
 
     Parameters
     ----------
@@ -87,22 +110,31 @@ def find_by_sound(
         Paths to pass over.
     watch : function of paths
         Hands them on; for those who show how the search goes on, or stop it.
+
+    Returns
+    -------
+    list of (str, ChangeRecord or None)
+        None where several changes are as likely, and it makes a difference which.
     """
+    if not sought:
+        return []
     formats: dict[str, list[ChangeRecord]] = {}
-    for change in sought:
-        formats.setdefault(change.format, []).append(change)
-    saying: list[Found] = []
-    others: list[Found] = []
-    for path in watch(_files_in(places, known)):
+    for one in sought:
+        formats.setdefault(one.format, []).append(one)
+    saying: list[tuple[str, ChangeRecord | None]] = []
+    others: list[tuple[str, ChangeRecord]] = []
+    for path in watch(_once_each(places, known)):
         try:
             fitting, says = _fitting(path, formats, lineage)
         except (OSError, GtagError):  # a file that cannot be read or taken apart is none of them
             continue
-        if fitting:
-            found = Found(path, fitting[0] if _are_alike(fitting) else None)
-            (saying if says else others).append(found)
-    told = {one.change.id for one in saying if one.change}
-    return [*saying, *(o for o in others if o.change is not None and o.change.id not in told)]
+        change = fitting[0] if fitting and _are_alike(fitting) else None
+        if fitting and says:
+            saying.append((path, change))
+        elif change is not None:
+            others.append((path, change))
+    told = {change.id for _, change in saying if change}
+    return [*saying, *((path, change) for path, change in others if change.id not in told)]
 
 
 def has_its_sound(path: str, change: ChangeRecord) -> bool:
@@ -116,32 +148,33 @@ def has_its_sound(path: str, change: ChangeRecord) -> bool:
         return True
 
 
-def _files_in(places: Iterable[str], known: set[str]) -> Iterator[str]:
+def _files_in(place: str) -> Iterator[str]:
+    """The place itself, or all files below it, in order."""
+    for folder, below, names in os.walk(place) if Path(place).is_dir() else [("", [], [place])]:
+        below.sort()
+        yield from (os.path.join(folder, name) for name in sorted(names))
+
+
+def _once_each(places: Iterable[str], known: set[str]) -> Iterator[str]:
     passed: set[tuple[int, int]] = set()
-    for place in places:
-        tree = os.walk(place) if Path(place).is_dir() else [("", [], [place])]
-        for folder, below, names in tree:
-            below.sort()
-            for name in sorted(names):
-                path = os.path.join(folder, name)  # noqa: PTH118
-                if path in known or name.startswith(TEMPORARY_PREFIX):
-                    continue
-                try:
-                    status = os.lstat(path)
-                except OSError:
-                    continue
-                # Links are not followed: what they lead to is met where it lies.
-                if Path(path).is_symlink() or (status.st_dev, status.st_ino) in passed:
-                    continue
-                passed.add((status.st_dev, status.st_ino))
-                yield path
+    for path in (path for place in places for path in _files_in(place)):
+        if path in known or os.path.basename(path).startswith(TEMPORARY_PREFIX):
+            continue
+        try:
+            status = os.lstat(path)
+        except OSError:
+            continue
+        # Links are not followed: what they lead to is met where it lies.
+        if not stat.S_ISLNK(status.st_mode) and (status.st_dev, status.st_ino) not in passed:
+            passed.add((status.st_dev, status.st_ino))
+            yield path
 
 
 def _fitting(
     path: str, formats: dict[str, list[ChangeRecord]], lineage: Lineage
 ) -> tuple[list[ChangeRecord], bool]:
     """The likeliest changes that a file may be of, and whether it says what gtag wrote."""
-    size = Path(path).stat().st_size
+    size = os.stat(path).st_size
 
     def is_near(change: ChangeRecord) -> bool:
         return abs(change.after.size - size) <= _MOST_EDITED
@@ -162,14 +195,14 @@ def _fitting(
     if equal or len(sounding) > 1:
         digest = lineage.root(Identity.of(path).digest)
         equal = [c for c in (*equal, *sounding) if lineage.root(c.after.digest) == digest]
-    saying = equal or [c for c in sounding if _says(path, format, c)]
-    fitting = saying or sounding
-    namesakes = [c for c in fitting if Path(c.path).name == Path(path).name]
-    return namesakes or fitting, bool(saying)
+    saying = equal or [c for c in sounding if obstacle(path, format, c.old, c.new) is None]
+    return _namesakes_or_all(path, saying or sounding), bool(saying)
 
 
-def _says(path: str, format: Format, change: ChangeRecord) -> bool:
-    return obstacle(path, format, change.old, change.new) is None
+def _namesakes_or_all(path: str, changes: list[ChangeRecord]) -> list[ChangeRecord]:
+    """Those of files with the same name, where there are some."""
+    name = os.path.basename(path)
+    return [c for c in changes if os.path.basename(c.path) == name] or changes
 
 
 def _noted(change: ChangeRecord, what: str) -> object:

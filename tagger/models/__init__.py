@@ -1,1 +1,1 @@
-"""What turns a heard track into a prediction: one `Classifier` protocol, several kinds."""
+"""Models: one `Classifier` protocol, several kinds."""

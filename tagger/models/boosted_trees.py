@@ -1,19 +1,17 @@
 """Runs boosted trees that XGBoost made, on descriptors.
 
-Weights are a `.ubj` file; the card's `features` name the inputs in their order. Runs in numpy: so
-a scan starts a second sooner, and no native code runs on what a stranger's file says. Must not
-know: where models are kept, how they were trained.
+Weights are a `.ubj` file; the card's `features` name the inputs in their order. Runs in numpy: a
+scan starts a second sooner, and no native code reads a stranger's file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
-from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.features import FeatureColumns
+from tagger.models.feature_columns import FeatureColumns
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 from tagger.models.ubjson import read_trees
@@ -26,18 +24,17 @@ class Trees:
     ----------
     weights : bytes
         A `.ubj` file: one tree a label and round, objective `multi:softprob`.
-    features : sequence of str
-        Names from `LOG_MEL_FEATURES` and `descriptors.FEATURES`, one an input.
+    n_features : int
+        Number of inputs.
 
     Raises
     ------
     ValueError
-        Where that are no such trees, or none for these features.
+        Where the file is damaged or has other inputs.
     """
 
-    def __init__(self, weights: bytes, features: Sequence[str]) -> None:
-        self._chosen = FeatureColumns(features)
-        learner = read_trees(weights, len(features))
+    def __init__(self, weights: bytes, n_features: int) -> None:
+        learner = read_trees(weights, n_features)
         model, parameters = learner["gradient_booster"]["model"], learner["learner_model_param"]
         self.n_labels = int(parameters["num_class"])
         bias = str(parameters["base_score"]).strip("[]").split(",")
@@ -55,7 +52,7 @@ class Trees:
         self._default_left = nodes("default_left", bool)
         left, right = nodes("left_children", np.intp), nodes("right_children", np.intp)
         own, roots = np.arange(len(left)), np.repeat(self._roots, sizes)
-        # From a leaf all ways lead back to it, so that trees of any shape are run in step.
+        # A leaf is its own child, so that trees of any depth are evaluated in step.
         self._left = np.where(left < 0, own, roots + left)
         self._right = np.where(left < 0, own, roots + right)
 
@@ -72,41 +69,16 @@ class Trees:
         sums = np.bincount(self._label_of_tree, self._below[at], minlength=self.n_labels)
         return (self._bias + sums).astype(np.float32)
 
-    def ask(self, inputs: np.ndarray) -> np.ndarray:
-        """Log probabilities [shape=(n, n_labels)] from descriptors [shape=(n, n_features)]."""
-        return log_softmax(self.logits(inputs))
-
-    def look(self, features: TrackFeatures) -> np.ndarray:
-        """What the trees see of one track [shape=(1, n_features)]."""
-        return self._chosen(features)[None]
-
 
 class BoostedTrees(Classifier):
-    """Boosted trees, ready to be asked.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """Boosted trees on the descriptors that its card names as `features`."""
 
     def __init__(self, card: Card) -> None:
         self.card = card
-        features = card.data.get("features")
-        if not isinstance(features, list) or not all(isinstance(name, str) for name in features):
-            raise ModelError("names no features", path=card.folder)
-        try:
-            self._trees = Trees(card.weights(), features)
-        except ValueError as error:
-            raise ModelError(
-                f"the weights are not valid gtag trees: {error}", path=card.folder
-            ) from error
-        if self._trees.n_labels != len(card.labels):
-            raise ModelError(
-                f"the trees have {self._trees.n_labels} outputs for {len(card.labels)} labels",
-                path=card.folder,
-            )
+        self._columns = FeatureColumns.of_card(card)
+        self._trees = card.load_weights(partial(Trees, n_features=len(self._columns)))
+        card.need_outputs(self._trees.n_labels)
 
     def scores(self, features: TrackFeatures) -> Scores:
-        ask = self._trees.logits if self.card.independent else self._trees.ask
-        return Scores(ask(self._trees.look(features))[0])
+        logits = self._trees.logits(self._columns(features)[None])[0]
+        return Scores(logits if self.card.independent else log_softmax(logits))

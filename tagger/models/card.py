@@ -1,6 +1,6 @@
-"""A model's card: what `card.toml` says, checked before anything is loaded.
+"""A model's card, `card.toml`, validated before anything is loaded.
 
-A model may come from a stranger. So a card's paths stay inside its folder, weights must have the
+A model may come from a stranger. So a card's paths must be inside its folder, weights must have the
 SHA-256 that the card names, and nothing is ever unpickled.
 """
 
@@ -10,19 +10,21 @@ import hashlib
 import math
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tagger.errors import ModelError
 
 if TYPE_CHECKING:
     import numpy as np
 
+Weights = TypeVar("Weights")
+
 CARD = "card.toml"
 DEFAULT_THRESHOLD = 0.5  # where nothing was measured
-# What scanning needs nothing of: how the model learned, and what it said of tracks that it had not
-# learned from. Reports and ensembles are made of them, where a model's folder has them.
+# Optional files, for reports and ensembles: training history and out-of-fold predictions.
 HISTORY, IMPORTANCE, CORRELATION = "history.csv", "importance.csv", "correlation.csv"
 OUT_OF_FOLD = "out_of_fold.npz"
 KINDS = (
@@ -30,23 +32,23 @@ KINDS = (
     *("ensemble", "backbone", "detector"),
 )
 WITH_BACKBONE = ("head", "multi-label")
-# Models that other models are built on: they name no genre.
+# Models that other models use: they predict no genre themselves.
 PARTS = ("backbone", "detector")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-_HINT = "get the model anew from where it came from, or train it again"
+_HINT = "get the model again from its source, or train it again"
 
 
 @dataclass(frozen=True)
 class CalibratedLabel:
-    """How a model whose labels are independent makes one label's logit a probability.
+    """Calibration of one label of a model with independent labels.
 
     Attributes
     ----------
     slope, offset : float
         The probability is ``sigmoid(slope * logit + offset)`` (Platt 1999).
     threshold : float
-        From where on the label is named by default.
+        Probability from which the label is named by default.
     """
 
     slope: float
@@ -56,7 +58,7 @@ class CalibratedLabel:
 
 @dataclass(frozen=True)
 class StyleOnCard:
-    """A style that a model tells apart within a genre, and from which probability on."""
+    """A style within a genre, and the probability from which it is named by default."""
 
     name: str
     genre: str
@@ -65,7 +67,7 @@ class StyleOnCard:
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a model.
+    """Metadata of a model.
 
     Attributes
     ----------
@@ -77,14 +79,14 @@ class Card:
     labels : tuple of str
         Genres, in the order of the model's outputs.
     temperature : float
-        Logits are divided by it, so that confidence means what it says.
+        Logits are divided by it, which calibrates the probabilities.
     threshold : float
-        From where on a genre is named by default, where all genres have the same threshold.
+        Probability from which a genre is named by default, if all genres have the same one.
     calibrated_labels : tuple of CalibratedLabel
-        In the order of the labels, where they are independent; else empty.
+        In the order of the labels, if they are independent; else empty.
     styles : tuple of StyleOnCard
     learned_from : dict of str to frozenset of str
-        Track ids of each set that it learned from.
+        Track ids of each set that it was trained on.
     figures : tuple of dict
         Accuracy and the like, one for each protocol.
     data : dict
@@ -111,12 +113,12 @@ class Card:
 
     @property
     def independent(self) -> bool:
-        """Whether each label has a probability of its own: none of them may fit, or several."""
+        """Whether probabilities are independent: none of the labels may fit, or several."""
         return bool(self.calibrated_labels)
 
     @property
     def thresholds(self) -> np.ndarray:
-        """From where on each label is named by default [shape=(n_labels,)]."""
+        """Probability from which each label is named by default [shape=(n_labels,)]."""
         import numpy as np
 
         if self.independent:
@@ -124,14 +126,11 @@ class Card:
         return np.full(len(self.labels), self.threshold)
 
     @property
-    def members(self) -> tuple[str, ...]:
-        """Name and version of each model that an ensemble averages."""
+    def uses(self) -> tuple[str, ...]:
+        """Name and version of each model that this one uses: its backbone, or its members."""
+        if self.kind in WITH_BACKBONE:
+            return (self.data["backbone"],)
         return tuple(entry["model"] for entry in self.data.get("members", ()))
-
-    @property
-    def backbone(self) -> str:
-        """Name and version of the network whose embedding a model looks at."""
-        return str(self.data["backbone"])
 
     def weights(self) -> bytes:
         """The weights, checked against the card.
@@ -139,7 +138,7 @@ class Card:
         Raises
         ------
         ModelError
-            Where they lie outside the model's folder, are missing, or are not what the card says.
+            Where they are outside the model's folder, missing, or not what the card says.
         """
         entry = self.data.get("weights")
         if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
@@ -153,18 +152,43 @@ class Card:
             raise ModelError("is not the file that the model's card names", path=file, hint=_HINT)
         return content
 
+    def load_weights(self, load: Callable[[bytes], Weights]) -> Weights:
+        """The weights, checked against the card and loaded.
 
-def is_name(text: str) -> bool:
-    """Whether a model can be called so."""
-    return _NAME.fullmatch(text) is not None
+        Parameters
+        ----------
+        load : callable
+            From the content of the file; may raise ValueError, RuntimeError or KeyError.
+
+        Raises
+        ------
+        ModelError
+        """
+        content = self.weights()
+        try:
+            return load(content)
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise ModelError(f"the weights are not valid: {error}", path=self.folder) from error
+
+    def need_outputs(self, n: int) -> None:
+        """Raise ModelError unless a model has one output for each label."""
+        if n != len(self.labels):
+            raise ModelError(
+                f"the weights have {n} outputs for {len(self.labels)} labels", path=self.folder
+            )
+
+
+def is_name(value: object) -> bool:
+    """Whether a model can have this name."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def inside(folder: Path, name: str) -> Path:
-    """A card's path, which must lie inside the model's folder."""
+    """Resolve a card's path, which must be inside the model's folder."""
     root = folder.resolve()
     try:
         file = (root / name).resolve()
-    except (OSError, RuntimeError):  # links in a circle
+    except (OSError, RuntimeError):  # a cycle of links
         file = root
     if not file.is_relative_to(root) or file == root:
         raise ModelError(
@@ -185,122 +209,113 @@ def read_card(folder: Path) -> Card:
     """
     file = folder / CARD
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        return _checked(folder, tomllib.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
+        missing = "is not a model: no readable card.toml"
         raise ModelError(
-            "is not a model: no readable card.toml"
-            if folder.exists()
-            else "there is no such folder",
+            missing if folder.exists() else "there is no such folder",
             path=folder,
             hint="gtag models lists the models by name",
         ) from error
     except (ValueError, RecursionError) as error:
         raise ModelError(f"is not a valid card: {error}", path=file, hint=_HINT) from error
 
-    def need(condition: object, what: str) -> None:
-        if not condition:
-            raise ModelError(f"is not a valid card: {what}", path=file, hint=_HINT)
 
-    name, version, kind = data.get("name"), data.get("version"), data.get("kind")
-    need(isinstance(name, str) and is_name(name), "name must be like my-model")
-    need(type(version) is int and 1 <= version < 10**9, "version must be a whole number from 1")
-    need(kind in KINDS, f"kind must be one of {', '.join(KINDS)}")
-    labels = data.get("labels")
-    need(
+def _checked(folder: Path, data: dict[str, Any]) -> Card:
+    """The card, or ValueError with what is wrong with it."""
+    name, version, kind = (data.get(key) for key in ("name", "version", "kind"))
+    labels: Any = data.get("labels")
+    _need(is_name(name), "name must be like my-model")
+    _need(type(version) is int and 1 <= version < 10**9, "version must be a whole number from 1")
+    _need(kind in KINDS, f"kind must be one of {', '.join(KINDS)}")
+    _need(
         isinstance(labels, list)
-        and len(labels) >= 2
         and all(isinstance(label, str) and label for label in labels)
-        and len(set(labels)) == len(labels),
+        and len(labels) == len(set(labels)) >= 2,
         "labels must be two or more different genres",
     )
-    members = data.get("members", [])
-    need(
-        _are_tables(members)
-        and (kind == "ensemble") == bool(members)
-        and all(
-            isinstance(entry.get("model"), str)
-            and _NAME.fullmatch(entry["model"])
-            and _is_number(entry.get("weight", 1.0))
-            for entry in members
-        ),
-        "an ensemble, and nothing else, has members, each with a model like cnn-1 and a weight",
-    )
+    members = _tables(data, "members")
+    _need((kind == "ensemble") == bool(members), "an ensemble, and nothing else, must have members")
+    for entry in members:
+        _need(is_name(entry.get("model")), "each member must have a model like cnn-1")
+        _number(entry, "weight", default=1.0)
     backbone = data.get("backbone")
-    need(
-        backbone is None
-        if kind not in WITH_BACKBONE
-        else isinstance(backbone, str) and _NAME.fullmatch(backbone),
-        f"only models of the kinds {', '.join(WITH_BACKBONE)} have a backbone, like cnn-1",
+    _need(
+        is_name(backbone) if kind in WITH_BACKBONE else backbone is None,
+        f"{' and '.join(WITH_BACKBONE)} models, and no others, must have a backbone like cnn-1",
     )
-    parts = data.get("calibration", {}), data.get("decision", {})
-    need(all(isinstance(part, dict) for part in parts), "calibration and decision are tables")
-    temperature = data.get("calibration", {}).get("temperature", 1.0)
-    threshold = data.get("decision", {}).get("threshold", DEFAULT_THRESHOLD)
-    need(_is_number(temperature) and temperature > 0, "temperature must be above 0")
-    need(_is_number(threshold) and 0 <= threshold <= 1, "threshold must be from 0 to 1")
-    tables = data.get("label", []), data.get("style", [])
-    need(all(map(_are_tables, tables)), "label and style are tables")
-    need(
-        not tables[0]
-        or (
-            [entry.get("name") for entry in tables[0]] == labels
-            and all(_is_number(e.get(k)) for e in tables[0] for k in ("slope", "offset"))
-        ),
-        "where labels are calibrated one by one, each has a name, a slope and an offset",
+    calibrated = _tables(data, "label")
+    _need(
+        not calibrated or [entry.get("name") for entry in calibrated] == labels,
+        "each calibrated label must have a name, a slope and an offset, in the labels' order",
     )
-    need(
-        all(_is_share(entry.get("threshold")) for table in tables for entry in table),
-        "the threshold of each label and style must be from 0 to 1",
+    styles = _tables(data, "style")
+    _need(
+        all(isinstance(e.get("name"), str) and e.get("genre") in labels for e in styles),
+        "each style must have a name and a genre among the labels",
     )
-    need(
-        all(isinstance(e.get("name"), str) and e.get("genre") in (labels or ()) for e in tables[1]),
-        "each style has a name and a genre among the labels",
-    )
-    calibrated = tuple(
-        CalibratedLabel(float(e["slope"]), float(e["offset"]), float(e["threshold"]))
-        for e in tables[0]
-    )
-    styles = tuple(StyleOnCard(e["name"], e["genre"], float(e["threshold"])) for e in tables[1])
-    learned = data.get("learned_from", [])
-    figures = data.get("figures", [])
-    need(_are_tables(learned) and _are_tables(figures), "learned_from and figures are tables")
-    need(
-        all(
-            isinstance(entry.get("tracks", []), list)
-            and isinstance(entry.get("fingerprints", ""), str)
-            for entry in learned
-        ),
-        "the tracks that it learned from are a list, their fingerprints a text",
-    )
-    numbers = [n for row in figures for n in row.values() if type(n) in (int, float)]
-    need(all(map(_is_number, numbers)), "figures must be finite numbers")
+    learned_from = _tables(data, "learned_from")
+    for entry in learned_from:
+        _need(isinstance(entry.get("tracks", []), list), "tracks must be a list")
+        _need(isinstance(entry.get("fingerprints", ""), str), "fingerprints must be a text")
+    figures = _tables(data, "figures")
+    for row in figures:
+        for key, value in row.items():
+            if type(value) in (int, float):
+                _number(row, key)
+    temperature = _number(_table(data, "calibration"), "temperature", default=1.0)
+    _need(temperature > 0, "temperature must be above 0")
     return Card(
         folder=folder,
         name=data["name"],
         version=data["version"],
         kind=data["kind"],
         labels=tuple(data["labels"]),
-        temperature=float(temperature),
-        threshold=float(threshold),
-        calibrated_labels=calibrated,
-        styles=styles,
+        temperature=temperature,
+        threshold=_share(_table(data, "decision"), "threshold", default=DEFAULT_THRESHOLD),
+        calibrated_labels=tuple(
+            CalibratedLabel(_number(e, "slope"), _number(e, "offset"), _share(e, "threshold"))
+            for e in calibrated
+        ),
+        styles=tuple(StyleOnCard(e["name"], e["genre"], _share(e, "threshold")) for e in styles),
         learned_from={
-            str(entry.get("set")): frozenset(map(str, entry.get("tracks", []))) for entry in learned
+            str(entry.get("set")): frozenset(map(str, entry.get("tracks", [])))
+            for entry in learned_from
         },
         figures=tuple(figures),
         data=data,
     )
 
 
-def _is_number(value: object) -> bool:
-    if type(value) is int:
-        return abs(value) < 10**18
-    return type(value) is float and math.isfinite(value)
+def _need(condition: bool, what: str) -> None:
+    if not condition:
+        raise ValueError(what)
 
 
-def _is_share(value: object) -> bool:
-    return _is_number(value) and 0 <= float(value) <= 1  # type: ignore[arg-type]
+def _table(data: dict[str, Any], key: str) -> dict[str, Any]:
+    table = data.get(key, {})
+    _need(isinstance(table, dict), f"{key} must be a table")
+    return table
 
 
-def _are_tables(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+def _tables(data: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    tables = data.get(key, [])
+    _need(
+        isinstance(tables, list) and all(isinstance(table, dict) for table in tables),
+        f"{key} must be tables",
+    )
+    return tables
+
+
+def _number(table: dict[str, Any], key: str, default: float | None = None) -> float:
+    value: Any = table.get(key, default)
+    is_integer = type(value) is int and abs(value) < 10**18
+    is_finite = type(value) is float and math.isfinite(value)
+    _need(is_integer or is_finite, f"{key} must be a finite number")
+    return float(value)
+
+
+def _share(table: dict[str, Any], key: str, default: float | None = None) -> float:
+    share = _number(table, key, default)
+    _need(0 <= share <= 1, f"{key} must be from 0 to 1")
+    return share

@@ -1,4 +1,4 @@
-"""Several models as one: their log probabilities, averaged with the weights of a card."""
+"""Averages the log probabilities of several models, with the weights of a card."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Ensemble(Classifier):
 
     def scores(self, features: TrackFeatures) -> Scores:
         said = [member.scores(features) for member in self._members]
-        by_chunk = next((s for s in said if s.chunks is not None), None)
+        by_chunk = next((s for s in said if s.chunks is not None), Scores(said[0].track))
         return Scores(
             self._joined(said),
-            None if by_chunk is None else by_chunk.chunks,
-            None if by_chunk is None else by_chunk.chunk_starts_s,
+            by_chunk.chunks,
+            by_chunk.chunk_starts_s,
             next((s.styles for s in said if s.styles is not None), None),
         )
 

@@ -1,6 +1,6 @@
-"""Runs a linear head: a small model of a person's own genres on top of a network's embedding.
+"""The inputs of models on the embedding of a pretrained network, and a linear head on them.
 
-The network, its backbone, is a model of the zoo, or lies in the head's own folder.
+The network, their backbone, is a model of the zoo, or in the model's own folder.
 """
 
 from __future__ import annotations
@@ -14,14 +14,22 @@ from tagger.models.card import Card
 from tagger.models.linear import load_weights
 from tagger.models.prediction import Classifier, Embedder, Scores
 from tagger.models.track_features import TrackFeatures
+from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 
 EMBEDDING, SPREAD, STATISTICS = "embedding-mean", "embedding-std", "log-mel-statistics"
 NARROW = "narrow-log-mel-statistics"
 INPUTS = (EMBEDDING, SPREAD, STATISTICS, NARROW)
 
 
-def embedding_by_chunk(backbone: Embedder, features: TrackFeatures) -> np.ndarray:
-    """What a network makes of each chunk of a track [shape=(n_chunks, n_dimensions)], once."""
+def mean_embedding(backbone: Embedder, features: TrackFeatures) -> np.ndarray:
+    """A network's embedding, in mean over the chunks [shape=(n_dimensions,)]; computed once."""
+    tag = backbone.card.tag
+    if tag not in features.embeddings:
+        features.embeddings[tag] = _embedding_by_chunk(backbone, features).mean(axis=0)
+    return features.embeddings[tag]
+
+
+def _embedding_by_chunk(backbone: Embedder, features: TrackFeatures) -> np.ndarray:
     tag = backbone.card.tag
     if tag not in features.embedded:
         features.embedded[tag] = backbone.embed(features)
@@ -29,109 +37,85 @@ def embedding_by_chunk(backbone: Embedder, features: TrackFeatures) -> np.ndarra
     return features.embedded[tag]
 
 
-def mean_embedding(backbone: Embedder, features: TrackFeatures) -> np.ndarray:
-    """The same in mean over the chunks [shape=(n_dimensions,)]; it may be known beforehand."""
-    tag = backbone.card.tag
-    if tag not in features.embeddings:
-        features.embeddings[tag] = embedding_by_chunk(backbone, features).mean(axis=0)
-    return features.embeddings[tag]
-
-
-def _spread(backbone: Embedder, features: TrackFeatures) -> np.ndarray:
-    """Its standard deviation over the chunks [shape=(n_dimensions,)]."""
-    tag = backbone.card.tag
-    if tag not in features.spreads:
-        embedding_by_chunk(backbone, features)
-    return features.spreads[tag]
-
-
-def look(backbone: Embedder, inputs: Sequence[str], features: TrackFeatures) -> np.ndarray:
-    """What a model on an embedding sees of a track.
+class EmbeddingInputs:
+    """The inputs of a model on an embedding.
 
     Parameters
     ----------
     backbone : Embedder
-    inputs : sequence of str
+    names : sequence of str
         From `INPUTS`: mean and standard deviation of the embedding over the track's chunks, and
         statistics of its log-mel spectrogram, of all of it or below 7.4 kHz.
-
-    Returns
-    -------
-    np.ndarray [shape=(n,)]
     """
-    parts = []
-    for name in inputs:
+
+    def __init__(self, backbone: Embedder, names: Sequence[str]) -> None:
+        self._backbone, self._names = backbone, names
+
+    @classmethod
+    def of_card(cls, card: Card, backbone: Classifier | Embedder) -> EmbeddingInputs:
+        """Those that a card names, checked.
+
+        Raises
+        ------
+        ModelError
+        """
+        if not isinstance(backbone, Embedder):
+            raise ModelError(f"{backbone.card.tag} has no embedding", path=card.folder)
+        names = card.data.get("inputs")
+        if not isinstance(names, list) or not names or not all(name in INPUTS for name in names):
+            raise ModelError(f"inputs must be some of {', '.join(INPUTS)}", path=card.folder)
+        return cls(backbone, names)
+
+    def __len__(self) -> int:
+        n_statistics = sum(name in (STATISTICS, NARROW) for name in self._names)
+        n_embeddings = len(self._names) - n_statistics
+        return n_statistics * len(LOG_MEL_FEATURES) + n_embeddings * self._backbone.n_dimensions
+
+    def __call__(self, features: TrackFeatures) -> np.ndarray:
+        """The inputs for one track [shape=(n_inputs,)]."""
+        return np.concatenate([self._input(name, features) for name in self._names])
+
+    def _input(self, name: str, features: TrackFeatures) -> np.ndarray:
         if name == EMBEDDING:
-            parts.append(mean_embedding(backbone, features))
-        elif name == SPREAD:
-            parts.append(_spread(backbone, features))
-        else:
-            parts.append(_statistics(name, features))
-    return np.concatenate(parts)
+            return mean_embedding(self._backbone, features)
+        if name == SPREAD:
+            tag = self._backbone.card.tag
+            if tag not in features.spreads:
+                _embedding_by_chunk(self._backbone, features)
+            return features.spreads[tag]
+        return features.narrow_statistics if name == NARROW else features.log_mel_statistics
 
+    def by_chunk(self, features: TrackFeatures) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """The inputs for each chunk: the embedding of the chunk, the statistics of the track.
 
-def _statistics(name: str, features: TrackFeatures) -> np.ndarray:
-    return features.narrow_statistics if name == NARROW else features.log_mel_statistics
-
-
-def look_by_chunk(
-    backbone: Embedder, inputs: Sequence[str], features: TrackFeatures
-) -> np.ndarray | None:
-    """The same chunk by chunk [shape=(n_chunks, n)]: its embedding, the track's statistics.
-
-    None where a single chunk does not have all that the model looks at.
-    """
-    if SPREAD in inputs or EMBEDDING not in inputs or not features.has_sound:
-        return None
-    embedding = embedding_by_chunk(backbone, features)
-    parts = [
-        embedding
-        if name == EMBEDDING
-        else np.tile(_statistics(name, features), (len(embedding), 1))
-        for name in inputs
-    ]
-    return np.concatenate(parts, axis=1)
-
-
-def n_inputs(backbone: Embedder, inputs: Sequence[str]) -> int:
-    """How many numbers `look` gives."""
-    from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
-
-    sizes = dict.fromkeys((STATISTICS, NARROW), len(LOG_MEL_FEATURES))
-    return sum(sizes.get(name, backbone.n_dimensions) for name in inputs)
-
-
-def inputs_of(card: Card, backbone: Classifier | Embedder) -> tuple[Embedder, list[str]]:
-    """The network and the inputs that a card names, checked.
-
-    Raises
-    ------
-    ModelError
-    """
-    if not isinstance(backbone, Embedder):
-        raise ModelError(f"{backbone.card.tag} has no embedding", path=card.folder)
-    inputs = card.data.get("inputs")
-    if not isinstance(inputs, list) or not inputs or not all(name in INPUTS for name in inputs):
-        raise ModelError(f"inputs must be some of {', '.join(INPUTS)}", path=card.folder)
-    return backbone, inputs
+        Returns
+        -------
+        rows : np.ndarray [shape=(n_chunks, n_inputs)] or None
+            None where there is no sound, or a chunk does not have all inputs.
+        starts_s : np.ndarray [shape=(n_chunks,)] or None
+            Where each chunk starts in the track, in seconds.
+        """
+        if SPREAD in self._names or EMBEDDING not in self._names or not features.has_sound:
+            return None, None
+        embedding = _embedding_by_chunk(self._backbone, features)
+        parts = [
+            embedding
+            if name == EMBEDDING
+            else np.tile(self._input(name, features), (len(embedding), 1))
+            for name in self._names
+        ]
+        return np.concatenate(parts, axis=1), self._backbone.starts_s(features)
 
 
 class Head(Classifier):
-    """A linear head, ready to be asked.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged, or do not fit the card or the backbone.
-    """
+    """A linear model on an embedding."""
 
     def __init__(self, card: Card, backbone: Classifier | Embedder) -> None:
         self.card = card
-        self._backbone, self._inputs = inputs_of(card, backbone)
-        self._weights = load_weights(card, n_inputs(self._backbone, self._inputs))
+        self._inputs = EmbeddingInputs.of_card(card, backbone)
+        self._weights = load_weights(card, len(self._inputs))
 
     def scores(self, features: TrackFeatures) -> Scores:
-        by_chunk = look_by_chunk(self._backbone, self._inputs, features)
-        chunks = None if by_chunk is None else self._weights(by_chunk)
-        starts_s = None if by_chunk is None else self._backbone.starts_s(features)
-        return Scores(self._weights(look(self._backbone, self._inputs, features)), chunks, starts_s)
+        rows, starts_s = self._inputs.by_chunk(features)
+        chunks = None if rows is None else self._weights(rows)
+        return Scores(self._weights(self._inputs(features)), chunks, starts_s)

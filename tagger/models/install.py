@@ -1,8 +1,7 @@
-"""Takes models into the user's data folder and out of it, whole or not at all.
+"""Installs models in the user's data folder and removes them, completely or not at all.
 
 A model may come from a stranger: only what its card names is copied, as the bytes that were
-checked, and the tables of how it learned; and it has to answer before it gets its name. Must not
-know: the command line.
+checked, and the tables of its training; and it must predict before it gets its name.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def install(folder: Path) -> Card:
     Raises
     ------
     ModelError
-        Where the model is damaged, not to be trusted, or does not answer.
+        Where the model is damaged, not trusted, or cannot predict.
     ConfigurationError
         Where its name is taken.
     """
@@ -49,14 +48,14 @@ def install(folder: Path) -> Card:
     target = zoo.user_folder() / card.name
     if is_bundled(card.name):
         raise ConfigurationError(
-            f"{card.name} is the name of a model that comes with gtag",
+            f"{card.name} is the name of a bundled model",
             path=folder,
-            hint="train it under another one with --name, or use it by its folder",
+            hint="train it under another name with --name, or use it by its folder",
         )
     # A link to nowhere counts as well.
     if target.exists() or target.is_symlink():
         raise ConfigurationError(
-            f"there is a model {card.name} already",
+            f"there is already a model {card.name}",
             path=target,
             hint=f"gtag models remove {card.name}",
         )
@@ -73,7 +72,7 @@ def install(folder: Path) -> Card:
 
 
 def remove(name: str) -> Path:
-    """Take one of the user's own models away, damaged ones included.
+    """Delete one of the user's own models, also a damaged one.
 
     Returns
     -------
@@ -83,12 +82,12 @@ def remove(name: str) -> Path:
     Raises
     ------
     ConfigurationError
-        Where it comes with gtag, or there is no such model in the user's data folder.
+        Where it is a bundled model, or there is none of that name in the user's data folder.
     """
     target = zoo.user_folder() / name
     if name not in own_names():
         if is_bundled(name):
-            raise ConfigurationError(f"{name} comes with gtag and stays")
+            raise ConfigurationError(f"{name} is a bundled model and cannot be removed")
         raise ConfigurationError(
             f"you have no model {name!r}", hint="gtag models lists the models by name"
         )
@@ -104,12 +103,12 @@ def remove(name: str) -> Path:
 
 
 def verify(card: Card) -> None:
-    """Load a model and let it answer to a second of noise.
+    """Load a model and let it predict on a second of noise.
 
     Raises
     ------
     ModelError
-        Where it is not what its card says, or its answers are not probabilities.
+        Where it is not what its card says, or its output is not probabilities.
     """
     from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound
 
@@ -119,7 +118,7 @@ def verify(card: Card) -> None:
         with native_messages_hidden():
             answer = _answer(card, TrackFeatures.from_sound(sound))
     except (ValueError, RuntimeError, KeyError) as error:
-        raise ModelError(f"cannot answer: {error}", path=card.folder) from error
+        raise ModelError(f"cannot predict: {error}", path=card.folder) from error
     if (
         answer.shape != (len(card.labels),)
         or not np.isfinite(answer).all()
@@ -127,13 +126,13 @@ def verify(card: Card) -> None:
         or answer.max() > 1 + 1e-3
         or not (card.independent or card.kind == "backbone" or abs(answer.sum() - 1) < 1e-3)
     ):
-        raise ModelError("its answers are not probabilities", path=card.folder)
+        raise ModelError("its output is not probabilities", path=card.folder)
 
 
 def _answer(card: Card, features: TrackFeatures) -> np.ndarray:
-    """What a model says of a track [shape=(n_labels,)]; parts of other models, too."""
+    """Output of a model for a track [shape=(n_labels,)]; also of parts of other models."""
     if card.kind == "backbone":
-        from tagger.models.backbone import Backbone
+        from tagger.models.networks import Backbone
 
         return sigmoid(Backbone(card).outputs(features.patches.patches)["tags"]).mean(axis=0)
     if card.kind == "detector":
@@ -187,14 +186,14 @@ def _names(root: Path) -> list[str]:
 
 
 def _beside_the_models(name: str) -> Path:
-    """A new folder on the models' file system, where nobody looks for models."""
+    """A new folder on the models' file system, outside their folder."""
     root = zoo.user_folder().parent
     root.mkdir(parents=True, exist_ok=True)
     return Path(mkdtemp(prefix=f".{name}-", dir=root))
 
 
 def _copy(card: Card, target: Path) -> None:
-    """Card, weights and tables; with the models that it uses, where they lie in its folder."""
+    """Copy card, weights and tables, and the models that it uses from its own folder."""
     target.chmod(0o755)
     if "weights" in card.data:
         content = card.weights()
@@ -202,7 +201,7 @@ def _copy(card: Card, target: Path) -> None:
         file = target / within.relative_to(card.folder.resolve())
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-    for tag in (card.backbone,) if card.kind == "head" else card.members:
+    for tag in card.uses:
         name, _, _ = tag.rpartition("-")
         inner = inside(card.folder, name)
         if (inner / CARD).is_file():

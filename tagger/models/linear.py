@@ -1,7 +1,7 @@
 """Runs a linear model (multinomial logistic regression) on descriptors.
 
-Weights are a `.npz` file with `coefficients` [n_labels, n_inputs] and `intercept` [n_labels], the
-scaling of the inputs worked in.
+Weights are a `.npz` file with `coefficients` [n_labels, n_inputs] and `intercept` [n_labels], for
+unscaled inputs.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.features import FeatureColumns
+from tagger.models.feature_columns import FeatureColumns
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 
-_LARGEST = 1 << 28  # bytes: more is no linear model, but an attack on memory
+_LARGEST = 1 << 28  # bytes: more is not a linear model, but an attack on memory
 
 
-def read_arrays(content: bytes) -> dict[str, np.ndarray]:
+def read_arrays(content: bytes, *names: str) -> dict[str, np.ndarray]:
     """The arrays of a `.npz` file of finite floating-point numbers. Nothing in it is unpickled.
 
     Raises
@@ -42,6 +42,9 @@ def read_arrays(content: bytes) -> dict[str, np.ndarray]:
         raise ValueError(f"it is not a valid .npz file: {error}") from error
     if not all(a.dtype.kind == "f" and np.isfinite(a).all() for a in arrays.values()):
         raise ValueError("its arrays are not all finite numbers")
+    for name in names:
+        if name not in arrays:
+            raise ValueError(f"it has no array {name!r}")
     return arrays
 
 
@@ -60,11 +63,8 @@ class LinearWeights:
     """
 
     def __init__(self, content: bytes) -> None:
-        arrays = read_arrays(content)
-        try:
-            self.coefficients, self.intercept = arrays["coefficients"], arrays["intercept"]
-        except KeyError as error:
-            raise ValueError(f"it has no array {error}") from error
+        arrays = read_arrays(content, "coefficients", "intercept")
+        self.coefficients, self.intercept = arrays["coefficients"], arrays["intercept"]
         if (
             self.coefficients.ndim != 2
             or self.intercept.shape != self.coefficients.shape[:1]
@@ -95,49 +95,28 @@ def pack(coefficients: np.ndarray, intercept: np.ndarray) -> bytes:
 
 
 def load_weights(card: Card, n_inputs: int) -> LinearWeights:
-    """A card's weights, which must fit its labels and so many inputs.
+    """A card's weights, which must have its labels as outputs, and so many inputs.
 
     Raises
     ------
     ModelError
     """
-    try:
-        weights = LinearWeights(card.weights())
-    except ValueError as error:
-        raise ModelError(f"the weights cannot be used: {error}", path=card.folder) from error
-    if (weights.n_labels, weights.n_inputs) != (len(card.labels), n_inputs):
+    weights = card.load_weights(LinearWeights)
+    card.need_outputs(weights.n_labels)
+    if weights.n_inputs != n_inputs:
         raise ModelError(
-            f"the weights are for {weights.n_labels} labels and {weights.n_inputs} inputs, not "
-            f"for {len(card.labels)} and {n_inputs}",
-            path=card.folder,
+            f"the weights have {weights.n_inputs} inputs, not {n_inputs}", path=card.folder
         )
     return weights
 
 
 class Linear(Classifier):
-    """A linear model on the descriptors that its card names as `features`.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged or do not fit the card.
-    """
+    """A linear model on the descriptors that its card names as `features`."""
 
     def __init__(self, card: Card) -> None:
         self.card = card
-        self._columns, n_inputs = columns_of(card)
-        self._weights = load_weights(card, n_inputs)
+        self._columns = FeatureColumns.of_card(card)
+        self._weights = load_weights(card, len(self._columns))
 
     def scores(self, features: TrackFeatures) -> Scores:
         return Scores(self._weights(self._columns(features)))
-
-
-def columns_of(card: Card) -> tuple[FeatureColumns, int]:
-    """The descriptors that a card names as `features`, and how many they are."""
-    names = card.data.get("features")
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ModelError("names no features", path=card.folder)
-    try:
-        return FeatureColumns(names), len(names)
-    except ValueError as error:
-        raise ModelError(f"is of another version of gtag: {error}", path=card.folder) from error

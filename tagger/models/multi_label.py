@@ -1,9 +1,8 @@
-"""Runs a multi-label model: a small dense network with a probability of its own for each genre.
+"""Runs a multi-label model: a small dense network with an independent probability for each genre.
 
-It looks at a track as a head does (the backbone's embedding, statistics of the log-mel
-spectrogram). Weights are a `.npz` file: an ensemble of networks with one hidden layer, the scaling
-of the inputs worked in, and perhaps a linear model of styles. Runs in numpy, so that the result
-depends on no processor.
+Its inputs are those of a head (the backbone's embedding, statistics of the log-mel spectrogram).
+Weights are a `.npz` file: an ensemble of networks with one hidden layer, for unscaled inputs, and
+optionally a linear model of styles. Runs in numpy, so that the result depends on no processor.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.head import inputs_of, look, look_by_chunk, n_inputs
+from tagger.models.head import EmbeddingInputs
 from tagger.models.linear import read_arrays
 from tagger.models.prediction import Classifier, Embedder, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
@@ -38,12 +37,9 @@ class MultiLabelWeights:
     """
 
     def __init__(self, content: bytes) -> None:
-        arrays = read_arrays(content)
-        try:
-            self._hidden, self._hidden_bias = arrays[HIDDEN], arrays[HIDDEN_BIAS]
-            self._output, self._output_bias = arrays[OUTPUT], arrays[OUTPUT_BIAS]
-        except KeyError as error:
-            raise ValueError(f"it has no array {error}") from error
+        arrays = read_arrays(content, HIDDEN, HIDDEN_BIAS, OUTPUT, OUTPUT_BIAS)
+        self._hidden, self._hidden_bias = arrays[HIDDEN], arrays[HIDDEN_BIAS]
+        self._output, self._output_bias = arrays[OUTPUT], arrays[OUTPUT_BIAS]
         if self._hidden.ndim != 3 or self._output.ndim != 3:
             raise ValueError("its arrays have the wrong number of dimensions")
         networks, self.n_inputs, hidden = self._hidden.shape
@@ -78,33 +74,24 @@ class MultiLabelWeights:
 
 
 class MultiLabel(Classifier):
-    """A multi-label model, ready to be asked.
-
-    Raises
-    ------
-    ModelError
-        Where the weights are damaged, or do not fit the card or the backbone.
-    """
+    """A multi-label model."""
 
     def __init__(self, card: Card, backbone: Classifier | Embedder) -> None:
         self.card = card
         if not card.independent:
             raise ModelError("a multi-label model needs calibrated labels", path=card.folder)
-        self._backbone, self._inputs = inputs_of(card, backbone)
-        try:
-            self._weights = MultiLabelWeights(card.weights())
-        except ValueError as error:
-            raise ModelError(f"the weights cannot be used: {error}", path=card.folder) from error
-        expected = n_inputs(self._backbone, self._inputs), len(card.labels), len(card.styles)
+        self._inputs = EmbeddingInputs.of_card(card, backbone)
+        self._weights = card.load_weights(MultiLabelWeights)
+        expected = len(self._inputs), len(card.labels), len(card.styles)
         if (self._weights.n_inputs, self._weights.n_labels, self._weights.n_styles) != expected:
             raise ModelError("the weights do not fit the card", path=card.folder)
 
     def scores(self, features: TrackFeatures) -> Scores:
-        row = look(self._backbone, self._inputs, features)[None]
-        by_chunk = look_by_chunk(self._backbone, self._inputs, features)
+        row = self._inputs(features)[None]
+        rows, starts_s = self._inputs.by_chunk(features)
         return Scores(
             self._weights.logits(row)[0],
-            None if by_chunk is None else self._weights.logits(by_chunk),
-            None if by_chunk is None else self._backbone.starts_s(features),
+            None if rows is None else self._weights.logits(rows),
+            starts_s,
             self._weights.styles(row)[0] if self.card.styles else None,
         )

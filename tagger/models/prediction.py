@@ -1,4 +1,4 @@
-"""Prediction, and the protocol of whatever makes one. Depends on no file, tag or policy."""
+"""`Prediction`, and the protocols of models. Depends on no file, tag or policy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Style:
-    """A style that a track may have within one of its genres.
+    """A style within a genre, with its probability for a track.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Style:
     probability : float
         That the track has both.
     threshold : float
-        From where on it is named by default.
+        Probability from which it is named by default.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model says about one track.
+    """A model's output for one track.
 
     Attributes
     ----------
@@ -49,19 +49,19 @@ class Prediction:
     model : str
         Name and version of the model, as written to `GTAG_MODEL`: ``cnn-2``.
     thresholds : np.ndarray [shape=(n_labels,)] or None
-        From where on each genre is named by default; None: from `DEFAULT_THRESHOLD` on.
+        Probability from which each genre is named by default; None: `DEFAULT_THRESHOLD`.
     independent : bool
-        Whether each genre has a probability of its own: none of them may fit, or several.
+        Whether the probabilities are independent: none of the genres may fit, or several.
     styles : tuple of Style
         Most probable first.
     chunk_probabilities : np.ndarray [shape=(n_chunks, n_labels)] or None
-        The same chunk by chunk, where the model looks at chunks.
+        The same for each chunk, if the model uses chunks.
     chunk_starts_s : np.ndarray [shape=(n_chunks,)] or None
-        Where each chunk starts in the track, in seconds.
+        Start of each chunk in the track, in seconds.
     non_music_reason : str
-        What speaks against music at all, in words; a model must choose a genre all the same.
+        Why the track does not sound like music, in words; empty if it does.
     dropped : str
-        A genre that is probable enough, but left out by a person's own map, with its probability.
+        A genre above its threshold that the user's genre map drops, with its probability.
     """
 
     labels: tuple[str, ...]
@@ -76,7 +76,7 @@ class Prediction:
     dropped: str = ""
 
     def threshold(self, genre: str) -> float:
-        """From which probability on a genre is named by default."""
+        """The probability from which a genre is named by default."""
         if self.thresholds is None:
             return DEFAULT_THRESHOLD
         return float(self.thresholds[self.labels.index(genre)])
@@ -89,7 +89,7 @@ class Prediction:
         return float(self.probabilities[self.labels.index(name)])
 
     def style_of(self, genre: str) -> Style | None:
-        """The most probable style of a genre, where it is probable enough to be named."""
+        """The most probable style of a genre, if it is above its threshold."""
         best = next((style for style in self.styles if style.genre == genre), None)
         return best if best is not None and best.probability >= best.threshold else None
 
@@ -123,16 +123,16 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model says of a track before calibration.
+    """A model's output for a track before calibration.
 
     Attributes
     ----------
     track : np.ndarray [shape=(n_labels,)]
         Log probabilities; logits where the model's labels are independent.
     chunks : np.ndarray [shape=(n_chunks, n_labels)] or None
-        The same chunk by chunk, where the model looks at chunks.
+        The same for each chunk, if the model uses chunks.
     chunk_starts_s : np.ndarray [shape=(n_chunks,)] or None
-        Where each of those starts in the track.
+        Start of each chunk in the track, in seconds.
     styles : np.ndarray [shape=(n_styles,)] or None
         Log probabilities of the card's styles, given their genre.
     """
@@ -145,7 +145,7 @@ class Scores:
 
 @runtime_checkable
 class Embedder(Protocol):
-    """A network whose embedding other models look at."""
+    """A network whose embedding other models use."""
 
     card: Card
 
@@ -164,16 +164,19 @@ class Embedder(Protocol):
 
 
 class Classifier(Protocol):
-    """A model ready to be asked. Its kinds differ in `scores` alone."""
+    """A loaded model. The kinds differ in `scores` alone.
+
+    Each is made from a card, with ModelError where its weights are damaged or do not fit it.
+    """
 
     card: Card
 
     def scores(self, features: TrackFeatures) -> Scores:
-        """What the model says of a track, not yet calibrated."""
+        """The model's output for a track, not yet calibrated."""
         ...
 
     def calibrated(self, scores: np.ndarray) -> np.ndarray:
-        """Probabilities that mean what they say [shape=(..., n_labels)], from `Scores.track`."""
+        """Calibrated probabilities [shape=(..., n_labels)], from `Scores.track`."""
         if self.card.independent:
             slopes, offsets = (
                 np.array([getattr(label, name) for label in self.card.calibrated_labels])
@@ -184,12 +187,12 @@ class Classifier(Protocol):
 
     @one_thread()
     def predict(self, features: TrackFeatures) -> Prediction:
-        """Say what genre a track has, with a confidence that means what it says.
+        """Predict the genres of a track, with calibrated probabilities.
 
         Parameters
         ----------
         features : TrackFeatures
-            The track's views, computed on demand.
+            Computed on demand.
         """
         from tagger.models.detector import non_music_reason
 

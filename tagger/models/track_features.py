@@ -1,7 +1,6 @@
-"""What was heard of one track: each front end's view, computed once, when a model first asks.
+"""The features of one track: the output of each front end, computed when a model first needs it.
 
-Made from sound by `gtag scan`, or from what an archive kept by training and evaluation. Knows no
-model.
+Made from audio by `gtag scan`, or from an archive by training and evaluation.
 """
 
 from __future__ import annotations
@@ -20,32 +19,31 @@ if TYPE_CHECKING:
     from tagger.sound.spectrogram import LogMel
 
 
-# Views that are small enough to be kept; what a network made of a track is kept by its name.
+# Features that are small enough for the cache; embeddings are kept by the name of their network.
 _KEPT = ("log_mel_statistics", "narrow_statistics", "descriptors", "movement", "highest_hz")
 _MEAN, _SPREAD = "mean", "spread"
 
 
 class TrackFeatures:
-    """The views of one track.
+    """The features of one track.
 
     Parameters
     ----------
     log_mel : callable without arguments, returning LogMel
     descriptors : callable without arguments, returning np.ndarray, optional
-        Without it, a model that asks for descriptors of the sound gets an error.
+        Without it, a model that needs descriptors of the audio gets an error.
     log_mel_statistics : callable without arguments, returning np.ndarray, optional
-        Where they are known without the spectrogram.
+        If they are known without the spectrogram.
     patches : callable without arguments, returning Patches, optional
-        Without it, a pretrained network that asks for them gets an error.
+        Without it, a pretrained network that needs them gets an error.
     embeddings : dict of str to np.ndarray [shape=(n_dimensions,)], optional
-        What networks made of the track, in mean over its chunks, by name and version of the
-        network: what is known beforehand, and what has been computed since.
+        Mean embeddings of the track by name and version of the network: given, or computed since.
 
     Attributes
     ----------
     embeddings : dict
     embedded : dict of str to np.ndarray [shape=(n_chunks, n_dimensions)]
-        The same chunk by chunk, as far as computed.
+        The same for each chunk, as far as computed.
     spreads : dict of str to np.ndarray [shape=(n_dimensions,)]
         Its standard deviation over the chunks, as far as computed.
     """
@@ -86,7 +84,7 @@ class TrackFeatures:
 
     @classmethod
     def from_kept(cls, kept: dict[str, np.ndarray]) -> TrackFeatures:
-        """What another one of the same track had computed; all else raises DataError."""
+        """From the features that another one of the same track kept; others raise DataError."""
 
         def not_kept() -> LogMel:
             raise DataError("the spectrogram was not kept")
@@ -101,14 +99,14 @@ class TrackFeatures:
         return features
 
     def kept(self) -> dict[str, np.ndarray]:
-        """The small views that were computed so far, by name."""
+        """The small features that were computed so far, by name."""
         views = {name: np.asarray(self.__dict__[name]) for name in _KEPT if name in self.__dict__}
         views |= {f"{_MEAN} {tag}": array for tag, array in self.embeddings.items()}
         return views | {f"{_SPREAD} {tag}": array for tag, array in self.spreads.items()}
 
     @property
     def has_sound(self) -> bool:
-        """Whether there is sound, and not only what an archive kept of it."""
+        """Whether there is audio, and not only an archive's features."""
         return self._patches is not None
 
     @cached_property
@@ -118,10 +116,10 @@ class TrackFeatures:
         Raises
         ------
         DataError
-            Where there is no sound: an archive keeps only the spectrogram.
+            Where there is no audio: an archive keeps only the spectrogram.
         """
         if self._patches is None:
-            raise DataError("this model needs the sound itself, not only its spectrogram")
+            raise DataError("this model needs the audio itself, not only its spectrogram")
         return self._patches()
 
     @cached_property
@@ -142,10 +140,10 @@ class TrackFeatures:
         Raises
         ------
         DataError
-            Where there is no sound: an archive keeps only the spectrogram.
+            Where there is no audio: an archive keeps only the spectrogram.
         """
         if self._descriptors is None:
-            raise DataError("this model needs the sound itself, not only its spectrogram")
+            raise DataError("this model needs the audio itself, not only its spectrogram")
         return self._descriptors()
 
     @cached_property
@@ -173,7 +171,7 @@ class TrackFeatures:
 
     @cached_property
     def highest_hz(self) -> float:
-        """The centre of the highest mel band in which anything sounds, in hertz."""
+        """The centre of the highest mel band that is not silent, in hertz."""
         from tagger.sound.no_music import highest_hz
 
         return highest_hz(self.log_mel)

@@ -1,4 +1,4 @@
-"""Reads XGBoost's `.ubj` files and checks the trees in them: a model may come from a stranger."""
+"""Reads and validates XGBoost's `.ubj` files: a model may come from a stranger."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _PER_NODE = (
 
 
 def read_trees(content: bytes, n_features: int) -> dict[str, Any]:
-    """XGBoost's description of a learner, where its trees can safely be run.
+    """XGBoost's description of a learner, checked so that its trees can safely be evaluated.
 
     Parameters
     ----------
     content : bytes
         A `.ubj` file: a tree, or a forest of them, a class and round; objective `multi:softprob`.
     n_features : int
-        How many features the trees may look at.
+        Number of inputs of the trees.
 
     Raises
     ------
     ValueError
-        Where it does not.
+        Where the file is damaged, or uses what gtag does not support.
     """
     try:
         learner: dict[str, Any] = parse(content)["learner"]
@@ -56,7 +56,7 @@ def parse(content: bytes) -> Any:
     reader = _Reader(content)
     value = reader.value(reader.take(1), 0)
     if reader.position != len(content):
-        raise ValueError("they go on after their end")
+        raise ValueError("data after the end")
     return value
 
 
@@ -67,13 +67,13 @@ class _Reader:
 
     def take(self, n: int) -> bytes:
         if n < 0 or n > len(self._content) - self.position:
-            raise ValueError("they are cut short")
+            raise ValueError("cut short")
         self.position += n
         return self._content[self.position - n : self.position]
 
     def value(self, marker: bytes, depth: int) -> Any:
         if depth > _DEEPEST:
-            raise ValueError("they are nested too deeply")
+            raise ValueError("nested too deeply")
         if marker in _NUMBERS:
             kind = ">" + _NUMBERS[marker]
             return struct.unpack(kind, self.take(struct.calcsize(kind)))[0]
@@ -104,7 +104,7 @@ class _Reader:
         while self._content[self.position] != ord("}"):
             key = self.text()
             if key in members:  # which of them would XGBoost believe?
-                raise ValueError(f"they have {key!r} twice")
+                raise ValueError(f"{key!r} is there twice")
             members[key] = self.value(self.take(1), depth + 1)
         self.position += 1
         return members

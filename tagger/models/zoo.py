@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from importlib.resources import files
 from os import sep
 from pathlib import Path
 
 from tagger.errors import ConfigurationError, ModelError
-from tagger.models.card import CARD, PARTS, WITH_BACKBONE, Card, inside, read_card
+from tagger.models.card import CARD, PARTS, Card, inside, read_card
 from tagger.models.prediction import Classifier, Embedder
 from tagger.places import data_folder
 from tagger.suggest import did_you_mean
@@ -21,12 +22,12 @@ def bundled_folder() -> Path:
 
 
 def user_folder() -> Path:
-    """Where users' own models live, by name."""
+    """The folder of users' own models."""
     return data_folder() / "models"
 
 
 def names(*roots: Path) -> list[str]:
-    """What models in folders are called; no card is parsed, so that completion is quick."""
+    """Names of the models in folders; no card is parsed, so that completion is quick."""
     return sorted(
         {
             folder.name
@@ -49,19 +50,15 @@ def _is_part(card: Path) -> bool:
 def available() -> list[Card]:
     """The cards of all models that have a name: bundled ones first, then the user's.
 
-    Damaged ones are left out; `load` says what is wrong with them.
+    Damaged ones are left out; `load` raises their errors.
     """
     cards = []
-    for root in (bundled_folder(), user_folder()):
-        for folder in sorted(root.iterdir()) if root.is_dir() else ():
-            if (folder / CARD).is_file():
-                try:
-                    card = read_card(folder)
-                except ModelError:
-                    continue
-                if card.kind not in PARTS:
-                    cards.append(card)
-    return cards
+    roots = [root for root in (bundled_folder(), user_folder()) if root.is_dir()]
+    for folder in (folder for root in roots for folder in sorted(root.iterdir())):
+        if (folder / CARD).is_file():
+            with suppress(ModelError):
+                cards.append(read_card(folder))
+    return [card for card in cards if card.kind not in PARTS]
 
 
 def find(name_or_folder: str) -> Card:
@@ -94,18 +91,18 @@ def _instead_of(name: str) -> str:
 
 
 def load(name_or_folder: str = DEFAULT) -> Classifier:
-    """A model, verified and ready to be asked.
+    """Load and verify a model.
 
     Raises
     ------
     ModelError
-        Where there is no such model, or it is damaged or not to be trusted.
+        Where there is no such model, or it is damaged or not trusted.
     """
     return load_card(find(name_or_folder))
 
 
 def load_backbone(name_or_folder: str) -> Embedder:
-    """A network whose embedding other models look at, verified and ready to be asked.
+    """Load and verify a network whose embedding other models use.
 
     Raises
     ------
@@ -116,12 +113,12 @@ def load_backbone(name_or_folder: str) -> Embedder:
 
 
 def load_backbone_below(card: Card) -> Embedder:
-    """The pretrained network that a model looks through, itself or by a member.
+    """The pretrained network that a model or one of its members uses.
 
     Raises
     ------
     ConfigurationError
-        The model does without.
+        The model uses none.
     ModelError
         The network is damaged.
     """
@@ -137,7 +134,7 @@ def load_backbone_below(card: Card) -> Embedder:
 
 def _load_backbone(card: Card) -> Embedder:
     if card.kind == "backbone":
-        from tagger.models.backbone import Backbone
+        from tagger.models.networks import Backbone
 
         return Backbone(card)
     model = load_card(card)
@@ -147,10 +144,10 @@ def _load_backbone(card: Card) -> Embedder:
 
 
 def load_card(card: Card) -> Classifier:
-    """The model of a card, verified and ready to be asked."""
+    """Load and verify the model of a card."""
     match card.kind:
         case "cnn":
-            from tagger.models.cnn import ChunkCnn
+            from tagger.models.networks import ChunkCnn
 
             return ChunkCnn(card)
         case "boosted-trees" | "random-forest":
@@ -162,24 +159,24 @@ def load_card(card: Card) -> Classifier:
 
             return Linear(card)
         case "dense":
-            from tagger.models.dense import Dense
+            from tagger.models.networks import Dense
 
             return Dense(card)
         case "head":
             from tagger.models.head import Head
 
-            return Head(card, _load_backbone(_member(card, card.backbone)))
+            return Head(card, _load_backbone(*_used_directly(card)))
         case "multi-label":
             from tagger.models.multi_label import MultiLabel
 
-            return MultiLabel(card, _load_backbone(_member(card, card.backbone)))
+            return MultiLabel(card, _load_backbone(*_used_directly(card)))
         case "ensemble":
             from tagger.models.ensemble import Ensemble
 
-            return Ensemble(card, [load_card(_member(card, m)) for m in card.members])
+            return Ensemble(card, [load_card(member) for member in _used_directly(card)])
         case "backbone" | "detector":
             raise ModelError(
-                f"{card.name} is a part of other models and names no genre",
+                f"{card.name} is part of other models and predicts no genre",
                 path=card.folder,
                 hint="gtag models lists the models that do",
             )
@@ -188,9 +185,12 @@ def load_card(card: Card) -> Classifier:
 
 def used_by(card: Card) -> list[Card]:
     """The cards of the models that a model uses, and of those that they use."""
-    tags = (card.backbone,) if card.kind in WITH_BACKBONE else card.members
-    used = [_member(card, tag) for tag in tags]
+    used = _used_directly(card)
     return used + [deeper for inner in used for deeper in used_by(inner)]
+
+
+def _used_directly(card: Card) -> list[Card]:
+    return [_member(card, tag) for tag in card.uses]
 
 
 def _member(card: Card, tag: str) -> Card:
@@ -201,5 +201,5 @@ def _member(card: Card, tag: str) -> Card:
     if member.tag != tag:
         raise ModelError(f"needs {tag}, not {member.tag}", path=card.folder)
     if member.kind == card.kind:
-        raise ModelError(f"it uses {tag}, which is of the same kind", path=card.folder)
+        raise ModelError(f"uses {tag}, which is of the same kind", path=card.folder)
     return member

@@ -1,7 +1,6 @@
-"""HTML pages that need nothing beside them: one look, and one place where text is escaped.
+"""Self-contained HTML pages: one look, and one place where text is escaped.
 
-Every text that goes in is other people's until it is escaped. Templates do that by themselves, and
-make control characters visible.
+Templates escape every text, and make control characters visible.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def pieces(template: str, *, script: str | None = None, **values: Any) -> Iterator[str]:
-    """A page, piece by piece, so that a long one need not be held.
+    """A page, piece by piece, so that a long one need not be in memory.
 
     Parameters
     ----------
@@ -29,7 +28,7 @@ def pieces(template: str, *, script: str | None = None, **values: Any) -> Iterat
     script : str, optional
         Name of the one script that the page may run.
     **values
-        What the template asks for. What is `Markup` goes in as it is.
+        What the template needs. `Markup` is not escaped.
     """
     from markupsafe import Markup
 
@@ -65,7 +64,7 @@ def _environment() -> Environment:
 
 
 def _shown(value: Any) -> Any:
-    """What is put into a page, just before it is escaped."""
+    """A value as the page shows it, before it is escaped."""
     return value if hasattr(value, "__html__") else printable(str(value))
 
 

@@ -5,7 +5,7 @@
   const [PATH, STATUS, GENRE, CONFIDENCE, SECOND, SECOND_CONFIDENCE, OLD, NEW, MESSAGE] =
     Array(9).keys();
   const COLUMNS = [
-    ["file", PATH], ["status", STATUS], ["heard", GENRE], ["confidence", CONFIDENCE],
+    ["file", PATH], ["status", STATUS], ["genre", GENRE], ["confidence", CONFIDENCE],
     ["old", OLD], ["new", NEW],
   ];
   const PORTION = 100, PRINTED = 500;

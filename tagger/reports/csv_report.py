@@ -22,20 +22,20 @@ COLUMNS = tuple(field.name for field in fields(TrackResult))
 _DECIMALS = {"confidence": 4, "runner_up_confidence": 4, "duration_s": 2}
 # A spreadsheet would run what starts like this.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-# A terminal would act on these; a line break in a name would break lines for simple programs.
-_NO_REPORT = "is no report of gtag scan"
+_NO_REPORT = "is not a report of gtag scan"
+# A terminal would act on these, and a line break would confuse simple programs.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class CsvReport:
-    """Writes outcomes as RFC 4180 rows, each on disk before the next track is settled.
+    """Writes results as RFC 4180 rows, each flushed before the next track.
 
     Parameters
     ----------
     file : text file
         As `open_report` or `resume_report` opens it.
     resumed : bool
-        It has its head and some rows already.
+        It has its header and some rows already.
     """
 
     def __init__(self, file: TextIO, *, resumed: bool = False) -> None:
@@ -52,7 +52,7 @@ class CsvReport:
             self._writer.writerow(row)
             self._file.flush()
         except OSError as error:
-            with suppress(OSError):  # what waits in it could not be written later either
+            with suppress(OSError):  # its buffer cannot be written later either
                 self._file.close()
             raise WriteFailedError(
                 f"the report cannot be written: {error.strerror}", path=self._file.name
@@ -72,14 +72,14 @@ def _opened(path: str, mode: str) -> TextIO:
 
 
 def resume_report(path: str) -> tuple[TextIO, Done]:
-    """Open a report to go on with it, and say what it holds.
+    """Open a report to append to it, and read what it holds.
 
-    A row that was cut off, by a crash, is taken away.
+    A last row that a crash cut off is removed.
 
     Raises
     ------
     ConfigurationError
-        It is no report.
+        It is not a report.
     OSError
         It cannot be read or written.
     """
@@ -100,12 +100,12 @@ def resume_report(path: str) -> tuple[TextIO, Done]:
 
 
 def read_report(path: str) -> Iterator[TrackResult]:
-    """The rows of a report, as far as a report tells what was: a path may have been escaped.
+    """The rows of a report, their paths as they stand there (see `possible_paths`).
 
     Raises
     ------
     ConfigurationError
-        It cannot be read, or is no report.
+        It cannot be read, or is not a report.
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
@@ -113,23 +113,19 @@ def read_report(path: str) -> Iterator[TrackResult]:
             if not set(COLUMNS) <= set(rows.fieldnames or ()):
                 raise ConfigurationError(_NO_REPORT, path=path)
             for row in rows:
-                yield _outcome(row)
+                values: dict[str, Any] = {n: _without_apostrophe(row[n]) for n in COLUMNS}
+                values["path"] = row["path"]
+                values["status"] = Status(row["status"])
+                values |= {n: float(row[n]) if row[n] else None for n in _DECIMALS}
+                yield TrackResult(**values)
     except OSError as error:
         raise ConfigurationError.of_system(error, path) from error
     except (UnicodeDecodeError, csv.Error, ValueError, TypeError) as error:
         raise ConfigurationError(_NO_REPORT, path=path) from error
 
 
-def _outcome(row: dict[str, str]) -> TrackResult:
-    values: dict[str, Any] = {name: _without_apostrophe(row[name]) for name in COLUMNS}
-    values["path"] = row["path"]  # see `possible_paths`
-    values["status"] = Status(row["status"])
-    values |= {name: float(row[name]) if row[name] else None for name in _DECIMALS}
-    return TrackResult(**values)
-
-
 def possible_paths(shown: str) -> list[str]:
-    """What a path may have been that a report shows: an escape may also have stood in the name.
+    """All paths that a report may show like this: what looks escaped may be the name itself.
 
     >>> possible_paths("'-a\\\\u000a.mp3")
     ["'-a\\\\u000a.mp3", "'-a\\n.mp3", '-a\\\\u000a.mp3', '-a\\n.mp3']
@@ -157,14 +153,12 @@ class Done:
     Parameters
     ----------
     rows : list of rows, optional
-        Without the head. None: a new report.
+        Without the header. None: a new report.
 
     Attributes
     ----------
     statuses : frozenset of str
-        That its rows have.
     resumed : bool
-        Whether it is gone on with.
     """
 
     def __init__(self, rows: list[list[str]] | None = None) -> None:
@@ -182,11 +176,11 @@ class Done:
 
 
 def json_line(result: TrackResult) -> str:
-    """One outcome as a JSON object in pure ASCII, without the line's end.
+    """A result as a JSON object in ASCII, without a line end.
 
-    Every value is as it is: nothing is defused. Numbers are rounded as in the report, and null
-    where unknown. Bytes of a name that are not UTF-8 are escaped as ``\\udcXX``: Python's
-    ``os.fsencode(json.loads(line)["path"])`` gives back the very name.
+    Unlike in the report, texts are not changed. Numbers are rounded as there. Bytes of a name that
+    are not UTF-8 are escaped as ``\\udcXX``: Python's ``os.fsencode(json.loads(line)["path"])``
+    returns the name.
     """
     values: dict[str, Any] = asdict(result)
     for name, decimals in _DECIMALS.items():

@@ -1,8 +1,7 @@
-"""Playlists: outcomes in, one after the other; one UTF-8 M3U8 a genre out, at the end.
+"""Playlists: results in, one after the other; one UTF-8 M3U8 file a genre out, at the end.
 
-A track is in the list of each genre that its tags name after the run; of a dry run, would name.
-Entries wait in a temporary database, so that memory does not grow with the library. It must not
-know how outcomes come about.
+A track is in the list of each genre that its tags have after the run (after a dry run: would have).
+Entries are kept in a temporary database, so that memory does not grow with the library.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ import re
 import sqlite3
 import tempfile
 import unicodedata
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,15 +27,15 @@ from tagger.tags.credits import read_credits
 if TYPE_CHECKING:
     from tagger.batch import TrackResult
 
-# Second line of each: what lacks it is somebody else's, and stays.
+# Second line of each. Playlists without it are not overwritten.
 MARK = "# Made by gtag scan --playlists, which replaces it."
 _NAME_LENGTH = 60  # characters; of up to four bytes, and file systems allow 255
-# What Windows keeps for itself, with whatever extension.
+# Reserved by Windows, with any extension.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.I)
 
 
 class Playlists:
-    """Gathers outcomes for playlists.
+    """Collects results for playlists.
 
     Parameters
     ----------
@@ -46,9 +46,8 @@ class Playlists:
 
     Attributes
     ----------
-    folder : Path
     unnamable : int
-        Tracks whose path cannot stand in a playlist: with line breaks, or bytes that are no UTF-8.
+        Tracks that no playlist can hold: their paths have line breaks, or bytes that are not UTF-8.
 
     Raises
     ------
@@ -60,8 +59,8 @@ class Playlists:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.folder):
-            pass  # it can be written to: better known before the scan than after it
-        # ".." leads from where a folder really lies, not from where a link to it does.
+            pass  # fails here, before the scan, where it cannot be written to
+        # ".." is resolved from the folder itself, not from a link to it.
         self._real = os.path.realpath(self.folder)
         self._placeholders = placeholders
         self._names: dict[str, str] = {}  # of genres, by key
@@ -70,12 +69,12 @@ class Playlists:
         self.unnamable = 0
 
     def add(self, result: TrackResult) -> None:
-        """Take in what became of one track.
+        """Add one track.
 
         Raises
         ------
         WriteFailedError
-            There is no room for what waits.
+            The disk is full.
         """
         if result.status is Status.HEARD:  # a part of a file has no tags
             return
@@ -88,19 +87,15 @@ class Playlists:
             return
         seconds = -1 if result.duration_s is None else round(result.duration_s)
         entry = f"#EXTINF:{seconds},{_title(result.path)}\n{place}\n"
-        keys = dict.fromkeys(self._key(genre) for genre in genres)
-        values = [(key, entry) for key in keys]
-        try:
-            self._entries.executemany("INSERT INTO entries VALUES (?, ?)", values)
-        except sqlite3.Error as error:
-            raise self._no_room(error) from error
-
-    def _key(self, genre: str) -> str:
-        """Spellings of one genre have one list, named after the first that was met."""
-        name = canonical(genre) or unicodedata.normalize("NFC", _one_line(genre))
-        key = name.casefold()
-        self._names.setdefault(key, name)
-        return key
+        keys = set()
+        for genre in genres:  # spellings of one genre share a list, named after the first
+            name = canonical(genre) or unicodedata.normalize("NFC", _one_line(genre))
+            keys.add(name.casefold())
+            self._names.setdefault(name.casefold(), name)
+        with self._disk_errors():
+            self._entries.executemany(
+                "INSERT INTO entries VALUES (?, ?)", [(key, entry) for key in keys]
+            )
 
     def write(self) -> tuple[int, list[RefusedError]]:
         """Write the playlists, each whole or not at all.
@@ -110,16 +105,14 @@ class Playlists:
         int
             How many were written.
         list of RefusedError
-            Lists of other people, which stand where these would.
+            Playlists of other programs that have the same names.
 
         Raises
         ------
         WriteFailedError
         """
-        try:
+        with self._disk_errors():
             self._entries.execute("CREATE INDEX by_genre ON entries (genre)")
-        except sqlite3.Error as error:
-            raise self._no_room(error) from error
         taken: set[str] = set()
         others = []
         for key, genre in sorted(self._names.items()):
@@ -142,11 +135,14 @@ class Playlists:
             ):
                 file.write(entry)
 
-    def _no_room(self, error: sqlite3.Error) -> WriteFailedError:
-        message = f"what is to stand in the playlists cannot be kept: {error}"
-        return WriteFailedError(
-            message, path=self.folder, hint="the folder for temporary files may be full"
-        )
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            message = f"the tracks for the playlists cannot be stored: {error}"
+            hint = "the folder for temporary files may be full"
+            raise WriteFailedError(message, path=self.folder, hint=hint) from error
 
     def close(self) -> None:
         self._entries.close()
@@ -162,21 +158,21 @@ def _refuse_others(target: Path) -> None:
         theirs = True
     if theirs:
         raise RefusedError(
-            "this playlist is not gtag's: left as it is",
+            "this playlist was not made by gtag: left as it is",
             path=target,
             hint="rename it, or name another folder",
         )
 
 
 def _entry_path(path: str, folder: str) -> str | None:
-    """A path as a playlist in a folder says it; None where no line can hold it."""
-    whole = os.path.abspath(path)  # noqa: PTH100 - links in it stay as they are
+    """A path relative to a playlist's folder; None where a line cannot hold it."""
+    whole = os.path.abspath(path)  # noqa: PTH100 - does not resolve links
     try:
         shown = os.path.relpath(whole, folder)
     except ValueError:  # on another drive
         shown = whole
     shown = shown.replace(os.sep, "/")
-    # A comment, a scheme and blanks at the beginning are no part of a path to a player.
+    # Players take a path that begins with "#", a scheme or blanks for something else.
     if not re.match(r"\.\./|/|[A-Za-z]:/", shown) and not re.match(r"\w[^:/]*(/|$)", shown):
         shown = f"./{shown}"
     try:
@@ -202,7 +198,7 @@ def _one_line(text: str) -> str:
 
 
 def _file_name(genre: str, taken: set[str]) -> str:
-    """A name that every system allows, and that no other list has, in whatever case.
+    """A name that every system allows and no other list has, regardless of case.
 
     >>> taken = set()
     >>> [_file_name(genre, taken) for genre in ("AC/DC", "ac:dc", "Con", "..", "Rock ")]

@@ -1,4 +1,4 @@
-"""Draws what was heard of one track: waveform, log-mel spectrogram, genres from chunk to chunk.
+"""Draws one track: waveform, log-mel spectrogram, genres from chunk to chunk.
 
 Excerpts stand side by side, each under the time where it lies in the track.
 """
@@ -39,7 +39,7 @@ def plot_track(
     mel : LogMel
         Of the same excerpts.
     prediction : Prediction
-        With probabilities chunk by chunk; without them that panel stays away.
+        Without probabilities of chunks, their panel is left out.
     title : str
         Shown as it is, without markup.
     file : path-like
@@ -86,7 +86,7 @@ def plot_track(
 
 
 def _draw_waveform(ax: Any, samples: np.ndarray, start_s: float) -> None:
-    """The outline: lowest and highest sample of each small stretch."""
+    """The outline: lowest and highest sample of each stretch."""
     width = max(1, len(samples) // WAVE_POINTS)
     stretches = samples[: len(samples) // width * width].reshape(-1, width)
     time = start_s + np.arange(len(stretches)) * width / SAMPLE_RATE
@@ -126,10 +126,8 @@ def _draw_timeline(axes: Any, prediction: Prediction, mel: LogMel) -> list[Any]:
         shares = np.column_stack([shares, 1 - shares.sum(axis=1)])
         names, colours = [*names, "all others"], [*colours, "#cccccc"]
     chunk_s = CHUNK_COLUMNS * COLUMN_S
-    ends = [
-        start + db.shape[1] * COLUMN_S for start, db in zip(mel.starts_s, mel.excerpts, strict=True)
-    ]
-    for ax, start_s, end_s in zip(axes, mel.starts_s, ends, strict=True):
+    for ax, start_s, db in zip(axes, mel.starts_s, mel.excerpts, strict=True):
+        end_s = start_s + db.shape[1] * COLUMN_S
         inside = (prediction.chunk_starts_s >= start_s - COLUMN_S / 2) & (
             prediction.chunk_starts_s < end_s
         )

@@ -1,6 +1,6 @@
-"""The page of a scan: outcomes in, one after the other; one HTML file out, at the end.
+"""The page of a scan: results in, one after the other; one HTML file out, at the end.
 
-Rows wait in a temporary file, so that memory does not grow with the library.
+Rows are kept in a temporary file, so that memory does not grow with the library.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from tagger.batch import TrackResult
 
 BINS = 20  # of the histogram of confidence
-# What is shown without the table of all tracks, and so is held in memory.
+# What the page lists above the table of all tracks, and so is held in memory.
 LISTED, CHANGES, DISTINCT_CHANGES = 100, 40, 5000
 _BLOCK = 1 << 20
 
 
 class ScanPage:
-    """Gathers outcomes for one page.
+    """Collects results for one page.
 
     Parameters
     ----------
     target : path
-        The page. It is made, or replaced, when `write` is called.
+        Made, or replaced, when `write` is called.
 
     Raises
     ------
@@ -45,7 +45,7 @@ class ScanPage:
 
     def __init__(self, target: str | os.PathLike[str]) -> None:
         self._target = Path(os.path.realpath(target))
-        # Has no name where the system can do that: a crash leaves nothing behind.
+        # Without a name where the system can do that: a crash leaves nothing behind.
         self._rows = tempfile.TemporaryFile(  # noqa: SIM115 - open as long as the scan
             "w+", encoding="ascii", newline="", dir=self._target.parent
         )
@@ -62,12 +62,11 @@ class ScanPage:
         return self._tally.tracks
 
     def add(self, result: TrackResult) -> None:
-        """Take in what became of one track.
+        """Add one track.
 
         Raises
         ------
         WriteFailedError
-            The disk is full, or gone.
         """
         try:
             self._rows.write(",\n" if self.tracks else "\n")
@@ -86,20 +85,13 @@ class ScanPage:
                 self._changes[change] += 1
             else:
                 self._other_changes += 1
-        for status, listed in (
-            (result.status is Status.UNSURE, self._unsure),
-            (result.status.is_problem, self._failures),
-        ):
-            if status and len(listed) < LISTED:
-                listed.append(result)
+        if result.status is Status.UNSURE and len(self._unsure) < LISTED:
+            self._unsure.append(result)
+        if result.status.is_problem and len(self._failures) < LISTED:
+            self._failures.append(result)
 
     def write(self, *, partial: bool) -> None:
-        """Write the page.
-
-        Parameters
-        ----------
-        partial : bool
-            The scan did not come to its end: the page says so.
+        """Write the page, which says so if the scan is `partial`.
 
         Raises
         ------
@@ -109,7 +101,7 @@ class ScanPage:
 
         try:
             with new_file(self._target) as file:
-                for piece in pieces("scan.html", script="scan.js", **self._told(partial)):
+                for piece in pieces("scan.html", script="scan.js", **self._values(partial)):
                     file.write(piece)
         except OSError as error:
             raise self._failed(error) from error
@@ -117,18 +109,17 @@ class ScanPage:
     def close(self) -> None:
         self._rows.close()
 
-    def _told(self, partial: bool) -> dict[str, Any]:
+    def _values(self, partial: bool) -> dict[str, Any]:
         tally = self._tally
         changes = self._changes.most_common(CHANGES)
         changed = self._changes.total() + self._other_changes
         return {
-            "title": "What gtag heard",
+            "title": "Results of gtag scan",
             "when": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
             "partial": partial,
-            "tracks": tally.tracks,
             "models": list(self._models),
             "tiles": [
-                ("tracks", f"{tally.tracks:,}", "that the scan came by"),
+                ("tracks", f"{tally.tracks:,}", "in this scan"),
                 *((s, f"{tally.statuses[s]:,}", MEANING[s]) for s in Status if tally.statuses[s]),
             ],
             "genres": [
@@ -160,33 +151,29 @@ class ScanPage:
 
 
 def _histogram(sure: list[int], unsure: list[int]) -> list[dict[str, float]]:
-    """The bars of the picture: shares of the highest, unsure tracks below sure ones."""
-    highest = max(map(sum, zip(sure, unsure, strict=True))) or 1
+    """The bars: their shares of the highest, unsure tracks below sure ones."""
+    bars = list(zip(sure, unsure, strict=True))
+    highest = max(map(sum, bars)) or 1
     return [
         {
             **{"from": i / BINS, "to": (i + 1) / BINS, "sure": named, "unsure": others},
             **{"named_share": named / highest, "others_share": others / highest},
         }
-        for i, (named, others) in enumerate(zip(sure, unsure, strict=True))
+        for i, (named, others) in enumerate(bars)
     ]
 
 
 def _row(result: TrackResult) -> list[Any]:
-    """What the table shows of a track, in the order that `scan.js` expects."""
-    texts = (result.path, result.status, result.genre)
+    """A row of the table, in the order that `scan.js` expects."""
+    values = (
+        *(result.path, result.status, result.genre, result.confidence, result.runner_up),
+        *(result.runner_up_confidence, result.old_genre, result.new_genre, result.message),
+    )
     return [
-        *map(printable, texts),
-        _rounded(result.confidence),
-        printable(result.runner_up),
-        _rounded(result.runner_up_confidence),
-        *map(printable, (result.old_genre, result.new_genre, result.message)),
+        printable(v) if isinstance(v, str) else None if v is None else round(v, 2) for v in values
     ]
 
 
-def _rounded(number: float | None) -> float | None:
-    return None if number is None else round(number, 2)
-
-
 def _as_script(row: list[Any]) -> str:
-    """JSON that may stand in a script element: nothing in it can end that, or begin a comment."""
+    """JSON for a script element: nothing in it can end the element or begin a comment."""
     return json.dumps(row, separators=(",", ":")).replace("<", "\\u003c")

@@ -1,7 +1,4 @@
-"""Counts what became of tracks: for the summary of a scan and for its page.
-
-It grows with the number of genres, not of tracks.
-"""
+"""Counts the results of a scan, for its summary and its page. Memory grows with genres only."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ MEANING = {
     Status.WRITTEN: "genre written",
     Status.WOULD_WRITE: "would be written with --write-tags",
     Status.UNCHANGED: "gtag wrote the same before",
-    Status.KEPT: "a person's genre stands",
+    Status.KEPT: "has a genre of your own",
     Status.UNSURE: "left alone: not sure enough, or no music",
     Status.HEARD: "tracks of cue sheets, in files above",
     Status.UNREADABLE: "could not be read",
@@ -30,7 +27,7 @@ _UNCOUNTED = (Status.UNSURE, Status.HEARD)  # among the genres
 
 
 class Tally:
-    """Counts outcomes."""
+    """Counts results."""
 
     def __init__(self) -> None:
         self.statuses: Counter[Status] = Counter()

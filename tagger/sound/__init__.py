@@ -1,1 +1,1 @@
-"""Sound: decoded, and as models look at it."""
+"""Sound: decoding, and the front ends that compute features."""

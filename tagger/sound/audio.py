@@ -1,16 +1,16 @@
 """Bounded excerpts of a track: three stretches of 12 s, however long it is or claims to be.
 
-The usual way: believe the length that the header claims, seek to three places, decode there. Where
-that comes out short, the claim was wrong and the places are chosen again. Where seeking fails, the
-packets are counted from the start without decoding them, to know the real length; a second pass
-decodes those of the excerpts only. Silence is not handed out: a model would take it for a genre.
+Usually the header's length is right: seek to three places and decode there. Where the sound ends
+early, the length was wrong and the places are chosen again. Where seeking fails, the packets are
+counted from the start without decoding them, which gives the real length; a second pass decodes
+those of the excerpts only. Silence is left out: a model would take it for a genre.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from os import PathLike
@@ -19,26 +19,25 @@ import numpy as np
 
 from tagger.errors import NothingToHearError, UnreadableError
 from tagger.one_thread import one_thread
-from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, Source, reason
+from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, SoundSource, Source, reason
 from tagger.sound.downmix import Downmix, Samples
-from tagger.sound.libsndfile_source import LibsndfileSource
 from tagger.sound.ogg_links import ogg_links
-from tagger.sound.sources import Chain, Opener, Section, SoundSource
+from tagger.sound.sources import Chain, LibsndfileSource, Opener, Section
 
 EXCERPT_S = 12.0
 PLACES = (1 / 6, 1 / 2, 5 / 6)  # of the track: where the excerpts' middles lie
-WHOLE_BELOW_S = len(PLACES) * EXCERPT_S  # shorter tracks are heard whole
-EDGE = 1024  # samples decoded more at each edge of an excerpt, so that no padding shows
+WHOLE_BELOW_S = len(PLACES) * EXCERPT_S  # shorter tracks are decoded whole
+EDGE = 1024  # more samples decoded at each edge of an excerpt, so that no padding is needed
 MIN_SOUND_S = 1.0
 SILENCE = 10 ** (-70 / 20)  # peak
-PAUSE_S = 2.0  # silence that is as long is no music: it is cut out
-# Where to listen next, in this order, for each excerpt that is silent. Whatever sounds for a
-# twelfth of the track's length is found, and so are its beginning and end.
+PAUSE_S = 2.0  # silence of this length is cut out
+# Where to look next, in this order, for each excerpt that is silent: finds sound that lasts for a
+# twelfth of the track's length, and its beginning and end.
 FURTHER_PLACES = (*(n / 24 for n in (1, 23, 7, 17, 3, 21, 9, 15, 5, 19, 11, 13)), 0.0, 1.0)
 
 _EXCERPT = round(EXCERPT_S * SAMPLE_RATE)
 _WHOLE = round(WHOLE_BELOW_S * SAMPLE_RATE)
-_WINDOW = round(0.1 * SAMPLE_RATE)  # what silence is looked for in
+_WINDOW = round(0.1 * SAMPLE_RATE)  # whose peak decides whether it is silent
 _PAUSE = round(PAUSE_S / 0.1)  # windows
 _LATE_S = 1.0  # a seek that lands further behind its target has failed
 _HINT = "see whether a player can play it"
@@ -66,7 +65,7 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Sound:
-    """What was heard of a track: its excerpts in order, and its length where known."""
+    """What was decoded of a track: its excerpts in order, and its length where known."""
 
     excerpts: tuple[Excerpt, ...]
     duration_s: float | None
@@ -84,7 +83,6 @@ def read_excerpts(
 
     Parameters
     ----------
-    path : path-like
     begin_s, end_s : float
         Where the track begins and ends in the file. Its excerpts' times count from there.
 
@@ -128,12 +126,12 @@ def read_excerpts(
 
 def _read(path: str, opened: Opener) -> Sound:
     downmix = Downmix()
-    sound = _listen(path, opened, downmix)
+    sound = _read_with(downmix, path, opened)
     better = downmix.better()
-    return sound if better is None else _listen(path, opened, better)
+    return sound if better is None else _read_with(better, path, opened)
 
 
-def _listen(path: str, opened: Opener, downmix: Downmix) -> Sound:
+def _read_with(downmix: Downmix, path: str, opened: Opener) -> Sound:
     with opened(downmix) as source:
         if source.claimed_s is not None and source.claimed_s < WHOLE_BELOW_S:
             sound = _whole(source, path)
@@ -143,16 +141,16 @@ def _listen(path: str, opened: Opener, downmix: Downmix) -> Sound:
         with opened(downmix) as source:
             sound = _whole(source, path)
     if sound is None:
-        # No use seeking, or the length is a lie: count.
+        # Seeking fails, or the length is wrong: count.
         with opened(downmix) as source:
             duration_s = max(source.count_s() or 0.0, WHOLE_BELOW_S)
         with opened(downmix) as source:
-            excerpts = list(_in_passing(source, _starts(duration_s)))
+            excerpts = list(_excerpts(source, _starts(duration_s, PLACES)))
         _refuse_too_short(excerpts, path)
         with opened(downmix) as source:
-            further_starts = _apart(_further_starts(duration_s))
-            heard = _what_sounds(excerpts, further_starts, partial(_in_passing, source))
-            sound = Sound(heard, duration_s)
+            further_starts = _apart(_starts(duration_s, FURTHER_PLACES))
+            found = _without_silence(source, excerpts, further_starts)
+            sound = Sound(found, duration_s)
     return sound
 
 
@@ -175,14 +173,14 @@ def _whole(source: SoundSource, path: str) -> Sound | None:
 
 
 def _by_seeking(source: SoundSource) -> Sound | None:
-    """Three whole excerpts, or None: the track is short, or they are not where they should be."""
+    """Three whole excerpts; None: the track is short, or seeking does not lead to them."""
     duration_s = source.claimed_s
     for _ in range(3):
         if duration_s is None or duration_s < WHOLE_BELOW_S:
             return None
         source.end_s = None
         excerpts: list[Excerpt] = []
-        for start_s in reversed(_starts(duration_s)):  # the last shows whether the length is true
+        for start_s in reversed(_starts(duration_s, PLACES)):  # the last proves the length
             if not source.seek(start_s - EDGE / SAMPLE_RATE):
                 return None
             excerpt = _excerpt(source, start_s)
@@ -190,35 +188,28 @@ def _by_seeking(source: SoundSource) -> Sound | None:
                 break
             excerpts.append(excerpt)
         else:
-            heard = _what_sounds(excerpts, _further_starts(duration_s), partial(_sought, source))
-            return Sound(heard, duration_s)
+            further_starts = _starts(duration_s, FURTHER_PLACES)
+            found = _without_silence(source, excerpts, further_starts, seek=True)
+            return Sound(found, duration_s)
         duration_s = source.end_s  # known, if the excerpt ran into it
     return None
 
 
-def _sought(source: SoundSource, starts: Iterable[float]) -> Iterator[Excerpt]:
-    """The excerpts at these places, wherever they are found."""
+def _excerpts(
+    source: SoundSource, starts: Iterable[float], *, seek: bool = False
+) -> Iterator[Excerpt]:
+    """The excerpts at these places that exist; without seeking they must be in ascending order."""
     for start_s in starts:
-        if source.seek(start_s - EDGE / SAMPLE_RATE):
-            excerpt = _excerpt(source, start_s)
-            if excerpt is not None:
-                yield excerpt
+        if seek and not source.seek(start_s - EDGE / SAMPLE_RATE):
+            continue
+        if (excerpt := _excerpt(source, start_s)) is not None:
+            yield excerpt
 
 
-def _in_passing(source: SoundSource, starts: Iterable[float]) -> Iterator[Excerpt]:
-    """As many excerpts at these ascending places as there are, each as much as there is of it."""
-    return (e for start_s in starts if (e := _excerpt(source, start_s)) is not None)
-
-
-def _starts(duration_s: float) -> list[float]:
-    return [duration_s * place - EXCERPT_S / 2 for place in PLACES]
-
-
-def _further_starts(duration_s: float) -> list[float]:
-    """Where to listen next, in this order, if it is silent elsewhere."""
+def _starts(duration_s: float, places: Iterable[float]) -> list[float]:
+    """Where excerpts with their middles at these places of a track start, within it."""
     last_s = duration_s - EXCERPT_S
-    starts = [duration_s * place - EXCERPT_S / 2 for place in FURTHER_PLACES]
-    return [min(max(0.0, start_s), last_s) for start_s in starts]
+    return [min(max(0.0, duration_s * place - EXCERPT_S / 2), last_s) for place in places]
 
 
 def _apart(starts: Iterable[float]) -> Iterator[float]:
@@ -230,24 +221,26 @@ def _apart(starts: Iterable[float]) -> Iterator[float]:
             end_s = start_s + EXCERPT_S + _LATE_S
 
 
-def _what_sounds(
+def _without_silence(
+    source: SoundSource,
     excerpts: list[Excerpt],
     further_starts: Iterable[float],
-    read: Callable[[Iterable[float]], Iterator[Excerpt]],
+    *,
+    seek: bool = False,
 ) -> tuple[Excerpt, ...]:
-    """What sounds of these excerpts, and of one further place for each that is silent."""
-    heard = {e.start_s: pieces for e in excerpts if (pieces := _sounding(e))}
-    # `heard` grows while this is read.
-    free = (s for s in further_starts if all(abs(s - other) >= EXCERPT_S for other in heard))
-    further = read(free)
-    while len(heard) < len(excerpts) and (excerpt := next(further, None)) is not None:
+    """These excerpts without silence, and one from a further place for each that is silent."""
+    found = {e.start_s: pieces for e in excerpts if (pieces := _sounding(e))}
+    # `found` grows while this is read.
+    free = (s for s in further_starts if all(abs(s - other) >= EXCERPT_S for other in found))
+    further = _excerpts(source, free, seek=seek)
+    while len(found) < len(excerpts) and (excerpt := next(further, None)) is not None:
         if pieces := _sounding(excerpt):
-            heard[excerpt.start_s] = pieces
-    return tuple(piece for start_s in sorted(heard) for piece in heard[start_s])
+            found[excerpt.start_s] = pieces
+    return tuple(piece for start_s in sorted(found) for piece in found[start_s])
 
 
 def _sounding(excerpt: Excerpt) -> tuple[Excerpt, ...]:
-    """An excerpt without its silence: itself where it has no pause to speak of."""
+    """The parts of an excerpt between its pauses: itself where it has none."""
     samples = excerpt.samples
     if len(samples) == 0:
         return ()
@@ -268,7 +261,7 @@ def _sounding(excerpt: Excerpt) -> tuple[Excerpt, ...]:
 
 
 def _piece(excerpt: Excerpt, first: int, last: int) -> Excerpt | None:
-    """Samples `first` to `last` of an excerpt with what lies around them; None: too few."""
+    """Samples `first` to `last` of an excerpt, with their edges; None: too few."""
     inner_end = len(excerpt.samples) - excerpt.edge_after
     first, last = max(first, excerpt.edge_before), min(last, inner_end)
     if last - first < MIN_SOUND_S * SAMPLE_RATE:

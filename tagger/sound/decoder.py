@@ -1,16 +1,20 @@
-"""One open sound file, decoded from any place on: float32, mono, 22,050 Hz.
+"""An open sound file, decoded from any position: float32, mono, 22,050 Hz.
 
-ffmpeg's libraries (PyAV) decode and resample, in one thread: workers run side by side. Nothing but
-the file itself is ever opened, whatever it says, and what one call decodes is bounded, whatever it
-claims.
+ffmpeg's libraries (PyAV) decode and resample, in one thread: workers run side by side. Only the
+file itself is ever opened, also where it names others, and what one call decodes is bounded,
+whatever the header claims.
 """
 
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from hashlib import blake2b
-from typing import Any
+from itertools import islice
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -72,22 +76,22 @@ DECODER_ERRORS = (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryEr
 
 
 def reason(error: BaseException) -> str:
-    """What one of the `DECODER_ERRORS` means, in plain words."""
+    """What one of the `DECODER_ERRORS` means, in words."""
     words = str(getattr(error, "strerror", None) or error or type(error).__name__)
     if isinstance(error, av.InvalidDataError):
         return f"damaged, or no sound file (ffmpeg: {words})"
     if isinstance(error, av.EOFError):
         return f"cut off at its beginning (ffmpeg: {words})"
     if isinstance(error, av.ArgumentError):
-        return f"not a kind of file that gtag listens to (ffmpeg: {words})"
+        return f"not a sound format that gtag supports (ffmpeg: {words})"
     return words
 
 
 class _Bytes:
-    """A file's bytes from `start` on, up to `end`, as ffmpeg reads them.
+    """A file's bytes from `start` to `end`, for ffmpeg to read.
 
-    Between two packets only so many can be read: a demuxer that looks for the next one in
-    gigabytes of zeros finds the end of the file there instead.
+    Between two packets only `_MAX_SEARCHED` can be read: a demuxer that searches gigabytes of
+    zeros for the next one finds the end of the file instead.
     """
 
     def __init__(self, path: str, start: int = 0, end: int | None = None) -> None:
@@ -121,46 +125,81 @@ class _Bytes:
         self._file.close()
 
 
-def _opened(file: _Bytes) -> Any:
-    return av.open(file, options=_OPTIONS, metadata_errors="ignore", mode="r")
-
-
-class Source:
-    """The sound of one open file.
-
-    Parameters
-    ----------
-    path : str
-    downmix : Downmix, optional
-        How its channels become one; it learns what becomes of them.
-    within : (int, int), optional
-        Only these bytes of the file, [start, end).
+class SoundSource(ABC):
+    """An open sound file, or a part of one.
 
     Attributes
     ----------
     claimed_s : float or None
         Length by the header, unless that is absurd.
     end_s : float or None
-        Where the sound was found to end, once a `read` has come there.
-    bad_packets : int
-        That could not be decoded.
+        Where the sound ends, once a `read` has reached it.
     """
 
+    claimed_s: float | None = None
+    end_s: float | None = None
+
+    @property
+    def bad_packets(self) -> int:
+        """How many packets could not be decoded so far."""
+        return 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    @abstractmethod
+    def seek(self, seconds: float) -> bool:
+        """Go to a little before; False: the container cannot."""
+
+    def count_s(self) -> float | None:
+        """The length, without decoding; None where unknown."""
+        return self.claimed_s
+
+    @abstractmethod
+    def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
+        """Decode forwards from the current position.
+
+        Returns
+        -------
+        float
+            Where the samples start: `begin_s`, or later where there is nothing so early.
+        float32 [<= n]
+            Fewer than n where the sound ends.
+
+        Raises
+        ------
+        One of the `DECODER_ERRORS`.
+        """
+
+
+class Source(SoundSource):
+    """The sound of a file, decoded by ffmpeg.
+
+    Parameters
+    ----------
+    downmix : Downmix, optional
+        How its channels become one; it measures what the mean loses.
+    within : (int, int), optional
+        Only these bytes of the file, [start, end).
+    """
+
+    bad_packets = 0
+
     def __init__(
-        self,
-        path: str,
-        downmix: Downmix | None = None,
-        *,
-        within: tuple[int, int] | None = None,
+        self, path: str, downmix: Downmix | None = None, *, within: tuple[int, int] | None = None
     ) -> None:
         self._downmix = downmix or Downmix()
         self._file = _Bytes(path, *(within or ()))
-        try:
+        with ExitStack() as undo:
+            undo.callback(lambda: self._file.close())
             self._container: Any = self._open(path)
-        except BaseException:
-            self._file.close()
-            raise
-        try:
+            undo.callback(self._container.close)
             self._stream = self._container.streams.best("audio")
             if self._stream is None or not self._stream.time_base:
                 raise UnreadableError("no audio stream", path=path)
@@ -169,37 +208,27 @@ class Source:
                 raise UnreadableError("unknown audio codec", path=path)
             self._codec.thread_count = 1
             self._codec.options = _CODEC_OPTIONS
-        except BaseException:
-            self._close()
-            raise
+            self._close_all = undo.pop_all().close
         self._time_base = float(self._stream.time_base)
         self._origin = self._stream.start_time or 0
         self.claimed_s = self._claimed_s()
-        self.end_s: float | None = None
-        self.bad_packets = 0
         self._packets = self._container.demux(self._stream)
 
     def _open(self, path: str) -> Any:
+        open_file = partial(av.open, options=_OPTIONS, metadata_errors="ignore", mode="r")
         try:
-            return _opened(self._file)
+            return open_file(self._file)
         except (av.InvalidDataError, av.ArgumentError):
-            # Behind an ID3 tag or junk ffmpeg does not find everything: show it without that.
+            # ffmpeg does not find every format behind an ID3 tag or junk: open it without those.
             start = self._file.sound_start(path)
             if not start:
                 raise
             self._file.close()
             self._file = _Bytes(path, start)
-            return _opened(self._file)
+            return open_file(self._file)
 
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        self._container.close()
-        self._file.close()
+    def close(self) -> None:
+        self._close_all()
 
     def _claimed_s(self) -> float | None:
         if self._stream.duration is not None:
@@ -208,11 +237,10 @@ class Source:
             seconds = self._container.duration / av.time_base
         else:
             return None
-        # A claim of fewer bytes a second than any music has is a lie.
+        # No music has so few bytes a second.
         return seconds if 0 < seconds * _LEAST_BYTES_PER_S < self._container.size else None
 
     def seek(self, seconds: float) -> bool:
-        """Go to a little before; whether the container can."""
         target = round(max(0.0, seconds - _PREROLL_S) / self._time_base) + self._origin
         try:
             self._container.seek(target, stream=self._stream, backward=True)
@@ -222,23 +250,13 @@ class Source:
         return True
 
     def count_s(self) -> float | None:
-        """The length that the packets add up to, none of them decoded."""
         end = None
-        for _, packet in zip(range(_MAX_PACKETS), self.packets(), strict=False):
+        for packet in islice(self.packets(), _MAX_PACKETS):
             if packet.pts is not None:
                 end = max(end or 0, packet.pts + (packet.duration or 0) - self._origin)
         return None if end is None else end * self._time_base
 
     def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
-        """Decode forwards from where the file stands.
-
-        Returns
-        -------
-        float
-            Where the samples start: `begin_s`, or later where there is nothing so early.
-        float32 [<= n]
-            Fewer than n where the sound ends.
-        """
         mono = _Mono(self._downmix)
         wanted_s = max(0.0, begin_s - _RESAMPLER_S)
         first_s = position_s = 0.0  # of the first sample kept; of the next frame
@@ -267,10 +285,10 @@ class Source:
         return first_s + surplus / SAMPLE_RATE, mono.samples()[surplus : surplus + n]
 
     def _frames(self, from_s: float) -> Iterator[Any]:
-        """Frames that hold `from_s` and later ones, and a few before them."""
+        """Frames from a little before `from_s` on."""
         longest = _MAX_FRAME / max(1, self._codec.sample_rate) / self._time_base
         earliest = (from_s - _PREROLL_S) / self._time_base + self._origin
-        for _, packet in zip(range(_MAX_PACKETS), self.packets(), strict=False):
+        for packet in islice(self.packets(), _MAX_PACKETS):
             if packet.pts is not None and packet.pts + (packet.duration or 0) < earliest:
                 continue
             try:
@@ -283,22 +301,22 @@ class Source:
                     return
 
     def packets(self) -> Iterator[Any]:
-        """Packets from here up to the end, or up to where the container is beyond reading."""
+        """Packets from the current position on, as far as the container can be read."""
         while self.bad_packets <= _MAX_BAD_PACKETS:
             try:
                 for packet in self._packets:
                     self._file.searched = 0
                     yield packet
                 return
-            except DECODER_ERRORS:  # some demuxers go on behind a damaged place
+            except DECODER_ERRORS:  # some demuxers continue after the damage
                 self.bad_packets += 1
                 self._packets = self._container.demux(self._stream)
 
 
 class _Mono:
-    """Frames of any kind in, one stretch of mono at `SAMPLE_RATE` out.
+    """Turns frames of any format into mono samples at `SAMPLE_RATE`.
 
-    Frames are gathered into blocks first: a block costs the resampler as much as a frame.
+    Frames are collected into blocks first: a block costs the resampler as much as a frame.
     """
 
     def __init__(self, downmix: Downmix) -> None:
@@ -327,7 +345,7 @@ class _Mono:
             self._resample(self._fifo.read(_BLOCK))
 
     def finish(self) -> None:
-        """Take what the block and the resampler still hold."""
+        """Flush the block and the resampler."""
         if self._kind is not None:
             if self._fifo.samples:
                 self._resample(self._fifo.read())
@@ -336,7 +354,7 @@ class _Mono:
         self._kind = None
 
     def samples(self) -> Samples:
-        """All that came out, float32 [count], every value finite."""
+        """All samples so far, float32 [count], all finite."""
         samples = np.concatenate([np.zeros(0, np.float32), *self._out])
         if not np.isfinite(samples).all():
             np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
@@ -356,10 +374,10 @@ class _Mono:
 
 
 def packets_hash(path: str) -> bytes | None:
-    """What tells one recording's packets from another's, without decoding: 16 bytes.
+    """Hash of a recording's sound, without decoding: 16 bytes.
 
-    The first packets, those in the middle, and the claimed length: they stay as they are where
-    tags change or the file is renamed. None: the file cannot be read in that way.
+    Of the first packets, those in the middle, and the claimed length, which do not change when the
+    file is tagged or renamed. None: the file cannot be read in that way.
     """
     digest = blake2b(digest_size=16)
     try:
@@ -369,7 +387,7 @@ def packets_hash(path: str) -> bytes | None:
                 if begin_s and not source.seek(begin_s):
                     return None
                 hashed = 0
-                for _, packet in zip(range(_HASHED_PACKETS), source.packets(), strict=False):
+                for packet in islice(source.packets(), _HASHED_PACKETS):
                     content = bytes(packet)
                     digest.update(content)
                     hashed += len(content)

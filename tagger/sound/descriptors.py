@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 
@@ -24,14 +23,14 @@ from tagger.sound.spectrogram import (
     hann,
     mel_filters,
     pad_edges,
-    power_spectrogram,
+    power_frames,
 )
 
 TABLE_HOP = 512  # samples: hop of the field's feature tables (features_30s.csv)
 
 N_MFCC = 20
 N_CHROMA = 12
-CHROMA_OCTAVES = 5.0, 2.0  # above A0: centre and spread of what chroma listens to
+CHROMA_OCTAVES = 5.0, 2.0  # above A0: centre and spread of the weights of chroma
 CONTRAST_BANDS = 6  # octaves above CONTRAST_FMIN, and one band below
 CONTRAST_FMIN = 200.0  # Hz
 CONTRAST_QUANTILE = 0.02  # of a band's bins: its peak, its valley
@@ -57,51 +56,39 @@ FEATURES: tuple[str, ...] = _names()
 """The features in order; those of `features_30s.csv` under its column names."""
 
 
-def describe(
-    excerpts: Sequence[np.ndarray | Excerpt], *, hop_length: int = TABLE_HOP
-) -> np.ndarray:
-    """Feature vector of one track.
+def describe(excerpts: Sequence[Excerpt]) -> np.ndarray:
+    """Feature vector of one track; of a whole clip, the values of `features_30s.csv`.
 
     Parameters
     ----------
-    excerpts : sequence of np.ndarray [shape=(n,)] or Excerpt, not empty
-        Mono sound at `SAMPLE_RATE`. Frames of all of them are pooled: one mean, one variance,
-        one tuning, one loudness reference per track. An excerpt's first and last frame reach
-        into the real sound of its edges, and are reflected where there is none.
-    hop_length : int, samples
-        `TABLE_HOP` with a whole clip gives the values of `features_30s.csv`.
+    excerpts : sequence of Excerpt, not empty
+        Frames of all of them are pooled: one mean, one variance, one tuning, one loudness
+        reference per track. An excerpt's first and last frame reach into the samples of its edges,
+        and are reflected where there are none.
 
     Returns
     -------
     np.ndarray [shape=(len(FEATURES),), dtype=float32]
         As named by `FEATURES`; all finite, also for silence.
     """
-    padded = [_padded(e, "reflect") for e in excerpts]
-    power = np.concatenate([power_spectrogram(y, hop_length) for y in padded])
+    padded = [pad_edges(e, N_FFT, "reflect") for e in excerpts]
+    power = np.concatenate([power_frames(y, N_FFT, TABLE_HOP) for y in padded])
     magnitude = np.sqrt(power)
     mel_db = _power_to_db(power @ mel_filters().T)
     rows = [
         _chroma(power),
-        np.concatenate([_rms(y, hop_length) for y in padded]),
+        np.concatenate([_rms(y) for y in padded]),
         *_centre_width_rolloff(magnitude),
         # librosa repeats the last sample here, where elsewhere it reflects.
-        np.concatenate([_zero_crossings(_padded(e, "edge"), hop_length) for e in excerpts]),
+        np.concatenate([_zero_crossings(pad_edges(e, N_FFT, "edge")) for e in excerpts]),
         _flatness(power),
         *_contrast(magnitude).T,
-        *_mfcc(mel_db).T,
+        *(mel_db @ dct_basis(N_MFCC, N_MELS).T).T,  # MFCC
     ]
     moments = [m for row in rows for m in (row.mean(), row.var())]
-    n_frames = [1 + (len(y) - N_FFT) // hop_length for y in padded]
-    tempo = _tempo(np.split(mel_db, np.cumsum(n_frames)[:-1]), hop_length)
+    n_frames = [1 + (len(y) - N_FFT) // TABLE_HOP for y in padded]
+    tempo = _tempo(np.split(mel_db, np.cumsum(n_frames)[:-1]))
     return np.array([*moments, tempo], dtype=np.float32)
-
-
-def _padded(excerpt: np.ndarray | Excerpt, mode: Literal["reflect", "edge"]) -> np.ndarray:
-    """Sound with half a window before and after: real where there is some."""
-    half = N_FFT // 2
-    if isinstance(excerpt, np.ndarray):
-        return np.pad(excerpt.astype(np.float32, copy=False), half, mode=mode)
-    return pad_edges(excerpt, mode)
 
 
 def _power_to_db(power: np.ndarray) -> np.ndarray:
@@ -116,21 +103,16 @@ def _frequencies() -> np.ndarray:
     return np.fft.rfftfreq(N_FFT, 1.0 / SAMPLE_RATE).astype(np.float32)
 
 
-def _mfcc(mel_db: np.ndarray) -> np.ndarray:
-    """Mel-frequency cepstral coefficients [shape=(n_frames, N_MFCC)]."""
-    return mel_db @ dct_basis(N_MFCC, N_MELS).T
-
-
-def _rms(y: np.ndarray, hop: int) -> np.ndarray:
-    frames = np.lib.stride_tricks.sliding_window_view(y, N_FFT)[::hop]
+def _rms(y: np.ndarray) -> np.ndarray:
+    frames = np.lib.stride_tricks.sliding_window_view(y, N_FFT)[::TABLE_HOP]
     return np.sqrt(np.einsum("ij,ij->i", frames, frames) / N_FFT)
 
 
-def _zero_crossings(y: np.ndarray, hop: int) -> np.ndarray:
+def _zero_crossings(y: np.ndarray) -> np.ndarray:
     """Share of a frame's samples that have another sign than the one before."""
     negative = (y < -_AMIN).astype(np.int32)  # so nearly nothing counts as positive
     before = np.concatenate([[0], np.cumsum(np.abs(np.diff(negative)))])
-    first = np.arange(0, len(y) - N_FFT + 1, hop)
+    first = np.arange(0, len(y) - N_FFT + 1, TABLE_HOP)
     return (before[first + N_FFT - 1] - before[first]) / N_FFT
 
 
@@ -196,16 +178,16 @@ def _chroma_filters(tuning: float) -> np.ndarray:
 
 
 def _tuning(power: np.ndarray) -> float:
-    """How far the track is from 440 Hz, in semitones from -0.5 to 0.5.
+    """The track's tuning against 440 Hz, in semitones from -0.5 to 0.5.
 
-    The commonest deviation of its partials: peaks of a frame's power, placed by a parabola
+    The commonest deviation of its partials: peaks of a frame's power, interpolated by a parabola
     through their neighbours (librosa's `piptrack` and `pitch_tuning`).
     """
     hz = _frequencies()
     inside = np.flatnonzero((hz >= PITCH_RANGE[0]) & (hz < PITCH_RANGE[1]))
     left, mid, right = (power[:, inside[0] + k : inside[-1] + 1 + k] for k in (-1, 0, 1))
     floor = PITCH_THRESHOLD * power.max(axis=1, keepdims=True)
-    # A neighbour below the floor counts as nothing, so comparing with it as it is does no harm.
+    # librosa sets neighbours below the floor to 0, which changes no comparison.
     at = np.nonzero((mid > floor) & (mid > left) & (mid >= right))
     left, mid, right = left[at], mid[at], right[at]
     slope, bend = (right - left) / 2, right + left - 2 * mid
@@ -222,22 +204,20 @@ def _tuning(power: np.ndarray) -> float:
     return float(bins[np.argmax(counts)])
 
 
-def _tempo(mel_db: Sequence[np.ndarray], hop: int) -> float:
+def _tempo(mel_db: Sequence[np.ndarray]) -> float:
     """Tempo in beats per minute, 0 where nothing starts (librosa's `beat_track`).
 
     The period at which onsets repeat in windows of 8 s, on average over all excerpts, with
     tempos around 120 preferred.
     """
-    width = int(TEMPO_WINDOW_S * SAMPLE_RATE) // hop
-    size = (
-        1 << (2 * width - 2).bit_length()
-    )  # at least twice the width, so that nothing wraps round
+    width = int(TEMPO_WINDOW_S * SAMPLE_RATE) // TABLE_HOP
+    size = 1 << (2 * width - 2).bit_length()  # at least twice the width: nothing wraps round
     window = hann(width)
     spectra, n_frames = np.zeros(size // 2 + 1), 0
     for db in mel_db:
         rise = np.median(np.maximum(np.diff(db, axis=0), 0), axis=1)
-        # An onset is heard when a frame's middle, not its edge, gets there.
-        onsets = np.pad(rise, (1 + N_FFT // (2 * hop), 0))[: len(db)]
+        # An onset belongs to the frame with its middle there, not its edge.
+        onsets = np.pad(rise, (1 + N_FFT // (2 * TABLE_HOP), 0))[: len(db)]
         ramped = np.pad(onsets, width // 2, mode="linear_ramp")
         frames = np.lib.stride_tricks.sliding_window_view(ramped, width)[: len(db)] * window
         energy = np.einsum("ij,ij->i", frames, frames)[:, None]
@@ -247,7 +227,7 @@ def _tempo(mel_db: Sequence[np.ndarray], hop: int) -> float:
     if not spectra.any():
         return 0.0
     repeats = np.fft.irfft(spectra / n_frames, size)[1:width]
-    bpm = 60.0 * SAMPLE_RATE / (hop * np.arange(1.0, width))
+    bpm = 60.0 * SAMPLE_RATE / (TABLE_HOP * np.arange(1.0, width))
     best, spread, fastest = TEMPO_PRIOR
     score = np.log1p(1e6 * repeats) - 0.5 * (np.log2(bpm / best) / spread) ** 2
     score[: np.argmax(bpm < fastest)] = -np.inf

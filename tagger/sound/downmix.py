@@ -1,4 +1,4 @@
-"""From the channels of a frame to one: their mean, or one of them where the mean loses the sound.
+"""Mixes channels down to one: their mean, or one of them where the mean loses the sound.
 
 Out-of-phase stereo cancels itself out, and beside an empty channel the other is half as loud.
 """
@@ -11,20 +11,20 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-# Of the louder channel's energy the mean keeps all where both channels are alike, a half where
-# they have nothing in common, a quarter where one is empty, and nothing where they are opposite.
+# The mean keeps all of the louder channel's energy where both channels are equal, a half where they
+# are uncorrelated, a quarter where one is silent, and nothing where they are opposite.
 LEAST_KEPT = 0.3
 
 Samples = NDArray[np.float32]
 
 
 class Downmix:
-    """How a track's channels become one: the same way all through it.
+    """Mixes a track down, in the same way from its start to its end.
 
     Parameters
     ----------
     channel : int, optional
-        Of two channels take this one. Otherwise all channels are averaged.
+        The one of two channels to take. By default all channels are averaged.
     """
 
     def __init__(self, channel: int | None = None) -> None:
@@ -32,7 +32,7 @@ class Downmix:
         self._energies = np.zeros(3)  # of the left channel, the right one and their mean
 
     def better(self) -> Downmix | None:
-        """Another one, where what went through this one shows that most of it got lost."""
+        """One that takes the louder channel, where this one lost most of the sound."""
         louder = int(self._energies[1] > self._energies[0])
         if self._energies[2] < LEAST_KEPT * self._energies[louder]:
             return Downmix(louder)

@@ -1,12 +1,12 @@
-"""What a log-mel spectrogram alone says about a track, by name, for models without a network.
+"""Features of a log-mel spectrogram, by name, for models without a network.
 
-Training archives hold log-mel spectrograms, no sound: these features can be learned from them and
-come out the same at scan time. Timbre (cepstrum, bands, spectral shape), how it moves (slopes,
-onsets, modulation spectrum) and which bands move together.
+Training archives hold log-mel spectrograms, no sound: these features are the same in training and
+in a scan. Timbre (cepstrum, bands, spectral shape), how it changes (slopes, onsets, modulation
+spectrum) and which bands change together.
 
-Slopes span nine columns, and modulations end at 6.7 Hz: the archive of GTZAN has frames that are
-interpolated between their neighbours, which would make steps from one column to the next look
-smaller in training than they are in a scan.
+Slopes span nine columns, and modulations end at 6.7 Hz: some frames of the GTZAN archive are
+interpolated between their neighbours, so differences between adjacent columns are smaller there
+than in a scan.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def describe_log_mel(excerpts: Sequence[np.ndarray]) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(len(LOG_MEL_FEATURES),), dtype=float32]
-        As named by `LOG_MEL_FEATURES`; all finite, also where nothing ever changes.
+        As named by `LOG_MEL_FEATURES`; all finite, also for a constant spectrogram.
     """
     db = np.concatenate(excerpts, axis=1).astype(np.float32)
     rising = np.concatenate([slopes(e) for e in excerpts], axis=1)
@@ -95,7 +95,7 @@ def dct_basis(n: int, n_bands: int) -> np.ndarray:
 
 
 def bands(db: np.ndarray, n: int) -> np.ndarray:
-    """Mel bands taken together, side by side [shape=(n, n_columns)]."""
+    """Means of adjacent mel bands [shape=(n, n_columns)]."""
     return db.reshape(n, len(db) // n, -1).mean(axis=1)
 
 
@@ -143,9 +143,9 @@ def _skewness(rows: np.ndarray) -> np.ndarray:
 
 
 def _modulations(excerpts: Sequence[np.ndarray]) -> np.ndarray:
-    """How strongly wide bands wax and wane at each rate [shape=(N_WIDE * n_rates,)].
+    """How strongly wide bands are modulated at each rate [shape=(N_WIDE * n_rates,)].
 
-    Logarithm of the mean magnitude; a band that stands still has 0.
+    Logarithm of the mean magnitude; 0 for a constant band.
     """
     taper = np.hanning(WINDOW).astype(np.float32)
     spectra = []
@@ -163,17 +163,17 @@ def _modulations(excerpts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _correlations(wide: np.ndarray) -> np.ndarray:
-    """Correlation over time of each pair of wide bands; 0 where one stands still."""
+    """Correlation over time of each pair of wide bands; 0 where one is constant."""
     centred = wide - wide.mean(axis=1, keepdims=True)
     centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-3)
     return (centred @ centred.T)[np.triu_indices(len(wide), 1)]
 
 
 def below_seven_khz(excerpts: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """The same spectrogram as if nothing sounded above 7.4 kHz.
+    """The same spectrogram without sound above 7.4 kHz.
 
-    Codecs and low sample rates cut off there, and where they do gives a collection away, not a
-    genre. Decibels are relative to the maximum of what remains.
+    Where a codec or a low sample rate cuts off identifies a collection, not a genre. Decibels are
+    relative to the maximum of what remains.
     """
     peak = max(float(db[:NARROW_BANDS].max()) for db in excerpts)
     narrow = []

@@ -1,7 +1,4 @@
-"""Keeps what native libraries write to the standard error off the terminal.
-
-They write to descriptor 2, past `sys.stderr`.
-"""
+"""Hides what native libraries write to the standard error: to descriptor 2, past `sys.stderr`."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def native_messages_hidden() -> Iterator[None]:
-    """While this lasts nothing reaches the standard error, of this whole process."""
+    """Nothing reaches the standard error of this process meanwhile, from any thread."""
     before = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

@@ -1,7 +1,7 @@
-"""How a spectrogram moves: what tells music from steady sounds and from speech.
+"""How a spectrogram changes over time, which tells music from steady sounds and from speech.
 
-Nothing moves in noise, hum and tones; the bands of a voice rise and fall with every syllable (the
-modulation at 4 Hz of Scheirer and Slaney 1997), and without a pulse. `models.detector` judges.
+Noise, hum and tones are constant; the bands of a voice rise and fall with every syllable (the
+modulation at 4 Hz of Scheirer and Slaney 1997), without a pulse. `models.detector` decides.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from tagger.sound.spectrogram import TOP_DB, LogMel, mel_frequencies
 
 SMOOTHING = 11  # columns, 0.5 s: noise flickers from column to column
 NORMAL_SPREAD = 2.56  # standard deviations between these percentiles of a normal distribution
-QUIET_DB = -60.0  # a column with nothing louder is a pause, or the beginning of a fade
-FLOOR_DB = 4.0 - TOP_DB  # what is no louder is the floor of the spectrogram, or rounding
+QUIET_DB = -60.0  # a column with nothing louder is a pause, or part of a fade
+FLOOR_DB = 4.0 - TOP_DB  # below: the floor of the spectrogram, or rounding
 BEATS = slice(5, 43)  # columns: 0.23 to 2 s
 VOICE_BANDS = slice(3, 18)  # of 32: centred from 340 to 2,400 Hz
 MOVEMENT = ("liveliness", "syllabic_movement", "pulse")
 
 
 def movement(log_mel: LogMel) -> np.ndarray:
-    """How a track moves, as a detector of music looks at it [shape=(len(MOVEMENT),)].
+    """The detector's features of a track [shape=(len(MOVEMENT),)], as named by `MOVEMENT`.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ def movement(log_mel: LogMel) -> np.ndarray:
 
 
 def highest_hz(log_mel: LogMel) -> float:
-    """The centre of the highest mel band in which anything sounds, in hertz; 0 where nothing does.
+    """The centre of the highest mel band that is not silent, in hertz; 0 where all are.
 
-    A low sample rate or a codec cuts off all above; an old recording at least hisses there.
+    Above a low sample rate or a codec's limit is nothing; an old recording at least hisses there.
     """
     db = np.concatenate(log_mel.excerpts, axis=1)
     sounding = np.flatnonzero(np.percentile(db, 99, axis=1) > FLOOR_DB)
@@ -42,18 +42,18 @@ def highest_hz(log_mel: LogMel) -> float:
 
 
 def liveliness(log_mel: LogMel) -> float:
-    """How far the wide band that moves most spreads over time, in decibels.
+    """Spread over time of the wide band that changes most, in decibels.
 
-    As a standard deviation, but from the tenth to the ninetieth percentile and without pauses:
-    noise that is faded in, or followed by silence, is no livelier for it.
+    Like a standard deviation, but from the tenth to the ninetieth percentile and without pauses,
+    so that a fade or silence around noise does not add to it.
     """
     smooth = []
     for db in log_mel.excerpts:
-        # The first and last columns may reach beyond the sound, and a tone's beginning is a click.
+        # The first and last columns may reach beyond the sound, and the start of a tone is a click.
         inner = db[:, 1:-1] if db.shape[1] > 2 else db
-        heard = inner[:, inner.max(axis=0) > QUIET_DB]
-        if heard.shape[1] > 0:
-            smooth.append(_moving_mean(bands(heard, N_WIDE)))
+        loud = inner[:, inner.max(axis=0) > QUIET_DB]
+        if loud.shape[1] > 0:
+            smooth.append(_moving_mean(bands(loud, N_WIDE)))
     if not smooth:
         return 0.0
     low, high = np.percentile(np.concatenate(smooth, axis=1), (10, 90), axis=1)
@@ -76,7 +76,7 @@ def syllabic_movement(log_mel: LogMel) -> float:
 def pulse(log_mel: LogMel) -> float:
     """How regularly onsets come: their autocorrelation at the best beat, from -1 to 1.
 
-    0 where there is too little to tell.
+    0 where the excerpts are too short.
     """
     curves = []
     for db in log_mel.excerpts:

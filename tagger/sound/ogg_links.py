@@ -1,7 +1,7 @@
-"""Where the links of a chained Ogg file lie: streams one behind the other, as recorders write them.
+"""Finds the links of a chained Ogg file: streams one after the other, as recorders write them.
 
-ffmpeg takes such a file for its first link, or confuses their times. A few pages of a file show
-whether it is chained; only such a file is read through.
+ffmpeg reads only the first link of such a file, or confuses their times. A few pages show whether a
+file is chained; only then is it read through.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MAGIC = b"OggS"
 MAX_LINKS = 1000
 _HEADER = 27  # bytes
 _MAX_PAGE = _HEADER + 255 + 255 * 255
-_PLACES = 12  # where to look for pages that another link must have written
+_PLACES = 12  # where to look for pages of another link
 _BLOCK = 1 << 20
 _FIRST_OF_STREAM = 0x02
 
@@ -36,7 +36,7 @@ def ogg_links(path: str | os.PathLike[str]) -> list[tuple[int, int]]:
     Returns
     -------
     list of (int, int)
-        Empty for a file of one link, and for what is no Ogg file.
+        Empty for a file of one link, and for one that is not Ogg.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def ogg_links(path: str | os.PathLike[str]) -> list[tuple[int, int]]:
 
 
 def _seems_chained(file: BinaryIO, size: int) -> bool:
-    """Whether a page somewhere is of no stream that began with the file, or of an earlier time."""
+    """Whether a sampled page is of a stream that did not begin the file, or goes back in time."""
     last_granules: dict[int, int] = {}
     for page in _pages(file, 0):
         if not page.flags & _FIRST_OF_STREAM:
@@ -118,7 +118,7 @@ def _next_page(file: BinaryIO, start: int, end: int) -> int | None:
 
 
 def _page(file: BinaryIO, start: int) -> _Page | None:
-    """The page at this place; None: there is none, or what follows it is no page."""
+    """The page at this place; None: there is none, or it is not followed by another."""
     file.seek(start)
     head = file.read(_HEADER)
     if len(head) < _HEADER or head[:4] != MAGIC or head[4] != 0 or head[5] > 7:

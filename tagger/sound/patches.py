@@ -1,6 +1,6 @@
-"""THE second front end: log-mel patches as the pretrained network musicnn learned from them.
+"""THE second front end: log-mel patches as the pretrained network musicnn was trained on.
 
-Every DSP number of that network stands here, with its unit. Same values as librosa's
+Every DSP constant of that network is here, with its unit. Same values as librosa's
 ``melspectrogram(sr=16000, n_fft=512, hop_length=256, n_mels=96)``, then ``log10(10000 * S + 1)``
 (Pons et al. 2018), from the same decoded sound as `spectrogram`.
 """
@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from tagger.sound.audio import SAMPLE_RATE, Excerpt
-from tagger.sound.spectrogram import power_frames, slaney_mel_filters
+from tagger.sound.spectrogram import mel_filters, pad_edges, power_frames
 
 PATCH_RATE = 16_000  # Hz
 PATCH_FFT = 512  # samples
@@ -23,14 +22,14 @@ PATCH_MELS = 96
 PATCH_FRAMES = 187  # 3 s
 COMPRESSION = 10_000.0
 PER_NEPER = np.float32(1 / np.log(10))  # natural logarithms are fast in float32, decimal ones not
-# The network hears how loud a track is; genre is no matter of that. So each track is brought to the
-# level of the music that the bundled models learned from.
+# The network reacts to loudness, which says nothing about genre. So each track is brought to the
+# level of the music that the bundled models were trained on.
 LEVEL_DBFS = -14.0  # root mean square
 
-# What a track's embedding is the mean of. Of twelve patches of three excerpts, six say the same:
+# A track's embedding is the mean over its patches. Six are as good as all twelve of three excerpts:
 # docs/experiments.md.
 PATCHES_PER_EXCERPT = 2
-WHOLE_PATCHES = 6  # of a track that is heard as one excerpt
+WHOLE_PATCHES = 6  # of a track that is one excerpt
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Patches:
 
 
 def patch_front_end() -> dict[str, str | int | float]:
-    """This module's numbers, as a model's card keeps them."""
+    """This module's constants, as a model's card stores them."""
     return {
         "name": "musicnn patches",
         "sample_rate": PATCH_RATE,
@@ -100,24 +99,18 @@ def _resampled(excerpt: Excerpt, gain: float) -> np.ndarray:
     """The excerpt's samples at `PATCH_RATE`, such that frame 0 is centred on its start [(n,)]."""
     import soxr
 
-    y = gain * soxr.resample(excerpt.samples, SAMPLE_RATE, PATCH_RATE)
     scale = PATCH_RATE / SAMPLE_RATE
-    before, after = round(excerpt.edge_before * scale), round(excerpt.edge_after * scale)
-    half = PATCH_FFT // 2
-    cut = max(0, before - half), max(0, after - half)
-    missing = max(0, half - before), max(0, half - after)
-    y = y[cut[0] : len(y) - cut[1]]
-    y = np.pad(y, missing, mode="reflect" if len(y) > half else "constant")
-    if len(y) < PATCH_FFT:
-        y = np.pad(y, (0, PATCH_FFT - len(y)))
-    return y
+    resampled = Excerpt(
+        gain * soxr.resample(excerpt.samples, SAMPLE_RATE, PATCH_RATE),
+        excerpt.start_s,
+        round(excerpt.edge_before * scale),
+        round(excerpt.edge_after * scale),
+    )
+    long_enough = len(resampled.samples) > PATCH_FFT // 2  # numpy reflects no more than there is
+    y = pad_edges(resampled, PATCH_FFT, "reflect" if long_enough else "constant")
+    return np.pad(y, (0, max(0, PATCH_FFT - len(y))))
 
 
 def _frames(y: np.ndarray) -> np.ndarray:
-    power = power_frames(y, PATCH_FFT, PATCH_HOP) @ _filters().T
+    power = power_frames(y, PATCH_FFT, PATCH_HOP) @ mel_filters(PATCH_RATE, PATCH_FFT, PATCH_MELS).T
     return (np.log(np.float32(COMPRESSION) * power + 1) * PER_NEPER).astype(np.float32)
-
-
-@lru_cache(maxsize=1)
-def _filters() -> np.ndarray:
-    return slaney_mel_filters(PATCH_RATE, PATCH_FFT, PATCH_MELS)

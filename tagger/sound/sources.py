@@ -1,51 +1,33 @@
-"""Sources made of others: a section of a file, and the links of a chained one in a row.
-
-What reads excerpts from a file reads them from these in the same way.
+"""Further sources: a section of a file, the links of a chained Ogg file, and Ogg files that only
+libsndfile reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
 from tagger.errors import UnreadableError
-from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, Source
+from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, SoundSource, Source
 from tagger.sound.downmix import Downmix, Samples
-
-
-class SoundSource(Protocol):
-    """An open sound file, or a part of one; `decoder.Source` says what each member means."""
-
-    claimed_s: float | None
-    end_s: float | None
-
-    @property
-    def bad_packets(self) -> int: ...
-
-    def __enter__(self) -> SoundSource: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def seek(self, seconds: float) -> bool: ...
-
-    def count_s(self) -> float | None: ...
-
-    def read(self, begin_s: float, n: int) -> tuple[float, Samples]: ...
-
+from tagger.sound.ogg_links import MAGIC
 
 Opener = Callable[[Downmix], SoundSource]
 
+_VORBIS_CHANNELS = 8  # that Vorbis gives a meaning
+_RATES = range(1000, 192_001)  # Hz
+_MARGIN_S = 0.05  # more than half of the resampler's filter, at each end of what is read
 
-class Section:
-    """A stretch of a source, with times of its own.
+
+class Section(SoundSource):
+    """A stretch of a source; its times count from `begin_s`.
 
     Parameters
     ----------
     opened : callable
         Opens the source.
-    downmix : Downmix
     begin_s, end_s : float
         In the source; None: to its end.
     """
@@ -57,10 +39,9 @@ class Section:
         self._length_s = None if end_s is None else max(0.0, end_s - begin_s)
         self._source = opened(downmix)
         if not self._source.seek(begin_s):
-            self._source.__exit__()
+            self._source.close()
             self._source = opened(downmix)  # it reads from the beginning up to there
         self.claimed_s = self._within(self._source.claimed_s)
-        self.end_s: float | None = None
 
     def _within(self, source_s: float | None) -> float | None:
         """A time of the source as one of this section, at most its length."""
@@ -73,11 +54,8 @@ class Section:
     def bad_packets(self) -> int:
         return self._source.bad_packets
 
-    def __enter__(self) -> Section:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._source.__exit__()
+    def close(self) -> None:
+        self._source.close()
 
     def seek(self, seconds: float) -> bool:
         return self._source.seek(self._begin_s + max(0.0, seconds))
@@ -98,15 +76,11 @@ class Section:
         return found_s - self._begin_s, samples
 
 
-class Chain:
-    """The links of a file, one behind the other as one source.
-
-    A link that cannot be opened is passed over.
+class Chain(SoundSource):
+    """The links of a file, one after the other. Those that cannot be opened are skipped.
 
     Parameters
     ----------
-    path : str
-    downmix : Downmix
     links : sequence of (int, int)
         Byte ranges [start, end).
 
@@ -131,8 +105,7 @@ class Chain:
                 self._starts_s.append(self._starts_s[-1] + length_s)
         if not self._links:
             raise UnreadableError("no sound in it can be decoded", path=path)
-        self.claimed_s: float | None = self._starts_s[-1]
-        self.end_s: float | None = None
+        self.claimed_s = self._starts_s[-1]
         self._bad_before = 0
         self._at, self._source = 0, self._opened(0)
 
@@ -141,18 +114,15 @@ class Chain:
 
     def _go_to(self, i: int) -> None:
         self._bad_before += self._source.bad_packets
-        self._source.__exit__()
+        self._source.close()
         self._at, self._source = i, self._opened(i)
 
     @property
     def bad_packets(self) -> int:
         return self._bad_before + self._source.bad_packets
 
-    def __enter__(self) -> Chain:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._source.__exit__()
+    def close(self) -> None:
+        self._source.close()
 
     def _link_of(self, seconds: float) -> int:
         i = int(np.searchsorted(self._starts_s, seconds, side="right")) - 1
@@ -162,9 +132,6 @@ class Chain:
         i = self._link_of(seconds)
         self._go_to(i)
         return self._source.seek(seconds - self._starts_s[i])
-
-    def count_s(self) -> float | None:
-        return self.claimed_s
 
     def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
         wanted = max(self._at, self._link_of(begin_s))
@@ -185,3 +152,71 @@ class Chain:
             pieces.append(samples)
             count += len(samples)
         return found_s, np.concatenate(pieces)
+
+
+class LibsndfileSource(SoundSource):
+    """An Ogg file that ffmpeg refuses; libsndfile does not count bad packets.
+
+    ffmpeg wants headers of exactly the standard's length; libvorbis, which libsndfile uses, accepts
+    longer ones, as do most players.
+
+    Raises
+    ------
+    ValueError
+        libsndfile cannot read it either.
+    OSError
+    """
+
+    def __init__(self, path: str, downmix: Downmix) -> None:
+        self._downmix = downmix
+        self._file = open(path, "rb")  # noqa: SIM115 - until `close`
+        try:
+            self._sound = self._opened()
+        except BaseException:
+            self._file.close()
+            raise
+        self._rate = self._sound.samplerate
+        self.claimed_s = self._sound.frames / self._rate or None  # by the last page
+
+    def _opened(self) -> Any:
+        if self._file.read(len(MAGIC)) != MAGIC:
+            raise ValueError("no Ogg file")
+        import soundfile
+
+        self._file.seek(0)
+        try:
+            sound = soundfile.SoundFile(self._file)
+        except soundfile.LibsndfileError as error:
+            raise ValueError(str(error)) from error
+        # What is read at once is allocated at once.
+        if sound.channels > _VORBIS_CHANNELS or sound.samplerate not in _RATES:
+            raise ValueError(f"claims {sound.channels} channels at {sound.samplerate} Hz")
+        return sound
+
+    def close(self) -> None:
+        self._sound.close()
+        self._file.close()
+
+    def seek(self, seconds: float) -> bool:
+        # `read` goes there itself.
+        return self.claimed_s is not None and seconds < self.claimed_s
+
+    def read(self, begin_s: float, n: int) -> tuple[float, Samples]:
+        import soundfile
+        import soxr
+
+        first = max(0, round((begin_s - _MARGIN_S) * self._rate))
+        wanted_s = begin_s - first / self._rate + n / SAMPLE_RATE + _MARGIN_S
+        try:
+            self._sound.seek(first)
+            rows: Any = self._sound.read(
+                round(wanted_s * self._rate), dtype="float32", always_2d=True
+            )
+        except soundfile.LibsndfileError as error:
+            raise ValueError(str(error)) from error
+        mono = self._downmix.of_rows(np.nan_to_num(rows.T, posinf=0.0, neginf=0.0))
+        if len(mono) < round(wanted_s * self._rate):
+            self.end_s = (first + len(mono)) / self._rate
+        samples = soxr.resample(mono, self._rate, SAMPLE_RATE)
+        skip = round((begin_s - first / self._rate) * SAMPLE_RATE)
+        return begin_s, np.ascontiguousarray(samples[skip : skip + n], dtype=np.float32)

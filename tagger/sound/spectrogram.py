@@ -1,6 +1,6 @@
 """THE log-mel front end and its chunks: one definition for tagger and training.
 
-Every DSP number of the networks stands here, with its unit. Same values as librosa's
+Every DSP constant of the networks is here, with its unit. Same values as librosa's
 ``melspectrogram(sr=22050, n_fft=2048, hop_length=1024, n_mels=128)`` and ``power_to_db(ref=max,
 top_db=80)``; column j is the frame centred at sample 1024 j.
 """
@@ -28,6 +28,7 @@ CHUNK_COLUMNS = 86  # 4 s
 CHUNK_STEP = 43  # columns: 2 s
 
 COLUMN_S = HOP / SAMPLE_RATE
+PadMode = Literal["constant", "reflect", "edge"]  # of `np.pad`
 
 _BLOCK = 1 << 15  # samples transformed at once: they stay in the processor's cache
 
@@ -52,7 +53,7 @@ class LogMel:
 
 
 def front_end() -> dict[str, str | int | float]:
-    """This module's numbers, as a model's card keeps them."""
+    """This module's constants, as a model's card stores them."""
     return {
         "name": "log-mel",
         "sample_rate": SAMPLE_RATE,
@@ -65,7 +66,10 @@ def front_end() -> dict[str, str | int | float]:
     }
 
 
-def slaney_mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> np.ndarray:
+@lru_cache(maxsize=4)
+def mel_filters(
+    sample_rate: int = SAMPLE_RATE, n_fft: int = N_FFT, n_mels: int = N_MELS
+) -> np.ndarray:
     """Slaney's mel filter bank, 0 Hz to half the sample rate [shape=(n_mels, 1 + n_fft // 2)].
 
     Triangles from the centre of the band below to that of the band above, each of the area 1.
@@ -80,7 +84,7 @@ def slaney_mel_filters(sample_rate: int, n_fft: int, n_mels: int) -> np.ndarray:
 
 
 def _mel_points(n_mels: int, highest_hz: float) -> np.ndarray:
-    """Ends and centres of so many mel bands from 0 Hz on, in hertz [shape=(n_mels + 2,)].
+    """Ends and centres of `n_mels` bands from 0 Hz on, in hertz [shape=(n_mels + 2,)].
 
     Slaney's scale (Auditory Toolbox, 1998): even steps up to 1 kHz, even ratios above.
     """
@@ -94,20 +98,9 @@ def _mel_points(n_mels: int, highest_hz: float) -> np.ndarray:
     return np.where(above > 0, corner_hz * np.exp(log_step * above), step_hz * mels)
 
 
-@lru_cache(maxsize=1)
-def mel_filters() -> np.ndarray:
-    """The filter bank of the log-mel front end [shape=(N_MELS, 1 + N_FFT // 2)]."""
-    return slaney_mel_filters(SAMPLE_RATE, N_FFT, N_MELS)
-
-
-def slaney_mel_frequencies(n_mels: int, highest_hz: float) -> np.ndarray:
-    """Centre of each of so many mel bands from 0 Hz on, in hertz [shape=(n_mels,)]."""
-    return _mel_points(n_mels, highest_hz)[1:-1]
-
-
-def mel_frequencies() -> np.ndarray:
-    """Centre of each mel band of the log-mel front end in hertz [shape=(N_MELS,)]."""
-    return slaney_mel_frequencies(N_MELS, SAMPLE_RATE / 2)
+def mel_frequencies(n_mels: int = N_MELS, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Centre of each mel band in hertz, by default of the log-mel front end [shape=(n_mels,)]."""
+    return _mel_points(n_mels, sample_rate / 2)[1:-1]
 
 
 @lru_cache(maxsize=4)
@@ -127,7 +120,7 @@ def power_frames(y: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(1 + (n - n_fft) // hop, 1 + n_fft // 2), dtype=float32]
-        One row a frame, as lies best in memory; row j covers samples from ``hop * j``.
+        One row a frame, contiguous in memory; row j covers samples from ``hop * j``.
     """
     frames = np.lib.stride_tricks.sliding_window_view(y, n_fft)[::hop]
     power = np.empty((len(frames), 1 + n_fft // 2), dtype=np.float32)
@@ -140,40 +133,35 @@ def power_frames(y: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
     return power
 
 
-def power_spectrogram(y: np.ndarray, hop: int = HOP) -> np.ndarray:
-    """`power_frames` of the log-mel front end's length, `N_FFT` samples."""
-    return power_frames(y, N_FFT, hop)
-
-
-def pad_edges(
-    excerpt: Excerpt, mode: Literal["constant", "reflect", "edge"] = "constant"
-) -> np.ndarray:
-    """The excerpt's samples, padded where half a window of real sound is missing.
-
-    Parameters
-    ----------
-    excerpt : Excerpt
-    mode : str
-        As for `np.pad`; with zeros unless told.
+def pad_edges(excerpt: Excerpt, n_fft: int, mode: PadMode = "constant") -> np.ndarray:
+    """The excerpt's samples with half a window at each end, padded where its edges are shorter.
 
     Returns
     -------
     np.ndarray [shape=(n,)]
-        Frame 0 of it is centred on the excerpt's start.
+        Its frame 0 is centred on the excerpt's start.
     """
-    half = N_FFT // 2
-    cut = max(0, excerpt.edge_before - half), max(0, excerpt.edge_after - half)
-    samples = excerpt.samples[cut[0] : len(excerpt.samples) - cut[1]]
-    missing = max(0, half - excerpt.edge_before), max(0, half - excerpt.edge_after)
-    return np.pad(samples, missing, mode=mode)
+    half = n_fft // 2
+    before, after = excerpt.edge_before, excerpt.edge_after
+    y = excerpt.samples[max(0, before - half) : len(excerpt.samples) - max(0, after - half)]
+    return np.pad(y, (max(0, half - before), max(0, half - after)), mode=mode)
 
 
 def log_mel(excerpts: Sequence[Excerpt]) -> LogMel:
-    """Log-mel spectrogram of a track's excerpts, relative to the maximum over all of them."""
-    power = [power_spectrogram(pad_edges(e)) @ mel_filters().T for e in excerpts]
+    """Log-mel spectrogram of a track's excerpts, relative to the maximum over all of them.
+
+    Examples
+    --------
+    >>> from tagger.sound.audio import SAMPLE_RATE, Excerpt
+    >>> y = np.sin(2 * np.pi * 440 * np.arange(12 * SAMPLE_RATE) / SAMPLE_RATE)
+    >>> mel = log_mel([Excerpt(y.astype(np.float32), start_s=0.0)])
+    >>> mel.excerpts[0].shape, float(mel.excerpts[0].max())
+    ((128, 259), 0.0)
+    """
+    power = [power_frames(pad_edges(e, N_FFT), N_FFT, HOP) @ mel_filters().T for e in excerpts]
     peak = max(float(p.max()) for p in power)
     ref_db = DB_PER_NEPER * float(np.log(max(peak, 1e-10)))
-    for p in power:  # in place: these arrays are most of what a small model costs
+    for p in power:  # in place: most of a small model's time goes into these arrays
         np.log(np.maximum(p, 1e-10, out=p), out=p)
         p *= DB_PER_NEPER
         p -= ref_db

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from tagger.tags.blocks import (
     GENRE,
+    ROLES,
     Block,
     BrokenTagError,
     CannotKeepError,
@@ -36,11 +37,14 @@ _EXTENSION_HEAD = bytes.fromhex("11d2d3abbaa9cf118ee600c00c2053650600")
 
 # One letter before each raw record says where it stands.
 _LETTERS = {_EXTENDED: b"E", _METADATA: b"M", _LIBRARY: b"L"}
-_GTAG = {
-    "GTAG/GENRE": "GTAG_GENRE",
-    "GTAG/CONFIDENCE": "GTAG_CONFIDENCE",
-    "GTAG/MODEL": "GTAG_MODEL",
-}
+
+
+def attribute_name(role: str) -> str:
+    """What a role's attribute is called: as other taggers name theirs, with a slash."""
+    return "WM/Genre" if role == GENRE else role.replace("_", "/", 1)
+
+
+_ROLES = {attribute_name(role).upper(): role for role in ROLES} | {"WM/GENREID": GENRE}
 
 
 @dataclass
@@ -85,8 +89,7 @@ class AsfAttributes(Block):
             raise CannotKeepError("it has its attributes more than once")
 
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
-        name = "WM/Genre" if role == GENRE else role.replace("_", "/", 1)
-        key = name.encode("utf-16-le") + b"\0\0"
+        key = attribute_name(role).encode("utf-16-le") + b"\0\0"
         entries = []
         for i, value in enumerate(values):
             text = value.encode("utf-16-le") + b"\0\0"
@@ -161,9 +164,6 @@ class AsfAttributes(Block):
                 new = struct.pack("<Q", length + growth)
                 item.data = item.data[:16] + new + item.data[24:]
 
-    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
-        raise CannotKeepError("an ASF file cannot be without its header")
-
     def shape(self) -> dict[str, Any]:
         guids = [o.guid for o in self._objects]
         return {
@@ -229,7 +229,7 @@ def _records(item: _Object) -> Iterator[Entry]:
                 raise BrokenTagError("its attributes are damaged")
             raw = letter + data[position:end]
             name = data[key_start:key_end].decode("utf-16-le", "replace").rstrip("\0").upper()
-            role = GENRE if name in ("WM/GENRE", "WM/GENREID") else _GTAG.get(name)
+            role = _ROLES.get(name)
             if role is None or kind != 0:
                 yield Entry(raw)
             else:

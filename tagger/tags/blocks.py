@@ -1,16 +1,21 @@
 """What tags of every kind have in common: a block of entries, some of them ours.
 
 An entry is kept as the bytes that stand in the file. Only entries with a role (the genre, and what
-gtag says of it) are ever decoded or made anew. Knows no kind of tag and no container.
+gtag says of it) are ever decoded or made anew.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any, BinaryIO, ClassVar
+
+from tagger.errors import GtagError
 
 GENRE = "genre"
 GTAG_GENRE = "GTAG_GENRE"
@@ -19,8 +24,8 @@ GTAG_MODEL = "GTAG_MODEL"
 GTAG_ROLES = (GTAG_GENRE, GTAG_CONFIDENCE, GTAG_MODEL)
 ROLES = (GENRE, *GTAG_ROLES)
 
-# What a tag says of a track besides the genre, by names that are those of Vorbis comments
-# ("TITLE", "TRACKNUMBER"): the common tongue of tags of different kinds.
+# What a tag says of a track besides the genre, by the names that Vorbis comments have for it
+# ("TITLE", "TRACKNUMBER"), whatever the kind of tag.
 Description = dict[str, tuple[str, ...]]
 _OF_THE_TRACK = ("TITLE", "ARTIST", "ALBUM")
 
@@ -29,7 +34,7 @@ MULTI_VALUE_SEPARATOR = "; "
 
 _COPY_BYTES = 1 << 20
 
-# No true tag or header has more parts: one that does is made to fill the memory.
+# No true tag or header has more parts: one that does was made to exhaust the memory.
 _MOST_PARTS = 100_000
 
 
@@ -41,6 +46,17 @@ class CannotKeepError(Exception):
     """A tag cannot be rewritten without harm to what is not ours: the file is refused."""
 
 
+@contextmanager
+def explained(
+    kind: type[GtagError], path: str | PathLike[str], what: str = "not written"
+) -> Iterator[None]:
+    """Turn errors of this module into one of `kind` that names the file."""
+    try:
+        yield
+    except (BrokenTagError, CannotKeepError) as error:
+        raise kind(f"{what}: {error}", path=path) from error
+
+
 @dataclass(frozen=True)
 class Entry:
     """One field of a tag.
@@ -50,7 +66,7 @@ class Entry:
     raw : bytes
         All of it, as it stands in the file.
     role : str or None
-        One of `ROLES`, or None for a field that is none of our business.
+        One of `ROLES`, or None for a field that is not ours.
     values : tuple of str
         Decoded, for a field with a role.
     """
@@ -95,10 +111,7 @@ class Block(ABC):
     def translated(self, role: str, raw: bytes, shape: Mapping[str, Any]) -> Entry:
         """An entry of a tag of that `shape`, as this tag would say it.
 
-        Raises
-        ------
-        CannotKeepError
-            It says nothing that can be told here.
+        Raises CannotKeepError where this tag cannot say it.
         """
         return Entry(raw, role)
 
@@ -138,11 +151,8 @@ class Block(ABC):
         """Choose the version of a tag that is about to be made: called before `prepare`."""
 
     def prepare(self) -> None:  # noqa: B027 - most kinds have nothing to do
-        """Called before the first `set`: convert a tag that cannot be written as it is.
-
-        Raises
-        ------
-        CannotKeepError
+        """Called before the first `set`: convert a tag that cannot be written as it is, or raise
+        CannotKeepError.
         """
 
     @abstractmethod
@@ -154,16 +164,13 @@ class Block(ABC):
         """Write the entries to the file that this block was read from, open for update.
 
         With the `shape` of an earlier state the surroundings (padding, sizes) become as they were
-        then. Positions of other blocks of the file no longer hold afterwards.
-
-        Raises
-        ------
-        CannotKeepError
+        then. Positions of other blocks of the file no longer hold afterwards. Raises
+        CannotKeepError.
         """
 
-    @abstractmethod
     def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
         """Take the whole tag away; `shape` is of the time before there was one."""
+        raise CannotKeepError(f"its {self.name} cannot be removed: gtag never adds one")
 
     def shape(self) -> dict[str, Any]:
         """What a restored tag needs besides its entries: plain values, ready for JSON."""
@@ -248,3 +255,11 @@ def read_ranges(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
             return
         yield piece
         start += len(piece)
+
+
+def digest_of(pieces: Iterable[bytes]) -> str:
+    """SHA-256 of pieces of a file, one behind the other."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()

@@ -1,7 +1,4 @@
-"""Chunks: where WAV and AIFF keep an ID3 tag, a WAV its INFO list, and a DSF its tag.
-
-Knows how chunks lie in a file and how its sizes follow, not what an ID3 tag says.
-"""
+"""Chunks: where WAV and AIFF keep an ID3 tag, a WAV its INFO list, and a DSF its tag."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ from tagger.tags.blocks import (
     replace_range,
     split_joint,
 )
-from tagger.tags.id3 import RangeSlot
+from tagger.tags.id3 import Slot
 
 # Items of an INFO list, by the names that Vorbis comments have for them.
 _INFO_NAMES = {
@@ -78,7 +75,7 @@ class Chunks:
         self.is_wav = head[:4] != b"FORM"
         self._number = struct.Struct("<I" if self.is_wav else ">I")
         self._length = file.seek(0, 2)
-        # As the file says; behind it may stand what is none of the form's.
+        # As the file says; other data may follow.
         self.end = start + 8 + int(self._number.unpack(head[4:8])[0])
         self.chunks: list[Chunk] = []
         self._damaged = set[Chunk]()
@@ -170,13 +167,13 @@ def _is_readable(chunk: Chunk) -> bool:
     return all(0x20 <= c < 0x7F for c in chunk.kind) and (chunk.kind != b"LIST" or chunk.size >= 4)
 
 
-class ChunkSlot:
+class ChunkSlot(Slot):
     """An ID3 tag's place in a WAV or AIFF file: a chunk, or the end."""
 
     room = 0
 
     def __init__(self, chunks: Chunks, chunk: Chunk | None) -> None:
-        self._chunks, self._chunk = chunks, chunk
+        self._chunks, self._chunk = chunks, chunk  # which know where it stands
         self.is_empty_chunk = chunk is not None and chunk.size == 0
         self.behind = chunks.behind(chunk)
 
@@ -188,10 +185,10 @@ class ChunkSlot:
         self._chunks.put(file, self._chunk, data, kind, keep=keep)
 
 
-class DsfSlot(RangeSlot):
+class DsfSlot(Slot):
     """An ID3 tag's place in a DSF file: the end, with a pointer in the header."""
 
-    behind = 0
+    behind = room = 0
 
     def __init__(self, file: BinaryIO) -> None:
         head = read_exactly(file, 0, 28)
@@ -199,7 +196,7 @@ class DsfSlot(RangeSlot):
         self._length = file.seek(0, 2)
         self._sound = pointer == 0 or 28 <= pointer < self._length
         start = pointer if pointer and self._sound else self._length
-        super().__init__(start, self._length - start, room=0)
+        super().__init__(start, self._length - start)
 
     def check(self) -> None:
         if not self._sound:
@@ -234,8 +231,7 @@ class Info(Block):
             if end > len(data):
                 raise BrokenTagError("its INFO list is damaged")
             raw = data[position : end + size % 2]
-            role = GENRE if raw[:4] == b"IGNR" else None
-            self.entries.append(Entry(raw, role, _genres(raw) if role else ()))
+            self.entries.append(_info_entry(raw))
             position += len(raw)
         self._rest = data[position:]
 
@@ -283,8 +279,7 @@ class DamagedInfo(Block):
         while position + 8 <= len(data) and _INFO_ID.match(data, position):
             size = struct.unpack("<I", data[position + 4 : position + 8])[0]
             raw = data[position : position + 8 + size]
-            role = GENRE if raw[:4] == b"IGNR" else None
-            self.entries.append(Entry(raw, role, _genres(raw) if role else ()))
+            self.entries.append(_info_entry(raw))
             position += 8 + size
             if size % 2 and not _INFO_ID.match(data, position):
                 position += 1
@@ -320,8 +315,10 @@ def _info_description(entries: list[Entry]) -> Description:
     return told
 
 
-def _genres(raw: bytes) -> tuple[str, ...]:
-    return tuple(split_joint([_info_text(raw)]))
+def _info_entry(raw: bytes) -> Entry:
+    if raw[:4] != b"IGNR":
+        return Entry(raw)
+    return Entry(raw, GENRE, tuple(split_joint([_info_text(raw)])))
 
 
 def _info_text(raw: bytes) -> str:

@@ -1,14 +1,15 @@
 """Opens a file of the table: which tags it has, which of them is the main one, what is sound.
 
-The main tag is the container's own; a genre in any other is hidden: people who wrote it there
-may have long forgotten, but their players have not. An MP3 or TTA whose only words stand in an
-APEv2 tag has that for its main one: its players read it, and a new ID3v2 tag would take its place.
+The main tag is the container's own; a genre in any other is hidden, though players may show it.
+An MP3 or TTA whose only words stand in an APEv2 tag has that for its main one: its players read it,
+and a new ID3v2 tag would take its place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import BinaryIO
 
 from tagger.files.formats import AIFF, ASF, DSF, FLAC, MP4, WAV, Format, id3v2_length, skip_id3v2
@@ -145,7 +146,7 @@ def _open_chunks(file: BinaryIO, start: int) -> Container:
         try:
             tags.append(Id3v2(ChunkSlot(chunks, chunk), data))
         except BrokenTagError:
-            # What does not even begin like a tag is read by nobody, what stands behind one by few.
+            # Programs do not read what does not begin like a tag, and few what stands behind one.
             if data[:3] == b"ID3" and not tags:
                 raise
             chunks.take_for_content(chunk)
@@ -204,12 +205,9 @@ def _open_stream(file: BinaryIO, format: Format) -> Container:
         ape = ape_that_programs_see(file, back)
         main = ape if ape is not None and ape.describes and first.is_bare else first
 
-    def content() -> Iterator[bytes]:
+    def read(others: list[bytes]) -> Iterator[bytes]:
         yield from others
         yield from outside(file, sound, file.seek(0, 2), back)
 
-    def heard() -> Iterator[bytes]:
-        yield from others[:1]  # what a decoder must know; pictures and seek points follow
-        yield from outside(file, sound, file.seek(0, 2), back)
-
-    return Container(main, content, blocks, heard)
+    # What a decoder must know stands in the first block; pictures and seek points follow.
+    return Container(main, partial(read, others), blocks, partial(read, others[:1]))

@@ -1,7 +1,7 @@
-"""Who plays what, and on which album, as a file's tags say it.
+"""A track's artist, album and title, as its tags say them.
 
-Training keeps tracks of one artist together by it, and a scan the tracks of an album. Only read,
-never written: none of this is gtag's.
+Training keeps tracks of one artist together by them, and a scan the tracks of an album. Only read,
+never written.
 """
 
 from __future__ import annotations
@@ -12,26 +12,14 @@ from typing import Any
 
 from tagger.files.formats import Format
 
-# The fields of each family of tags, and for ID3 the older names that mutagen translates.
+# The fields of each family of tags: artist, album, album artist, compilation, title. mutagen gives
+# ID3's older names as these.
 _FIELDS = {
-    "title": {
-        **{"id3": "TIT2", "vorbis": "title", "mp4": "\xa9nam", "asf": "Title", "ape": "Title"}
-    },
-    "artist": {
-        **{"id3": "TPE1", "vorbis": "artist", "mp4": "\xa9ART", "asf": "Author", "ape": "Artist"}
-    },
-    "album": {
-        **{"id3": "TALB", "vorbis": "album", "mp4": "\xa9alb", "asf": "WM/AlbumTitle"},
-        "ape": "Album",
-    },
-    "album_artist": {
-        **{"id3": "TPE2", "vorbis": "albumartist", "mp4": "aART", "asf": "WM/AlbumArtist"},
-        "ape": "Album Artist",
-    },
-    "compilation": {
-        **{"id3": "TCMP", "vorbis": "compilation", "mp4": "cpil", "asf": "WM/IsCompilation"},
-        "ape": "Compilation",
-    },
+    "id3": ("TPE1", "TALB", "TPE2", "TCMP", "TIT2"),
+    "vorbis": ("artist", "album", "albumartist", "compilation", "title"),
+    "mp4": ("\xa9ART", "\xa9alb", "aART", "cpil", "\xa9nam"),
+    "asf": ("Author", "WM/AlbumTitle", "WM/AlbumArtist", "WM/IsCompilation", "Title"),
+    "ape": ("Artist", "Album", "Album Artist", "Compilation", "Title"),
 }
 
 
@@ -53,19 +41,20 @@ class Credits:
 
 
 def read_credits(path: str | PathLike[str], format: Format) -> Credits:
-    """Who plays what, and on which album."""
+    """A file's credits; empty ones where its tags cannot be read."""
     try:
         tags = format.open_with_mutagen(path).tags
-        said = {name: _first(tags, fields[format.family]) for name, fields in _FIELDS.items()}
-    except Exception:  # hostile bytes: this is good to know, but no more than that
+        said = [_first(tags, field) for field in _FIELDS[format.family]]
+    except Exception:  # hostile bytes: nothing depends on it
         return Credits()
-    flag = said.pop("compilation").casefold()
-    return Credits(**said, compilation=flag in ("1", "true", "yes"))
+    artist, album, album_artist, compilation, title = said
+    flag = compilation.casefold() in ("1", "true", "yes")
+    return Credits(artist, album, album_artist, flag, title)
 
 
 def _first(tags: Any, field: str) -> str:
     values = [] if tags is None else tags.get(field, [])
-    # A frame of ID3 is iterable, a value of APEv2 or ASF an object that is text at heart.
+    # A frame of ID3 is iterable; a value of APEv2 or ASF is an object that str() reads.
     values = [values] if isinstance(values, bool) else values
     first = next((str(value).strip() for value in values), "")
     return first.encode("utf-8", "replace").decode()

@@ -2,7 +2,7 @@
 
 A 2.3 tag stays 2.3 and a 2.4 tag 2.4, with every other frame's bytes as they are; a 2.2 tag becomes
 2.3, by mutagen's translation. Unsynchronisation stays; an extended header, whose check sum would no
-longer hold, goes. Knows not where in a file the tag stands: a `Slot` does.
+longer hold, goes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import io
 import re
 import struct
 from collections.abc import Mapping
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
-from tagger.files.formats import id3v2_length
+from tagger.files.formats import id3v2_length, synchsafe
 from tagger.tags.blocks import (
     GENRE,
     GTAG_ROLES,
@@ -35,7 +35,7 @@ from tagger.tags.blocks import (
 _FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]")
 _FRAME_ID_22 = re.compile(rb"[A-Z][A-Z0-9]{2}")
 _UNSYNC, _EXTENDED, _EXPERIMENTAL, _FOOTER = 0x80, 0x40, 0x20, 0x10
-_COMMENT_LANGUAGE = "eng"  # what other taggers write where nobody says
+_COMMENT_LANGUAGE = "eng"  # what other taggers write where none is given
 # Frames of text, by the names that Vorbis comments have for them.
 _FRAMES = {
     "TITLE": "TIT2",
@@ -62,42 +62,33 @@ _FRAMES = {
 _NAMES = {frame: name for name, frame in _FRAMES.items()}
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d([ T]\d\d(:\d\d(:\d\d)?)?)?)?)?")
 _END_SIZE = 128  # of an ID3v1 tag
-_ROOM = 1024  # free bytes in a tag that had to grow, so that the next change moves no sound
 
 
-class Slot(Protocol):
-    """Where in a file a tag stands or would stand."""
+class Slot:
+    """Where in a file a tag stands or would stand: by default a plain stretch of the file.
 
-    room: int  # free bytes to leave in a tag that grows
-    behind: int  # how many bytes follow in the file, at least
+    Attributes
+    ----------
+    room : int
+        Free bytes to leave in a tag that grows.
+    behind : int
+        How many bytes follow in the file, at least.
+    is_empty_chunk : bool
+        Whether there is a chunk for a tag, but nothing in it.
+    """
+
+    room = 1024  # so that the next change moves no sound
+    behind = _END_SIZE
+    is_empty_chunk = False
+
+    def __init__(self, start: int, size: int) -> None:
+        self.start, self.size = start, size
 
     def check(self) -> None:
         """Raise CannotKeepError where nothing can be put."""
 
-    # Whether there is a chunk for a tag, but nothing in it.
-    is_empty_chunk: bool
-
     def put(self, file: BinaryIO, data: bytes, *, keep: bool = False) -> None:
-        """Write `data` in the place of what is there.
-
-        Nothing takes the tag away, with its chunk unless `keep`.
-        """
-
-
-class RangeSlot:
-    """A plain stretch of the file."""
-
-    behind = _END_SIZE
-
-    is_empty_chunk = False
-
-    def __init__(self, start: int, size: int, room: int = _ROOM) -> None:
-        self.start, self.size, self.room = start, size, room
-
-    def check(self) -> None:
-        pass
-
-    def put(self, file: BinaryIO, data: bytes, *, keep: bool = False) -> None:
+        """Replace what is there; nothing removes it, with its chunk unless `keep`."""
         replace_range(file, self.start, self.size, data)
 
 
@@ -133,7 +124,7 @@ class Id3v2(Block):
         if self.version > 2 and self._flags & _EXTENDED and not _FRAME_ID.match(body):
             if len(body) < 4:
                 raise BrokenTagError("its ID3 tag ends in its extended header")
-            size = _synchsafe(body[:4]) if self.version == 4 else 4 + int.from_bytes(body[:4])
+            size = synchsafe(body[:4]) if self.version == 4 else 4 + int.from_bytes(body[:4])
             if size is None or not 4 <= size <= len(body):
                 raise BrokenTagError("its ID3 tag has an extended header of impossible size")
             self._extended, body = body[:size], body[size:]
@@ -222,13 +213,9 @@ class Id3v2(Block):
         return entry
 
     def foreign(self) -> list[bytes]:
-        if self.version == 2:
-            return [
-                *(new for new, e in zip(self._as_23(), self.entries, strict=True) if not e.role),
-                self._tail,
-                self._after,
-            ]
-        return [*super().foreign(), self._tail, self._after]
+        raw = self._as_23() if self.version == 2 else [e.raw for e in self.entries]
+        others = (r for r, e in zip(raw, self.entries, strict=True) if e.role is None)
+        return [*others, self._tail, self._after]
 
     def begin(self, id3_version: int) -> None:
         if not self.exists:
@@ -285,15 +272,15 @@ class Id3v2(Block):
         it keeps its bytes.
         """
         text = "\0".join(parts)
-        lean = _is_latin1(text)
+        lean = all(ord(c) < 0x100 for c in text)
         if self.version == 4 and not (carried and lean):
-            encoded = b"\x03", text.encode()
+            encoding, encoded = b"\x03", text.encode()
         elif lean:
-            encoded = b"\x00", text.encode("latin-1")
+            encoding, encoded = b"\x00", text.encode("latin-1")
         else:
             utf16 = (b"\xff\xfe" + p.encode("utf-16-le") for p in text.split("\0"))
-            encoded = b"\x01", b"\0\0".join(utf16)
-        body = encoded[0] + language.encode() + encoded[1]
+            encoding, encoded = b"\x01", b"\0\0".join(utf16)
+        body = encoding + language.encode() + encoded
         size = struct.pack(">I", len(body))
         if self.version == 4 and not self._plain_sizes:
             size = _to_synchsafe(len(body))
@@ -398,20 +385,13 @@ def _walk(body: bytes, version: int, *, plain: bool) -> tuple[list[bytes], int]:
         elif version == 3 or plain:
             size = int.from_bytes(body[position + 4 : position + 8])
         else:
-            size = _synchsafe(body[position + 4 : position + 8])
+            size = synchsafe(body[position + 4 : position + 8])
         if size is None or position + head + size > len(body):
             break
         refuse_beyond_reason(len(frames))
         frames.append(body[position : position + head + size])
         position += head + size
     return frames, position
-
-
-def _synchsafe(data: bytes) -> int | None:
-    if max(data) > 0x7F:
-        return None
-    a, b, c, d = data
-    return a << 21 | b << 14 | c << 7 | d
 
 
 def _to_synchsafe(number: int) -> bytes:
@@ -429,14 +409,6 @@ def _unsync(data: bytes) -> bytes:
     return re.sub(rb"\xff(?=[\xe0-\xff\x00])|\xff\Z", b"\xff\x00", data)
 
 
-def _is_latin1(text: str) -> bool:
-    try:
-        text.encode("latin-1")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def read_id3v2(file: BinaryIO, start: int, size: int, slot: Slot | None = None) -> Id3v2:
-    """The tag of `size` bytes at `start`; by default it may grow there."""
-    return Id3v2(slot or RangeSlot(start, size), read_exactly(file, start, size))
+def read_id3v2(file: BinaryIO, start: int, size: int) -> Id3v2:
+    """The tag of `size` bytes at `start`."""
+    return Id3v2(Slot(start, size), read_exactly(file, start, size))

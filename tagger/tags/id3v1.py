@@ -12,7 +12,6 @@ from typing import Any, BinaryIO
 from tagger.tags.blocks import (
     GENRE,
     Block,
-    CannotKeepError,
     Description,
     Entry,
     from_text,
@@ -71,9 +70,6 @@ class Id3v1(Block):
         file.seek(self._position + 127)
         file.write(byte)
 
-    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
-        raise CannotKeepError("gtag never adds an ID3v1 tag, so it takes none away")
-
     def shape(self) -> dict[str, Any]:
         return {"none": to_text(self._none)}
 
@@ -103,9 +99,6 @@ class Id3v1Extension(Block):
         raw = next((e.raw for e in self.entries if e.role == GENRE), b"")
         file.seek(self._position + _GENRE_TEXT.start)
         file.write(raw.ljust(_GENRE_TEXT.stop - _GENRE_TEXT.start, b"\0"))
-
-    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
-        raise CannotKeepError("gtag never adds an ID3v1 tag, so it takes none away")
 
 
 def _text(raw: bytes) -> str:

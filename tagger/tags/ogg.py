@@ -1,7 +1,7 @@
 """The comment packet of an Ogg stream.
 
 mutagen lays out the header pages anew and renumbers those behind them; the sound's pages keep their
-bytes but for number and check sum. Knows not what is in a comment: see `vorbis.py`.
+bytes but for number and check sum.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-from tagger.files.formats import OGG_FLAC, OGG_VORBIS, OPUS, SPEEX, Format
-from tagger.tags.blocks import BrokenTagError, CannotKeepError
+from tagger.files.formats import OGG_FLAC, OGG_VORBIS, OPUS, SPEEX, Format, ogg_pages
+from tagger.tags.blocks import BrokenTagError, CannotKeepError, read_ranges
 from tagger.tags.vorbis import Comments
 
 # How the first packet begins, and the second: what stands there before the comment.
@@ -78,9 +78,6 @@ class OggComments(Comments):
         file.seek(0, 2)
         file.write(behind)
 
-    def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
-        raise CannotKeepError("an Ogg stream cannot be without its comment")
-
     def shape(self) -> dict[str, Any]:
         return {
             "pages": [[[len(p) for p in q.packets], q.complete, q.position] for q in self._pages]
@@ -138,22 +135,17 @@ def ogg_content(file: BinaryIO, start: int, end: int, comments: OggComments) -> 
     before it in the same stream counts.
     """
     yield from comments.following
-    position, numbers = start, dict[bytes, int]()
-    skipped = comments.offsets
-    while position < end:
-        file.seek(position)
-        head = file.read(27)
-        if len(head) < 27 or head[:4] != b"OggS":
-            file.seek(position)
-            yield file.read(end - position)  # junk behind the last page
-            return
-        lacing = file.read(head[26])
-        serial, number = head[14:18], struct.unpack("<I", head[18:22])[0]
-        size = sum(lacing)
+    numbers, stop, skipped = dict[bytes, int](), start, comments.offsets
+    for position, head, lacing in ogg_pages(file, start):
+        if position >= end:
+            break
+        serial, number = head[14:18], int.from_bytes(head[18:22], "little")
         if position not in skipped:
             distance = (number - numbers.get(serial, number)) % (1 << 32)
             if int.from_bytes(serial, "little") == comments.serial and not position > min(skipped):
                 distance = 0
-            yield head[:18] + struct.pack("<I", distance) + head[26:] + lacing + file.read(size)
+            data = file.read(sum(lacing))
+            yield head[:18] + struct.pack("<I", distance) + head[26:] + lacing + data
         numbers[serial] = number
-        position += 27 + len(lacing) + size
+        stop = position + 27 + len(lacing) + sum(lacing)
+    yield from read_ranges(file, stop, end)  # junk behind the last page

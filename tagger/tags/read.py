@@ -60,7 +60,7 @@ class TagState:
 
 
 def read_tags(path: str | PathLike[str], format: Format) -> TagState:
-    """Read what a file says of its genre; nothing of a container that gtag only hears.
+    """Read what a file says of its genre; an empty state for a container that has no tags.
 
     Raises
     ------
@@ -71,13 +71,9 @@ def read_tags(path: str | PathLike[str], format: Format) -> TagState:
         return TagState()
     try:
         with open(path, "rb") as file:
-            return state_of(open_or_explain(file, format, path))
+            container = open_or_explain(file, format, path)
     except OSError as error:
         raise UnreadableError.of_system(error, path) from error
-
-
-def state_of(container: Container) -> TagState:
-    """The same, of an open file."""
     main = container.main
     # Where another program added a tag that is now the main one, gtag's fields stand in another.
     noted = next((b for b in (main, *container.hidden) if b.values(GTAG_GENRE)), main)

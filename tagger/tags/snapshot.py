@@ -18,16 +18,17 @@ from tagger.tags.blocks import (
     MULTI_VALUE_SEPARATOR,
     ROLES,
     Block,
-    BrokenTagError,
     CannotKeepError,
     Entry,
+    digest_of,
+    explained,
     from_text,
     to_text,
 )
 from tagger.tags.containers import Container
 from tagger.tags.read import open_or_explain
 
-_DAMAGED = "what the journal says of its tags is damaged"
+_DAMAGED = "its tags in the journal are damaged"
 _GENRE_CHANGED = "its genre was changed since"
 _LARGEST_AREA = 1 << 28  # of an ID3v2 tag with its padding, which has the largest
 _BEGINNING = 1 << 16  # bytes by which another sound is told without reading all of it
@@ -53,7 +54,7 @@ def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
 
 
 def sound_of(path: str | PathLike[str], format: Format) -> str:
-    """SHA-256 of what is heard, as a snapshot's `sound`. Raises as `snapshot` does."""
+    """SHA-256 of a file's sound, as a snapshot's `sound`. Raises as `snapshot` does."""
     with open(path, "rb") as file:
         return _sound(open_or_explain(file, format, path))
 
@@ -81,7 +82,7 @@ def obstacle(
     Raises
     ------
     RefusedError
-        Old makes no sense.
+        `old` is not a snapshot.
     UnreadableError, OSError
     """
     _check(old, path)
@@ -136,14 +137,12 @@ def restore(
         blocks = [{**block, "carried": None} for block in old["blocks"]]
         old = {**old, "blocks": blocks}
     try:
-        with open(path, "r+b") as file:
+        with explained(RefusedError, path, "not restored"), open(path, "r+b") as file:
             # From the last, since what is written moves all that follows it.
             for i in reversed(range(len(old["blocks"]))):
                 container = open_or_explain(file, format, path)
                 block = _counterparts(container.blocks, old["blocks"])[i]
                 _restore_block(file, container, block, old["blocks"][i], loosely=loosely)
-    except (CannotKeepError, BrokenTagError) as error:
-        raise RefusedError(f"not restored: {error}", path=path) from error
     except _OF_A_DAMAGED_SHAPE as error:
         raise RefusedError(_DAMAGED, path=path) from error
 
@@ -160,16 +159,13 @@ def same_fields(
         container = open_or_explain(file, format, path)
         try:
             blocks = _counterparts(container.blocks, old["blocks"])
-        except CannotKeepError:
-            return False
-        if loosely:
-            try:
+            if loosely:
                 return all(
                     _ours(block) == _as_told_by(block, o)
                     for block, o in zip(blocks, old["blocks"], strict=True)
                 )
-            except CannotKeepError:
-                return False
+        except CannotKeepError:
+            return False
         now = [_of_block(container, block) for block in blocks]
     pairs = list(zip(now, old["blocks"], strict=True))
     return all(_comparable(b) == _comparable(o) for b, o in pairs) and all(
@@ -178,7 +174,7 @@ def same_fields(
 
 
 def _check(old: Any, path: str | PathLike[str]) -> None:
-    """Refuse what no snapshot can be, whoever wrote it into the journal."""
+    """Refuse what is not a snapshot, whoever wrote it into the journal."""
     if not isinstance(old, dict) or not isinstance(old.get("blocks"), list):
         raise RefusedError(_DAMAGED, path=path)
     for block in old["blocks"]:
@@ -255,10 +251,7 @@ def _as_told_by(block: Block, old: dict[str, Any]) -> list[tuple[str, bytes]]:
 
 
 def _sound(container: Container) -> str:
-    digest = hashlib.sha256()
-    for piece in (container.sound or container.content)():
-        digest.update(piece)
-    return digest.hexdigest()
+    return digest_of((container.sound or container.content)())
 
 
 def _sound_begins(container: Container) -> str:

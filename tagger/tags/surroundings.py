@@ -1,7 +1,4 @@
-"""Finds the tags in front of and behind what is a container's own, whoever put them there.
-
-Knows where tags may stand around a container and how they are found, not which of them counts.
-"""
+"""Finds the tags in front of and behind what is a container's own, whoever put them there."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ _TAG_MAGIC = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 _OGG_TAILS = (1 << 17, 1 << 22)
 
 
-# A file with more tags than these is made to keep its reader busy.
+# A file with more tags than these was made to keep its reader busy.
 _MOST_TAGS = 32
 
 
@@ -36,10 +33,12 @@ class Placed:
     end: int
 
 
-def tags_in_front(file: BinaryIO, end: int) -> list[Placed]:
-    """The ID3v2 tags in front of a container that begins at `end`; damaged ones are content."""
-    placed, position = list[Placed](), 0
+def tags_in_front(file: BinaryIO, end: int, start: int = 0) -> list[Placed]:
+    """The ID3v2 tags one behind the other from `start` to `end`; damaged ones are content."""
+    placed, position = list[Placed](), start
     while position < end and (size := id3v2_length(peek(file, position))):
+        if position + size > end:
+            break
         with suppress(BrokenTagError):
             block = read_id3v2(file, position, size)
             placed.append(Placed(block, position, position + size))
@@ -78,17 +77,9 @@ def tags_behind(file: BinaryIO, floor: int, *, strict: bool = False) -> list[Pla
             refuse_too_many(len(placed))
         position = start
     # What has no footer can only be found from its beginning.
-    first = position
-    position = floor
-    while position < first and (size := id3v2_length(peek(file, position))):
-        if position + size > first:
-            break
-        with suppress(BrokenTagError):
-            block = read_id3v2(file, position, size)
-            placed.append(Placed(block, position, position + size))
-        refuse_too_many(len(placed))
-        position += size
-    return sorted(placed, key=lambda p: p.start)
+    placed = [*tags_in_front(file, position, floor), *placed]
+    refuse_too_many(len(placed))
+    return placed
 
 
 def _ending_at(file: BinaryIO, end: int) -> tuple[int, Block | None]:

@@ -2,44 +2,32 @@
 
 What must not change is compared as raw bytes: every other field of every tag, and everything in
 the file that is no tag, the packets of sound above all. What must be there is read twice: by gtag,
-and by mutagen, which had no part in writing it.
+and by mutagen, which did not write it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from os import PathLike
 from typing import Any
 
 from tagger.errors import RefusedError, WriteFailedError
-from tagger.files.formats import Format
+from tagger.files.formats import APE, Format
 from tagger.tags.apev2 import Apev2
+from tagger.tags.asf import attribute_name
 from tagger.tags.blocks import (
     GENRE,
     MULTI_VALUE_SEPARATOR,
     ROLES,
     Block,
-    BrokenTagError,
-    CannotKeepError,
+    digest_of,
+    explained,
 )
 from tagger.tags.containers import Container, open_container
-from tagger.tags.read import open_or_explain
 
 Fields = dict[str, tuple[str, ...]]
-Reader = Callable[[Any, str], tuple[str, ...]]
-
-
-def content_hash(path: str | PathLike[str], format: Format) -> str:
-    """SHA-256 of all in a file that is no tag: the same before and after any change of tags.
-
-    Raises
-    ------
-    UnreadableError, OSError
-    """
-    with open(path, "rb") as file:
-        return _digest(open_or_explain(file, format, path))
 
 
 def check_kept(original: str | PathLike[str], copy: str | PathLike[str], format: Format) -> None:
@@ -50,21 +38,28 @@ def check_kept(original: str | PathLike[str], copy: str | PathLike[str], format:
     WriteFailedError
         It is not: the copy must not be used.
     """
-    try:
-        with open(original, "rb") as old_file, open(copy, "rb") as new_file:
-            old, new = open_container(old_file, format), open_container(new_file, format)
-            if [b.name for b in old.blocks] != [b.name for b in new.blocks]:
-                raise WriteFailedError("not written: a tag was lost or added", path=original)
-            for before, after in zip(old.blocks, new.blocks, strict=True):
-                if before.foreign() != after.foreign() and not _is_carried(old, new, before, after):
-                    raise WriteFailedError(
-                        f"not written: another field of its {before.name} would change",
-                        path=original,
-                    )
-            if _digest(old) != _digest(new):
-                raise WriteFailedError("not written: its sound would change", path=original)
-    except (BrokenTagError, CannotKeepError) as error:
-        raise WriteFailedError(f"not written: {error}", path=original) from error
+    with _both_open(original, copy, format) as (old, new):
+        if [b.name for b in old.blocks] != [b.name for b in new.blocks]:
+            raise WriteFailedError("not written: a tag was lost or added", path=original)
+        for before, after in zip(old.blocks, new.blocks, strict=True):
+            if before.foreign() != after.foreign() and not _is_carried(old, new, before, after):
+                raise WriteFailedError(
+                    f"not written: another field of its {before.name} would change", path=original
+                )
+        if digest_of(old.content()) != digest_of(new.content()):
+            raise WriteFailedError("not written: its sound would change", path=original)
+
+
+@contextmanager
+def _both_open(
+    original: str | PathLike[str], copy: str | PathLike[str], format: Format
+) -> Iterator[tuple[Container, Container]]:
+    with (
+        explained(WriteFailedError, original),
+        open(original, "rb") as old,
+        open(copy, "rb") as new,
+    ):
+        yield open_container(old, format), open_container(new, format)
 
 
 def _is_carried(old: Container, new: Container, before: Block, after: Block) -> bool:
@@ -97,18 +92,14 @@ def check_planned(
     WriteFailedError
     """
     problem = None
-    with open(copy, "rb") as file:
-        try:
-            container = open_container(file, format)
-        except BrokenTagError as error:
-            raise WriteFailedError(f"not written: {error}", path=original) from error
-        for role, values in planned.items():
-            if container.main.values(role) != values:
-                problem = "the tags do not read back as planned"
+    with explained(WriteFailedError, original), open(copy, "rb") as file:
+        container = open_container(file, format)
+        if any(container.main.values(role) != values for role, values in planned.items()):
+            problem = "the tags do not read back as planned"
         allowed = {genre.casefold() for genre in planned[GENRE]}
         for block in container.hidden:
             if not {genre.casefold() for genre in block.values(GENRE)} <= allowed:
-                problem = f"its {block.name} would contradict"
+                problem = f"its {block.name} would name another genre"
         if problem is None and _as_mutagen_reads(copy, format, container.main) != planned:
             refuse_if_mutagen_cannot_read(original, format, container.main)
             problem = "mutagen does not read the tags as planned"
@@ -126,58 +117,44 @@ def check_seen(original: str | PathLike[str], copy: str | PathLike[str], format:
     ------
     WriteFailedError
     """
-    try:
-        with open(original, "rb") as old_file, open(copy, "rb") as new_file:
-            old, new = open_container(old_file, format), open_container(new_file, format)
-            if old.main.is_bare:
-                told, now = old.description(), new.main.description()
-                told = {n: v for n, v in told.items() if new.main.tell({n: v})}
-                kept = all(
-                    MULTI_VALUE_SEPARATOR.join(now.get(n, ())) == MULTI_VALUE_SEPARATOR.join(v)
-                    for n, v in told.items()
-                )
-            else:
-                seen = _others_as_mutagen_reads(original, format, old.main)
-                now_seen = _others_as_mutagen_reads(copy, format, new.main)
-                kept = all(key in now_seen and now_seen[key] == seen[key] for key in seen)
-    except BrokenTagError as error:
-        raise WriteFailedError(f"not written: {error}", path=original) from error
+    with _both_open(original, copy, format) as (old, new):
+        if old.main.is_bare:
+            told, now = old.description(), new.main.description()
+            told = {n: v for n, v in told.items() if new.main.tell({n: v})}
+            kept = all(
+                MULTI_VALUE_SEPARATOR.join(now.get(n, ())) == MULTI_VALUE_SEPARATOR.join(v)
+                for n, v in told.items()
+            )
+        else:
+            seen = _others_as_mutagen_reads(original, format, old.main)
+            now_seen = _others_as_mutagen_reads(copy, format, new.main)
+            kept = all(key in now_seen and now_seen[key] == seen[key] for key in seen)
     if not kept:
         raise WriteFailedError(
             "not written: programs would no longer see its other fields", path=original
         )
 
 
-def _digest(container: Container) -> str:
-    digest = hashlib.sha256()
-    for piece in container.content():
-        digest.update(piece)
-    return digest.hexdigest()
-
-
 def _as_mutagen_reads(path: str | PathLike[str], format: Format, main: Block) -> Fields | None:
+    fields: Fields = dict.fromkeys(ROLES, ())
     try:
         tags = _mutagen_tags(path, format, main)
         reader = _ape if isinstance(main, Apev2) else _READERS[format.family]
-        return {role: _values(reader, tags, role) for role in ROLES}
-    except Exception:  # whatever it stumbles over: it does not read what was planned
+        for role in ROLES:
+            with suppress(KeyError):  # a field that is not there
+                fields[role] = reader(tags, role)
+    except Exception:  # whatever mutagen fails at: it does not read what was planned
         return None
-
-
-def _values(reader: Reader, tags: Any, role: str) -> tuple[str, ...]:
-    try:
-        return reader(tags, role)
-    except KeyError:  # a field that is not there
-        return ()
+    return fields
 
 
 def refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format, main: Block) -> None:
-    """Raise RefusedError where nobody but gtag could read what gtag writes."""
+    """Raise RefusedError where mutagen could not check what gtag writes."""
     try:
         _mutagen_tags(path, format, main)
     except Exception as error:
         raise RefusedError(
-            "not written: mutagen cannot read it, so nobody could check what gtag writes", path=path
+            "not written: mutagen cannot read it, so the write could not be verified", path=path
         ) from error
 
 
@@ -200,12 +177,9 @@ _OURS = re.compile(
 
 
 def _mutagen_tags(path: str | PathLike[str], format: Format, main: Block) -> Any:
+    by = APE if isinstance(main, Apev2) else format
     with open(path, "rb") as file:  # not by name: mutagen would open it for itself
-        if isinstance(main, Apev2):
-            from mutagen.apev2 import APEv2File
-
-            return APEv2File(file).tags
-        return format.open_with_mutagen(file).tags
+        return by.open_with_mutagen(file).tags
 
 
 def _id3(tags: Any, role: str) -> tuple[str, ...]:
@@ -222,8 +196,7 @@ def _mp4(tags: Any, role: str) -> tuple[str, ...]:
 
 
 def _asf(tags: Any, role: str) -> tuple[str, ...]:
-    key = "WM/Genre" if role == GENRE else role.replace("_", "/", 1)
-    return tuple(str(value) for value in tags[key])
+    return tuple(str(value) for value in tags[attribute_name(role)])
 
 
 def _vorbis(tags: Any, role: str) -> tuple[str, ...]:
@@ -232,9 +205,8 @@ def _vorbis(tags: Any, role: str) -> tuple[str, ...]:
 
 def _ape(tags: Any, role: str) -> tuple[str, ...]:
     values = list(tags[role])
-    return tuple(
-        values[0].split(MULTI_VALUE_SEPARATOR) if len(values) == 1 else values
-    )  # joined in APEv1
+    # Joined in APEv1.
+    return tuple(values[0].split(MULTI_VALUE_SEPARATOR) if len(values) == 1 else values)
 
 
 _READERS = {"id3": _id3, "mp4": _mp4, "asf": _asf, "vorbis": _vorbis, "ape": _ape}

@@ -1,7 +1,7 @@
 """Vorbis comments as raw bytes, and their place among FLAC's metadata blocks.
 
 Comments are kept as they stand, also those that are no UTF-8. The padding gives and takes what a
-comment needs, so that the sound stays where it is. Of Ogg it knows nothing: see `ogg.py`.
+comment needs, so that the sound stays where it is. For Ogg, see `ogg.py`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Writes a genre, how sure gtag is and which model said so: the only writer of tags.
+"""Writes a genre, gtag's confidence and the model's name: the only writer of tags.
 
 The main tag gets the genre and the GTAG fields; where it said nothing so far, also what the others
-say. A hidden tag that players look at (an MP3's APE tag, a WAV's INFO list, an ID3v1 tag, whatever
-names a genre) gets the same genre, so that no player reads another.
+say. A hidden tag that players read (an MP3's APE tag, a WAV's INFO list, an ID3v1 tag, whatever
+names a genre) gets the same genre, so that no player shows another.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from tagger.tags.blocks import (
     GTAG_GENRE,
     GTAG_MODEL,
     ROLES,
-    BrokenTagError,
-    CannotKeepError,
     distinct,
+    explained,
 )
 from tagger.tags.read import open_or_explain
 from tagger.tags.snapshot import snapshot
@@ -71,7 +70,7 @@ class Change:
 
 
 class PendingChange(Protocol):
-    """A change on its way into the journal: see `tagger.journal.run`."""
+    """A change on its way into the journal: see `tagger.journal.journal`."""
 
     old: Any
 
@@ -166,7 +165,7 @@ def refuse_unless(format: Format, copy: str | PathLike[str], path: str | PathLik
 
 
 def refuse_untagged(format: Format, path: str | PathLike[str]) -> None:
-    """Raise RefusedError for a container that gtag only hears."""
+    """Raise RefusedError for a container whose tags gtag cannot write."""
     if not format.is_tagged:
         raise RefusedError(
             f"this container ({format.name}) holds no tags that gtag can write", path=path
@@ -178,15 +177,13 @@ def check_change(path: str | PathLike[str], format: Format, *, in_place: bool = 
     try:
         check_writable(path, in_place=in_place)
         refuse_unless(format, path, path)
-        with open(path, "rb") as file:
+        with explained(RefusedError, path), open(path, "rb") as file:
             container = open_or_explain(file, format, path)
             for block in container.blocks:
                 if block is container.main or container.asks_for_genre(block):
                     block.prepare()
             if not container.main.mends_reading:
                 refuse_if_mutagen_cannot_read(path, format, container.main)
-    except (CannotKeepError, BrokenTagError) as error:
-        raise RefusedError(f"not written: {error}", path=path) from error
     except OSError as error:
         raise UnreadableError.of_system(error, path) from error
 
@@ -194,21 +191,18 @@ def check_change(path: str | PathLike[str], format: Format, *, in_place: bool = 
 def apply_change(path: str | PathLike[str], format: Format, change: Change) -> None:
     """Edit the file itself; nothing is copied or verified. Raises as `write_change` does."""
     planned = change.fields()
-    try:
-        with open(path, "r+b") as file:
+    with explained(RefusedError, path), open(path, "r+b") as file:
+        container = open_or_explain(file, format, path)
+        main = container.blocks.index(container.main)
+        asking = [i for i, b in enumerate(container.blocks) if container.asks_for_genre(b)]
+        # From the last, since what is written moves all that follows it.
+        for i in sorted({main, *asking}, reverse=True):
             container = open_or_explain(file, format, path)
-            main = container.blocks.index(container.main)
-            asking = [i for i, b in enumerate(container.blocks) if container.asks_for_genre(b)]
-            # From the last, since what is written moves all that follows it.
-            for i in sorted({main, *asking}, reverse=True):
-                container = open_or_explain(file, format, path)
-                block = container.blocks[i]
-                block.begin(change.id3_version)
-                block.prepare()
-                if i == main and block.is_bare:
-                    block.entries = container.carried()
-                for role in ROLES:  # what gtag noted stands in the main tag alone
-                    block.set(role, planned[role] if i == main or role == GENRE else ())
-                block.store(file)
-    except (CannotKeepError, BrokenTagError) as error:
-        raise RefusedError(f"not written: {error}", path=path) from error
+            block = container.blocks[i]
+            block.begin(change.id3_version)
+            block.prepare()
+            if i == main and block.is_bare:
+                block.entries = container.carried()
+            for role in ROLES:  # what gtag noted stands in the main tag alone
+                block.set(role, planned[role] if i == main or role == GENRE else ())
+            block.store(file)

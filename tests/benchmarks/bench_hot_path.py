@@ -31,7 +31,7 @@ from tagger import batch, demo
 from tagger.batch import scan
 from tagger.decide import Policy
 from tagger.files.library import Library, Track
-from tagger.models import boosted_trees, linear, lite, multi_label
+from tagger.models import boosted_trees, linear, multi_label, networks
 from tagger.sound import (
     audio,
     decoder,
@@ -44,7 +44,7 @@ from tagger.sound import (
 
 # Where the time of these functions goes; what they call and stands here too counts there.
 STAGES: dict[str, list[tuple[Any, str]]] = {
-    "open": [(decoder.Source, "__init__"), (audio, "ogg_links"), (decoder.Source, "_close")],
+    "open": [(decoder.Source, "__init__"), (audio, "ogg_links"), (decoder.Source, "close")],
     "seek": [(decoder.Source, "seek")],
     "decode": [(decoder.Source, "_frames")],
     "resample": [(decoder._Mono, name) for name in ("add", "finish", "samples")],
@@ -54,7 +54,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
         *((no_music, "movement"), (no_music, "highest_hz")),
     ],
     "networks": [
-        *((lite.LiteNetwork, "__call__"), (boosted_trees.Trees, "logits")),
+        *((networks.Network, "__call__"), (boosted_trees.Trees, "logits")),
         *((multi_label.MultiLabelWeights, "logits"), (multi_label.MultiLabelWeights, "styles")),
         (linear.LinearWeights, "__call__"),
     ],

@@ -83,7 +83,7 @@ def main() -> None:
         if arguments.write:
             for name in ("writing", "after that", "and again"):
                 rows += [(name, *scanned(root, "--write-tags", "--min-confidence", "0"))]
-        size = sum(f.stat().st_size for f in Path(folder).glob("gtag/heard.sqlite*"))
+        size = sum(f.stat().st_size for f in Path(folder).glob("gtag/predictions.sqlite*"))
         print(f"{arguments.files:,} files; cache {size / 1e6:.0f} MB")
         for name, seconds, megabytes in rows:
             each = seconds / arguments.files * 1e6

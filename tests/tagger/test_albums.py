@@ -113,6 +113,7 @@ def test_outliers_with_high_confidence_stay():
         [heard(0.9, 0.1)] * 2 + [heard(0.1, 0.9)] * 2 + [heard(0.2, 0.2)],
         [heard(0.9, 0.1)] * 2 + [heard(0.2, 0.2)] * 3,  # most are unsure
         [heard(0.9, 0.1)] * 2,
+        [heard(0.75, 0.1)] * 2 + [heard(0.2, 0.45)] * 2,  # less probable than not in mean
     ],
 )
 def test_without_a_clear_majority_tracks_stay_alone(predictions):
@@ -132,7 +133,7 @@ def test_one_gives_all_tracks_the_albums_genre_or_none():
     verdicts = album_verdicts([heard(0.9, 0.1), heard(0.1, 0.9), heard(0.3, 0.1)], ONE)
     assert {v.genre for v in verdicts} == {None}
     decision = decide(heard(0.9, 0.1), TagState(), ONE, verdicts[0])
-    assert decision.status is Status.UNSURE and "the album is Jazz 0.43" in decision.reason
+    assert decision.status is Status.UNSURE and "the album's mean is Jazz 0.43" in decision.reason
 
 
 def test_styles_are_voted_on_where_they_are_asked_for():
@@ -187,7 +188,7 @@ def test_an_album_is_written_as_one(make_audio, tmp_path):
     assert alone["9.flac"].genre != best
     rows = scanned("one")
     assert [row.new_genre for row in rows] == [best] * 4
-    assert any("the album's 4 tracks are" in row.message for row in rows)
+    assert any("the highest mean of the album's 4 tracks" in row.message for row in rows)
     assert MediaFile(odd).genres == [best]
 
 

@@ -61,7 +61,7 @@ def scanned(cache_file, *paths, model="fast", policy=SURE, write=False, jobs=1):
 
 @pytest.fixture
 def file(tmp_path):
-    return tmp_path / "cache" / "heard.sqlite"
+    return tmp_path / "cache" / "predictions.sqlite"
 
 
 @pytest.mark.parametrize("suffix", CONTAINERS)
@@ -161,7 +161,7 @@ def test_a_model_that_looks_at_what_is_kept_need_not_listen(make_audio, file, he
     assert heard_files == []
     with Cache(file, zoo.find("fast")) as cache:  # and is remembered itself
         tracks = list(Library([str(p) for p in pieces]))
-        assert all(cache.recall(track) for track in tracks)
+        assert all(cache.prediction_of(track) for track in tracks)
     assert later == scanned(None, *pieces, model="fast")
 
 
@@ -225,10 +225,10 @@ def after(statement):
         lambda path: path.write_bytes(path.read_bytes()[:5000]),
         lambda path: path.write_bytes(path.read_bytes()[:4096] + os.urandom(20_000)),
         after("PRAGMA user_version = 99"),
-        after("UPDATE heard SET probabilities = x'00'"),
+        after("UPDATE predictions SET probabilities = x'00'"),
         after("UPDATE files SET tags = '[7]'"),
-        after("UPDATE views SET arrays = 'x'"),
-        after("DROP TABLE heard"),
+        after("UPDATE features SET arrays = 'x'"),
+        after("DROP TABLE predictions"),
     ],
 )
 def test_a_damaged_cache_is_made_anew(make_audio, file, spoil):
@@ -245,7 +245,7 @@ def test_a_damaged_cache_is_made_anew(make_audio, file, spoil):
 def test_a_cache_that_cannot_be_made_stops_no_scan(make_audio, tmp_path):
     piece = make_audio(".flac")
     (tmp_path / "occupied").write_text("no folder")
-    assert scanned(tmp_path / "occupied" / "heard.sqlite", piece) == scanned(None, piece)
+    assert scanned(tmp_path / "occupied" / "predictions.sqlite", piece) == scanned(None, piece)
 
 
 def test_a_locked_cache_stops_no_scan(make_audio, file, monkeypatch):
@@ -289,7 +289,7 @@ def test_what_is_gone_is_pruned(make_audio, file):
     with Cache(file, zoo.find("fast")) as cache:
         assert cache.prune(365) == 1
         held = cache.info()
-    assert (held["files"], held["heard"], held["views"]) == (2, 2, 2)
+    assert (held["files"], held["predictions"], held["features"]) == (2, 2, 2)
     with Cache(file) as cache:
         cache.clear()
     assert not file.exists()

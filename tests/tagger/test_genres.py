@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -15,10 +14,6 @@ from tagger import genres
 from tagger.genres import canonical, genre_of, vocabulary
 
 FILE = Path(genres.__file__).with_name("vocabulary.toml")
-
-
-def test_examples():
-    assert doctest.testmod(genres).failed == 0
 
 
 def test_one_name_means_one_thing():

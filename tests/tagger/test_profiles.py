@@ -61,7 +61,7 @@ def test_a_policy_for_one_genre_writes_one():
     one = PROFILES["itunes"]
     Policy(profile=one, existing="replace")
     for wrong in ({"genres": 2}, {"existing": "append"}):
-        with pytest.raises(ConfigurationError, match="iTunes and Music reads one genre"):
+        with pytest.raises(ConfigurationError, match="iTunes and Music reads only one genre"):
             Policy(profile=one, **wrong)
 
 

@@ -87,7 +87,7 @@ def test_the_track_that_set_the_threshold_is_named():
 
 def test_an_ensemble_is_a_few_lines_in_a_card(members, tmp_path):
     card = train_ensemble(members, tmp_path / "zoo" / "both")
-    assert card.kind == "ensemble" and card.members == ("one-3", "two-3")
+    assert card.kind == "ensemble" and card.uses == ("one-3", "two-3")
     assert sum(m["weight"] for m in card.data["members"]) == pytest.approx(1)
     assert card.learned_from["s"] == {"one", "two", "both"}
     [row] = card.figures

@@ -104,7 +104,7 @@ def test_a_checkpoint_becomes_the_network_of_the_paper(tmp_path):
     folder = tmp_path / "zoo" / "musicnn"
     card = musicnn.publish(folder, weights, "ISC")
     assert (folder / "LICENSE").read_text() == "ISC"
-    from tagger.models.backbone import Backbone
+    from tagger.models.networks import Backbone
 
     patches = np.random.default_rng(1).uniform(0, 4, (2, PATCH_FRAMES, PATCH_MELS))
     said = Backbone(card).outputs(patches.astype(np.float32))

@@ -22,8 +22,6 @@ def augment(crops: np.ndarray, rng: np.random.Generator, *, masks: bool = True) 
     Parameters
     ----------
     crops : np.ndarray [shape=(n, n_mels, n_columns)] decibels; changed in place
-    rng : np.random.Generator
-    masks : bool
 
     Returns
     -------

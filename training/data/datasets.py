@@ -28,7 +28,7 @@ from tagger.models.track_features import TrackFeatures
 from tagger.sound.spectrogram import N_MELS, TOP_DB, LogMel
 
 if TYPE_CHECKING:
-    from tagger.models.backbone import Backbone
+    from tagger.models.networks import Backbone
 
 View = TypeVar("View")
 
@@ -129,7 +129,7 @@ class Example:
 @cache
 def backbone() -> Backbone:
     """The pretrained network, loaded once a process."""
-    from tagger.models.backbone import Backbone
+    from tagger.models.networks import Backbone
 
     return Backbone(zoo.find(BACKBONE))
 
@@ -299,10 +299,8 @@ class SoundFile:
 
     Attributes
     ----------
-    path : str
     track : str
         Its path within the data folder.
-    genre : str
     artist : str or None
         Who plays; None where unknown.
     """

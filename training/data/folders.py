@@ -13,7 +13,6 @@ def check_folder(folder: Path, what: str, signs: Set[str]) -> None:
 
     Parameters
     ----------
-    folder : Path
     what : str
         What it is to hold, in a word.
     signs : set of str

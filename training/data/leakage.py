@@ -28,8 +28,6 @@ def seen(
 
     Parameters
     ----------
-    card : Card
-    tracks : iterable of str
     fingerprints : sequence of np.ndarray or None
         As `fingerprints.fingerprint_of`, one a track; empty where only names are known.
 

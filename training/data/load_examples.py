@@ -69,12 +69,10 @@ def load_examples(
 
     Parameters
     ----------
-    sources : Sources
     work : Path
         Folder for the spectrograms, where there is no cache.
     artists : bool
         The first set has to say who plays, which is checked before any of it is decoded.
-    reporter : Reporter
 
     Raises
     ------

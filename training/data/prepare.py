@@ -55,7 +55,6 @@ class FileFeatures:
     ----------
     mel : np.ndarray [shape=(N_MELS, n_columns), dtype=uint8]
         Excerpt after excerpt, as `Example.mel`.
-    excerpt_columns : tuple of int
     embedding : np.ndarray [shape=(n_dimensions,)]
         Of the pretrained network, in mean over the track.
     """
@@ -84,7 +83,6 @@ def prepare(
 
     Parameters
     ----------
-    files : sequence of SoundFile
     store : Path
         Folder of the archive. What it holds of these files is not computed again; what it holds
         of others is removed.
@@ -92,7 +90,6 @@ def prepare(
         Name of the set.
     jobs : int, optional
         Worker processes; by default one a core.
-    reporter : Reporter
 
     Returns
     -------
@@ -125,11 +122,10 @@ def prepare(
                 there.add(keys[file.track])
             elif isinstance(result, Silent):
                 reporter.tell(f"left out: {file.track}: {result.why}")
-            elif isinstance(result, Lost):
-                reason = "decoding timed out" if result.late else "the decoder crashed on it"
-                reporter.leave_out(file.track, reason)
             else:
-                reporter.leave_out(file.track, result)
+                reporter.leave_out(
+                    file.track, result.reason if isinstance(result, Lost) else result
+                )
     files = [file for file in files if keys[file.track] in there]
     if not files:
         raise DataError("has no file with sound that could be decoded", path=source)

@@ -28,7 +28,6 @@ class Call:
 
     Parameters
     ----------
-    recipe : str
     settings : Settings
         `work` is emptied unless it is to `resume`.
 

@@ -27,7 +27,7 @@ from tagger.sound.patches import (
     PATCH_RATE,
     WHOLE_PATCHES,
 )
-from tagger.sound.spectrogram import COLUMN_S, LogMel, mel_frequencies, slaney_mel_frequencies
+from tagger.sound.spectrogram import COLUMN_S, LogMel, mel_frequencies
 from tagger.training.data.datasets import (
     as_in_card,
     as_text,
@@ -78,10 +78,8 @@ class Item:
 
     Attributes
     ----------
-    track, source : str
     artist : str
         Tracks of one artist must not be split.
-    known : Known
     kind : str
         Empty for music, else what it is: ``noise`` or ``voice``.
     sound : str
@@ -111,7 +109,6 @@ class Tracks:
 
     Attributes
     ----------
-    items : tuple of Item
     embedding : np.ndarray [shape=(n, n_dimensions)]
     estimated : np.ndarray [shape=(n,), dtype=bool]
         Where the embedding is estimated: learned from, never measured on.
@@ -201,7 +198,7 @@ def compute_views(
                 if isinstance(result, Views):
                     seen[item.track] = result
                 else:
-                    reason = "timed out" if isinstance(result, Lost) else result
+                    reason = result.reason if isinstance(result, Lost) else result
                     reporter.leave_out(item.track, reason)
             _keep(file, seen)
         items += [item for item in of_set if item.track in seen]
@@ -279,7 +276,7 @@ def interpolated_frames(db: np.ndarray) -> np.ndarray:
     from scipy.ndimage import map_coordinates
 
     columns = np.arange(0, (db.shape[1] - 1) * COLUMN_S, PATCH_HOP / PATCH_RATE) / COLUMN_S
-    wanted = slaney_mel_frequencies(PATCH_MELS, PATCH_RATE / 2)
+    wanted = mel_frequencies(PATCH_MELS, PATCH_RATE)
     bands = np.interp(wanted, mel_frequencies(), np.arange(len(db)))
     places = np.meshgrid(bands, columns, indexing="ij")
     fine = map_coordinates(db.astype(np.float64), places, order=1, mode="nearest")

@@ -70,8 +70,6 @@ def measure_protocols(
 
     Parameters
     ----------
-    recipe : str
-    examples : sequence of Example
     protocols : sequence of str
         With `ALL` among them, every protocol; one that the examples do not allow for becomes a
         note then, and is an error otherwise.

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tagger.errors import DataError, GtagError, NothingToHearError
-from tagger.models.features import FeatureColumns
+from tagger.models.feature_columns import FeatureColumns
 from tagger.models.prediction import Classifier
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
@@ -49,7 +49,6 @@ class Evaluation:
 
     Attributes
     ----------
-    measured : Measured
     seen_in_training : tuple of str
         Measured tracks that the model had learned from, by its card.
     model : str

@@ -35,7 +35,6 @@ def permutation_importance(
         Of tracks that the model did not learn from.
     target : np.ndarray [shape=(n,), dtype=int]
         Among the model's labels.
-    seed : int
     bar : callable
         Shows progress over the columns.
 

@@ -28,11 +28,9 @@ class Measured:
 
     Attributes
     ----------
-    labels : tuple of str
     truth : np.ndarray [shape=(n,), dtype=int]
         Index of each track's genre among the labels.
     probabilities : np.ndarray [shape=(n, n_labels)]
-    tracks : tuple of str
     """
 
     labels: tuple[str, ...]

@@ -39,8 +39,6 @@ class OutOfFoldPredictions:
 
     Attributes
     ----------
-    labels : tuple of str
-    tracks : tuple of str
     truth : np.ndarray [shape=(n,), dtype=int]
     scores : np.ndarray [shape=(n, n_labels)]
         Log probabilities, not calibrated.

@@ -24,13 +24,7 @@ TESTED_SEGMENTS = 0.2  # of all
 
 @dataclass(frozen=True)
 class Split:
-    """One division of examples, by position.
-
-    Attributes
-    ----------
-    name : str
-    train, test : tuple of int
-    """
+    """One division of examples, by position."""
 
     name: str
     train: tuple[int, ...]

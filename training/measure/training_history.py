@@ -28,7 +28,6 @@ class Correlation:
 
     Attributes
     ----------
-    names : tuple of str
     matrix : np.ndarray [shape=(n_names, n_names)]
         Pearson's r over the tracks.
     """
@@ -48,7 +47,6 @@ class TrainingHistory:
     importance : sequence of (str, float, float)
         Feature, share of all gain, rise of the log loss when it is shuffled; NaN where unknown.
         The most important one first.
-    correlation : Correlation or None
     """
 
     history: Sequence[Mapping[str, float]] = ()
@@ -130,7 +128,6 @@ def correlation(
 
     Parameters
     ----------
-    names : sequence of str
     values : np.ndarray [shape=(n_tracks, n_names)]
         Those that are the same for all tracks are left out.
     importance : as `TrainingHistory.importance`

@@ -129,7 +129,6 @@ class Settings:
         Folder for checkpoints and the like.
     epochs : int or None
         None for the recipe's own choice.
-    seed : int
     resume : bool
         Continue from what `work` holds.
     reporter : Reporter
@@ -181,7 +180,6 @@ class Fitted:
 
     Attributes
     ----------
-    labels : tuple of str
     log_probabilities : callable
         Of examples, not calibrated [shape=(n_examples, n_labels)].
     card : mapping

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger.models.cnn import load_network, mean_log_probabilities
+from tagger.models.networks import chunk_network, mean_log_probabilities
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
 from tagger.training.data.augment import augment, mixup
 from tagger.training.data.datasets import Example, labels_of, targets, to_decibels
@@ -46,7 +46,7 @@ def fitted(labels: tuple[str, ...], weights: bytes, history: History) -> Fitted:
     """
 
     def log_probabilities(examples: Sequence[Example]) -> np.ndarray:
-        network = load_network(weights)
+        network = chunk_network(weights)
         return np.stack(
             [mean_log_probabilities(network(chunks(e.log_mel())[0])["logits"]) for e in examples]
         )
@@ -148,7 +148,6 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
     ----------
     examples : sequence of Example
         With spectrograms. The first one's set is the reference set.
-    settings : Settings
     """
     model, history = train(examples, settings)
     return fitted(labels_of(examples), convert(model, quantise=QUANTISE), history)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger.models.dense import FeatureNetwork
+from tagger.models.networks import feature_network
 from tagger.models.prediction import log_softmax
 from tagger.training.data.datasets import Example, labels_of, targets
 from tagger.training.data.feature_table import Table, feature_rows, learning_table
@@ -30,7 +30,6 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
 
     Parameters
     ----------
-    examples : sequence of Example
     settings : Settings
         `variant` is ``shallow`` (one hidden layer) or ``deep`` (four); `tune` looks for dropout
         and learning rate.
@@ -89,10 +88,11 @@ def fit_network(examples: Sequence[Example], settings: Settings, build: Build) -
     model, history = _trained(table, len(labels), settings, build, parameters, watch)
     weights = converted(model.inputs, {"logits": model.output}, quantise=False)
     training = {"epochs": len(history), "batch": BATCH, "parameters": parameters}
+    network = feature_network(weights, len(table.names))
     return fitted_on_features(
         labels,
         table.names,
-        FeatureNetwork(weights, len(table.names)),
+        lambda rows: log_softmax(network(rows)["logits"]),
         {"kind": "dense", "training": training},
         {"dense.tflite": weights},
         history=history,

@@ -12,7 +12,7 @@ import numpy as np
 
 from tagger.errors import DataError
 from tagger.models.card import CARD
-from tagger.models.head import EMBEDDING, NARROW, look
+from tagger.models.head import EMBEDDING, NARROW, EmbeddingInputs
 from tagger.models.linear import LinearWeights
 from tagger.training.data.datasets import Example, backbone, labels_of, targets
 from tagger.training.recipes import Fitted, Settings
@@ -63,9 +63,11 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
 def _rows(examples: Iterable[Example], inputs: tuple[str, ...]) -> np.ndarray:
     """The inputs of a head for each example [shape=(n_examples, n_inputs)]."""
 
+    look = EmbeddingInputs(backbone(), inputs)
+
     def seen(example: Example) -> np.ndarray:
         try:
-            return look(backbone(), inputs, example.track_features())
+            return look(example.track_features())
         except DataError as error:
             raise DataError(
                 f"there is no embedding of {example.track} of {example.source}",

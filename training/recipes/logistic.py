@@ -51,7 +51,6 @@ def fit_regression(
         Each label from 0 on occurs.
     examples : sequence of Example
         Whose rows they are.
-    seed : int
     """
     from threadpoolctl import threadpool_limits
 

@@ -11,12 +11,7 @@ from tagger.pages import page
 
 
 class Page:
-    """A page that grows from top to bottom.
-
-    Parameters
-    ----------
-    title : str
-    """
+    """A page that grows from top to bottom."""
 
     def __init__(self, title: str) -> None:
         self._title = title

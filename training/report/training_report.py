@@ -33,7 +33,6 @@ def report_training(card: Card, folder: Path | None = None) -> Path | None:
 
     Parameters
     ----------
-    card : Card
     folder : Path, optional
         By default `FOLDER` in the model's own.
 

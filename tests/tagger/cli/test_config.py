@@ -13,7 +13,7 @@ import pytest
 
 from tagger.cli import COMMANDS, cli
 from tagger.cli.config import example
-from tagger.cli.settings import SETTABLE, as_in_scan, options_of, variable, with_environment
+from tagger.cli.settings import SETTABLE, as_in_scan, options_of, variable, with_settings
 
 DOCS = Path(__file__).parents[3] / "docs" / "commands.md"
 
@@ -100,7 +100,7 @@ def test_undo_finds_the_journal_that_scan_was_given(gtag, make_audio, config):
 def test_what_scan_is_told_holds_for_show(gtag, make_audio, config):
     piece = make_audio(".mp3")
     config("[scan]\nmin-confidence = 1\n")
-    assert "1.00 is asked for" in gtag("show", piece).out
+    assert "the threshold is 1.00" in gtag("show", piece).out
     config("[scan]\nmin-confidence = 0\n")
     assert "A scan would write" in gtag("show", piece).out
 
@@ -205,7 +205,7 @@ def test_names_in_the_environment_mean_one_thing():
     from tagger.cli.scan import scan
 
     assert not any(param.envvar for param in scan.params)
-    assert with_environment("demo", scan) is scan
+    assert with_settings("demo", scan) is scan
 
 
 def test_init_explains_every_setting_and_never_overwrites(gtag, tmp_path):
@@ -215,12 +215,12 @@ def test_init_explains_every_setting_and_never_overwrites(gtag, tmp_path):
     assert settings(gtag, "--changed") == {}
     file.write_text("[scan]\ngenres = 2\n")
     again = gtag("config", "init")
-    assert again.status == 2 and "stays as it is" in again.err
+    assert again.status == 2 and "was not changed" in again.err
     assert file.read_text() == "[scan]\ngenres = 2\n"
 
 
 def test_what_init_shows_is_what_can_be_set():
-    text = example(cli)
+    text = example()
     said = tomllib.loads(re.sub(r"^# (?=[\w-]+ = )", "", text, flags=re.M))
     context = click.Context(cli)
     for name in SETTABLE:
@@ -258,3 +258,12 @@ def test_completion_reads_no_file(tmp_path):
         text=True,
     )
     assert "--min-confidence" in ran.stdout and not ran.stderr
+
+
+def test_a_file_named_like_help_is_scanned_with_the_settings(gtag, make_audio, config, monkeypatch):
+    piece = make_audio(".mp3")
+    piece.rename(piece.parent / "--help")
+    monkeypatch.chdir(piece.parent)
+    config("[scan]\njson = true\nmin-confidence = 1\n")
+    ran = gtag("scan", "--jobs", "1", "--", "--help")
+    assert json.loads(ran.out)["status"] == "unsure", ran.err

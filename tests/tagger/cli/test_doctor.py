@@ -61,7 +61,7 @@ def test_what_is_broken_is_named_and_makes_the_status_1(gtag, at_home, make_audi
     assert "did you mean scan?" in broken["settings", "config.toml"]
     notes = {(f["part"], f["name"]): f["said"] for f in found if f["state"] == "note"}
     assert notes["journal", "writes"].startswith("1 were cut off")
-    assert "anew" in notes["cache", "cache"]
+    assert "the next scan makes a new one" in notes["cache", "cache"]
     assert str(at_home) not in ran.out
 
 
@@ -83,11 +83,11 @@ def test_a_damaged_journal_and_a_folder_that_is_none(monkeypatch, at_home):
 
 
 def test_sound_that_is_not_heard_is_broken(tmp_path):
-    from tagger.doctor import _heard
+    from tagger.doctor import _decoded
 
     file = tmp_path / "piece.mp3"
     file.write_bytes(b"no sound at all")
-    assert _heard(file)[0] == "broken"
+    assert _decoded(file)[0] == "broken"
 
 
 def test_home_is_not_told(at_home):

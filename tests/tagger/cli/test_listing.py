@@ -66,6 +66,6 @@ def test_elsewhere_nothing_is_cut_or_coloured():
     listing = Listing(io.StringIO())
     path = "music/" * 30 + "a.mp3"
     line = listing.line(TrackResult(path, Status.UNSURE, "Jazz", 0.4, "Pop", 0.3))
-    assert line == f"unsure       {'Jazz 0.40 or Pop 0.30':36}  {path}"
+    assert line == f"unsure       {'Jazz 0.40 or Pop 0.30':38}  {path}"
     line = listing.line(TrackResult(path, Status.FAILED, message="no space left"))
     assert line == f"{path}: failed: no space left"

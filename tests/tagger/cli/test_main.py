@@ -340,12 +340,27 @@ def test_zsh_takes_the_completion(shell):
     assert said.split() == ["plain", "my-genres", "_"]
 
 
-def test_a_bare_gtag_shows_readable_help(gtag):
-    ran = gtag()
+@pytest.mark.parametrize("group", [(), ("config",), ("cache",)])
+def test_a_bare_gtag_shows_readable_help(gtag, group):
+    """Regression: the line breaks in the help of gtag config and gtag cache were escaped."""
+    ran = gtag(*group)
     assert ran.status == 2  # a script that lost its arguments must not go on
     assert ran.out == ""
-    assert ran.err.splitlines() == gtag("--help").out.splitlines()
+    assert ran.err.splitlines() == gtag(*group, "--help").out.splitlines()
     assert "\\x0a" not in ran.err
+
+
+def test_what_cannot_be_written_is_said_without_python_words(gtag, make_audio, tmp_path):
+    """Regression: `cannot go on: [Errno 2] No such file or directory: 'x'`."""
+    piece, there = make_audio(".flac", duration_s=2.0), tmp_path / "a file"
+    there.write_text("")
+    for arguments, said in (
+        (("show", piece, "--plot", tmp_path / "no" / "x.png"), "x.png: cannot be written: No such"),
+        (("demo", there), "a file: is a file, not a folder"),
+        (("scan", piece, "--playlists", there), "a file: is a file, not a folder"),
+    ):
+        ran = gtag(*arguments)
+        assert ran.status == 2 and said in ran.err and "Errno" not in ran.err, ran.err
 
 
 @pytest.mark.parametrize(

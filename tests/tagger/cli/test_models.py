@@ -157,6 +157,16 @@ def test_an_ensemble_comes_with_the_models_in_its_folder(gtag, mine, own, tmp_pa
     assert gtag("models", "verify", "both").status == 0
 
 
+def test_a_multi_label_model_comes_with_the_backbone_in_its_folder(gtag, own, tmp_path):
+    """Regression: the backbone of a head was copied, that of a multi-label model was not."""
+    given = Path(shutil.copytree(zoo.bundled_folder() / "cnn", tmp_path / "given"))
+    shutil.copytree(zoo.bundled_folder() / "musicnn", given / "theirs")
+    rewrite(given / "theirs", name="theirs")
+    rewrite(given, name="many", backbone="theirs-1")
+    assert gtag("models", "install", given).status == 0
+    assert [card.tag for card in zoo.used_by(read_card(own / "many"))] == ["theirs-1"]
+
+
 def test_an_installed_model_can_be_a_member_of_an_ensemble(gtag, own, tmp_path):
     """Regression: what it had been measured by was left behind."""
     archive = write_archive(tmp_path / "set")
@@ -167,7 +177,7 @@ def test_an_installed_model_can_be_a_member_of_an_ensemble(gtag, own, tmp_path):
     members = ("--member", "mine", "--member", tmp_path / "other")
     ran = gtag("train", "--recipe", "ensemble", *members, "--output", tmp_path / "both")
     assert ran.status == 0, ran.err
-    assert read_card(tmp_path / "both").members == ("mine-1", "other-1")
+    assert read_card(tmp_path / "both").uses == ("mine-1", "other-1")
 
 
 def test_models_of_independent_genres_are_no_members(gtag, tmp_path):

@@ -31,5 +31,5 @@ def test_a_scan_for_a_program(gtag, make_audio, name):
     wanted = 0 if PROFILES[name].several else 2
     assert several.status == append.status == wanted, several.err
     if wanted:
-        assert "reads one genre of a file" in several.err
+        assert "reads only one genre of a file" in several.err
     assert gtag("undo").status == 0

@@ -16,9 +16,11 @@ import mutagen
 import pytest
 from mediafile import MediaFile
 
+import tagger
 from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.reports.csv_report import CsvReport, open_report
+from tests.conftest import aged
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")
 
@@ -177,6 +179,36 @@ def test_paths_are_scanned_first_and_gone_on_with(make_audio, tmp_path):
     assert len(set(genres((tmp_path / "m").iterdir())) - {None}) == 1
 
 
+def test_paths_are_scanned_with_the_settings_of_scan(make_audio, tmp_path):
+    """Regression: a review named genres as the model does, whatever genre map a scan was given."""
+    piece = make_audio(".flac", name="m/a.flac")
+    make_audio(".flac", name="m/b.flac", seed=1)
+    tagged = MediaFile(piece)
+    tagged.genre = "To sort"
+    tagged.save()
+    aged(piece)
+    names = {genre: f"My {genre}" for genre in tagger.load_model().genres}
+    file = tmp_path / "config" / "gtag" / "map.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("[rename]\n" + "".join(f'"{a}" = "{b}"\n' for a, b in names.items()))
+    (file.parent / "config.toml").write_text(
+        '[scan]\ngenre-map = "map.toml"\nplaceholder = ["To sort"]\nmin-confidence = 1\n'
+        "preserve-mtime = true\n"
+    )
+    before = piece.stat().st_mtime_ns
+    settings = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
+    terminal = Terminal("m", "--jobs", 1, folder=tmp_path, **settings)
+    terminal.wait_for("1 of 2")
+    terminal.wait_for("genre: To sort")
+    terminal.wait_for("1  My ")
+    terminal.press("\r")
+    terminal.wait_for("2 of 2")
+    terminal.press("q")
+    assert terminal.end() == 0
+    assert MediaFile(piece).genre in names.values()
+    assert piece.stat().st_mtime_ns == before
+
+
 def test_a_few_seconds_are_played_without_a_shell(make_audio, tmp_path):
     """The program that plays stands in for one that CI lacks; it notes what it was given."""
     piece = make_audio(".flac", name="m/-x $(touch owned); 'é.flac")
@@ -233,7 +265,7 @@ def test_it_needs_a_terminal_and_something_to_ask_about(gtag, make_audio, tmp_pa
     assert terminal.end() == 0 and b"no unsure track" in terminal.shown
     (tmp_path / "other.csv").write_text("a,b\n")
     terminal = Terminal(tmp_path / "other.csv", folder=tmp_path)
-    assert terminal.end() == 2 and b"is no report" in terminal.shown
+    assert terminal.end() == 2 and b"is not a report" in terminal.shown
 
 
 def test_the_signal_of_ctrl_c_ends_it(make_audio, tmp_path):

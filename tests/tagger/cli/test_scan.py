@@ -487,7 +487,7 @@ def test_a_download_that_has_not_ended_is_left_alone(gtag, music):
     (music / "0.mp3.aria2").write_bytes(b"")
     ran = gtag("scan", music / "0.mp3", *SURE_OF_ALL)
     assert ran.status == 1
-    assert "refused: a download of it has not ended (0.mp3.aria2 lies beside it" in ran.err
+    assert "refused: its download has not finished (0.mp3.aria2 lies beside it" in ran.err
 
 
 def test_what_gtag_itself_wrote_just_now_is_no_other_programs(gtag, music):

@@ -58,7 +58,7 @@ def test_the_playlists_of_a_scan(gtag, make_audio, tmp_path):
     assert file.stem == MediaFile(folder / "a.flac").genre
     file.write_text("mine")
     ran = gtag("scan", folder, *options)
-    assert ran.status == 1 and "not gtag's" in ran.err and file.read_text() == "mine"
+    assert ran.status == 1 and "not made by gtag" in ran.err and file.read_text() == "mine"
     ran = gtag("scan", folder, "--playlists", folder / "a.flac")
     assert ran.status == 2 and "Traceback" not in ran.err
 

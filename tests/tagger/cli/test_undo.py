@@ -115,13 +115,13 @@ def test_a_damaged_journal_is_named_and_the_rest_taken_back(gtag, make_audio, tm
         database.execute("UPDATE runs SET command = '{', started = 7")
     listed = gtag("undo", "--list", "--journal", journal)
     assert listed.status == 1
-    assert listed.err == "gtag: what the journal says of run 1 is damaged\n"
+    assert listed.err == "gtag: run 1 is damaged in the journal\n"
     more = make_audio(".mp3", duration_s=2.0, seed=3)
     assert gtag("scan", more, *options).status == 0
     for run, said in (
         (2, "1 restored"),
-        (1, f"{pieces[0]}: refused: what the journal says of its tags is damaged\n"),
-        (1, f"{pieces[1]}: failed: what the journal says of it is damaged"),
+        (1, f"{pieces[0]}: refused: its tags in the journal are damaged\n"),
+        (1, f"{pieces[1]}: failed: its entry in the journal is damaged"),
     ):
         ran = gtag("undo", str(run), "--journal", journal)
         assert said in ran.out + ran.err
@@ -143,7 +143,7 @@ def test_moved_files_that_were_found_are_counted(gtag, written):
 def test_prune_forgets_old_runs_only_when_it_is_told_to(gtag, make_audio):
     piece = make_audio(".flac")
     assert gtag("scan", piece, "--write-tags", "--min-confidence", 0).status == 0
-    assert "forgotten: runs 0, changes 0" in gtag("undo", "--prune").out
+    assert "deleted: runs 0, changes 0" in gtag("undo", "--prune").out
     assert gtag("undo", "--prune", "--list").status == 2
-    assert "forgotten: runs 1, changes 1" in gtag("undo", "--prune", "--keep-days", 0).out
+    assert "deleted: runs 1, changes 1" in gtag("undo", "--prune", "--keep-days", 0).out
     assert gtag("undo", "--list").out == "No run yet.\n"

@@ -101,7 +101,7 @@ def test_gtags_own_temporary_files_are_never_tracks(folder, piece):
 
 def test_the_docs_show_what_is_left_out():
     text = (Path(__file__).parents[3] / "docs" / "commands.md").read_text(encoding="utf-8")
-    table = text.partition("### What is no library")[2].partition("\n### ")[0]
+    table = text.partition("### Files that are left out")[2].partition("\n### ")[0]
     for what, globs in DEFAULT_EXCLUDES.items():
         assert f"| {what} | {', '.join(f'`{glob}`' for glob in globs)} |\n" in table
 

@@ -113,7 +113,7 @@ def test_refuses_where_the_owner_cannot_go_along(track, monkeypatch):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "chown", not_allowed)
-    with pytest.raises(RefusedError, match="cannot go along"):
+    with pytest.raises(RefusedError, match="cannot be copied"):
         replace_file(track, edit, accept)
     assert track.read_bytes() == OLD
     assert not left_behind(track.parent)

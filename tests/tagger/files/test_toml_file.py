@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import tomllib
 
 import pytest
@@ -10,12 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.errors import ConfigurationError
-from tagger.files import toml_file
 from tagger.files.toml_file import TomlFile, key_lines
-
-
-def test_examples():
-    assert doctest.testmod(toml_file).failed == 0
 
 
 def test_every_key_and_value_has_its_line():

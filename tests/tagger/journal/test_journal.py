@@ -16,7 +16,7 @@ from tagger.errors import ConfigurationError, WriteFailedError
 from tagger.files.formats import identify
 from tagger.files.replace_file import Identity, replace_file
 from tagger.journal.journal import Journal, default_journal_path
-from tagger.journal.undo_run import UndoStatus, undo_run
+from tagger.journal.undo import UndoStatus, undo_run
 from tagger.tags.write import Change, write_change
 from tests.tagger.faults import Faults
 

@@ -13,7 +13,7 @@ import pytest
 from tagger.errors import GtagError
 from tagger.files.formats import identify
 from tagger.journal.journal import ChangeRecord, DamagedChange, Journal
-from tagger.journal.undo_run import UndoStatus, undo_run
+from tagger.journal.undo import UndoStatus, undo_run
 from tagger.tags.snapshot import restore, same_fields, snapshot
 from tagger.tags.write import Change, write_change
 from tests.tagger.specimens import EVERY_CONTAINER, specimen, tag_as_people_do

@@ -12,12 +12,12 @@ from mutagen.wave import WAVE
 from tagger.errors import ConfigurationError
 from tagger.files.formats import identify
 from tagger.journal.journal import Journal
-from tagger.journal.undo_run import UndoStatus, list_runs, undo_run
+from tagger.journal.undo import UndoStatus, undo_run
 from tagger.tags.snapshot import restore, same_fields, snapshot
-from tagger.tags.verify import content_hash
 from tagger.tags.write import Change, write_change
 from tests.tagger.readers import as_programs_see, genres_seen, lost
 from tests.tagger.specimens import EVERY_CONTAINER, as_mutagen_says, specimen, tag_as_people_do
+from tests.tagger.tags.helpers import content_hash
 
 JAZZ = Change(("Jazz",), ("Jazz",), 0.91, "cnn-1")
 METAL = Change(("Metal", "Rock"), ("Metal",), 0.66, "cnn-2")
@@ -94,7 +94,7 @@ def test_takes_back_the_last_scan_then_the_one_before(journal, album):
     assert genres(album) == ["['Jazz']"] * 3
     assert undo(journal) == [(str(path), "restored") for path in album]
     assert genres(album) == [None] * 3
-    assert [(run.id, run.in_force) for run in list_runs(journal) if run.kind == "scan"] == [
+    assert [(run.id, run.in_force) for run in journal.runs() if run.kind == "scan"] == [
         (second, 0),
         (first, 0),
     ]
@@ -103,11 +103,11 @@ def test_takes_back_the_last_scan_then_the_one_before(journal, album):
 def test_an_undo_can_be_undone_and_that_again(journal, album):
     number = scan(journal, album)
     undo(journal, command=["undo"])
-    redo = list_runs(journal)[0]
+    redo = journal.runs()[0]
     assert (redo.kind, redo.command, redo.in_force) == ("undo", ("undo",), 3)
     undo(journal, redo.id)
     assert genres(album) == ["['Jazz']"] * 3
-    assert {run.id: run.in_force for run in list_runs(journal)}[number] == 3
+    assert {run.id: run.in_force for run in journal.runs()}[number] == 3
     assert undo(journal) == [(str(path), "restored") for path in album]
     assert genres(album) == [None] * 3
 
@@ -175,7 +175,7 @@ def test_an_undo_that_can_do_nothing_is_no_run(journal, album):
     for path in album:
         path.unlink()
     assert {status for _, status in undo(journal)} == {"missing"}
-    assert [run.id for run in list_runs(journal)] == [number]
+    assert [run.id for run in journal.runs()] == [number]
 
 
 def test_files_are_looked_at_one_by_one(journal, album):
@@ -289,11 +289,11 @@ def test_a_file_that_must_not_be_written_any_more_is_refused(journal, album):
 
 
 def test_a_failed_undo_leaves_the_file_and_the_next_one_works(journal, album, monkeypatch):
-    import tagger.journal.undo_run
+    import tagger.journal.undo
 
     scan(journal, album[:1])
     written = album[0].read_bytes()
-    monkeypatch.setattr(tagger.journal.undo_run, "same_fields", lambda *arguments, **options: False)
+    monkeypatch.setattr(tagger.journal.undo, "same_fields", lambda *arguments, **options: False)
     (result,) = undo_run(journal)
     assert (result.status, result.message) == (
         UndoStatus.FAILED,
@@ -322,7 +322,7 @@ def test_no_such_run_and_a_run_that_goes_on(journal, album):
         undo(journal, 7)
     with journal.start_run("scan", ()) as run:
         write_change(album[0], identify(album[0]), METAL, journal=run)
-        with pytest.raises(ConfigurationError, match="still goes on"):
+        with pytest.raises(ConfigurationError, match="is still running"):
             undo(journal, run.id)
 
 
@@ -368,7 +368,7 @@ def test_what_was_carried_over_goes_and_comes_back(make_audio, journal, suffix):
     scan(journal, [path], METAL)
     assert undo(journal) == undo(journal, number) == [(str(path), "restored")]
     assert path.read_bytes() == before
-    redo = list_runs(journal)[0].id
+    redo = journal.runs()[0].id
     assert undo(journal, redo) == [(str(path), "restored")]
     assert lost(seen, as_programs_see(path)) == []
     assert genres_seen(path)["taglib"] == "Jazz"

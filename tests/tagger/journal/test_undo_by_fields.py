@@ -9,11 +9,11 @@ from mutagen.id3 import APIC, TCON, TIT2
 from mutagen.mp4 import MP4Cover
 
 from tagger.journal.journal import Journal
-from tagger.journal.undo_run import UndoStatus, undo_run
+from tagger.journal.undo import UndoStatus, undo_run
 from tagger.tags.snapshot import snapshot
-from tagger.tags.verify import content_hash
 from tests.tagger.journal.test_undo import METAL, scan, undo
 from tests.tagger.specimens import EVERY_CONTAINER, as_mutagen_says, specimen, tag_as_people_do
+from tests.tagger.tags.helpers import content_hash
 
 _OURS = ("tcon", "genre", "\xa9gen", "gtag")
 

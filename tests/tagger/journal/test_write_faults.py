@@ -21,12 +21,12 @@ from tagger.files.formats import Format, identify
 from tagger.files.library import Library, Track
 from tagger.files.replace_file import TEMPORARY_PREFIX
 from tagger.journal.journal import Journal
-from tagger.journal.undo_run import undo_run
+from tagger.journal.undo import undo_run
 from tagger.tags.snapshot import same_fields, snapshot
-from tagger.tags.verify import content_hash
 from tagger.tags.write import Change, write_change
 from tests.tagger.faults import Faults, injected
 from tests.tagger.specimens import ENCODED, EVERY_CONTAINER, specimen, tag_as_people_do
+from tests.tagger.tags.helpers import content_hash
 
 JAZZ = Change(("Jazz", "Fusion"), ("Jazz",), 0.91, "cnn-1")
 

@@ -13,7 +13,7 @@ import pytest
 
 from tagger.errors import DataError, ModelError
 from tagger.models import zoo
-from tagger.models.features import FeatureColumns
+from tagger.models.feature_columns import FeatureColumns
 from tagger.models.linear import LinearWeights, pack
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound
@@ -67,7 +67,7 @@ def test_descriptors_come_by_name_and_in_order(features):
 def test_what_needs_sound_says_so_where_there_is_none(features):
     silent = TrackFeatures.from_log_mel(features.log_mel)
     assert FeatureColumns([LOG_MEL_FEATURES[0]])(silent).shape == (1,)
-    with pytest.raises(DataError, match="needs the sound"):
+    with pytest.raises(DataError, match="needs the audio"):
         FeatureColumns([FEATURES[0]])(silent)
 
 
@@ -104,7 +104,7 @@ def test_a_head_hears_chunk_by_chunk_where_it_looks_at_the_mean(tmp_path, sound)
 def test_a_known_embedding_is_taken_as_it_is(tmp_path, features):
     size = zoo.load_backbone("musicnn").n_dimensions
     model = zoo.load(str(head(tmp_path / "m", ["embedding-mean"], size)))
-    with pytest.raises(DataError, match="needs the sound"):
+    with pytest.raises(DataError, match="needs the audio"):
         model.predict(features)
     known = TrackFeatures.from_log_mel(features.log_mel, {"musicnn-1": np.zeros(size)})
     np.testing.assert_allclose(model.predict(known).probabilities, 0.5)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tagger.errors import ConfigurationError, ExitStatus, ModelError
 from tagger.models import zoo
 from tagger.models.card import CARD, read_card
-from tagger.models.cnn import mean_log_probabilities
+from tagger.models.networks import mean_log_probabilities
 from tagger.models.prediction import Prediction, log_softmax
 
 BUNDLED = zoo.bundled_folder() / "trees"
@@ -124,7 +124,7 @@ def test_links_in_a_circle_are_refused(model):
 
 def test_labels_that_do_not_fit_the_network_are_refused(model):
     rewrite(model, labels=["Rock", "Pop"])
-    with pytest.raises(ModelError, match="each has a name"):
+    with pytest.raises(ModelError, match="must have a name, a slope"):
         zoo.load(str(model))
 
 

@@ -152,7 +152,7 @@ def test_a_browser_shows_finds_and_sorts(tmp_path, columns, dark):
         page, asked, tmp_path, columns=columns, dark=dark
     )
     assert fits == [columns, "rgb(22, 22, 22)" if dark else "rgb(255, 255, 255)", []]
-    assert title == "What gtag heard"
+    assert title == "Results of gtag scan"
     assert first == [printable(name) for name in HOSTILE]
     assert (rising, falling) == (first[-1], first[0])
     assert found == [printable(HOSTILE[6])] and count == "1 of 10 tracks"

@@ -21,9 +21,9 @@ from tagger.sound.spectrogram import (
     LogMel,
     chunks,
     log_mel,
+    mel_filters,
+    mel_frequencies,
     power_frames,
-    slaney_mel_filters,
-    slaney_mel_frequencies,
 )
 
 
@@ -58,11 +58,11 @@ def test_mel_bands_are_librosas(rate, n_fft, n_mels):
     import librosa
 
     filters = librosa.filters.mel(sr=rate, n_fft=n_fft, n_mels=n_mels)
-    found = slaney_mel_filters(rate, n_fft, n_mels)
+    found = mel_filters(rate, n_fft, n_mels)
     assert found.dtype == filters.dtype
     np.testing.assert_allclose(found, filters, rtol=1e-6, atol=1e-9)
     centres = librosa.mel_frequencies(n_mels=n_mels + 2, fmax=rate / 2)[1:-1]
-    np.testing.assert_allclose(slaney_mel_frequencies(n_mels, rate / 2), centres, rtol=1e-12)
+    np.testing.assert_allclose(mel_frequencies(n_mels, rate), centres, rtol=1e-12)
 
 
 @pytest.mark.parametrize("n_fft", [512, N_FFT])
@@ -119,7 +119,8 @@ def test_chunks_are_4_s_long_2_s_apart_within_each_excerpt(widths):
 @pytest.mark.shared_data
 def test_parity_with_the_training_archive_on_flac_tracks(shared_data):
     gtzan = shared_data / "gtzan"
-    archive = np.load(gtzan / "logmel.npz", allow_pickle=False)
+    with np.load(gtzan / "logmel.npz", allow_pickle=False) as arrays:
+        archive = dict(arrays)  # each access to one of its arrays would decompress it again
     names = [str(n) for n in archive["names"]]
     with (gtzan / "tracks.csv").open() as lines:
         tracks = {row["track"] for row in csv.DictReader(lines)}

@@ -9,6 +9,8 @@ from pathlib import Path
 import av
 
 from tagger.files.formats import Format, identify
+from tagger.tags.blocks import digest_of
+from tagger.tags.read import open_or_explain
 from tagger.tags.snapshot import restore, same_fields, snapshot
 from tagger.tags.verify import check_kept
 from tagger.tags.write import Change, write_change
@@ -35,6 +37,12 @@ def form(path: Path) -> Format:
     found = identify(path)
     assert found is not None
     return found
+
+
+def content_hash(path: Path, format: Format) -> str:
+    """Of all in a file that is no tag."""
+    with open(path, "rb") as file:
+        return digest_of(open_or_explain(file, format, path).content())
 
 
 def write(path: Path, change: Change = CHANGE) -> None:

@@ -13,10 +13,10 @@ from tagger.errors import GtagError
 from tagger.files.formats import APE, identify
 from tagger.tags.read import read_tags
 from tagger.tags.snapshot import restore, same_fields, snapshot
-from tagger.tags.verify import check_kept, check_planned, check_seen, content_hash
+from tagger.tags.verify import check_kept, check_planned, check_seen
 from tagger.tags.write import Change, apply_change
 from tests.tagger.readers import as_programs_see, lost
-from tests.tagger.tags.helpers import TWO, packets, write, write_and_restore
+from tests.tagger.tags.helpers import TWO, content_hash, packets, write, write_and_restore
 
 pytestmark = pytest.mark.shared_data
 

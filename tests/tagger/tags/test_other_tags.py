@@ -98,7 +98,7 @@ def test_ape_text_that_mutagen_cannot_check_is_refused(make_audio, suffix):
     path.write_bytes(path.read_bytes() + ape_tag(GENRE, ape_item(b"Album", b"\xff no UTF-8")))
     before = path.read_bytes()
     assert read_tags(path, form(path)).genres == ("Rock",)
-    with pytest.raises(RefusedError, match="nobody could check"):
+    with pytest.raises(RefusedError, match="could not be verified"):
         write(path)
     assert path.read_bytes() == before
 

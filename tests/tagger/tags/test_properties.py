@@ -17,9 +17,8 @@ from mutagen.mp4 import MP4, MP4FreeForm
 from mutagen.oggvorbis import OggVorbis
 
 from tagger.tags.read import read_tags
-from tagger.tags.verify import content_hash
 from tagger.tags.write import Change
-from tests.tagger.tags.helpers import form, write, write_and_restore
+from tests.tagger.tags.helpers import content_hash, form, write, write_and_restore
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 filled = text.filter(str.strip)

@@ -12,9 +12,16 @@ from mutagen.trueaudio import TrueAudio
 
 from tagger.files.formats import MP4
 from tagger.tags.read import TagState, read_tags
-from tagger.tags.verify import content_hash
 from tagger.tags.write import Change
-from tests.tagger.tags.helpers import CHANGE, TWO, form, packets, write, write_and_restore
+from tests.tagger.tags.helpers import (
+    CHANGE,
+    TWO,
+    content_hash,
+    form,
+    packets,
+    write,
+    write_and_restore,
+)
 
 MADE = [
     (".mp3", {}),

@@ -160,7 +160,7 @@ def test_weights_that_are_no_trees_are_refused(trained, tmp_path, content):
         zoo.load(str(model))
     digest = hashlib.sha256(content).hexdigest()
     rewrite(model, weights={"file": "trees.ubj", "sha256": digest})
-    with pytest.raises(ModelError, match="not valid gtag trees"):
+    with pytest.raises(ModelError, match="the weights are not valid"):
         zoo.load(str(model))
 
 
@@ -172,7 +172,7 @@ def test_trees_say_what_xgboost_says(trained):
     booster = xgboost.Booster()
     booster.load_model(bytearray(card.weights()))
     expected = booster.inplace_predict(rows, predict_type="margin")
-    found = Trees(card.weights(), card.data["features"]).logits(rows)
+    found = Trees(card.weights(), len(card.data["features"])).logits(rows)
     assert found.shape == expected.shape and found.std() > 0.1
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
@@ -180,8 +180,8 @@ def test_trees_say_what_xgboost_says(trained):
 def test_damaged_trees_are_refused_or_run(trained):
     """A wrong index must lead nowhere."""
     card = read_card(trained)
-    content, features = card.weights(), card.data["features"]
-    rng = np.random.default_rng(0)
+    content, n_features = card.weights(), len(card.data["features"])
+    rng, n_run = np.random.default_rng(0), 0
     for _ in range(150):
         damaged = bytearray(content)
         if rng.random() < 0.1:
@@ -189,8 +189,10 @@ def test_damaged_trees_are_refused_or_run(trained):
         for _ in range(int(rng.integers(1, 4))):
             damaged[int(rng.integers(len(damaged)))] = int(rng.integers(256))
         with suppress(ValueError):  # where only a number changed, they are still trees
-            said = Trees(bytes(damaged), features).ask(np.zeros((1, len(features)), np.float32))
+            said = Trees(bytes(damaged), n_features).logits(np.zeros((1, n_features), np.float32))
             assert np.isfinite(said).all()
+            n_run += 1
+    assert n_run
 
 
 @pytest.mark.parametrize(

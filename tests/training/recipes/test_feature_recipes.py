@@ -233,7 +233,7 @@ def test_a_model_is_measured_on_a_table_that_has_what_it_looks_at(table, tmp_pat
     with pytest.raises(DataError, match=r"fast-2 cannot be measured on it: .* has no spectrogram"):
         evaluate_model(zoo.load("fast"), table)
     # Beside an archive of the same tracks the table is found, and both kinds can be measured.
-    with pytest.raises(DataError, match="needs the sound itself"):
+    with pytest.raises(DataError, match="needs the audio itself"):
         evaluate_model(zoo.load(str(tmp_path / "trees")), hills)
     (hills / feature_table.TABLE).write_bytes(table.read_bytes())
     assert len(evaluate_model(zoo.load(str(tmp_path / "trees")), hills).measured.tracks) == 16

@@ -1,4 +1,4 @@
-"""Descriptors by name: how a model that looks at some of them finds them in what was heard."""
+"""The descriptors that a model uses, chosen by name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tagger.errors import ModelError
+from tagger.models.card import Card
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.descriptors import FEATURES
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
@@ -38,6 +40,25 @@ class FeatureColumns:
         column = np.array([place[name][1] for name in names], dtype=np.intp)
         self._n = len(names)
         self._chosen = [(of_table == t, column[of_table == t]) for t in range(len(tables))]
+
+    @classmethod
+    def of_card(cls, card: Card) -> FeatureColumns:
+        """The descriptors that a card names as `features`.
+
+        Raises
+        ------
+        ModelError
+        """
+        names = card.data.get("features")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ModelError("names no features", path=card.folder)
+        try:
+            return cls(names)
+        except ValueError as error:
+            raise ModelError(f"is of another version of gtag: {error}", path=card.folder) from error
+
+    def __len__(self) -> int:
+        return self._n
 
     def __call__(self, features: TrackFeatures) -> np.ndarray:
         """The chosen descriptors of a track [shape=(n_names,)]; only what is needed is computed."""

@@ -1,0 +1,324 @@
+"""Takes back what a run did: every field of every file says again what it said before.
+
+An undo is a run like any other, by the same careful write, and can be taken back itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from tagger.errors import (
+    ConfigurationError,
+    GtagError,
+    RefusedError,
+    UnreadableError,
+    WriteFailedError,
+)
+from tagger.exhausted import what_ran_out
+from tagger.files.formats import FORMATS
+from tagger.files.replace_file import Identity, replace_file
+from tagger.journal.journal import ChangeRecord, DamagedChange, Journal, Run
+from tagger.journal.recovery import FileState, file_state
+from tagger.journal.undo_find import find_by_content, find_by_sound, folders_of, has_its_sound
+from tagger.tags.snapshot import obstacle, restore, same_fields, snapshot
+from tagger.tags.verify import check_kept
+
+_FORMATS = {format.name: format for format in FORMATS}
+
+_CHANGED_SINCE = "somebody changed it since"
+_DAMAGED = "its entry in the journal is damaged: it cannot be taken back"
+_AMBIGUOUS = (
+    "several moved files of the run have its sound, and said different things before:"
+    " they cannot be told apart"
+)
+
+
+class UndoStatus(StrEnum):
+    """What became of one file."""
+
+    RESTORED = "restored"
+    WOULD_RESTORE = "would-restore"
+    REFUSED = "refused"  # somebody changed it since, or it must not be written
+    MISSING = "missing"
+    FAILED = "failed"
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether something is left to do."""
+        return self not in (UndoStatus.RESTORED, UndoStatus.WOULD_RESTORE)
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What became of one file; `message` is the reason, empty where all is well.
+
+    `moved_from` is where it stood when gtag wrote it, of a file that `--find` found elsewhere.
+    """
+
+    path: str
+    status: UndoStatus
+    message: str = ""
+    moved_from: str | None = None
+
+
+def undo_run(
+    journal: Journal,
+    run: int | None = None,
+    paths: Iterable[str | os.PathLike[str]] = (),
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+    find: bool = False,
+    watch: Callable[[Iterable[str]], Iterable[str]] = iter,
+    command: Sequence[str] = (),
+) -> Iterator[Undone]:
+    """Take a run back; yields what became of each file.
+
+    Parameters
+    ----------
+    journal : Journal
+    run : int, optional
+        By default the last scan that was not wholly taken back.
+    paths : iterable of path-like, optional
+        Only files that lie there (folders count with all below). Files of the run that are no
+        longer where they were are looked for there by their content.
+    dry_run : bool
+        Write nothing, neither into files nor into the journal.
+    force : bool
+        Bring the old genre back also where the genre was changed since.
+    find : bool
+        Look for files that were moved or renamed by their sound: in `paths`, where there are some,
+        else below the folders of the run.
+    watch : function of paths
+        Gets each path that the search looks at, and hands it on: it may show how far that is.
+    command : sequence of str
+        The command line, for the journal.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such run, it is still running, or the journal cannot be written.
+    """
+    if not dry_run:
+        journal.recover()
+    places = [os.path.realpath(path) for path in paths]
+    here, sought, damaged = _select_changes(journal, run, places)
+    yield from damaged
+    with ExitStack() as stack:
+        undo = _Undo(journal, stack, dry_run=dry_run, force=force, command=command)
+        strays: list[tuple[ChangeRecord, Undone]] = []
+        newest = {change.path: change for change in reversed(here)}
+        for change in here:
+            if dry_run and newest[change.path] is not change:
+                continue  # it shows only when the newer one is taken back
+            result = undo.take_back(change.path, change)
+            if _may_have_moved(result, change, find=find, named=bool(places)):
+                strays.append((change, result))
+            else:
+                yield result
+        sought += [change for change, _ in strays]
+        of_run = {change.path for change in here}
+        if not find:
+            for path, found in find_by_content(places, sought, undo.lineage, of_run):
+                if found is None:
+                    yield Undone(path, UndoStatus.MISSING, "the run has nothing to take back in it")
+                else:
+                    yield undo.take_back(path, found)
+            yield from (result for change, result in strays if change in sought)
+            return
+        for number in {c.run for c in sought}:  # those that were taken back before, too
+            of_run |= {c.path for c in journal.changes(number) if isinstance(c, ChangeRecord)}
+        unmoved = of_run - {change.path for change, _ in strays}
+        folders = places or folders_of(of_run)
+        told = set()
+        for path, found in find_by_sound(folders, sought, undo.lineage, unmoved, watch=watch):
+            if found is None:
+                yield Undone(path, UndoStatus.REFUSED, _AMBIGUOUS)
+                continue
+            told.add(found.id)
+            yield replace(undo.take_back(path, found), moved_from=found.path)
+        yield from (result for change, result in strays if change.id not in told)
+
+
+def _select_changes(
+    journal: Journal, run: int | None, places: list[str]
+) -> tuple[list[ChangeRecord], list[ChangeRecord], list[Undone]]:
+    """The changes to take back: here, elsewhere (of files that are gone), and damaged ones.
+
+    `places` are real paths; where there are some, only files that lay there are `here`.
+    """
+    here, elsewhere, damaged = [], [], []
+    for change in journal.changes(_run_to_undo(journal, run)):
+        if isinstance(change, DamagedChange):
+            if not places or any(_lies_in(change.path or "", place) for place in places):
+                shown = change.path or f"{journal.path}, entry {change.id}"
+                damaged.append(Undone(shown, UndoStatus.FAILED, _DAMAGED))
+            continue
+        if change.undone or not (change.settled or _was_carried_out(change)):
+            continue
+        if not places or any(_lies_in(change.path, place) for place in places):
+            here.append(change)
+        elif not os.path.lexists(change.path):
+            elsewhere.append(change)
+    return _newest_of_each_file_first(here), elsewhere, damaged
+
+
+def _newest_of_each_file_first(changes: list[ChangeRecord]) -> list[ChangeRecord]:
+    """In their order, but where a run changed a file again, that is to be taken back before."""
+    by_path: dict[str, list[ChangeRecord]] = {}
+    for change in changes:
+        by_path.setdefault(change.path, []).append(change)
+    return [change for of_file in by_path.values() for change in reversed(of_file)]
+
+
+def _run_to_undo(journal: Journal, run: int | None) -> int:
+    runs = journal.runs()
+    if run is None:
+        run = next((r.id for r in runs if r.kind == "scan" and r.in_force), None)
+        if run is None:
+            raise ConfigurationError("there is nothing to undo", path=journal.path)
+    elif run not in {record.id for record in runs}:
+        raise ConfigurationError(
+            f"there is no run {run}", path=journal.path, hint="gtag undo --list names them"
+        )
+    if journal.is_live(run):
+        raise ConfigurationError(
+            f"run {run} is still running",
+            path=journal.path,
+            hint="wait for its end, or press Ctrl-C",
+        )
+    return run
+
+
+def _lies_in(path: str, place: str) -> bool:
+    return path == place or path.startswith(place.rstrip(os.sep) + os.sep)
+
+
+def _was_carried_out(change: ChangeRecord) -> bool:
+    return file_state(change.path, change.before, change.after) is not FileState.OLD
+
+
+def _may_have_moved(result: Undone, change: ChangeRecord, *, find: bool, named: bool) -> bool:
+    """Whether to look for a file elsewhere, since it does not stand where it stood."""
+    if result.status is UndoStatus.REFUSED and find:  # something else may have taken its place
+        return not has_its_sound(result.path, change)
+    return (find or named) and result.status in (UndoStatus.MISSING, UndoStatus.REFUSED)
+
+
+class _Undo:
+    """Takes changes back, in one run of the journal, which begins with the first of them.
+
+    Parameters
+    ----------
+    journal : Journal
+    stack : ExitStack
+        Finishes the run at its end.
+    dry_run, force, command
+        As `undo_run` has them.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        stack: ExitStack,
+        *,
+        dry_run: bool,
+        force: bool,
+        command: Sequence[str],
+    ) -> None:
+        self._journal, self._stack = journal, stack
+        self._dry_run, self._force, self._command = dry_run, force, command
+        self._run: Run | None = None
+        self.lineage = journal.lineage()
+
+    def take_back(self, path: str, change: ChangeRecord) -> Undone:
+        """Take a change back in a file, which may have moved since, and say what became of it."""
+        in_the_way = self._obstacle(path, change)
+        if in_the_way is not None:
+            return in_the_way
+        if self._dry_run:
+            return Undone(path, UndoStatus.WOULD_RESTORE)
+        if self._run is None:
+            self._run = self._stack.enter_context(self._journal.start_run("undo", self._command))
+        try:
+            self._write(self._run, path, change)
+        except (GtagError, MemoryError) as raised:
+            error = raised if isinstance(raised, GtagError) else what_ran_out(raised)
+            assert error is not None
+            refused = isinstance(error, RefusedError)
+            message = error.message if error.hint is None else f"{error.message} ({error.hint})"
+            return Undone(path, UndoStatus.REFUSED if refused else UndoStatus.FAILED, message)
+        return Undone(path, UndoStatus.RESTORED)
+
+    def _obstacle(self, path: str, change: ChangeRecord) -> Undone | None:
+        """Why a change cannot be taken back in a file; None where nothing is in the way."""
+        try:
+            if self._holds_result(path, change):
+                return None
+            later = self._journal.later_run(change)
+            if later is not None and later != change.run:
+                reason: str | None = f"gtag changed it again since: undo run {later} first"
+            elif change.format not in _FORMATS:
+                reason = _CHANGED_SINCE
+            else:
+                reason = obstacle(
+                    path, _FORMATS[change.format], change.old, change.new, force=self._force
+                )
+        except (FileNotFoundError, NotADirectoryError):
+            message = "it no longer exists; if it was moved, name its new place, or use --find"
+            return Undone(path, UndoStatus.MISSING, message)
+        except OSError as error:
+            return Undone(path, UndoStatus.FAILED, f"cannot be read: {error.strerror}")
+        except (RefusedError, UnreadableError) as error:
+            return Undone(path, UndoStatus.REFUSED, f"{_CHANGED_SINCE}: {error.message}")
+        return None if reason is None else Undone(path, UndoStatus.REFUSED, reason)
+
+    def _holds_result(self, path: str, change: ChangeRecord) -> bool:
+        """Whether a file holds what a change made of it, or what stands for that."""
+        root = self.lineage.root
+        return root(Identity.of(path).digest) == root(change.after.digest)
+
+    def _write(self, run: Run, path: str, change: ChangeRecord) -> None:
+        format = _FORMATS.get(change.format)
+        if format is None:
+            raise RefusedError(f"this gtag does not know the container {change.format}", path=path)
+        pending = run.change(
+            path,
+            format.name,
+            new=change.old,
+            preserve_mtime=change.preserve_mtime,
+            in_place=change.in_place,
+            undoes=change.id,
+        )
+        edited = False  # by somebody else, since
+
+        def edit(copy: str) -> None:
+            # Asked of the copy: nobody can change that between question and edit.
+            nonlocal edited
+            edited = not self._holds_result(copy, change)
+            if edited:
+                reason = obstacle(copy, format, change.old, change.new, force=self._force)
+                if reason is not None:
+                    raise RefusedError(reason, path=path)
+            pending.old = snapshot(copy, format)
+            restore(copy, format, change.old, loosely=edited)
+
+        def verify(original: str, copy: str) -> None:
+            check_kept(original, copy, format)
+            if not same_fields(copy, format, change.old, loosely=edited):
+                raise WriteFailedError("its fields would not read as before", path=path)
+
+        replace_file(
+            path,
+            edit,
+            verify,
+            before_copy=pending.before_copy,
+            before_swap=pending.before_swap,
+            after_swap=pending.after_swap,
+            preserve_mtime=change.preserve_mtime,
+            in_place=change.in_place,
+        )

@@ -1,0 +1,153 @@
+"""Runs networks with LiteRT: on chunks, on descriptors, and the pretrained one below other models.
+
+Weights are a `.tflite` file with a signature. The converter may swap the order of outputs, so they
+are read by their names there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tagger.models.card import Card
+from tagger.models.feature_columns import FeatureColumns
+from tagger.models.prediction import Classifier, Scores, log_softmax
+from tagger.models.track_features import TrackFeatures
+from tagger.sound.native_messages import native_messages_hidden
+from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS
+from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS
+
+# A scan uses one process a core.
+THREADS = 1
+
+
+class Network:
+    """A network with one input and several outputs, loaded from memory.
+
+    Parameters
+    ----------
+    weights : bytes
+        A `.tflite` file.
+    input : str
+        The signature's name of the input.
+    shape : tuple of int
+        Of one batch.
+    outputs : sequence of str
+        Names of outputs in the signature.
+
+    Raises
+    ------
+    ValueError, RuntimeError, KeyError
+        Where the file is damaged or has another signature.
+    """
+
+    def __init__(
+        self, weights: bytes, input: str, shape: tuple[int, ...], outputs: Sequence[str]
+    ) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._input = input
+        with native_messages_hidden():
+            self._interpreter = Interpreter(model_content=weights, num_threads=THREADS)
+            self._run: Any = self._interpreter.get_signature_runner()
+            # LiteRT prints its messages with the first input; a network that cannot run fails here.
+            self._run(**{input: np.zeros(shape, dtype=np.float32)})
+        details = self._run.get_output_details()
+        self.sizes = {name: int(details[name]["shape"][-1]) for name in outputs}
+
+    def __call__(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """The outputs by name for a batch of inputs."""
+        answer = self._run(**{self._input: rows.astype(np.float32, copy=False)})
+        return {name: answer[name] for name in self.sizes}
+
+
+def chunk_network(weights: bytes) -> Network:
+    """A network from chunks of a log-mel spectrogram to `logits` and `embedding`; see `Network`."""
+    return Network(weights, "chunks", (1, N_MELS, CHUNK_COLUMNS), ("logits", "embedding"))
+
+
+def feature_network(weights: bytes, n_inputs: int) -> Network:
+    """A network from `features`, not yet scaled, to `logits`; see `Network`."""
+    return Network(weights, "features", (1, n_inputs), ("logits",))
+
+
+class ChunkCnn(Classifier):
+    """A chunk-averaged CNN on log-mel spectrograms."""
+
+    def __init__(self, card: Card) -> None:
+        self.card = card
+        self._network = card.load_weights(chunk_network)
+        card.need_outputs(self._network.sizes["logits"])
+
+    @property
+    def n_dimensions(self) -> int:
+        return self._network.sizes["embedding"]
+
+    def embed(self, features: TrackFeatures) -> np.ndarray:
+        return self._network(features.chunks[0])["embedding"]
+
+    def starts_s(self, features: TrackFeatures) -> np.ndarray:
+        return features.chunks[1]
+
+    def scores(self, features: TrackFeatures) -> Scores:
+        logits = self._network(features.chunks[0])["logits"]
+        return Scores(mean_log_probabilities(logits), log_softmax(logits), self.starts_s(features))
+
+
+def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:
+    """A track's score for each label, from its chunks: the average in log space.
+
+    Parameters
+    ----------
+    logits : np.ndarray [shape=(n_chunks, n_labels)]
+
+    Returns
+    -------
+    np.ndarray [shape=(n_labels,)]
+        Log probabilities, not yet calibrated.
+    """
+    return log_softmax(log_softmax(logits).mean(axis=0))
+
+
+class Dense(Classifier):
+    """A network on the descriptors that its card names as `features`."""
+
+    def __init__(self, card: Card) -> None:
+        self.card = card
+        self._columns = FeatureColumns.of_card(card)
+        self._network = card.load_weights(partial(feature_network, n_inputs=len(self._columns)))
+        card.need_outputs(self._network.sizes["logits"])
+
+    def scores(self, features: TrackFeatures) -> Scores:
+        return Scores(log_softmax(self._network(self._columns(features)[None])["logits"])[0])
+
+
+class Backbone:
+    """A pretrained network from patches to an `embedding` that other models use, and `tags`."""
+
+    def __init__(self, card: Card) -> None:
+        self.card = card
+        shape, outputs = (1, PATCH_FRAMES, PATCH_MELS), ("embedding", "tags")
+        self._network = card.load_weights(
+            partial(Network, input="patches", shape=shape, outputs=outputs)
+        )
+        card.need_outputs(self._network.sizes["tags"])
+
+    @property
+    def n_dimensions(self) -> int:
+        return self._network.sizes["embedding"]
+
+    def embed(self, features: TrackFeatures) -> np.ndarray:
+        return self.outputs(features.patches.patches)["embedding"]
+
+    def starts_s(self, features: TrackFeatures) -> np.ndarray:
+        return features.patches.starts_s
+
+    def outputs(self, patches: np.ndarray) -> dict[str, np.ndarray]:
+        """Embeddings and tags (logits) of patches, one row a patch."""
+        # One patch a call: the network's largest layer takes 9 MB for each.
+        each = [self._network(patch[None]) for patch in patches]
+        return {name: np.concatenate([one[name] for one in each]) for name in each[0]}
