@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import click
 
+from tagger.cli.names import Group, help_alone
 from tagger.errors import ExitStatus
 
 _UNUSED_DAYS = 365
 
 
-@click.group(no_args_is_help=True)
-def cache() -> None:
-    """What scans remember of files, so that they need not listen again."""
+@click.group(cls=Group, invoke_without_command=True)
+@click.pass_context
+def cache(context: click.Context) -> ExitStatus:
+    """Predictions that scans store, so that the same sound is not decoded again."""
+    return help_alone(context) if context.invoked_subcommand is None else ExitStatus.OK
 
 
 @cache.command()
