@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import click
 
+from tagger.cli.names import Group, help_alone
 from tagger.errors import ExitStatus
 
 _UNUSED_DAYS = 365
 
 
-@click.group(no_args_is_help=True)
-def cache() -> None:
-    """What scans remember of files, so that they need not listen again."""
+@click.group(cls=Group, invoke_without_command=True)
+@click.pass_context
+def cache(context: click.Context) -> ExitStatus:
+    """Show or clear the cache of predictions.
+
+    A scan stores its predictions, so that the next one need not decode the same audio again.
+    """
+    return help_alone(context) if context.invoked_subcommand is None else ExitStatus.OK
 
 
 @cache.command()
@@ -48,7 +54,7 @@ def info() -> ExitStatus:
     help="Also forget files that no scan has found for so long.",
 )
 def prune(*, days: int) -> ExitStatus:
-    """Forget files that are gone.
+    """Delete entries of files that are gone.
 
     A disk or network folder that is not connected looks as if its files were gone.
     """
@@ -66,7 +72,7 @@ def prune(*, days: int) -> ExitStatus:
 
 @cache.command()
 def clear() -> ExitStatus:
-    """Forget everything: the next scan decodes every file."""
+    """Delete everything: the next scan decodes every file."""
     from tagger.cache import Cache, default_cache_path
 
     path = default_cache_path()

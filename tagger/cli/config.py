@@ -33,7 +33,7 @@ _HEAD = """\
 @click.group(cls=Group, invoke_without_command=True)
 @click.pass_context
 def config(context: click.Context) -> ExitStatus:
-    """Show the settings and where each comes from; make a config.toml."""
+    """Show the settings and where each comes from."""
     return help_alone(context) if context.invoked_subcommand is None else ExitStatus.OK
 
 

@@ -16,7 +16,7 @@ from tagger.screen import printable
 @click.command()
 @click.argument("folder", metavar="[DIR]", default="gtag-demo", type=click.Path())
 def demo(folder: str) -> ExitStatus:
-    """Compose and encode a few short pieces into DIR (gtag-demo), and scan them.
+    """Compose and scan a few short pieces.
 
     They are composed by rule: they show how gtag works, not how accurate it is.
     """

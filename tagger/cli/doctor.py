@@ -24,10 +24,10 @@ _STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def doctor(*, as_json: bool) -> ExitStatus:
-    """Check decoders, models, folders, settings, journal and cache; print one table.
+    """Check the installation, and print one table.
 
-    It changes nothing. Copy the table into a bug report: it names none of your files, and shows
-    your home folder as ~.
+    It tries decoders, models, folders, settings, journal and cache, and changes nothing. Copy the
+    table into a bug report: it names none of your files, and shows your home folder as ~.
     """
     from tagger.doctor import examine
 

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 @click.group(cls=Group, invoke_without_command=True)
 @click.option(
-    "--genre-map", type=click.Path(), metavar="FILE.toml", help="Show what it does to each."
+    "--genre-map",
+    type=click.Path(),
+    metavar="FILE.toml",
+    help="Show what this genre map does to each.",
 )
 @click.pass_context
 def genres(context: click.Context, *, genre_map: str | None) -> ExitStatus:
-    """List the genres and styles that models know, and what a genre map does to each."""
+    """List the genres and styles that models know."""
     if context.invoked_subcommand is not None:
         return ExitStatus.OK
     from tagger.cli.console import Column, cell, console, plain_table
@@ -53,7 +56,7 @@ def _written(mapping: GenreMap, name: str, genre: str) -> str:
 @genres.command("import")
 @click.argument("tree", metavar="TREE.yaml", type=click.Path())
 def import_(*, tree: str) -> ExitStatus:
-    """Print a genre map made from a genre tree of beets (genres-tree.yaml).
+    """Convert a genre tree of beets to a genre map.
 
     It replaces each genre with its topmost parent or, with a list of genres in "only", with the
     nearest of those.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with every figure.")
 @click.pass_context
 def models(context: click.Context, *, as_json: bool) -> ExitStatus:
-    """List the models that scan knows by name, with their measured accuracy."""
+    """List the models, with their measured accuracy."""
     if context.invoked_subcommand is None:
         context.invoke(list_, as_json=as_json)
     return ExitStatus.OK

@@ -189,7 +189,7 @@ def scan(
     log_file: str | None,
     **options: Any,
 ) -> ExitStatus:
-    """Classify music by genre; show the genres, or write them into the tags.
+    """Find the genres of music, and show or write them.
 
     PATHS are files and folders. Nothing is written without --write-tags. What gtag wrote can be
     taken back with gtag undo.

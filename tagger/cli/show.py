@@ -32,7 +32,10 @@ _BAR = 30
     help="Draw waveform, spectrogram and timeline.",
 )
 def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
-    """Show the genres that a model predicts for FILE, its tags, and what a scan would do."""
+    """Show one track in detail.
+
+    Its probable genres, also over time, its tags, and what a scan would do. Changes nothing.
+    """
     check_memory()
 
     from tagger.classify import classifier

@@ -47,7 +47,7 @@ def watch(
     quiet: bool,
     **options: Any,
 ) -> ExitStatus:
-    """Wait for music to arrive in folders, and scan it when it is complete.
+    """Scan new music in folders, when it is complete.
 
     PATHS are folders. A file is scanned when it has not changed for --min-age seconds and no
     program has it open for writing. Nothing is written without --write-tags. Ctrl-C and SIGTERM
