@@ -64,7 +64,7 @@ def evaluate(
     report: Path | None,
     **settings: Any,
 ) -> ExitStatus:
-    """Measure finished models on labelled music, or a recipe under several protocols.
+    """Measure models, or recipes, on labelled music.
 
     With --model nothing is trained. With --recipe the recipe is trained anew under each
     protocol, and the report says what the gap between them means.

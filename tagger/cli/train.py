@@ -98,7 +98,7 @@ def train(
     version: int | None,
     **settings: Any,
 ) -> ExitStatus:
-    """Train a model, measure it, and write it as a folder that scan can use.
+    """Train and measure a model.
 
     With --from-tags it learns your own genres from your own library, and needs no more than what
     scan needs; most other recipes need the extra [train]. An interrupted training goes on with
