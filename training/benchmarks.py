@@ -43,16 +43,16 @@ INTRODUCTION = f"""\
 # Benchmarks
 
 Made by `{COMMAND}`;
-not to be edited by hand. Per cent of right guesses, in brackets the 95 % interval (Wilson); seed 0.
+do not edit. Accuracy in per cent, with the 95 % interval (Wilson) in brackets; seed 0.
 Each recipe has its own settings. None was chosen to raise `segment-random`, which is here to show
 a leak; where a recipe's settings were chosen by validation within this set, its `artist` figure is
-a little too kind. Descriptors are the statistics of the log-mel spectrogram, since the archive
-holds no sound.
+slightly optimistic. Descriptors are the statistics of the log-mel spectrogram, since the archive
+has no audio.
 """
 LEGEND = """
-`memory` is how many points the leakiest protocol of a row lies above the strictest one. `reported`
-is what tutorials and papers of the field say of the same kind of model, mostly without saying what
-was kept apart; those above 90 % divide segments of 3 s at random.
+`memory` is the difference in points between the leakiest and the strictest protocol of a row.
+`reported` is the figure of tutorials and papers for the same kind of model, mostly without saying
+what was kept apart; those above 90 % split segments of 3 s at random.
 """
 HONEST = ("artist", "fault-filtered")
 
@@ -246,8 +246,8 @@ def _document(
     gaps = [gap for cells in found.values() if (gap := _gap(cells)) is not None]
     if gaps:
         median = statistics.median(gaps)
-        yield f"The median of `memory` over {len(gaps)} rows is {median:.0f}: so many points are"
-        yield "gone on music by artists that were not learned from.\n"
+        yield f"The median of `memory` over {len(gaps)} rows is {median:.0f}: this is how many"
+        yield "points are lost on music by artists that are not in the training data.\n"
     if any(m.figures for cells in found.values() for m in cells.values()):
         yield f"![Accuracy of every recipe under every protocol]({PICTURE})\n"
     yield from _notes(rows, found)
@@ -262,7 +262,7 @@ def _notes(rows: Sequence[Row], found: Mapping[str, Mapping[str, Measurement]]) 
         about = RECIPES[row.recipe].about
         spent = f" {seconds / 60:.1f} minutes for all of the row." if seconds else ""
         yield f"- **{_plain(row.name)}**: {about}.{spent}"
-        word = "Mind" if any(m.figures for m in cells) else "Not measured"
+        word = "Note" if any(m.figures for m in cells) else "Not measured"
         for note in dict.fromkeys(m.note for m in cells if m.note):
             yield f"  {word}: {_plain(note)}."
 

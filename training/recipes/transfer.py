@@ -183,12 +183,12 @@ def check(settings: Settings) -> None:
 
 
 def weights_file(settings: Settings) -> Path | None:
-    """The file of weights to start from, fetched if need be; None for random weights.
+    """The file of weights to start from, downloaded if missing; None for random weights.
 
     Raises
     ------
     ConfigurationError
-        Where it is not there and cannot be fetched: names the file to bring.
+        Where it is missing and cannot be downloaded; the hint names the file.
     """
     if settings.weights == "none":
         return None
@@ -205,7 +205,7 @@ def weights_file(settings: Settings) -> Path | None:
 
 
 def keras_folder() -> Path:
-    """Where Keras keeps weights that it fetched."""
+    """Where Keras keeps downloaded weights."""
     home = os.environ.get("KERAS_HOME") or str(Path.home() / ".keras")
     return Path(home) / "models"
 
@@ -222,8 +222,8 @@ def _fetched(backbone: Backbone, kept: Path) -> Path:
             )
     except Exception as error:  # Keras raises a plain one
         raise ConfigurationError(
-            f"the weights {backbone.file} are not here and cannot be fetched",
-            hint=f"bring {backbone.url}, put it into {kept.parent} or name it with "
+            f"the weights {backbone.file} are missing and cannot be downloaded",
+            hint=f"download {backbone.url} into {kept.parent}, or name it with "
             "--weights FILE; --weights none starts from random weights",
         ) from error
 

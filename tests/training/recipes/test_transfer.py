@@ -113,7 +113,7 @@ def test_weights_that_cannot_be_had_are_named_before_anything_is_done(monkeypatc
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}/vgg16_notop.h5"
         away = transfer.Backbone(url, transfer.BACKBONES["VGG16"].pixels)
         monkeypatch.setitem(transfer.BACKBONES, "VGG16", away)
-        with pytest.raises(ConfigurationError, match=r"vgg16_notop\.h5 are not here") as caught:
+        with pytest.raises(ConfigurationError, match=r"vgg16_notop\.h5 are missing") as caught:
             train_model("transfer", [tmp_path / "not there"], tmp_path / "m", variant="VGG16")
     assert caught.value.hint and url in caught.value.hint
     assert str(tmp_path / "keras" / "models") in caught.value.hint
@@ -128,7 +128,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch):
         listener.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/silent.h5"
         monkeypatch.setitem(transfer.BACKBONES, "VGG16", transfer.Backbone(url, {}))
-        with pytest.raises(ConfigurationError, match="cannot be fetched"):
+        with pytest.raises(ConfigurationError, match="cannot be downloaded"):
             transfer.weights_file(Settings(variant="VGG16", work=transfer.keras_folder()))
         listener.join()
         accepted[0][0].close()
