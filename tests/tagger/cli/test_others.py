@@ -8,7 +8,7 @@ from mediafile import MediaFile
 from tagger.models import zoo
 
 
-def test_demo_composes_and_scans(gtag, tmp_path):
+def test_demo_composes_and_scans_what_can_be_written_at_once(gtag, tmp_path):
     ran = gtag("demo", tmp_path / "pieces")
     assert ran.status == 0
     assert "synthetic" in ran.out
@@ -16,10 +16,6 @@ def test_demo_composes_and_scans(gtag, tmp_path):
         *(".mp3", ".flac", ".ogg", ".opus", ".m4a"),
     }
     assert "Nothing was written" in ran.out or "unsure" in ran.out
-
-
-def test_what_demo_made_can_be_written_at_once(gtag, tmp_path):
-    gtag("demo", tmp_path / "pieces")
     ran = gtag("scan", tmp_path / "pieces", "--write-tags", "--min-confidence", 0, "--jobs", 1)
     assert ran.status == 0
     assert "5  written" in ran.out
