@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 View = TypeVar("View")
 
 NO_ARTISTS = (
-    "the protocol artist needs a set that says who plays: artist_fold or artist_group in "
+    "the protocol artist needs the artist of each track: artist_fold or artist_group in "
     "tracks.csv, or artist tags"
 )
 

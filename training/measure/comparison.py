@@ -33,8 +33,8 @@ from tagger.training.run import load, measure, tell_unmeasured
 
 # What stands on both sides of the split, from the greatest leak to none.
 LEAKS = {
-    "segment-random": "other seconds of the very recordings that it is measured on",
-    "track-random": "other tracks of the very artists that it is measured on",
+    "segment-random": "other segments of the same recordings",
+    "track-random": "other tracks by the same artists",
 }
 ALL = "all"
 COMPARISON = "comparison.png"
@@ -102,7 +102,7 @@ def measure_protocols(
             notes[protocol] = error.message
         seconds[protocol] = time.monotonic() - began
     if not by_protocol:
-        raise DataError("no protocol can be followed: " + "; ".join(notes.values()))
+        raise DataError("no protocol is possible: " + "; ".join(notes.values()))
     name = f"{recipe} {settings.variant}".strip()
     rows = [
         Measurement(name, p, note=notes[p])
@@ -181,8 +181,8 @@ def as_evaluation(row: Measurement, data: str, measured: Measured) -> Evaluation
         data,
         threshold_for_precision(measured, PRECISION),
         warning=row.note,
-        remark=f"Trained anew for each part that was measured, under the protocol {row.protocol}. "
-        f"The threshold is where {PRECISION:.0%} of what it names is right, found on these very "
+        remark=f"Trained on the training part of each split of the protocol {row.protocol}. "
+        f"The threshold is where {PRECISION:.0%} of the named tracks are right, chosen on these "
         "tracks.",
     )
 
@@ -193,7 +193,7 @@ def meaning(rows: Sequence[Measurement]) -> str:
     leaky = next((p for p in LEAKS if p in by_protocol), None)
     honest = next((p for p in ("artist", "fault-filtered") if p in by_protocol), None)
     if leaky is None or honest is None:
-        return "One kind of protocol alone says nothing about how much of its figure is memory."
+        return "One kind of protocol alone does not show how much of its accuracy is memorised."
     flattered, true = by_protocol[leaky], by_protocol[honest]
     gap = flattered["accuracy"] - true["accuracy"]
     # Newcombe's interval of a difference, from the intervals of both (1998, method 10).
@@ -203,13 +203,12 @@ def meaning(rows: Sequence[Measurement]) -> str:
     high, low = f"{flattered['accuracy']:.0%}", f"{true['accuracy']:.0%}"
     if least <= 0:
         return (
-            f"Between {high} under {leaky} and {low} under {honest} lies no more than chance does "
-            "with so few tracks."
+            f"The gap between {high} under {leaky} and {low} under {honest} is within chance with "
+            "so few tracks."
         )
     return (
-        f"{100 * gap:.0f} points of the {high} under {leaky} are memory, because the recipe "
-        f"learned from {LEAKS[leaky]}; on artists that it did not learn from, it reaches the "
-        f"{low} under {honest}."
+        f"{100 * gap:.0f} points of the {high} under {leaky} are memorised, because the training "
+        f"data has {LEAKS[leaky]}; on other artists the accuracy is the {low} under {honest}."
     )
 
 

@@ -102,8 +102,8 @@ def confusion(figure: Any, measured: Measured) -> None:
     names = [short(label) for label in measured.labels]
     ax.set_xticks(range(n), names, rotation=45, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(n), names)
-    ax.set_xlabel("what the model says")
-    ax.set_ylabel("what it is")
+    ax.set_xlabel("predicted genre")
+    ax.set_ylabel("true genre")
     ax.set_title(f"Confusion matrix, {matrix.sum():,} tracks")
     if n <= GENRES_WITH_NUMBERS:
         for (row, column), count in np.ndenumerate(matrix):
@@ -175,7 +175,7 @@ def reliability_diagram(figure: Any, measured: Measured, ece: float) -> None:
     middles = np.array([(b.low + b.high) / 2 for b in bins])
     width = bins[0].high - bins[0].low
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    top.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="means what it says")
+    top.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfect calibration")
     accuracy = np.array([b.accuracy for b in bins])
     top.errorbar(
         [b.confidence for b in bins],
@@ -188,7 +188,7 @@ def reliability_diagram(figure: Any, measured: Measured, ece: float) -> None:
     )
     top.set_ylim(-0.02, 1.02)
     top.set_xlim(-0.02, 1.02)
-    top.set_ylabel("share that is right")
+    top.set_ylabel("accuracy")
     top.set_title(f"Reliability: calibration error (ECE) {ece:.3f}")
     top.legend()
     top.grid(alpha=0.3)
@@ -203,8 +203,8 @@ def coverage(figure: Any, measured: Measured, threshold: float | None) -> None:
     confidence, share, accuracy = accuracy_by_coverage(measured)
     figure.set_size_inches(7, 4.6)
     ax = figure.subplots()
-    ax.plot(share, accuracy, color=BLUE, linewidth=2, label="right among the named")
-    ax.plot(share, confidence, color=ORANGE, linestyle="--", label="confidence of the least sure")
+    ax.plot(share, accuracy, color=BLUE, linewidth=2, label="accuracy of the named")
+    ax.plot(share, confidence, color=ORANGE, linestyle="--", label="lowest confidence among them")
     named = 0 if threshold is None else int((confidence >= threshold).sum())
     if named:
         ax.plot(
@@ -218,8 +218,8 @@ def coverage(figure: Any, measured: Measured, threshold: float | None) -> None:
         )
     ax.set_xlim(0, 1.01)
     ax.set_ylim(0, 1.03)
-    ax.set_xlabel("coverage: share of the tracks that are named, the surest first")
-    ax.set_ylabel("share, confidence")
+    ax.set_xlabel("coverage: share of the tracks that are named, the most confident first")
+    ax.set_ylabel("accuracy, confidence")
     ax.set_title("Accuracy and coverage")
     ax.legend(loc="lower left")
     ax.grid(alpha=0.3)
@@ -304,7 +304,7 @@ def importance(figure: Any, rows: Sequence[tuple[str, float, float]]) -> None:
     y = np.arange(len(rows))
     kinds = (
         ([row[1] for row in rows], BLUE, "share of all gain"),
-        ([row[2] for row in rows], ORANGE, "rise of the log loss when shuffled (permutation)"),
+        ([row[2] for row in rows], ORANGE, "increase of the log loss (permutation)"),
     )
     drawn = [kind for kind in kinds if np.isfinite(kind[0]).any()]
     figure.set_size_inches(5 * len(drawn) + (len(drawn) < 2), max(3.0, 0.26 * len(rows) + 1.3))

@@ -18,22 +18,22 @@ METRICS, PAGE = "metrics.json", "report.html"
 LISTED = 200  # tracks on the page; metrics.json has all
 
 READING = {
-    "genres.png": "A genre with few tracks has a wide interval: do not read much into its point.",
-    "confusion.png": "Each row is a genre as it stands in the data, each column what the model "
-    "made of it; the numbers are tracks, and the stronger the colour, the larger the share of the "
+    "genres.png": "A genre with few tracks has a wide interval: its point estimate means little.",
+    "confusion.png": "Rows: true genre; columns: predicted genre. The numbers are tracks, the "
+    "colour is the share of the "
     "row.",
-    "precision_recall.png": "The further a curve reaches to the upper right, the better the genre "
-    "can be picked out. AP is the area below it; grey are the other genres.",
-    "reliability.png": "Points below the dashed line: the model is surer than it should be. "
-    "Bars: how many tracks it was that sure of.",
-    "coverage.png": "What is right among the tracks that the model names, if it may stay silent "
-    "about those that it is least sure of.",
+    "precision_recall.png": "The closer a curve is to the upper right, the better. AP, average "
+    "precision, is the area below it; the other genres are grey.",
+    "reliability.png": "Points below the dashed line: the model is overconfident. Bars: number "
+    "of tracks with that confidence.",
+    "coverage.png": "Accuracy of the tracks that are named, if those with the lowest confidence "
+    "are not named.",
     "training.png": "Where the training loss still falls and the validation loss does not, tracks "
     "are memorised.",
     "importance.png": "Permutation says how much worse the model does on tracks that it did not "
     "learn from when the feature's values are shuffled: little where another feature can stand in. "
-    "Gain, of trees, counts what the feature was worth while learning.",
-    "correlation.png": "Features that say nearly the same stand side by side. Of many, only the "
+    "Gain, for trees, is the feature's share of the improvement in training.",
+    "correlation.png": "Correlated features are next to each other. Of many, only the "
     "most important ones are drawn, or the first where importance is unknown.",
 }
 
@@ -61,17 +61,17 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     elif evaluation.remark:
         page.paragraph(evaluation.remark, "note")
     _summary(page, told)
-    page.heading("Each genre against all others")
+    page.heading("Each genre (one against the rest)")
     _genres(page, told["per_genre"])
     _show(page, pictures, ("genres.png", "confusion.png"))
     page.heading("Worst mistakes")
     if told["worst_mistakes"]:
         page.paragraph(
-            "The wrong guesses that the model was surest of. Some may be mistakes of the data.",
+            "Wrong predictions with the highest confidence. Some may be errors in the labels.",
             "note",
         )
         page.table(
-            ("track", "it is", "the model says", "confidence", "in what it is"),
+            ("track", "true genre", "predicted", "confidence", "of true genre"),
             [
                 (
                     m["track"],
@@ -85,8 +85,8 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
             texts=(1, 2),
         )
     else:
-        page.paragraph("None: every guess is right.")
-    page.heading("How sure, and how rightly so")
+        page.paragraph("None: every prediction is right.")
+    page.heading("Calibration and coverage")
     _show(page, pictures, ("reliability.png", "coverage.png", "precision_recall.png"))
     show_learning(page, pictures)
     _lists(page, told)
@@ -109,7 +109,7 @@ def show_learning(page: Page, pictures: Mapping[str, bytes]) -> None:
     """Put those of the pictures that tell how a model learned on a page."""
     drawn = [n for n in ("training.png", "importance.png", "correlation.png") if n in pictures]
     if drawn:
-        page.heading("How it learned, and from what")
+        page.heading("Training and features")
         _show(page, pictures, drawn)
 
 
@@ -172,9 +172,9 @@ def _genres(page: Page, rows: Mapping[str, Mapping[str, float]]) -> None:
         ],
     )
     page.paragraph(
-        "In brackets: 95 % intervals (Wilson), as if tracks were independent of each other; "
-        "several tracks of one artist are not quite. Accuracy counts every track that is rightly "
-        "said to be, or not to be, of the genre: with many genres it is high for all of them.",
+        "In brackets: 95 % intervals (Wilson), which assume independent tracks; tracks of one "
+        "artist are not quite independent. Accuracy counts true positives and true negatives, so "
+        "with many genres it is high for all of them.",
         "note",
     )
 

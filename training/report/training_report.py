@@ -66,7 +66,7 @@ def report_training(card: Card, folder: Path | None = None) -> Path | None:
         )
         write_report(evaluation, folder if len(rows) == 1 else folder / row.protocol)
     if len(rows) > 1:
-        write_comparison(folder, f"{card.tag}, as it was trained", rows, meaning(rows))
+        write_comparison(folder, f"Training of {card.tag}", rows, meaning(rows))
     return folder
 
 
@@ -74,7 +74,7 @@ def _learning_alone(card: Card, learning: TrainingHistory, folder: Path) -> Path
     pictures = learning_pictures(learning)
     if not pictures:
         return None
-    page = Page(f"{card.tag}, as it was trained")
+    page = Page(f"Training of {card.tag}")
     page.paragraph("Nothing was measured: gtag train measures with --protocol artist.", "warning")
     show_learning(page, pictures)
     write_files(folder, {"model": card.tag}, pictures, page)

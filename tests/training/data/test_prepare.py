@@ -240,7 +240,7 @@ def test_a_link_to_nowhere_is_left_out(make_audio, monkeypatch, tmp_path):
 def test_music_without_artists_is_not_listened_to_in_vain(pieces, monkeypatch, tmp_path):
     """Regression: an hour of listening, and then the protocol was refused."""
     heard = in_this_process(monkeypatch)
-    with pytest.raises(DataError, match="says who plays"):
+    with pytest.raises(DataError, match="needs the artist of each track"):
         load_examples(Sources([pieces]), tmp_path / "w", artists=True)
     assert not heard
 
