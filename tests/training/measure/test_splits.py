@@ -121,7 +121,7 @@ def test_a_genre_of_a_single_artist_is_learned_but_not_measured():
 
 def test_without_artists_there_is_no_artist_protocol():
     examples = [Example(str(i), "Jazz", "reference") for i in range(9)]
-    with pytest.raises(DataError, match="who plays"):
+    with pytest.raises(DataError, match="the artist of each track"):
         artist(examples)
 
 
