@@ -11,6 +11,7 @@ asked for, so that `import tagger` takes no time. docs/python.md shows how to us
 # ruff: noqa: F405
 import os.path
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ if not os.path.isdir(os.path.join(__path__[0], "training")):  # noqa: PTH112, PT
 
 
 def __getattr__(name: str) -> Any:
-    api = import_module("tagger.api")
-    if name == "__all__" or name in api.__all__:
-        return getattr(api, name)
+    # `from tagger import errors` asks here first, and must not import the whole API.
+    if name == "__all__" or not (name.startswith("_") or find_spec(f"tagger.{name}")):
+        api = import_module("tagger.api")
+        if name == "__all__" or name in api.__all__:
+            return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

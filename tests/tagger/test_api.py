@@ -69,6 +69,13 @@ def test_importing_it_imports_nothing_heavy():
     assert eval(told.stdout) - sys.stdlib_module_names - {"__main__"} == {"tagger"}, told.stderr
 
 
+def test_importing_a_module_of_it_does_not_import_the_api():
+    """Regression: `from tagger import errors` took as long as all of it."""
+    code = "import sys; from tagger import errors; print('tagger.api' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert told.stdout == "False\n", told.stderr
+
+
 def test_classify_says_what_a_scan_says(model, make_audio):
     piece = make_audio(".mp3")
     song = model.classify(piece)

@@ -15,6 +15,7 @@ from tagger.files.library import Library
 from tagger.interrupt import Interrupts
 from tagger.models import zoo
 from tagger.tags.write import check_change, write_change
+from tests.tagger.specimens import ENCODED
 
 SURE_OF_ALL = Policy(min_confidence=0.0)
 
@@ -28,22 +29,7 @@ def written_to_tags(track, change):
     write_change(track.path, track.format, change)
 
 
-CONTAINERS = (
-    ".mp3",
-    ".flac",
-    ".ogg",
-    ".oga",
-    ".opus",
-    ".m4a",
-    ".wma",
-    ".wav",
-    ".aiff",
-    ".wv",
-    ".tta",
-)
-
-
-@pytest.mark.parametrize("suffix", CONTAINERS)
+@pytest.mark.parametrize("suffix", ENCODED)
 def test_hears_writes_and_then_leaves_alone(make_audio, suffix):
     piece = make_audio(suffix, duration_s=5.0)
     before = piece.read_bytes()

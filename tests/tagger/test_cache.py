@@ -24,7 +24,7 @@ from tagger.models.track_features import TrackFeatures
 from tagger.sound.decoder import packets_hash
 from tagger.tags.write import Change, write_change
 from tests.conftest import aged
-from tests.tagger.test_batch import CONTAINERS
+from tests.tagger.specimens import ENCODED
 
 SURE = Policy(min_confidence=0.0)
 
@@ -64,7 +64,7 @@ def file(tmp_path):
     return tmp_path / "cache" / "predictions.sqlite"
 
 
-@pytest.mark.parametrize("suffix", CONTAINERS)
+@pytest.mark.parametrize("suffix", ENCODED)
 def test_packets_are_known_again_whatever_the_tags_say(make_audio, tmp_path, suffix):
     piece = make_audio(suffix, duration_s=8.0)
     other = make_audio(suffix, duration_s=8.0, seed=1)

@@ -17,21 +17,9 @@ from tagger import demo
 from tagger.errors import GtagError, NothingToHearError, UnreadableError
 from tagger.sound import decoder
 from tagger.sound.audio import EDGE, EXCERPT_S, SAMPLE_RATE, read_excerpts
+from tests.tagger.specimens import ENCODED
 
 LENGTH = round(EXCERPT_S * SAMPLE_RATE)
-SUFFIXES = (
-    ".mp3",
-    ".flac",
-    ".ogg",
-    ".oga",
-    ".opus",
-    ".m4a",
-    ".wma",
-    ".wav",
-    ".aiff",
-    ".wv",
-    ".tta",
-)
 SECONDS = 80.0
 RATE = 22050  # a quarter of the work, for a file as good to spoil
 
@@ -42,7 +30,7 @@ def originals(tmp_path_factory):
     folder = tmp_path_factory.mktemp("originals")
     piece = demo.compose("jazz", duration_s=SECONDS / 2)  # at half the rate twice as long
     encoded = {}
-    for suffix in SUFFIXES:
+    for suffix in ENCODED:
         channels = 2 if suffix == ".ogg" else 1
         demo.encode(piece, folder / f"a{suffix}", rate=RATE, channels=channels, bit_rate=32_000)
         encoded[suffix] = (folder / f"a{suffix}").read_bytes()
@@ -61,7 +49,7 @@ def assert_three_within(sound, seconds, tolerance):
     assert sound.duration_s == pytest.approx(seconds, abs=tolerance)
 
 
-@pytest.mark.parametrize("suffix", sorted(set(SUFFIXES) - {".m4a"}))
+@pytest.mark.parametrize("suffix", sorted(set(ENCODED) - {".m4a"}))
 def test_of_a_truncated_file_the_places_are_within_what_is_left(tmp_path, originals, suffix):
     content = originals[suffix]
     file = tmp_path / f"a{suffix}"
@@ -315,17 +303,17 @@ def try_spoilt(content, file, rng):
         assert time.monotonic() - started < 20
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", ENCODED)
 def test_spoilt_files(tmp_path, originals, suffix):
-    rng = np.random.default_rng(SUFFIXES.index(suffix))
+    rng = np.random.default_rng(ENCODED.index(suffix))
     for _ in range(3):
         try_spoilt(originals[suffix], tmp_path / f"a{suffix}", rng)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", ENCODED)
 def test_many_spoilt_files(tmp_path, originals, suffix):
-    rng = np.random.default_rng([1, SUFFIXES.index(suffix)])
+    rng = np.random.default_rng([1, ENCODED.index(suffix)])
     for _ in range(100):
         try_spoilt(originals[suffix], tmp_path / f"a{suffix}", rng)
 
