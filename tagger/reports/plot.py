@@ -78,7 +78,7 @@ def plot_track(
     figure.colorbar(image, ax=axes[1, :], label="dB below the maximum", pad=0.01, aspect=15)
     if timeline:
         handles = _draw_timeline(axes[2], prediction, mel)
-        axes[2, 0].set_ylabel("probability\nby chunk of 4 s")
+        axes[2, 0].set_ylabel("probability\nby chunk")
         figure.legend(
             handles=handles, loc="outside lower center", ncols=len(handles), frameon=False
         )
@@ -113,7 +113,8 @@ def _draw_spectrogram(ax: Any, db: np.ndarray, start_s: float) -> Any:
 
 
 def _draw_timeline(axes: Any, prediction: Prediction, mel: LogMel) -> list[Any]:
-    """Each chunk's probabilities, stacked, in the middle step of its 4 s."""
+    """Each chunk's probabilities in the middle of the chunk: stacked, or side by side where they
+    are independent and may sum to more than 1."""
     from matplotlib.patches import Patch
 
     assert prediction.chunk_probabilities is not None and prediction.chunk_starts_s is not None
@@ -122,7 +123,7 @@ def _draw_timeline(axes: Any, prediction: Prediction, mel: LogMel) -> list[Any]:
     names = [prediction.labels[i] for i in drawn]
     shares = prediction.chunk_probabilities[:, drawn]
     colours = list(COLOURS[: len(drawn)])
-    if len(drawn) < len(mean):
+    if len(drawn) < len(mean) and not prediction.independent:
         shares = np.column_stack([shares, 1 - shares.sum(axis=1)])
         names, colours = [*names, "all others"], [*colours, "#cccccc"]
     chunk_s = CHUNK_COLUMNS * COLUMN_S
@@ -133,11 +134,13 @@ def _draw_timeline(axes: Any, prediction: Prediction, mel: LogMel) -> list[Any]:
         )
         starts = prediction.chunk_starts_s[inside]
         width = chunk_s / 2 if len(starts) > 1 else chunk_s
-        below = np.zeros(len(starts))
-        for share, colour in zip(shares[inside].T, colours, strict=True):
-            ax.bar(
-                starts + chunk_s / 2, share, width * 0.96, bottom=below, color=colour, linewidth=0
-            )
-            below += share
+        middle, below, step = starts + chunk_s / 2, np.zeros(len(starts)), 0.0
+        if prediction.independent:
+            step = width / len(colours)
+            middle, width = middle - width / 2 + step / 2, step
+        for i, (share, colour) in enumerate(zip(shares[inside].T, colours, strict=True)):
+            ax.bar(middle + i * step, share, width * 0.96, bottom=below, color=colour, linewidth=0)
+            if not prediction.independent:
+                below += share
         ax.set_ylim(0, 1)
     return [Patch(color=c, label=n) for c, n in zip(colours, names, strict=True)]
