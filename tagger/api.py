@@ -36,7 +36,7 @@ from tagger.genre_map import GenreMap, genre_map_for
 from tagger.journal.journal import Journal, RunRecord, default_journal_path
 from tagger.journal.undo import Undone, UndoStatus, undo_run
 from tagger.models import zoo
-from tagger.models.head import mean_embedding
+from tagger.models.embeddings import mean_embedding
 from tagger.models.prediction import Prediction
 from tagger.models.track_features import TrackFeatures
 from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders

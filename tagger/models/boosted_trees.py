@@ -12,7 +12,7 @@ import numpy as np
 
 from tagger.models.card import Card
 from tagger.models.feature_columns import FeatureColumns
-from tagger.models.prediction import Classifier, Scores, log_softmax
+from tagger.models.prediction import Classifier, Embedder, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 from tagger.models.ubjson import read_trees
 
@@ -71,14 +71,21 @@ class Trees:
 
 
 class BoostedTrees(Classifier):
-    """Boosted trees on the descriptors that its card names as `features`."""
+    """Boosted trees on the descriptors that its card names as `features`.
 
-    def __init__(self, card: Card) -> None:
+    Parameters
+    ----------
+    card : Card
+    network : Embedder, optional
+        Where the card names a backbone; its logits may be among the features.
+    """
+
+    def __init__(self, card: Card, network: Embedder | None = None) -> None:
         self.card = card
-        self._columns = FeatureColumns.of_card(card)
-        self._trees = card.load_weights(partial(Trees, n_features=len(self._columns)))
+        self.columns = FeatureColumns.of_card(card, network)
+        self._trees = card.load_weights(partial(Trees, n_features=len(self.columns)))
         card.need_outputs(self._trees.n_labels)
 
     def scores(self, features: TrackFeatures) -> Scores:
-        logits = self._trees.logits(self._columns(features)[None])[0]
+        logits = self._trees.logits(self.columns(features)[None])[0]
         return Scores(logits if self.card.independent else log_softmax(logits))

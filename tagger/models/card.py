@@ -31,7 +31,8 @@ KINDS = (
     *("cnn", "boosted-trees", "random-forest", "linear", "dense", "head", "multi-label"),
     *("ensemble", "backbone", "detector"),
 )
-WITH_BACKBONE = ("head", "multi-label")
+WITH_BACKBONE = ("head", "multi-label")  # they name one or more
+MAY_HAVE_BACKBONE = ("boosted-trees", "random-forest")  # they name one or none
 # Models that other models use: they predict no genre themselves.
 PARTS = ("backbone", "detector")
 
@@ -127,9 +128,9 @@ class Card:
 
     @property
     def uses(self) -> tuple[str, ...]:
-        """Name and version of each model that this one uses: its backbone, or its members."""
-        if self.kind in WITH_BACKBONE:
-            return (self.data["backbone"],)
+        """Name and version of each model that this one uses: its backbones, or its members."""
+        if "backbone" in self.data:
+            return _listed(self.data["backbone"])
         return tuple(entry["model"] for entry in self.data.get("members", ()))
 
     def weights(self) -> bytes:
@@ -239,10 +240,16 @@ def _checked(folder: Path, data: dict[str, Any]) -> Card:
     for entry in members:
         _need(is_name(entry.get("model")), "each member must have a model like cnn-1")
         _number(entry, "weight", default=1.0)
-    backbone = data.get("backbone")
+    backbones = _listed(data.get("backbone", []))
     _need(
-        is_name(backbone) if kind in WITH_BACKBONE else backbone is None,
-        f"{' and '.join(WITH_BACKBONE)} models, and no others, must have a backbone like cnn-1",
+        bool(backbones) or kind not in WITH_BACKBONE,
+        f"{' and '.join(WITH_BACKBONE)} models must have a backbone like cnn-1",
+    )
+    _need(
+        all(is_name(backbone) for backbone in backbones)
+        and len(set(backbones)) == len(backbones)
+        and (kind in WITH_BACKBONE or len(backbones) <= (kind in MAY_HAVE_BACKBONE)),
+        f"a {kind} model cannot have a backbone {data.get('backbone')!r}",
     )
     calibrated = _tables(data, "label")
     _need(
@@ -285,6 +292,11 @@ def _checked(folder: Path, data: dict[str, Any]) -> Card:
         figures=tuple(figures),
         data=data,
     )
+
+
+def _listed(backbone: Any) -> tuple[Any, ...]:
+    """One backbone by its name, or several in a list."""
+    return tuple(backbone) if isinstance(backbone, list) else (backbone,)
 
 
 def _need(condition: bool, what: str) -> None:

@@ -1,6 +1,6 @@
-"""The inputs of models on the embedding of a pretrained network, and a linear head on them.
+"""The inputs of models on the embeddings of pretrained networks, and a linear head on them.
 
-The network, their backbone, is a model of the zoo, or in the model's own folder.
+The networks, their backbones, are models of the zoo, or in the model's own folder.
 """
 
 from __future__ import annotations
@@ -11,82 +11,100 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
+from tagger.models.embeddings import (
+    embedding_by_chunk,
+    embedding_spread,
+    mean_embedding,
+    mean_logits,
+)
 from tagger.models.linear import load_weights
 from tagger.models.prediction import Classifier, Embedder, Scores
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 
-EMBEDDING, SPREAD, STATISTICS = "embedding-mean", "embedding-std", "log-mel-statistics"
-NARROW = "narrow-log-mel-statistics"
-INPUTS = (EMBEDDING, SPREAD, STATISTICS, NARROW)
-
-
-def mean_embedding(backbone: Embedder, features: TrackFeatures) -> np.ndarray:
-    """A network's embedding, in mean over the chunks [shape=(n_dimensions,)]; computed once."""
-    tag = backbone.card.tag
-    if tag not in features.embeddings:
-        features.embeddings[tag] = _embedding_by_chunk(backbone, features).mean(axis=0)
-    return features.embeddings[tag]
-
-
-def _embedding_by_chunk(backbone: Embedder, features: TrackFeatures) -> np.ndarray:
-    tag = backbone.card.tag
-    if tag not in features.embedded:
-        features.embedded[tag] = backbone.embed(features)
-        features.spreads[tag] = features.embedded[tag].std(axis=0)
-    return features.embedded[tag]
+YAMNET = "yamnet"  # the name of the network that the inputs below are of
+# Mean and standard deviation over the chunks, of the first backbone that the card names.
+EMBEDDING, SPREAD = "embedding-mean", "embedding-std"
+YAMNET_EMBEDDING, YAMNET_LOGITS = "yamnet-embedding", "yamnet-logits"  # means over its patches
+STATISTICS, NARROW = "log-mel-statistics", "narrow-log-mel-statistics"
+INPUTS = (EMBEDDING, SPREAD, YAMNET_EMBEDDING, YAMNET_LOGITS, STATISTICS, NARROW)
 
 
 class EmbeddingInputs:
-    """The inputs of a model on an embedding.
+    """The inputs of a model on embeddings.
 
     Parameters
     ----------
-    backbone : Embedder
+    backbones : sequence of Embedder
     names : sequence of str
-        From `INPUTS`: mean and standard deviation of the embedding over the track's chunks, and
-        statistics of its log-mel spectrogram, of all of it or below 7.4 kHz.
+        From `INPUTS`: what the networks say of the track, and statistics of its log-mel
+        spectrogram, of all of it or below 7.4 kHz.
+
+    Raises
+    ------
+    ValueError
+        Where an input is unknown, or of a network that is not among the backbones.
     """
 
-    def __init__(self, backbone: Embedder, names: Sequence[str]) -> None:
-        self._backbone, self._names = backbone, names
+    def __init__(self, backbones: Sequence[Embedder], names: Sequence[str]) -> None:
+        if not names or not all(name in INPUTS for name in names):
+            raise ValueError(f"inputs must be some of {', '.join(INPUTS)}")
+        self._names = names
+        self._backbones = {network.card.name: network for network in backbones}
+        self._first = backbones[0]
+        if YAMNET not in self._backbones and {YAMNET_EMBEDDING, YAMNET_LOGITS} & set(names):
+            raise ValueError(f"{YAMNET} must be among the backbones")
 
     @classmethod
-    def of_card(cls, card: Card, backbone: Classifier | Embedder) -> EmbeddingInputs:
+    def of_card(cls, card: Card, backbones: Sequence[Classifier | Embedder]) -> EmbeddingInputs:
         """Those that a card names, checked.
 
         Raises
         ------
         ModelError
         """
-        if not isinstance(backbone, Embedder):
-            raise ModelError(f"{backbone.card.tag} has no embedding", path=card.folder)
+        networks: list[Embedder] = []
+        for backbone in backbones:
+            if not isinstance(backbone, Embedder):
+                raise ModelError(f"{backbone.card.tag} has no embedding", path=card.folder)
+            networks.append(backbone)
         names = card.data.get("inputs")
-        if not isinstance(names, list) or not names or not all(name in INPUTS for name in names):
-            raise ModelError(f"inputs must be some of {', '.join(INPUTS)}", path=card.folder)
-        return cls(backbone, names)
+        try:
+            return cls(networks, names if isinstance(names, list) else [])
+        except ValueError as error:
+            raise ModelError(str(error), path=card.folder) from error
 
     def __len__(self) -> int:
-        n_statistics = sum(name in (STATISTICS, NARROW) for name in self._names)
-        n_embeddings = len(self._names) - n_statistics
-        return n_statistics * len(LOG_MEL_FEATURES) + n_embeddings * self._backbone.n_dimensions
+        return sum(self._size(name) for name in self._names)
+
+    def _size(self, name: str) -> int:
+        if name in (STATISTICS, NARROW):
+            return len(LOG_MEL_FEATURES)
+        if name == YAMNET_LOGITS:
+            return len(self._backbones[YAMNET].card.labels)
+        return self._network(name).n_dimensions
+
+    def _network(self, name: str) -> Embedder:
+        return self._backbones[YAMNET] if name.startswith(YAMNET) else self._first
 
     def __call__(self, features: TrackFeatures) -> np.ndarray:
         """The inputs for one track [shape=(n_inputs,)]."""
         return np.concatenate([self._input(name, features) for name in self._names])
 
     def _input(self, name: str, features: TrackFeatures) -> np.ndarray:
-        if name == EMBEDDING:
-            return mean_embedding(self._backbone, features)
-        if name == SPREAD:
-            tag = self._backbone.card.tag
-            if tag not in features.spreads:
-                _embedding_by_chunk(self._backbone, features)
-            return features.spreads[tag]
-        return features.narrow_statistics if name == NARROW else features.log_mel_statistics
+        match name:
+            case "log-mel-statistics":
+                return features.log_mel_statistics
+            case "narrow-log-mel-statistics":
+                return features.narrow_statistics
+            case "embedding-std":
+                return embedding_spread(self._first, features)
+            case "yamnet-logits":
+                return mean_logits(self._backbones[YAMNET], features)
+        return mean_embedding(self._network(name), features)
 
     def by_chunk(self, features: TrackFeatures) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """The inputs for each chunk: the embedding of the chunk, the statistics of the track.
+        """The inputs for each chunk of the first backbone: its embedding, the rest of the track.
 
         Returns
         -------
@@ -97,22 +115,22 @@ class EmbeddingInputs:
         """
         if SPREAD in self._names or EMBEDDING not in self._names or not features.has_sound:
             return None, None
-        embedding = _embedding_by_chunk(self._backbone, features)
+        embedding = embedding_by_chunk(self._first, features)
         parts = [
             embedding
             if name == EMBEDDING
             else np.tile(self._input(name, features), (len(embedding), 1))
             for name in self._names
         ]
-        return np.concatenate(parts, axis=1), self._backbone.starts_s(features)
+        return np.concatenate(parts, axis=1), self._first.starts_s(features)
 
 
 class Head(Classifier):
-    """A linear model on an embedding."""
+    """A linear model on embeddings."""
 
-    def __init__(self, card: Card, backbone: Classifier | Embedder) -> None:
+    def __init__(self, card: Card, backbones: Sequence[Classifier | Embedder]) -> None:
         self.card = card
-        self._inputs = EmbeddingInputs.of_card(card, backbone)
+        self._inputs = EmbeddingInputs.of_card(card, backbones)
         self._weights = load_weights(card, len(self._inputs))
 
     def scores(self, features: TrackFeatures) -> Scores:

@@ -134,10 +134,11 @@ def _answer(card: Card, features: TrackFeatures) -> np.ndarray:
     if card.kind == "backbone":
         from tagger.models.networks import Backbone
 
-        return sigmoid(Backbone(card).outputs(features.patches.patches)["tags"]).mean(axis=0)
+        Backbone(card).embed(features)
+        return sigmoid(features.logits[card.tag])
     if card.kind == "detector":
         from tagger.models.detector import Detector
-        from tagger.models.head import mean_embedding
+        from tagger.models.embeddings import mean_embedding
 
         detector = Detector(card)
         if detector.backbone:

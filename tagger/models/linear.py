@@ -115,8 +115,8 @@ class Linear(Classifier):
 
     def __init__(self, card: Card) -> None:
         self.card = card
-        self._columns = FeatureColumns.of_card(card)
-        self._weights = load_weights(card, len(self._columns))
+        self.columns = FeatureColumns.of_card(card)
+        self._weights = load_weights(card, len(self.columns))
 
     def scores(self, features: TrackFeatures) -> Scores:
-        return Scores(self._weights(self._columns(features)))
+        return Scores(self._weights(self.columns(features)))

@@ -1,11 +1,13 @@
 """Runs a multi-label model: a small dense network with an independent probability for each genre.
 
-Its inputs are those of a head (the backbone's embedding, statistics of the log-mel spectrogram).
+Its inputs are those of a head (what pretrained networks say, statistics of the spectrogram).
 Weights are a `.npz` file: an ensemble of networks with one hidden layer, for unscaled inputs, and
 optionally a linear model of styles. Runs in numpy, so that the result depends on no processor.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -76,11 +78,11 @@ class MultiLabelWeights:
 class MultiLabel(Classifier):
     """A multi-label model."""
 
-    def __init__(self, card: Card, backbone: Classifier | Embedder) -> None:
+    def __init__(self, card: Card, backbones: Sequence[Classifier | Embedder]) -> None:
         self.card = card
         if not card.independent:
             raise ModelError("a multi-label model needs calibrated labels", path=card.folder)
-        self._inputs = EmbeddingInputs.of_card(card, backbone)
+        self._inputs = EmbeddingInputs.of_card(card, backbones)
         self._weights = card.load_weights(MultiLabelWeights)
         expected = len(self._inputs), len(card.labels), len(card.styles)
         if (self._weights.n_inputs, self._weights.n_labels, self._weights.n_styles) != expected:

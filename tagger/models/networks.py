@@ -6,19 +6,22 @@ are read by their names there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.feature_columns import FeatureColumns
 from tagger.models.prediction import Classifier, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
-from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS
+from tagger.sound.patches import MUSICNN, PATCH_FRAMES, PATCH_MELS, Patches
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS
+from tagger.sound.yamnet_patches import YAMNET, YAMNET_FRAMES, YAMNET_MELS
 
 # A scan uses one process a core.
 THREADS = 1
@@ -117,20 +120,44 @@ class Dense(Classifier):
 
     def __init__(self, card: Card) -> None:
         self.card = card
-        self._columns = FeatureColumns.of_card(card)
-        self._network = card.load_weights(partial(feature_network, n_inputs=len(self._columns)))
+        self.columns = FeatureColumns.of_card(card)
+        self._network = card.load_weights(partial(feature_network, n_inputs=len(self.columns)))
         card.need_outputs(self._network.sizes["logits"])
 
     def scores(self, features: TrackFeatures) -> Scores:
-        return Scores(log_softmax(self._network(self._columns(features)[None])["logits"])[0])
+        return Scores(log_softmax(self._network(self.columns(features)[None])["logits"])[0])
+
+
+@dataclass(frozen=True)
+class _PatchKind:
+    """One of the front ends for pretrained networks: a patch's shape, and a track's patches."""
+
+    shape: tuple[int, int]
+    of: Callable[[TrackFeatures], Patches]
+
+
+# By the name of the front end, as a card has it.
+_PATCH_KINDS = {
+    MUSICNN: _PatchKind((PATCH_FRAMES, PATCH_MELS), lambda features: features.patches),
+    YAMNET: _PatchKind((YAMNET_FRAMES, YAMNET_MELS), lambda features: features.yamnet_patches),
+}
 
 
 class Backbone:
-    """A pretrained network from patches to an `embedding` that other models use, and `tags`."""
+    """A pretrained network from patches to an `embedding` that other models use, and `tags`.
+
+    The tags are logits of the card's labels.
+    """
 
     def __init__(self, card: Card) -> None:
         self.card = card
-        shape, outputs = (1, PATCH_FRAMES, PATCH_MELS), ("embedding", "tags")
+        front_end = card.data.get("front_end")
+        name = front_end.get("name") if isinstance(front_end, dict) else None
+        if name not in _PATCH_KINDS:
+            known = " and ".join(_PATCH_KINDS)
+            raise ModelError(f"its front end is {name!r}; this gtag has {known}", path=card.folder)
+        self._patches = _PATCH_KINDS[name]
+        shape, outputs = (1, *self._patches.shape), ("embedding", "tags")
         self._network = card.load_weights(
             partial(Network, input="patches", shape=shape, outputs=outputs)
         )
@@ -141,13 +168,16 @@ class Backbone:
         return self._network.sizes["embedding"]
 
     def embed(self, features: TrackFeatures) -> np.ndarray:
-        return self.outputs(features.patches.patches)["embedding"]
+        """The embedding of each patch; the mean of the tags is kept in `features.logits`."""
+        said = self.outputs(self._patches.of(features).patches)
+        features.logits[self.card.tag] = said["tags"].mean(axis=0)
+        return said["embedding"]
 
     def starts_s(self, features: TrackFeatures) -> np.ndarray:
-        return features.patches.starts_s
+        return self._patches.of(features).starts_s
 
     def outputs(self, patches: np.ndarray) -> dict[str, np.ndarray]:
         """Embeddings and tags (logits) of patches, one row a patch."""
-        # One patch a call: the network's largest layer takes 9 MB for each.
+        # One patch a call: musicnn's largest layer takes 9 MB for each.
         each = [self._network(patch[None]) for patch in patches]
         return {name: np.concatenate([one[name] for one in each]) for name in each[0]}

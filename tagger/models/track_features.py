@@ -14,14 +14,14 @@ import numpy as np
 from tagger.errors import DataError
 
 if TYPE_CHECKING:
-    from tagger.sound.audio import Sound
+    from tagger.sound.audio import Excerpt, Sound
     from tagger.sound.patches import Patches
     from tagger.sound.spectrogram import LogMel
 
 
-# Features that are small enough for the cache; embeddings are kept by the name of their network.
+# Features that are small enough for the cache; what networks said is kept by their names.
 _KEPT = ("log_mel_statistics", "narrow_statistics", "descriptors", "movement", "highest_hz")
-_MEAN, _SPREAD = "mean", "spread"
+_MEAN, _SPREAD, _LOGITS = "mean", "spread", "logits"
 
 
 class TrackFeatures:
@@ -34,8 +34,8 @@ class TrackFeatures:
         Without it, a model that needs descriptors of the audio gets an error.
     log_mel_statistics : callable without arguments, returning np.ndarray, optional
         If they are known without the spectrogram.
-    patches : callable without arguments, returning Patches, optional
-        Without it, a pretrained network that needs them gets an error.
+    levelled : callable without arguments, returning the excerpts as `levelled` does, optional
+        Without it, a pretrained network that hears them gets an error.
     embeddings : dict of str to np.ndarray [shape=(n_dimensions,)], optional
         Mean embeddings of the track by name and version of the network: given, or computed since.
 
@@ -46,6 +46,8 @@ class TrackFeatures:
         The same for each chunk, as far as computed.
     spreads : dict of str to np.ndarray [shape=(n_dimensions,)]
         Its standard deviation over the chunks, as far as computed.
+    logits : dict of str to np.ndarray [shape=(n_labels,)]
+        Logits of a pretrained network's own labels, in mean over the chunks, as far as computed.
     """
 
     def __init__(
@@ -53,27 +55,28 @@ class TrackFeatures:
         log_mel: Callable[[], LogMel],
         descriptors: Callable[[], np.ndarray] | None = None,
         log_mel_statistics: Callable[[], np.ndarray] | None = None,
-        patches: Callable[[], Patches] | None = None,
+        levelled: Callable[[], tuple[Excerpt, ...]] | None = None,
         embeddings: dict[str, np.ndarray] | None = None,
     ) -> None:
         self._log_mel = log_mel
         self._descriptors = descriptors
         self._log_mel_statistics = log_mel_statistics
-        self._patches = patches
+        self._levelled = levelled
         self.embeddings = dict(embeddings or {})
         self.embedded: dict[str, np.ndarray] = {}
         self.spreads: dict[str, np.ndarray] = {}
+        self.logits: dict[str, np.ndarray] = {}
 
     @classmethod
     def from_sound(cls, sound: Sound) -> TrackFeatures:
         from tagger.sound.descriptors import describe
-        from tagger.sound.patches import patches
+        from tagger.sound.levelled import levelled
         from tagger.sound.spectrogram import log_mel
 
         return cls(
             lambda: log_mel(sound.excerpts),
             lambda: describe(sound.excerpts),
-            patches=lambda: patches(sound.excerpts),
+            levelled=lambda: levelled(sound.excerpts),
         )
 
     @classmethod
@@ -90,10 +93,11 @@ class TrackFeatures:
             raise DataError("the spectrogram was not kept")
 
         features = cls(not_kept)
+        by_network = features._by_network()
         for name, array in kept.items():
             view, _, network = name.partition(" ")
             if network:
-                {_MEAN: features.embeddings, _SPREAD: features.spreads}[view][network] = array
+                by_network[view][network] = array
             else:
                 features.__dict__[view] = array  # where a cached property looks first
         return features
@@ -101,26 +105,44 @@ class TrackFeatures:
     def kept(self) -> dict[str, np.ndarray]:
         """The small features that were computed so far, by name."""
         views = {name: np.asarray(self.__dict__[name]) for name in _KEPT if name in self.__dict__}
-        views |= {f"{_MEAN} {tag}": array for tag, array in self.embeddings.items()}
-        return views | {f"{_SPREAD} {tag}": array for tag, array in self.spreads.items()}
+        for view, by_tag in self._by_network().items():
+            views |= {f"{view} {tag}": array for tag, array in by_tag.items()}
+        return views
+
+    def _by_network(self) -> dict[str, dict[str, np.ndarray]]:
+        return {_MEAN: self.embeddings, _SPREAD: self.spreads, _LOGITS: self.logits}
 
     @property
     def has_sound(self) -> bool:
         """Whether there is audio, and not only an archive's features."""
-        return self._patches is not None
+        return self._levelled is not None
 
     @cached_property
-    def patches(self) -> Patches:
-        """Log-mel patches, as pretrained networks want them.
+    def levelled(self) -> tuple[Excerpt, ...]:
+        """The excerpts as pretrained networks hear them.
 
         Raises
         ------
         DataError
             Where there is no audio: an archive keeps only the spectrogram.
         """
-        if self._patches is None:
+        if self._levelled is None:
             raise DataError("this model needs the audio itself, not only its spectrogram")
-        return self._patches()
+        return self._levelled()
+
+    @cached_property
+    def patches(self) -> Patches:
+        """Log-mel patches for musicnn; errors as `levelled`."""
+        from tagger.sound.patches import patches
+
+        return patches(self.levelled)
+
+    @cached_property
+    def yamnet_patches(self) -> Patches:
+        """Log-mel patches for YAMNet; errors as `levelled`."""
+        from tagger.sound.yamnet_patches import yamnet_patches
+
+        return yamnet_patches(self.levelled)
 
     @cached_property
     def log_mel(self) -> LogMel:

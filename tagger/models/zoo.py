@@ -143,6 +143,10 @@ def _load_backbone(card: Card) -> Embedder:
     return model
 
 
+def _backbones(card: Card) -> list[Embedder]:
+    return [_load_backbone(used) for used in _used_directly(card)]
+
+
 def load_card(card: Card) -> Classifier:
     """Load and verify the model of a card."""
     match card.kind:
@@ -153,7 +157,7 @@ def load_card(card: Card) -> Classifier:
         case "boosted-trees" | "random-forest":
             from tagger.models.boosted_trees import BoostedTrees
 
-            return BoostedTrees(card)
+            return BoostedTrees(card, *_backbones(card))
         case "linear":
             from tagger.models.linear import Linear
 
@@ -165,11 +169,11 @@ def load_card(card: Card) -> Classifier:
         case "head":
             from tagger.models.head import Head
 
-            return Head(card, _load_backbone(*_used_directly(card)))
+            return Head(card, _backbones(card))
         case "multi-label":
             from tagger.models.multi_label import MultiLabel
 
-            return MultiLabel(card, _load_backbone(*_used_directly(card)))
+            return MultiLabel(card, _backbones(card))
         case "ensemble":
             from tagger.models.ensemble import Ensemble
 

@@ -50,7 +50,7 @@ class Excerpt:
     Attributes
     ----------
     samples : float32 [edge_before + n + edge_after]
-        Mono at `SAMPLE_RATE`, full scale 1.
+        Mono at `SAMPLE_RATE` as decoded, full scale 1.
     start_s : float
         Where the excerpt proper, after the edge, starts in the track.
     edge_before, edge_after : int

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tagger.sound.audio import SAMPLE_RATE, Excerpt
+from tagger.sound.audio import Excerpt
+from tagger.sound.levelled import LEVEL_DBFS, LEVELLED_RATE, resampled
 from tagger.sound.spectrogram import mel_filters, pad_edges, power_frames
 
-PATCH_RATE = 16_000  # Hz
+MUSICNN = "musicnn patches"  # this front end's name in a card
+
+PATCH_RATE = LEVELLED_RATE
 PATCH_FFT = 512  # samples
 PATCH_HOP = 256  # samples: 16 ms
 PATCH_MELS = 96
 PATCH_FRAMES = 187  # 3 s
 COMPRESSION = 10_000.0
 PER_NEPER = np.float32(1 / np.log(10))  # natural logarithms are fast in float32, decimal ones not
-# The network reacts to loudness, which says nothing about genre. So each track is brought to the
-# level of the music that the bundled models were trained on.
-LEVEL_DBFS = -14.0  # root mean square
 
 # A track's embedding is the mean over its patches. Six are as good as all twelve of three excerpts:
 # docs/experiments.md.
@@ -50,7 +50,7 @@ class Patches:
 def patch_front_end() -> dict[str, str | int | float]:
     """This module's constants, as a model's card stores them."""
     return {
-        "name": "musicnn patches",
+        "name": MUSICNN,
         "sample_rate": PATCH_RATE,
         "n_fft": PATCH_FFT,
         "hop_length": PATCH_HOP,
@@ -65,12 +65,16 @@ def patches(excerpts: Sequence[Excerpt]) -> Patches:
     """The patches of a track: evenly spread over each excerpt.
 
     Sound that is shorter than a patch is repeated until it fills one.
+
+    Parameters
+    ----------
+    excerpts : sequence of Excerpt
+        As `levelled` returns them.
     """
-    gain = _gain(excerpts)
     cut, starts = [], []
     most = PATCHES_PER_EXCERPT if len(excerpts) > 1 else WHOLE_PATCHES
     for excerpt in excerpts:
-        y = _resampled(excerpt, gain)
+        y = _padded(excerpt)
         n_frames = 1 + (len(y) - PATCH_FFT) // PATCH_HOP
         n = max(1, min(most, n_frames // PATCH_FRAMES))
         for start in np.linspace(0, max(0, n_frames - PATCH_FRAMES), n).astype(int):
@@ -81,33 +85,18 @@ def patches(excerpts: Sequence[Excerpt]) -> Patches:
     return Patches(np.stack(cut), np.array(starts))
 
 
-def _gain(excerpts: Sequence[Excerpt]) -> float:
-    n = sum(len(excerpt.samples) for excerpt in excerpts)
-    power = sum(float(np.square(e.samples, dtype=np.float64).sum()) for e in excerpts) / n
-    return float(10 ** (LEVEL_DBFS / 20) / np.sqrt(power)) if power > 0 else 1.0
+def log_mel_frames(excerpt: Excerpt) -> np.ndarray:
+    """Log-mel frames of an excerpt, at its own level [shape=(n_frames, PATCH_MELS)], float32.
 
-
-def log_mel_frames(excerpt: Excerpt, gain: float = 1.0) -> np.ndarray:
-    """Log-mel frames of an excerpt [shape=(n_frames, PATCH_MELS), dtype=float32].
-
-    Frame j is centred 16 ms times j after the excerpt's start. Samples are multiplied by `gain`.
+    Frame j is centred 16 ms times j after the excerpt's start.
     """
-    return _frames(_resampled(excerpt, gain))
+    return _frames(_padded(resampled(excerpt)))
 
 
-def _resampled(excerpt: Excerpt, gain: float) -> np.ndarray:
-    """The excerpt's samples at `PATCH_RATE`, such that frame 0 is centred on its start [(n,)]."""
-    import soxr
-
-    scale = PATCH_RATE / SAMPLE_RATE
-    resampled = Excerpt(
-        gain * soxr.resample(excerpt.samples, SAMPLE_RATE, PATCH_RATE),
-        excerpt.start_s,
-        round(excerpt.edge_before * scale),
-        round(excerpt.edge_after * scale),
-    )
-    long_enough = len(resampled.samples) > PATCH_FFT // 2  # numpy reflects no more than there is
-    y = pad_edges(resampled, PATCH_FFT, "reflect" if long_enough else "constant")
+def _padded(excerpt: Excerpt) -> np.ndarray:
+    """The samples of an excerpt, such that frame 0 is centred on its start [shape=(n,)]."""
+    long_enough = len(excerpt.samples) > PATCH_FFT // 2  # numpy reflects no more than there is
+    y = pad_edges(excerpt, PATCH_FFT, "reflect" if long_enough else "constant")
     return np.pad(y, (0, max(0, PATCH_FFT - len(y))))
 
 

@@ -109,25 +109,28 @@ def hann(n: int) -> np.ndarray:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)).astype(np.float32)
 
 
-def power_frames(y: np.ndarray, n_fft: int, hop: int) -> np.ndarray:
+def power_frames(y: np.ndarray, n_fft: int, hop: int, window: int | None = None) -> np.ndarray:
     """Squared magnitude of the STFT, without padding.
 
     Parameters
     ----------
-    y : np.ndarray [shape=(n,)] mono waveform, at least `n_fft` samples
+    y : np.ndarray [shape=(n,)] mono waveform, at least `window` samples
     n_fft, hop : int, samples
+    window : int, samples, optional
+        Frames of this length are padded with zeros up to `n_fft`, the default.
 
     Returns
     -------
-    np.ndarray [shape=(1 + (n - n_fft) // hop, 1 + n_fft // 2), dtype=float32]
+    np.ndarray [shape=(1 + (n - window) // hop, 1 + n_fft // 2), dtype=float32]
         One row a frame, contiguous in memory; row j covers samples from ``hop * j``.
     """
-    frames = np.lib.stride_tricks.sliding_window_view(y, n_fft)[::hop]
+    window = window or n_fft
+    frames = np.lib.stride_tricks.sliding_window_view(y, window)[::hop]
     power = np.empty((len(frames), 1 + n_fft // 2), dtype=np.float32)
     at_once = _BLOCK // n_fft
     for first in range(0, len(frames), at_once):
-        block = frames[first : first + at_once] * hann(n_fft)
-        parts = np.fft.rfft(block, axis=1).view(np.float32)  # real, imaginary, real …
+        block = frames[first : first + at_once] * hann(window)
+        parts = np.fft.rfft(block, n_fft, axis=1).view(np.float32)  # real, imaginary, real …
         np.square(parts, out=parts)
         np.add(parts[:, ::2], parts[:, 1::2], out=power[first : first + at_once])
     return power

@@ -192,10 +192,10 @@ def _named_features(model: Classifier, features: TrackFeatures) -> np.ndarray | 
     DataError
         Where a table lacks one of them.
     """
-    names = model.card.data.get("features")
-    if not names:
+    columns = getattr(model, "columns", None)
+    if not isinstance(columns, FeatureColumns):
         return None
-    values = FeatureColumns(names)(features)
+    names, values = model.card.data["features"], columns(features)
     missing = [name for name, value in zip(names, values, strict=True) if np.isnan(value)]
     if missing:
         raise DataError(f"the table lacks {missing[0]}, which {model.card.tag} needs")

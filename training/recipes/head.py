@@ -63,7 +63,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
 def _rows(examples: Iterable[Example], inputs: tuple[str, ...]) -> np.ndarray:
     """The inputs of a head for each example [shape=(n_examples, n_inputs)]."""
 
-    look = EmbeddingInputs(backbone(), inputs)
+    look = EmbeddingInputs([backbone()], inputs)
 
     def seen(example: Example) -> np.ndarray:
         try:

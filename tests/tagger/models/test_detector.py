@@ -7,7 +7,7 @@ import pytest
 
 from tagger.models import zoo
 from tagger.models.detector import WITH_EMBEDDING, WITHOUT, Detector, non_music_reason
-from tagger.models.head import mean_embedding
+from tagger.models.embeddings import mean_embedding
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound, read_excerpts
 

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tagger import demo
 from tagger.errors import ModelError
 from tagger.models import zoo
 from tagger.models.card import read_card
 from tagger.models.multi_label import MultiLabelWeights
 from tagger.models.track_features import TrackFeatures
+from tagger.sound.audio import Excerpt, Sound
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES, NARROW_BANDS, below_seven_khz
 from tagger.sound.spectrogram import N_MELS, LogMel
 from tagger.training.publish import write_model
@@ -53,6 +55,11 @@ def features(seed: int = 0) -> TrackFeatures:
     return TrackFeatures.from_log_mel(LogMel((db,), (0.0,), 0.0))
 
 
+def sound() -> TrackFeatures:
+    samples = demo.compose("jazz", 0, 8.0)
+    return TrackFeatures.from_sound(Sound((Excerpt(samples, 0.0),), 8.0))
+
+
 def test_it_says_what_numpy_says(tmp_path):
     weights = arrays()
     model = zoo.load_card(write_model(tmp_path / "many", card(), {"w.npz": packed(weights)}))
@@ -68,6 +75,48 @@ def test_it_says_what_numpy_says(tmp_path):
     assert said.independent and said.model == "many-3"
     assert [said.threshold(name) for name in LABELS] == [0.5, 0.6, 0.7]
     assert said.styles == () and said.chunk_probabilities is None
+
+
+def test_it_asks_each_network_that_its_card_names(tmp_path):
+    """Any choice of inputs, in the card's order; what is not asked for is not computed."""
+    musicnn, yamnet = zoo.load_backbone("musicnn"), zoo.load_backbone("yamnet")
+    views = {
+        "embedding-mean": lambda f: musicnn.embed(f).mean(axis=0),
+        "embedding-std": lambda f: musicnn.embed(f).std(axis=0),
+        "yamnet-embedding": lambda f: yamnet.embed(f).mean(axis=0),
+        "yamnet-logits": lambda f: yamnet.outputs(f.yamnet_patches.patches)["tags"].mean(axis=0),
+        "narrow-log-mel-statistics": lambda f: f.narrow_statistics,
+    }
+    expected = {name: view(sound()) for name, view in views.items()}
+    both = ["musicnn-1", "yamnet-1"]
+    for backbone, inputs in (
+        (both, list(views)),
+        (both, ["yamnet-logits", "embedding-mean"]),
+        ("yamnet-1", ["yamnet-embedding", "narrow-log-mel-statistics"]),
+        ("yamnet-1", ["yamnet-logits"]),
+        ("musicnn-1", ["embedding-std"]),
+    ):
+        row = np.concatenate([expected[name] for name in inputs])
+        weights = arrays(n_inputs=len(row))
+        made = card(backbone=backbone, inputs=inputs)
+        model = zoo.load_card(write_model(tmp_path / "many", made, {"w.npz": packed(weights)}))
+        heard = sound()
+        np.testing.assert_allclose(
+            model.scores(heard).track,
+            MultiLabelWeights(packed(weights)).logits(row[None])[0],
+            rtol=1e-4,
+            atol=1e-4,
+        )
+        assert set(heard.embedded) == {backbone} if isinstance(backbone, str) else set(both)
+        kept = TrackFeatures.from_kept(heard.kept())
+        np.testing.assert_array_equal(model.scores(kept).track, model.scores(heard).track)
+
+
+def test_inputs_of_a_network_that_the_card_does_not_name_are_refused(tmp_path):
+    made = card(inputs=["yamnet-logits"])
+    folder = write_model(tmp_path / "many", made, {"w.npz": packed(arrays(521))})
+    with pytest.raises(ModelError, match="yamnet must be among the backbones"):
+        zoo.load_card(folder)
 
 
 def test_styles_share_their_genres_probability(tmp_path):
@@ -123,6 +172,10 @@ def test_damaged_weights_are_refused(tmp_path, changes, message):
         {"style": [{"name": "Slow", "genre": "Waltz", "threshold": 0.5}]},
         {"style": [{"name": 3, "genre": "Jazz", "threshold": 0.5}]},
         {"backbone": None},
+        {"backbone": []},
+        {"backbone": ["musicnn-1", "musicnn-1"]},
+        {"backbone": ["musicnn-1", 3]},
+        {"backbone": ["../musicnn-1"]},
     ],
 )
 def test_cards_that_make_no_sense_are_refused(tmp_path, broken):
@@ -138,7 +191,7 @@ def test_a_pickle_in_the_weights_is_not_executed(tmp_path):
         MultiLabelWeights(content.getvalue())
 
 
-@pytest.mark.parametrize("name", ["musicnn", "no-music"])
+@pytest.mark.parametrize("name", ["musicnn", "yamnet", "no-music"])
 def test_a_part_of_other_models_is_refused_as_a_model(name):
     with pytest.raises(ModelError, match="part of other models"):
         zoo.load(name)

@@ -13,12 +13,14 @@ import pytest
 import tomli_w
 import xgboost
 
+from tagger import demo
 from tagger.errors import DataError, ModelError
 from tagger.models import ubjson, zoo
 from tagger.models.boosted_trees import Trees
 from tagger.models.card import CARD, read_card
 from tagger.models.track_features import TrackFeatures
 from tagger.models.ubjson import read_trees
+from tagger.sound.audio import Excerpt, Sound
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.training.data import feature_table
 from tagger.training.data.datasets import labels_of, read_log_mel_archive
@@ -175,6 +177,27 @@ def test_trees_say_what_xgboost_says(trained):
     found = Trees(card.weights(), len(card.data["features"])).logits(rows)
     assert found.shape == expected.shape and found.std() > 0.1
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_trees_on_logits_of_a_pretrained_network(trained, tmp_path):
+    """Its columns are chosen by name and mixed with others; without the backbone it is refused."""
+    model = tmp_path / "trees"
+    shutil.copytree(trained, model)
+    network = zoo.load_backbone("yamnet")
+    names = list(LOG_MEL_FEATURES)
+    names[::3] = [f"yamnet_{label}" for label in network.card.labels[: len(names[::3])]]
+    rewrite(model, features=names)
+    with pytest.raises(ModelError, match="unknown feature 'yamnet_Speech'"):
+        zoo.load(str(model))
+    rewrite(model, features=names, backbone="yamnet-1")
+    sound = Sound((Excerpt(demo.compose("jazz", 0, 6.0), 0.0),), 6.0)
+    features = TrackFeatures.from_sound(sound)
+    logits = network.outputs(features.yamnet_patches.patches)["tags"].mean(axis=0)
+    row = features.log_mel_statistics.copy()
+    row[::3] = logits[: len(row[::3])]
+    expected = Trees((model / "trees.ubj").read_bytes(), len(row)).logits(row[None])[0]
+    found = zoo.load(str(model)).scores(TrackFeatures.from_sound(sound)).track
+    np.testing.assert_allclose(np.diff(found), np.diff(expected), atol=1e-4)
 
 
 def test_damaged_trees_are_refused_or_run(trained):

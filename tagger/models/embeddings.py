@@ -1,0 +1,40 @@
+"""What pretrained networks say of a track: each runs once a track, when a model first asks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tagger.models.prediction import Embedder
+from tagger.models.track_features import TrackFeatures
+
+
+def embedding_by_chunk(network: Embedder, features: TrackFeatures) -> np.ndarray:
+    """A network's embedding of each chunk [shape=(n_chunks, n_dimensions)]."""
+    tag = network.card.tag
+    if tag not in features.embedded:
+        features.embedded[tag] = network.embed(features)
+    return features.embedded[tag]
+
+
+def mean_embedding(network: Embedder, features: TrackFeatures) -> np.ndarray:
+    """The embedding, in mean over the chunks [shape=(n_dimensions,)]."""
+    tag = network.card.tag
+    if tag not in features.embeddings:
+        features.embeddings[tag] = embedding_by_chunk(network, features).mean(axis=0)
+    return features.embeddings[tag]
+
+
+def embedding_spread(network: Embedder, features: TrackFeatures) -> np.ndarray:
+    """The embedding's standard deviation over the chunks [shape=(n_dimensions,)]."""
+    tag = network.card.tag
+    if tag not in features.spreads:
+        features.spreads[tag] = embedding_by_chunk(network, features).std(axis=0)
+    return features.spreads[tag]
+
+
+def mean_logits(network: Embedder, features: TrackFeatures) -> np.ndarray:
+    """Logits of a pretrained network's own labels, in mean over the chunks [shape=(n_labels,)]."""
+    tag = network.card.tag
+    if tag not in features.logits:
+        features.embedded[tag] = network.embed(features)
+    return features.logits[tag]
