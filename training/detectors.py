@@ -57,9 +57,11 @@ def fit_detector(tracks: Tracks, seen: np.ndarray, seed: int = 0) -> FittedDetec
     Parameters
     ----------
     seen : np.ndarray [shape=(n, n_inputs)]
-        Embeddings or statistics; how tracks move is added.
+        Embeddings or statistics; how tracks move is added. Tracks of which that is not known are
+        left out, and not doubted.
     """
     rows = np.concatenate([seen, tracks.movement], axis=1)
+    known = np.isfinite(rows).all(axis=1)
     kinds = np.array([item.kind or MUSIC for item in tracks.items])
     folds = fold_of([item.artist for item in tracks.items], seed)
 
@@ -67,9 +69,10 @@ def fit_detector(tracks: Tracks, seen: np.ndarray, seed: int = 0) -> FittedDetec
         fitted = fit_softmax(rows, kinds, strength=STRENGTH, balanced=True)
         return lambda asked: 1 - fitted.probabilities(asked)[:, fitted.labels.index(MUSIC)]
 
-    doubt = out_of_fold(learn, rows, kinds, folds)
-    music = ~tracks.estimated & (kinds == MUSIC)
+    doubt = np.zeros(len(rows))
+    doubt[known] = out_of_fold(learn, rows[known], kinds[known], folds[known])
+    music = known & ~tracks.estimated & (kinds == MUSIC)
     threshold = round(float(np.quantile(doubt[music], 1 - DOUBTED)), 4)
-    fitted = fit_softmax(rows, kinds, strength=STRENGTH, balanced=True)
+    fitted = fit_softmax(rows[known], kinds[known], strength=STRENGTH, balanced=True)
     weights = pack(fitted.coefficients, fitted.intercept)
     return FittedDetector(weights, fitted.labels, threshold, doubt >= threshold)

@@ -22,6 +22,7 @@ from tagger.training.data.track_views import Item
 TERMS = {
     "gtzan": "Tzanetakis & Cook 2002; recordings never cleared: research and training only",
     "panda": "Panda et al. 2018; commercial recordings: research and training only",
+    "mirex": "MIREX mood research set; commercial recordings: research and training only",
     "emotify": "Magnatune recordings, CC BY-NC-SA",
     "ishkur": "a guide to electronic music; excerpts never cleared: research only",
     "steady": "made by gtag",
@@ -34,7 +35,8 @@ def learned_from(
 ) -> list[dict[str, Any]]:
     """The card's list of sets, their terms and the tracks that were learned from.
 
-    A set has the fingerprints of its tracks, in their order, where each track has one.
+    A set has the fingerprints of its tracks, in their order, where each track has one that is not
+    all zeros.
     """
     sets: dict[str, dict[str, np.ndarray | None]] = {}
     for example, mark in zip(examples, fingerprints, strict=True):
@@ -43,7 +45,7 @@ def learned_from(
     for source, tracks in sets.items():
         ids = sorted(tracks)
         entry = {"set": source, "terms": TERMS.get(source, "not stated"), "tracks": ids}
-        known = [row for id_ in ids if (row := tracks[id_]) is not None]
+        known = [row for id_ in ids if (row := tracks[id_]) is not None and row.any()]
         if len(known) == len(ids):
             entry["fingerprints"] = packed(known)
         entries.append(entry)

@@ -51,5 +51,5 @@ def write_archive(
     )
     ways = np.random.default_rng(1).normal(size=(len(genres), 200))
     embeddings = np.repeat(ways, tracks_per_genre, axis=0) + rng.normal(0, 1.5, (len(names), 200))
-    np.savez(folder / "musicnn.npz", names=np.array(names), penultimate=embeddings)
+    np.savez(folder / "views.npz", names=np.array(names), musicnn=embeddings)
     return folder

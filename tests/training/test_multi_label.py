@@ -53,8 +53,18 @@ def tracks(estimated: int = 0) -> Tracks:
             row += 2 * ways[names.index(name)]
     guessed = np.arange(len(listed)) < estimated
     marks = rng.integers(0, 256, (len(listed), N_BYTES), dtype=np.uint8)
-    movement = rng.normal(size=(len(listed), 3))
-    return Tracks(tuple(listed), rows, guessed, rows.copy(), movement, marks)
+    return Tracks(
+        tuple(listed),
+        guessed,
+        embedding=rows,
+        spread=rows.copy(),
+        yamnet=rows.copy(),
+        yamnet_logits=rows.copy(),
+        narrow=rows.copy(),
+        highest_hz=np.full(len(listed), 11_000.0),
+        movement=rng.normal(size=(len(listed), 3)),
+        fingerprint=marks,
+    )
 
 
 def test_targets_are_one_zero_or_unknown():

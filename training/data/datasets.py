@@ -37,8 +37,9 @@ NO_ARTISTS = (
     "tracks.csv, or artist tags"
 )
 
-# The pretrained network, and the file of an archive that keeps its embeddings.
-BACKBONE, BACKBONE_TAG, EMBEDDING_FILE = "musicnn", "musicnn-1", "musicnn.npz"
+# The pretrained network of heads, the file of an archive that keeps its embeddings, as a scan
+# computes them, and the array there.
+BACKBONE, BACKBONE_TAG, EMBEDDING_FILE, EMBEDDINGS = "musicnn", "musicnn-1", "views.npz", "musicnn"
 
 # What numpy raises of damaged .npz files.
 NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
@@ -127,11 +128,19 @@ class Example:
 
 
 @cache
-def backbone() -> Backbone:
-    """The pretrained network, loaded once a process."""
+def musicnn() -> Backbone:
+    """The pretrained network of heads, loaded once a process."""
     from tagger.models.networks import Backbone
 
     return Backbone(zoo.find(BACKBONE))
+
+
+@cache
+def yamnet() -> Backbone:
+    """The second pretrained network, loaded once a process."""
+    from tagger.models.networks import Backbone
+
+    return Backbone(zoo.find("yamnet"))
 
 
 def to_decibels(mel: np.ndarray) -> np.ndarray:
@@ -221,7 +230,7 @@ def read_embeddings(folder: Path) -> dict[str, np.ndarray]:
     file = folder / EMBEDDING_FILE
     if not file.is_file():
         return {}
-    tracks, rows = read_arrays(file, ("names", "penultimate"))
+    tracks, rows = read_arrays(file, ("names", EMBEDDINGS))
     if rows.ndim != 2 or len(rows) != len(tracks):
         raise DataError("holds no embeddings: its parts do not fit together", path=file)
     return dict(zip(map(str, tracks), rows.astype(np.float32), strict=True))

@@ -29,10 +29,11 @@ from tagger.sound.spectrogram import N_MELS, TOP_DB, front_end
 from tagger.training.data.datasets import (
     BACKBONE_TAG,
     EMBEDDING_FILE,
+    EMBEDDINGS,
     Example,
     SoundFile,
-    backbone,
     is_log_mel_archive,
+    musicnn,
     read_arrays,
     read_embeddings,
     read_tracks,
@@ -153,7 +154,7 @@ def extract(file: SoundFile) -> FileFeatures | Silent | str:
     """The features of a file, or why there are none; runs in the workers."""
     try:
         features = TrackFeatures.from_sound(read_excerpts(file.path))
-        mel, embedding = features.log_mel, backbone().embed(features).mean(axis=0)
+        mel, embedding = features.log_mel, musicnn().embed(features).mean(axis=0)
     except NothingToHearError as error:
         return Silent(error.message)
     except GtagError as error:
@@ -293,7 +294,7 @@ def _pack(
     np.savez_compressed(
         embeddings,
         names=np.array([file.track for file in files]),
-        penultimate=np.stack([features(file).embedding for file in files]),
+        **{EMBEDDINGS: np.stack([features(file).embedding for file in files])},  # type: ignore[arg-type]
     )
     write_whole(store / EMBEDDING_FILE, embeddings.getvalue())
     fresh.replace(store / "logmel.npz")

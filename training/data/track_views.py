@@ -1,9 +1,10 @@
-"""The inputs of multi-label models for each track of some sets: embedding, statistics, movement.
+"""The inputs of multi-label models for each track of some sets: what networks say, statistics.
 
-Computed from sound where there is some, as in a scan. An embedding that an archive keeps is taken
-as it is; where there is only a spectrogram, it is estimated: the network is given patches that are
-interpolated from the spectrogram, and ridge regression, fitted to tracks of which both are known,
-corrects its output to what the sound would give (R² 0.74 on tracks left out).
+Computed from sound where there is some, as in a scan. Where there is none, what a scan computed is
+taken from the set's `views.npz`. Where there is only a spectrogram, what networks say is estimated:
+musicnn is given patches that are interpolated from the spectrogram, and ridge regression, fitted to
+tracks of which both are known, makes of its output what the sound would give (R² 0.74 for musicnn's
+own embedding, on tracks left out).
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from tagger.errors import DataError, GtagError
+from tagger.models.embeddings import embedding_spread, mean_embedding, mean_logits
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
-from tagger.sound.no_music import movement
+from tagger.sound.no_music import MOVEMENT
 from tagger.sound.patches import (
     COMPRESSION,
     PATCH_FRAMES,
@@ -31,13 +33,13 @@ from tagger.sound.spectrogram import COLUMN_S, LogMel, mel_frequencies
 from tagger.training.data.datasets import (
     as_in_card,
     as_text,
-    backbone,
+    musicnn,
     read_arrays,
-    read_embeddings,
     read_tracks,
     to_decibels,
+    yamnet,
 )
-from tagger.training.data.fingerprints import fingerprint
+from tagger.training.data.fingerprints import N_BYTES, fingerprint
 from tagger.training.data.partial_labels import Known, known_genres
 from tagger.training.reporter import SILENT, Reporter
 from tagger.workers import Lost, map_in_workers
@@ -57,19 +59,42 @@ class Views:
 
     Attributes
     ----------
-    embedding : np.ndarray [shape=(n_dimensions,)]
+    embedding, spread : np.ndarray [shape=(n_dimensions,)]
+        Mean and standard deviation of musicnn's embedding over its patches.
+    yamnet : np.ndarray [shape=(1024,)]
+    yamnet_logits : np.ndarray [shape=(521,)]
+        Means over YAMNet's patches.
     estimate : np.ndarray [shape=(n_dimensions,)]
-        The network's output for patches interpolated from the spectrogram.
+        What musicnn says of patches interpolated from the spectrogram.
     narrow : np.ndarray [shape=(n_statistics,)]
+    highest_hz : np.ndarray [shape=()]
     movement : np.ndarray [shape=(3,)]
     fingerprint : np.ndarray [shape=(N_BYTES,), dtype=uint8]
+        Zeros where it is not known.
     """
 
     embedding: np.ndarray
+    spread: np.ndarray
+    yamnet: np.ndarray
+    yamnet_logits: np.ndarray
     estimate: np.ndarray
     narrow: np.ndarray
+    highest_hz: np.ndarray
     movement: np.ndarray
     fingerprint: np.ndarray
+
+
+# What networks say: estimated where there is only a spectrogram.
+_SAID = ("embedding", "spread", "yamnet", "yamnet_logits")
+# The names in `views.npz`.
+_IN_FILE = {
+    "embedding": "musicnn",
+    "spread": "musicnn_spread",
+    "yamnet": "yamnet",
+    "yamnet_logits": "yamnet_logits",
+    "narrow": "narrow_statistics",
+    "highest_hz": "highest_hz",
+}
 
 
 @dataclass(frozen=True)
@@ -88,8 +113,8 @@ class Item:
         From an archive, as `Example.mel`.
     ref_db : float
         The spectrogram's maximum in absolute decibels.
-    embedding : np.ndarray or None
-        That the archive keeps.
+    views : dict of str to np.ndarray
+        Of `Views`, from the set's `views.npz`; empty where it has none of the track.
     """
 
     track: str
@@ -100,7 +125,7 @@ class Item:
     sound: str = ""
     mel: np.ndarray | None = field(default=None, repr=False)
     ref_db: float = float("nan")
-    embedding: np.ndarray | None = field(default=None, repr=False)
+    views: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -109,18 +134,21 @@ class Tracks:
 
     Attributes
     ----------
-    embedding : np.ndarray [shape=(n, n_dimensions)]
     estimated : np.ndarray [shape=(n,), dtype=bool]
-        Where the embedding is estimated: learned from, never measured on.
-    narrow : np.ndarray [shape=(n, n_statistics)]
-    movement : np.ndarray [shape=(n, 3)]
-    fingerprint : np.ndarray [shape=(n, N_BYTES), dtype=uint8]
+        Where what networks say is estimated: learned from, never measured on.
+    embedding, spread, yamnet, yamnet_logits, narrow, highest_hz, movement, fingerprint : np.ndarray
+        As in `Views`, one row a track. `movement` is NaN, and `fingerprint` zeros, where there is
+        neither sound nor spectrogram.
     """
 
     items: tuple[Item, ...]
-    embedding: np.ndarray
     estimated: np.ndarray
+    embedding: np.ndarray
+    spread: np.ndarray
+    yamnet: np.ndarray
+    yamnet_logits: np.ndarray
     narrow: np.ndarray
+    highest_hz: np.ndarray
     movement: np.ndarray
     fingerprint: np.ndarray
 
@@ -131,7 +159,7 @@ class Tracks:
 
 
 def read_items(folder: Path) -> list[Item]:
-    """The tracks of a set: `tracks.csv`, and `logmel.npz`, sound below `audio/`, or both.
+    """The tracks of a set: `tracks.csv`, and sound below `audio/`, `views.npz` or `logmel.npz`.
 
     Raises
     ------
@@ -140,30 +168,45 @@ def read_items(folder: Path) -> list[Item]:
     source = as_text(folder.resolve().name)
     sounds = {f.stem: str(f) for f in sorted((folder / "audio").rglob("*")) if f.is_file()}
     mels = _mels(folder / "logmel.npz")
-    embeddings = read_embeddings(folder)
+    views = _views_of(folder / "views.npz")
     items = []
     for row in read_tracks(folder, ("track",)):
         track = row["track"]
         mel, ref_db = mels.get(track, (None, float("nan")))
-        embedding = embeddings.get(track)
-        if track not in sounds and mel is None:
+        if track not in sounds and track not in views and mel is None:
             continue
+        own = f"{source}:{row.get('artist_group') or track}"
         items.append(
             Item(
                 track=track,
                 source=source,
-                artist=f"{source}:{row.get('artist_group') or track}",
+                # A key is the same in all sets.
+                artist=f"artist:{row['artist_key']}" if row.get("artist_key") else own,
                 known=known_genres(row),
                 kind=row.get("kind") or "",
                 sound=sounds.get(track, ""),
                 mel=mel,
                 ref_db=ref_db,
-                embedding=None if embedding is None else embedding.astype(np.float64),
+                views=views.get(track, {}),
             )
         )
     if not items:
-        raise DataError("has no track with a spectrogram or sound", path=folder)
+        raise DataError("has no track with a spectrogram, sound or views", path=folder)
     return items
+
+
+def _views_of(file: Path) -> dict[str, dict[str, np.ndarray]]:
+    """What a scan computed of each track; empty where there is no such file."""
+    if not file.is_file():
+        return {}
+    names, *columns = read_arrays(file, ("names", *_IN_FILE.values()))
+    if any(len(column) != len(names) for column in columns):
+        raise DataError("its parts do not fit together", path=file)
+    rows = zip(*(column.astype(np.float64) for column in columns), strict=True)
+    return {
+        str(track): dict(zip(_IN_FILE, row, strict=True))
+        for track, row in zip(names, rows, strict=True)
+    }
 
 
 def _mels(file: Path) -> dict[str, tuple[np.ndarray, float]]:
@@ -203,63 +246,69 @@ def compute_views(
             _keep(file, seen)
         items += [item for item in of_set if item.track in seen]
         views += [seen[item.track] for item in of_set if item.track in seen]
-    embedding = np.stack([v.embedding for v in views])
-    unknown = np.isnan(embedding).any(axis=1)
-    embedding[unknown] = _estimated(np.stack([v.estimate for v in views]), embedding, unknown)
-    return Tracks(
-        tuple(items),
-        embedding,
-        unknown,
-        np.stack([v.narrow for v in views]).astype(np.float64),
-        np.stack([v.movement for v in views]),
-        np.stack([v.fingerprint for v in views]),
-    )
+    columns = {
+        column.name: np.stack([getattr(v, column.name) for v in views]) for column in fields(Views)
+    }
+    estimates = columns.pop("estimate")
+    unknown = np.isnan(columns["embedding"]).any(axis=1)
+    for name in _SAID:
+        columns[name][unknown] = _estimated(estimates, columns[name], unknown)
+    return Tracks(tuple(items), unknown, **columns)
 
 
 def view(item: Item) -> Views | str:
     """The views of a track, or why there are none; runs in the workers."""
-    nothing = np.full(backbone().n_dimensions, np.nan)
+    known: dict[str, np.ndarray] = {
+        "embedding": np.full(musicnn().n_dimensions, np.nan),
+        "spread": np.full(musicnn().n_dimensions, np.nan),
+        "yamnet": np.full(yamnet().n_dimensions, np.nan),
+        "yamnet_logits": np.full(len(yamnet().card.labels), np.nan),
+        "estimate": np.full(musicnn().n_dimensions, np.nan),
+        "movement": np.full(len(MOVEMENT), np.nan),
+        "fingerprint": np.zeros(N_BYTES, np.uint8),
+    }
     try:
         if item.sound:
             features = TrackFeatures.from_sound(read_excerpts(item.sound))
-            embedding, estimate = backbone().embed(features).mean(axis=0), nothing
-            if item.mel is not None:
-                estimate = estimated_by_network(item)
+            known |= _computed(features) | {
+                "embedding": mean_embedding(musicnn(), features),
+                "spread": embedding_spread(musicnn(), features),
+                "yamnet": mean_embedding(yamnet(), features),
+                "yamnet_logits": mean_logits(yamnet(), features),
+            }
+        elif item.mel is not None:
+            mel = LogMel((to_decibels(item.mel),), (0.0,), item.ref_db)
+            known |= _computed(TrackFeatures.from_log_mel(mel)) | item.views
         else:
-            assert item.mel is not None
-            features = TrackFeatures.from_log_mel(
-                LogMel((to_decibels(item.mel),), (0.0,), item.ref_db)
-            )
-            embedding = nothing if item.embedding is None else item.embedding
-            estimate = estimated_by_network(item, as_it_is=item.embedding is not None)
-        mel = features.log_mel
-        moves, mark = movement(mel), fingerprint(mel.excerpts)
-        return Views(embedding, estimate, features.narrow_statistics, moves, mark)
+            known |= item.views
+        if item.mel is not None:
+            known["estimate"] = estimated_by_network(item.mel)
     except GtagError as error:
         return error.message
+    return Views(**known)
 
 
-def estimated_by_network(item: Item, *, as_it_is: bool = False) -> np.ndarray:
-    """The network's output for patches that are interpolated from a spectrogram.
+def _computed(features: TrackFeatures) -> dict[str, np.ndarray]:
+    """The views that are computed from the spectrogram."""
+    return {
+        "narrow": features.narrow_statistics.astype(np.float64),
+        "highest_hz": np.array(features.highest_hz),
+        "movement": features.movement,
+        "fingerprint": fingerprint(features.log_mel.excerpts),
+    }
 
-    Parameters
-    ----------
-    as_it_is : bool
-        At the track's own level, where the embedding that is known is of that.
-    """
-    assert item.mel is not None
-    db = to_decibels(item.mel)
-    if as_it_is:
-        db = db + item.ref_db
-    else:
-        db = db + (LEVEL_DB - 10 * np.log10((10 ** (db / 10)).sum(axis=0).mean()))
+
+def estimated_by_network(mel: np.ndarray) -> np.ndarray:
+    """What musicnn says of patches that are interpolated from an archive's spectrogram."""
+    db = to_decibels(mel)
+    db = db + (LEVEL_DB - 10 * np.log10((10 ** (db / 10)).sum(axis=0).mean()))
     frames = interpolated_frames(db)
     if len(frames) < PATCH_FRAMES:
         frames = np.resize(frames, (PATCH_FRAMES, PATCH_MELS))
     n = max(1, min(WHOLE_PATCHES, len(frames) // PATCH_FRAMES))
     starts = np.linspace(0, len(frames) - PATCH_FRAMES, n).astype(int)
     cut = np.stack([frames[start : start + PATCH_FRAMES] for start in starts])
-    return backbone().outputs(cut)["embedding"].mean(axis=0)
+    return musicnn().outputs(cut)["embedding"].mean(axis=0)
 
 
 def interpolated_frames(db: np.ndarray) -> np.ndarray:
@@ -283,17 +332,17 @@ def interpolated_frames(db: np.ndarray) -> np.ndarray:
     return np.log10(COMPRESSION * POWER_RATIO * 10 ** (fine / 10) + 1).T.astype(np.float32)
 
 
-def _estimated(estimates: np.ndarray, embedding: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """Embeddings for the tracks of which none is known."""
+def _estimated(estimates: np.ndarray, said: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """What a network says, for the tracks of which it is not known."""
     if not unknown.any():
-        return np.empty((0, embedding.shape[1]))
+        return np.empty((0, said.shape[1]))
     from sklearn.linear_model import Ridge
 
     pairs = ~unknown & ~np.isnan(estimates).any(axis=1)
     if pairs.sum() < 2:
-        raise DataError("no track has both a spectrogram and an embedding to estimate others by")
+        raise DataError("no track has both a spectrogram and sound or views to estimate others by")
     mean, scale = estimates[pairs].mean(axis=0), estimates[pairs].std(axis=0) + 1e-6
-    ridge = Ridge(alpha=RIDGE).fit((estimates[pairs] - mean) / scale, embedding[pairs])
+    ridge = Ridge(alpha=RIDGE).fit((estimates[pairs] - mean) / scale, said[pairs])
     return np.asarray(ridge.predict((estimates[unknown] - mean) / scale))
 
 

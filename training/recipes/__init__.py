@@ -280,7 +280,7 @@ def usable(name: str, examples: Sequence[Example], reporter: Reporter = SILENT) 
     if not kept:
         raise DataError(
             f"there are no embeddings of these tracks, which recipe {name} needs",
-            hint="give folders of sound, or archives with musicnn.npz",
+            hint="give folders of sound, or archives with views.npz",
         )
     if len(kept) < len(examples):
         missing = len(examples) - len(kept)

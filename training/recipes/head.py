@@ -14,7 +14,7 @@ from tagger.errors import DataError
 from tagger.models.card import CARD
 from tagger.models.head import EMBEDDING, NARROW, EmbeddingInputs
 from tagger.models.linear import LinearWeights
-from tagger.training.data.datasets import Example, backbone, labels_of, targets
+from tagger.training.data.datasets import Example, labels_of, musicnn, targets
 from tagger.training.recipes import Fitted, Settings
 from tagger.training.recipes.logistic import fit_regression
 
@@ -42,7 +42,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
     rows = _rows(settings.bar(examples, unit="track"), inputs)
     labels = labels_of(examples)
     regression = fit_regression(rows, targets(examples, labels), examples, seed=settings.seed)
-    network = backbone().card
+    network = musicnn().card
     card = {
         "kind": "head",
         "backbone": network.tag,
@@ -63,7 +63,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
 def _rows(examples: Iterable[Example], inputs: tuple[str, ...]) -> np.ndarray:
     """The inputs of a head for each example [shape=(n_examples, n_inputs)]."""
 
-    look = EmbeddingInputs([backbone()], inputs)
+    look = EmbeddingInputs([musicnn()], inputs)
 
     def seen(example: Example) -> np.ndarray:
         try:
@@ -71,7 +71,7 @@ def _rows(examples: Iterable[Example], inputs: tuple[str, ...]) -> np.ndarray:
         except DataError as error:
             raise DataError(
                 f"there is no embedding of {example.track} of {example.source}",
-                hint="give folders of sound, or archives with musicnn.npz",
+                hint="give folders of sound, or archives with views.npz",
             ) from error
 
     return np.stack([example.view(f"head {inputs}", seen) for example in examples])

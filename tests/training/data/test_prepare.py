@@ -110,7 +110,7 @@ def test_an_interrupted_preparation_goes_on(pieces, monkeypatch, tmp_path):
     heard = in_this_process(monkeypatch)
     assert len(prepare(files, store, source="set")) == 4
     assert heard == [file.track for file in files[2:]]
-    assert sorted(p.name for p in store.iterdir()) == ["logmel.npz", "musicnn.npz", "tracks.csv"]
+    assert sorted(p.name for p in store.iterdir()) == ["logmel.npz", "tracks.csv", "views.npz"]
 
 
 def test_a_part_that_a_power_cut_emptied_is_heard_again(pieces, monkeypatch, tmp_path):

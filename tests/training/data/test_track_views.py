@@ -1,8 +1,9 @@
-"""What is seen of tracks: of sound, of what an archive keeps, and estimated from a spectrogram."""
+"""What is seen of tracks: of sound, of what a scan computed, and estimated from a spectrogram."""
 
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +13,30 @@ from tagger.errors import DataError
 from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
+from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.sound.patches import log_mel_frames
 from tagger.sound.spectrogram import TOP_DB, log_mel
-from tagger.training.data.track_views import compute_views, interpolated_frames, read_items
+from tagger.training.data.track_views import (
+    Views,
+    compute_views,
+    interpolated_frames,
+    read_items,
+    view,
+)
 from tests.training.recorder import Recorder
 
 N = 6
+WIDTHS = {
+    "musicnn": 200,
+    "musicnn_spread": 200,
+    "yamnet": 1024,
+    "yamnet_logits": 521,
+    "narrow_statistics": len(LOG_MEL_FEATURES),
+}
 
 
 def write_set(folder: Path, make_audio, *, sound: int, spectrograms: int, kept: int) -> Path:
-    """So many tracks with sound, with spectrograms, and with embeddings."""
+    """So many tracks with sound, with spectrograms, and with what a scan computed."""
     (folder / "audio" / "jazz").mkdir(parents=True)
     names, mels, refs, rows = [], [], [], []
     for i in range(N):
@@ -47,9 +62,10 @@ def write_set(folder: Path, make_audio, *, sound: int, spectrograms: int, kept: 
         )
     if kept:
         np.savez(
-            folder / "musicnn.npz",
+            folder / "views.npz",
             names=np.array(names[-kept:]),
-            penultimate=np.full((kept, 200), 7.0, np.float16),
+            **{n: np.full((kept, width), 7.0, np.float16) for n, width in WIDTHS.items()},  # type: ignore[arg-type]
+            highest_hz=np.full(kept, 9000.0, np.float32),
         )
     return folder
 
@@ -59,12 +75,58 @@ def test_sound_then_what_is_kept_then_an_estimate(make_audio, tmp_path):
     seen = compute_views([folder], tmp_path / "work", jobs=1)
     assert [item.track for item in seen.items] == [f"t{i}" for i in range(N)]
     assert list(seen.estimated) == [False, False, True, True, False, False]
-    np.testing.assert_array_equal(seen.embedding[4:], 7.0)
-    backbone = zoo.load_backbone("musicnn")
+    said = (seen.embedding, seen.spread, seen.yamnet, seen.yamnet_logits)
+    for kept in (*said, seen.narrow):
+        np.testing.assert_array_equal(kept[4:], 7.0)
+    np.testing.assert_array_equal(seen.highest_hz[4:], 9000.0)
+    musicnn, yamnet = zoo.load_backbone("musicnn"), zoo.load_backbone("yamnet")
     features = TrackFeatures.from_sound(read_excerpts(folder / "audio" / "jazz" / "t0.flac"))
-    np.testing.assert_allclose(seen.embedding[0], backbone.embed(features).mean(axis=0), atol=1e-4)
-    np.testing.assert_allclose(seen.narrow[0], features.narrow_statistics, atol=1e-4)
-    assert np.isfinite(seen.embedding).all() and np.isfinite(seen.narrow).all()
+    embedding = musicnn.embed(features)
+    expected = (
+        embedding.mean(axis=0),
+        embedding.std(axis=0),
+        yamnet.embed(features).mean(axis=0),
+        features.logits["yamnet-1"],
+        features.narrow_statistics,
+        np.array(features.highest_hz),
+    )
+    for found, known in zip((*said, seen.narrow, seen.highest_hz), expected, strict=True):
+        np.testing.assert_allclose(found[0], known, atol=1e-4)
+    assert all(np.isfinite(view).all() for view in (*said, seen.narrow, seen.movement))
+    assert seen.fingerprint.any(axis=1).all()
+
+
+def test_a_set_of_nothing_but_views(make_audio, tmp_path):
+    """There is no spectrogram to say how it moves, or whose recording it is."""
+    folder = write_set(tmp_path / "set", make_audio, sound=0, spectrograms=0, kept=4)
+    seen = compute_views([folder], tmp_path / "work", jobs=1)
+    assert [item.track for item in seen.items] == ["t2", "t3", "t4", "t5"]
+    assert not seen.estimated.any() and not seen.fingerprint.any()
+    assert np.isnan(seen.movement).all() and (seen.yamnet == 7.0).all()
+    again = compute_views([folder], tmp_path / "work", jobs=1)
+    np.testing.assert_array_equal(again.yamnet_logits, seen.yamnet_logits)
+
+
+def test_an_artists_key_is_the_same_in_all_sets(make_audio, tmp_path):
+    items = []
+    for name in ("one", "two"):
+        folder = write_set(tmp_path / name, make_audio, sound=0, spectrograms=0, kept=2)
+        (folder / "tracks.csv").write_text("track,genre,artist_key\nt4,jazz,k1\nt5,jazz,\n")
+        items += read_items(folder)
+    assert [item.artist for item in items] == ["artist:k1", "one:t5", "artist:k1", "two:t5"]
+
+
+@pytest.mark.shared_data
+def test_what_is_computed_is_what_the_sets_without_sound_have(shared_data):
+    """Mean and spread over the same patches, at the same level."""
+    folder = shared_data / "gtzan"
+    known = {item.track: item for item in read_items(folder) if item.sound}
+    for track in sorted(known)[::10]:
+        item = known[track]
+        found = view(replace(item, mel=None, views={}))
+        assert isinstance(found, Views)
+        for name, atol in (("embedding", 2e-3), ("spread", 2e-3), ("narrow", 1e-2)):
+            np.testing.assert_allclose(getattr(found, name), item.views[name], atol=atol, rtol=2e-3)
 
 
 def test_what_was_seen_is_not_looked_at_again(make_audio, tmp_path):
