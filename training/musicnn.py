@@ -5,12 +5,18 @@
 The wheel (Pons & Serra 2019, ISC licence) holds checkpoints of TensorFlow 1. `MSD_musicnn` learned
 50 tags of Last.fm from 200,000 songs of the Million Song Dataset. The architecture is built anew in
 Keras 3 and takes the checkpoint's weights; it ships in float32.
+
+Training left most filters at zero: their output does not depend on the music, only on how near a
+frame is to the patch's edges, where the layers pad. Those filters are not built. What they would
+say is added to the next layer's bias, frame by frame, so that the network says what it said.
 """
 
 from __future__ import annotations
 
 import tempfile
 import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +38,9 @@ LICENCE = "musicnn-0.1.0.dist-info/LICENSE.md"
 EPSILON = 1e-3  # of batch normalisation, TensorFlow 1's default
 TIMBRAL = ((7, 38, 204), (7, 67, 204))  # frames, bands, filters: pooled over all bands
 TEMPORAL = ((128, 51), (64, 51), (32, 51))  # frames, filters
+# No weight of a dead filter is larger. Those of the others have one above 0.0009; between are none.
+DEAD = 1e-5
+BLOCK = 16  # frames that the filters over time are computed for at once
 
 TAGS = (
     *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s"),
@@ -72,6 +81,53 @@ def read_checkpoint(prefix: Path) -> dict[str, np.ndarray]:
     return {n: reader.get_tensor(n) for n in names if "Adam" not in n and "power" not in n}
 
 
+@dataclass(frozen=True)
+class Layer:
+    """The output of a layer, in two parts.
+
+    Attributes
+    ----------
+    tensor : Keras tensor [shape=(batch, PATCH_FRAMES, n_live)]
+        Of the filters that depend on the input.
+    live : np.ndarray [shape=(n_filters,), dtype=bool]
+        Which ones those are.
+    still : np.ndarray [shape=(PATCH_FRAMES, n_filters)]
+        What the others say of any input; zeros where `live`.
+    """
+
+    tensor: Any
+    live: np.ndarray
+    still: np.ndarray
+
+    def over(self, live: np.ndarray) -> Any:
+        """The output of these filters, among them all live ones."""
+        if (live == self.live).all():
+            return self.tensor
+        from keras import ops
+
+        places = np.eye(len(live), dtype=np.float32)[self.live][:, live]
+        return ops.matmul(self.tensor, places) + self.still[:, live].astype(np.float32)
+
+    def __add__(self, other: Layer) -> Layer:
+        live = self.live | other.live
+        still = np.where(live, 0, self.still + other.still)
+        return Layer(self.over(live) + other.over(live), live, still)
+
+
+def joined(layers: Sequence[Layer]) -> Layer:
+    """The filters of several layers, one after the other."""
+    from keras.layers import Concatenate
+
+    tensor = Concatenate()([layer.tensor for layer in layers])
+    live = np.concatenate([layer.live for layer in layers])
+    return Layer(tensor, live, np.concatenate([layer.still for layer in layers], axis=1))
+
+
+def is_live(kernel: np.ndarray) -> np.ndarray:
+    """Which filters, the last axis of a kernel, are not dead [shape=(n_filters,), dtype=bool]."""
+    return np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1)), initial=0) > DEAD
+
+
 def build(variables: dict[str, np.ndarray]) -> Any:
     """The network as a Keras model: `patches` in, `embedding` and `tags` out.
 
@@ -98,67 +154,118 @@ def build(variables: dict[str, np.ndarray]) -> Any:
         name = "conv2d" + (f"_{number}" if number else "")
         return variables[f"{name}/kernel"], variables[f"{name}/bias"]
 
-    def convolution(x: Any, kernel: np.ndarray, bias: np.ndarray, padding: str = "valid") -> Any:
+    def convolution(x: Any, kernel: np.ndarray, bias: np.ndarray | None) -> Any:
         rank = kernel.ndim - 2
-        kind = layers.Conv1D if rank == 1 else layers.Conv2D
-        layer = kind(kernel.shape[-1], kernel.shape[:rank], padding=padding, activation="relu")
+        layer = (layers.Conv1D if rank == 1 else layers.Conv2D)(
+            kernel.shape[-1],
+            kernel.shape[:rank],
+            use_bias=bias is not None,
+            activation=None if bias is None else "relu",
+        )
         layer.build((*[None] * (rank + 1), kernel.shape[rank]))
-        layer.set_weights([kernel, bias])
+        layer.set_weights([kernel] if bias is None else [kernel, bias])
         return layer(x)
 
-    def highest(x: Any, number: int, axis: int) -> Any:
-        """Maximum over bands of a normalised layer [batch, frames, filters]."""
-        scale, offset = normalisation(number)
-        sign = np.where(scale < 0, -1.0, 1.0).astype(np.float32)
-        window = tuple(x.shape[a] if a == axis else 1 for a in (1, 2))
-        pooled = layers.MaxPooling2D(window)(x if (sign > 0).all() else x * sign)
-        return layers.Reshape((-1, x.shape[3]))(pooled) * (scale * sign) + offset
+    def front(number: int, convolve: Any) -> Layer:
+        """Maximum over bands of a normalised layer.
 
-    def timbral(x: Any, number: int) -> Any:
-        """Filters that are many bands high, at each band that they fit on.
-
-        A convolution of one channel is slow; the bands under a filter as its channels give the
-        same sums in two thirds of the time.
+        `convolve` makes of live filters a tensor [batch, bands, frames, filters].
         """
         kernel, bias = weights(number)
-        n_bands = kernel.shape[1]
-        under = [x[:, :, low : low + n_bands] for low in range(PATCH_MELS - n_bands + 1)]
-        stacked = ops.stack(under, axis=1)  # [batch, positions, frames, bands]
-        return highest(convolution(stacked, kernel.transpose(2, 0, 1, 3), bias), number + 1, 1)
+        scale, offset = normalisation(number + 1)
+        live = is_live(kernel)
+        still = np.where(live, 0, np.maximum(bias, 0) * scale + offset)
+        scale, offset = scale[live], offset[live]
+        sign = np.where(scale < 0, -1.0, 1.0).astype(np.float32)
+        x = convolve(kernel[..., live], bias[live])
+        pooled = layers.MaxPooling2D((x.shape[1], 1))(x if (sign > 0).all() else x * sign)
+        frames = layers.Reshape((-1, x.shape[3]))(pooled)[:, :PATCH_FRAMES]
+        return Layer(frames * (scale * sign) + offset, live, np.tile(still, (PATCH_FRAMES, 1)))
 
-    def temporal(x: Any, number: int) -> Any:
+    # A convolution of one channel is slow. Both kinds of filters get channels from the patch, for
+    # the same sums.
+
+    def timbral(x: Any, number: int) -> Layer:
+        """Filters that are many bands high: the bands under one, at each place, are channels."""
+
+        def convolve(kernel: np.ndarray, bias: np.ndarray) -> Any:
+            n_bands = kernel.shape[1]
+            under = [x[:, :, low : low + n_bands] for low in range(PATCH_MELS - n_bands + 1)]
+            stacked = ops.stack(under, axis=1)  # [batch, positions, frames, bands]
+            return convolution(stacked, kernel.transpose(2, 0, 1, 3), bias)
+
+        return front(number, convolve)
+
+    def temporal(x: Any, number: int) -> Layer:
+        """Filters that are one band high: the frames of a block are channels, in and out."""
+
+        def convolve(kernel: np.ndarray, bias: np.ndarray) -> Any:
+            length, n_filters = kernel.shape[0], kernel.shape[-1]
+            n_blocks = -(-PATCH_FRAMES // BLOCK)
+            reach = -(-(length + BLOCK - 1) // BLOCK)  # blocks under a filter
+            before = (length - 1) // 2
+            after = (n_blocks + reach - 1) * BLOCK - PATCH_FRAMES - before
+            padded = ops.pad(x, ((0, 0), (before, after), (0, 0)))
+            blocks = ops.reshape(padded, (-1, n_blocks + reach - 1, BLOCK, PATCH_MELS))
+            # The filter of a block's frame i begins i frames later.
+            shifted = np.zeros((reach * BLOCK, BLOCK, n_filters), np.float32)
+            for i in range(BLOCK):
+                shifted[i : i + length, i] = kernel[:, 0, 0]
+            shifted = shifted.reshape(1, reach, BLOCK, BLOCK * n_filters)
+            said = convolution(ops.transpose(blocks, (0, 3, 1, 2)), shifted, np.tile(bias, BLOCK))
+            return ops.reshape(said, (-1, PATCH_MELS, n_blocks * BLOCK, n_filters))
+
+        return front(number, convolve)
+
+    def middle(before: Layer, number: int) -> Layer:
+        """A normalised layer of filters that are seven frames long."""
         kernel, bias = weights(number)
-        return highest(convolution(x, kernel, bias, "same"), number + 1, 2)
+        kernel = kernel[:, :, 0]
+        scale, offset = normalisation(number + 1)
+        live = is_live(kernel[:, before.live])
+        padded = np.pad(before.still.astype(np.float64), ((3, 3), (0, 0)))
+        still = bias + sum(padded[k : k + PATCH_FRAMES] @ tap for k, tap in enumerate(kernel))
+        # The bias differs from frame to frame: beyond the edges are zeros, not what dead ones say.
+        x = layers.ZeroPadding1D(3)(before.tensor)
+        x = convolution(x, kernel[:, before.live][..., live], None)
+        x = ops.relu(x + still[:, live].astype(np.float32))
+        constant = np.where(live, 0, np.maximum(still, 0) * scale + offset)
+        return Layer(x * scale[live] + offset[live], live, constant)
 
     inputs = keras.Input((PATCH_FRAMES, PATCH_MELS), name="patches")
     x = affine(inputs, 0)
-    padded, single = layers.ZeroPadding1D(3)(x), layers.Reshape((PATCH_FRAMES, PATCH_MELS, 1))(x)
+    padded = layers.ZeroPadding1D(3)(x)
     first = len(TIMBRAL)
     parts = [timbral(padded, i) for i in range(first)]
-    parts += [temporal(single, first + i) for i in range(len(TEMPORAL))]
-    number, middle = first + len(TEMPORAL), [layers.Concatenate()(parts)]
-    for i in range(3):
-        kernel, bias = weights(number + i)
-        layer = convolution(layers.ZeroPadding1D(3)(middle[-1]), kernel[:, :, 0], bias)
-        normal = affine(layer, number + i + 1)
-        middle.append(normal if i == 0 else normal + middle[-1])
-    everything = layers.Concatenate()(middle)
+    parts += [temporal(x, first + i) for i in range(len(TEMPORAL))]
+    number = first + len(TEMPORAL)
+    front_end = joined(parts)
+    one = middle(front_end, number)
+    two = middle(one, number + 1) + one
+    three = middle(two, number + 2) + two
+    everything = joined([front_end, one, two, three])
     # Maximum and mean of each feature stand side by side.
     highest_and_mean = [
-        layers.Reshape((-1, 1))(pool()(everything))
+        layers.Reshape((-1, 1))(pool()(everything.tensor))
         for pool in (layers.GlobalMaxPooling1D, layers.GlobalAveragePooling1D)
     ]
     pooled = layers.Flatten()(layers.Concatenate()(highest_and_mean))
+    still = np.stack([everything.still.max(axis=0), everything.still.mean(axis=0)], axis=1).ravel()
+    live = np.repeat(everything.live, 2)
 
-    def dense(x: Any, name: str) -> Any:
-        kernel, bias = variables[f"{name}/kernel"], variables[f"{name}/bias"]
+    def dense(x: Any, kernel: np.ndarray, bias: np.ndarray) -> Any:
         layer = layers.Dense(kernel.shape[1])
         layer.build((None, kernel.shape[0]))
         layer.set_weights([kernel, bias])
         return layer(x)
 
-    embedding = affine(ops.relu(dense(affine(pooled, number + 4), "dense")), number + 5)
-    return keras.Model(inputs, {"embedding": embedding, "tags": dense(embedding, "dense_1")})
+    scale, offset = normalisation(number + 4)
+    kernel, bias = variables["dense/kernel"], variables["dense/bias"]
+    said = np.where(live, 0, still * scale + offset) @ kernel.astype(np.float64)
+    hidden = dense(pooled * scale[live] + offset[live], kernel[live], bias + said)
+    embedding = affine(ops.relu(hidden), number + 5)
+    tags = dense(embedding, variables["dense_1/kernel"], variables["dense_1/bias"])
+    return keras.Model(inputs, {"embedding": embedding, "tags": tags})
 
 
 def convert(variables: dict[str, np.ndarray]) -> bytes:

@@ -8,6 +8,7 @@ import pytest
 from tagger.errors import ConfigurationError
 from tagger.models import zoo
 from tagger.models.card import read_card
+from tagger.models.networks import Network
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS
@@ -111,6 +112,68 @@ def test_a_checkpoint_becomes_the_network_of_the_paper(tmp_path):
     assert said["embedding"].shape == (2, 200) and said["tags"].shape == (2, 50)
     for patch, embedding in zip(patches, said["embedding"], strict=True):
         np.testing.assert_allclose(embedding, by_the_paper(made, patch), rtol=2e-3, atol=2e-3)
+
+
+def with_dead_filters(made: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same after weights died, as in the real one: in each bank, and of each layer.
+
+    Biases stay, so that dead filters are no zeros.
+    """
+    dead = {name: value.copy() for name, value in made.items()}
+    rng = np.random.default_rng(5)
+    shares = {0: 0.9, 1: 0.9, 2: 0.9, 3: 0.8, 4: 0.6, 5: 0.7, 6: 0.1, 7: 0.1}
+    for number, share in shares.items():
+        kernel = dead["conv2d" + (f"_{number}" if number else "") + "/kernel"]
+        gone = rng.permutation(kernel.shape[-1])[: int(share * kernel.shape[-1])]
+        kernel[..., gone] = rng.uniform(-1e-9, 1e-9, (*kernel.shape[:-1], len(gone)))
+    return dead
+
+
+def said_by(weights: bytes, patches: np.ndarray) -> dict[str, np.ndarray]:
+    network = Network(weights, "patches", (1, PATCH_FRAMES, PATCH_MELS), ("embedding", "tags"))
+    each = [network(patch[None]) for patch in patches.astype(np.float32)]
+    return {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+
+
+def test_without_dead_filters_it_says_the_same(monkeypatch):
+    made = with_dead_filters(variables(2))
+    patches = np.random.default_rng(1).uniform(0, 4, (6, PATCH_FRAMES, PATCH_MELS))
+    patches[0] = 0  # silence
+    patches[1, 90:] = 0  # and half of it
+    pruned = musicnn.convert(made)
+    found = said_by(pruned, patches)
+    for patch, embedding in zip(patches[:3], found["embedding"], strict=False):
+        np.testing.assert_allclose(embedding, by_the_paper(made, patch), rtol=2e-3, atol=2e-3)
+    monkeypatch.setattr(musicnn, "DEAD", -1.0)
+    whole = musicnn.convert(made)
+    assert len(pruned) < len(whole) / 2
+    for name, expected in said_by(whole, patches).items():
+        np.testing.assert_allclose(found[name], expected, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.shared_data
+def test_the_bundled_network_says_what_the_whole_one_says(shared_data, tmp_path, monkeypatch):
+    """On 1,000 patches of real music, noise and voices."""
+    try:
+        wheel = wheels.download(musicnn.WHEEL, tmp_path / "musicnn.whl", musicnn._BY_HAND)
+    except ConfigurationError as error:
+        pytest.skip(f"the wheel is not to be had: {error}")
+    made, _ = musicnn.read_wheel(wheel)
+    monkeypatch.setattr(musicnn, "DEAD", -1.0)
+    whole = musicnn.convert(made)
+    files = [
+        file
+        for name in ("gtzan", "no_music")
+        for file in sorted((shared_data / name / "audio").rglob("*.*"))
+    ]
+    patches = np.concatenate(
+        [TrackFeatures.from_sound(read_excerpts(file)).patches.patches for file in files]
+    )[:1000]
+    assert len(patches) == 1000
+    found = zoo.load_backbone("musicnn").outputs(patches)
+    for name, expected in said_by(whole, patches).items():
+        np.testing.assert_allclose(found[name], expected, atol=1e-4)
 
 
 def test_another_wheel_is_refused(tmp_path):
