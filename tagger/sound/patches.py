@@ -14,7 +14,7 @@ import numpy as np
 
 from tagger.sound.audio import Excerpt
 from tagger.sound.levelled import LEVEL_DBFS, LEVELLED_RATE, resampled
-from tagger.sound.spectrogram import mel_filters, pad_edges, power_frames
+from tagger.sound.spectrogram import mel_bank, pad_edges, power_frames
 
 MUSICNN = "musicnn patches"  # this front end's name in a card
 
@@ -101,5 +101,9 @@ def _padded(excerpt: Excerpt) -> np.ndarray:
 
 
 def _frames(y: np.ndarray) -> np.ndarray:
-    power = power_frames(y, PATCH_FFT, PATCH_HOP) @ mel_filters(PATCH_RATE, PATCH_FFT, PATCH_MELS).T
-    return (np.log(np.float32(COMPRESSION) * power + 1) * PER_NEPER).astype(np.float32)
+    bands = mel_bank(PATCH_RATE, PATCH_FFT, PATCH_MELS)(power_frames(y, PATCH_FFT, PATCH_HOP))
+    bands *= np.float32(COMPRESSION)
+    bands += 1
+    np.log(bands, out=bands)
+    bands *= PER_NEPER
+    return bands

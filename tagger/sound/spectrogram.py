@@ -31,6 +31,7 @@ COLUMN_S = HOP / SAMPLE_RATE
 PadMode = Literal["constant", "reflect", "edge"]  # of `np.pad`
 
 _BLOCK = 1 << 15  # samples transformed at once: they stay in the processor's cache
+_NEIGHBOURS = 16  # bands that are summed at once
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,42 @@ def front_end() -> dict[str, str | int | float]:
         "chunk_columns": CHUNK_COLUMNS,
         "chunk_step": CHUNK_STEP,
     }
+
+
+class FilterBank:
+    """Sums power or magnitude in bands, as ``power @ filters.T`` does.
+
+    Most bins are in no band of a few neighbouring ones, and are left out there.
+
+    Parameters
+    ----------
+    filters : np.ndarray [shape=(n_bands, n_bins), dtype=float32]
+        By ascending frequency.
+    """
+
+    def __init__(self, filters: np.ndarray) -> None:
+        self._n = len(filters)
+        self._blocks = []
+        for first in range(0, self._n, _NEIGHBOURS):
+            bands = slice(first, first + _NEIGHBOURS)
+            used = np.flatnonzero(filters[bands].any(axis=0))
+            bins = slice(used[0], used[-1] + 1) if len(used) else slice(0, 1)
+            self._blocks.append((bands, bins, np.ascontiguousarray(filters[bands, bins].T)))
+
+    def __call__(self, power: np.ndarray) -> np.ndarray:
+        """The bands of each frame [shape=(n_frames, n_bands), dtype=float32]."""
+        out = np.empty((len(power), self._n), dtype=np.float32)
+        for bands, bins, weights in self._blocks:
+            np.matmul(power[:, bins], weights, out=out[:, bands])
+        return out
+
+
+@lru_cache(maxsize=4)
+def mel_bank(
+    sample_rate: int = SAMPLE_RATE, n_fft: int = N_FFT, n_mels: int = N_MELS
+) -> FilterBank:
+    """Slaney's mel filter bank, as `mel_filters` has it."""
+    return FilterBank(mel_filters(sample_rate, n_fft, n_mels))
 
 
 @lru_cache(maxsize=4)
@@ -161,7 +198,8 @@ def log_mel(excerpts: Sequence[Excerpt]) -> LogMel:
     >>> mel.excerpts[0].shape, float(mel.excerpts[0].max())
     ((128, 259), 0.0)
     """
-    power = [power_frames(pad_edges(e, N_FFT), N_FFT, HOP) @ mel_filters().T for e in excerpts]
+    bank = mel_bank()
+    power = [bank(power_frames(pad_edges(e, N_FFT), N_FFT, HOP)) for e in excerpts]
     peak = max(float(p.max()) for p in power)
     ref_db = DB_PER_NEPER * float(np.log(max(peak, 1e-10)))
     for p in power:  # in place: most of a small model's time goes into these arrays

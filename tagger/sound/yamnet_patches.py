@@ -14,7 +14,7 @@ import numpy as np
 from tagger.sound.audio import Excerpt
 from tagger.sound.levelled import LEVEL_DBFS, LEVELLED_RATE
 from tagger.sound.patches import Patches
-from tagger.sound.spectrogram import power_frames
+from tagger.sound.spectrogram import FilterBank, power_frames
 
 YAMNET = "yamnet patches"  # this front end's name in a card
 
@@ -78,7 +78,7 @@ def yamnet_patches(excerpts: Sequence[Excerpt]) -> Patches:
 def _frames(y: np.ndarray) -> np.ndarray:
     magnitude = power_frames(y, YAMNET_FFT, YAMNET_HOP, YAMNET_WINDOW)
     np.sqrt(magnitude, out=magnitude)
-    bands = magnitude @ htk_mel_filters().T
+    bands = _bank()(magnitude)
     bands += np.float32(OFFSET)
     return np.log(bands, out=bands)
 
@@ -96,6 +96,11 @@ def htk_mel_filters() -> np.ndarray:
     filters = np.maximum(0, np.minimum(-away[:-2], away[2:]) / step)
     filters[:, 0] = 0
     return filters.astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _bank() -> FilterBank:
+    return FilterBank(htk_mel_filters())
 
 
 def _mels(hz: np.ndarray | float) -> np.ndarray:

@@ -21,6 +21,7 @@ from tagger.sound.spectrogram import (
     LogMel,
     chunks,
     log_mel,
+    mel_bank,
     mel_filters,
     mel_frequencies,
     power_frames,
@@ -63,6 +64,17 @@ def test_mel_bands_are_librosas(rate, n_fft, n_mels):
     np.testing.assert_allclose(found, filters, rtol=1e-6, atol=1e-9)
     centres = librosa.mel_frequencies(n_mels=n_mels + 2, fmax=rate / 2)[1:-1]
     np.testing.assert_allclose(mel_frequencies(n_mels, rate), centres, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rate", "n_fft", "n_mels"), [(SAMPLE_RATE, N_FFT, N_MELS), (16_000, 512, 96), (1500, 256, 20)]
+)
+def test_a_bank_sums_what_its_filters_weigh(rate, n_fft, n_mels):
+    power = np.random.default_rng(0).uniform(0, 1, (7, 1 + n_fft // 2)).astype(np.float32)
+    expected = power.astype(np.float64) @ mel_filters(rate, n_fft, n_mels).T
+    found = mel_bank(rate, n_fft, n_mels)(power)
+    assert found.shape == (7, n_mels) and found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("n_fft", [512, N_FFT])
