@@ -104,6 +104,12 @@ def as_in_scan(name: str, command: click.Command) -> frozenset[str]:
     return frozenset(n for n, o in own.items() if n in there and kind(o) == kind(there[n]))
 
 
+def scan_defaults() -> dict[str, Any]:
+    """The options of `gtag scan` as settings and gtag's defaults have them."""
+    root = click.get_current_context().find_root()
+    return command_of("scan").make_context("scan", ["."], parent=root).params
+
+
 class Settings:
     """What config.toml says, read when a value is first asked for."""
 
@@ -192,6 +198,8 @@ def _checked_one(file: TomlFile, option: click.Option, value: Any, *at: str | in
         fitting, wanted = (int, float), "a number"
     if type(value) not in fitting:  # not isinstance: true is no number
         raise file.error(f"{name} has to be {wanted}, not {value!r}", *at)
+    if isinstance(value, str) and "\0" in value:
+        raise file.error(f"{name} holds a NUL character", *at)
     if isinstance(kind, click.Path) or (isinstance(kind, ModelName) and os.sep in value):
         value = str(file.path.parent / Path(value).expanduser())
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tagger.cli.files import not_music
+from tagger.cli.scan_options import Number
 from tagger.errors import ExitStatus
 from tagger.screen import printable
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--keep-days",
-    type=click.FloatRange(min=0),
+    type=Number(0),
     default=365,
     show_default=True,
     metavar="DAYS",
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--keep-mb",
-    type=click.FloatRange(min=0),
+    type=Number(0),
     metavar="MB",
     help="With --prune: delete more of the oldest runs until the journal is this small.",
 )
