@@ -32,6 +32,7 @@ from tagger.errors import (
 from tagger.files.at_rest import MIN_AGE_S
 from tagger.files.formats import identify, supported_format
 from tagger.files.library import Track
+from tagger.genres import why_no_name
 from tagger.journal.journal import Journal, RunRecord, default_journal_path
 from tagger.journal.undo import Undone, UndoStatus, undo_run
 from tagger.models import zoo
@@ -451,8 +452,11 @@ def write(
         policy = Policy(options.min_confidence, options.existing)
     else:
         names = tuple(dict.fromkeys([genre] if isinstance(genre, str) else genre))
-        if not names or not all(name.strip() for name in names):
+        if not names:
             raise ValueError("name a genre to write")
+        for name in names:
+            if why := why_no_name(name):
+                raise ValueError(f"not a name of a genre: {why}")
         if not 0 <= confidence <= 1:
             raise ValueError("a confidence lies between 0 and 1")
         said = Classified(Prediction(names, np.full(len(names), confidence), model))

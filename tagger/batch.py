@@ -87,7 +87,7 @@ def scan(
     model: str,
     policy: Policy,
     write: Callable[[Track, Change], None] | None = None,
-    rehearse: Callable[[Track], None] | None = None,
+    rehearse: Callable[[Track, Change], None] | None = None,
     jobs: int | None = None,
     apart: bool = False,
     deadline_s: float = DEADLINE_S,
@@ -388,7 +388,7 @@ def decide_and_write(
     policy: Policy,
     verdict: Verdict | None = None,
     write: Callable[[Track, Change], None] | None = None,
-    rehearse: Callable[[Track], None] | None = None,
+    rehearse: Callable[[Track, Change], None] | None = None,
     tags: TagsOf | None = None,
 ) -> TrackResult:
     """Decide about one classified track, and write the change if there is one."""
@@ -418,7 +418,7 @@ def decide_and_write(
         if write is not None:
             write(track, decision.change)
         elif rehearse is not None:
-            rehearse(track)
+            rehearse(track, decision.change)
     except Exception as error:
         return row(_failure(error), message=_message(error))
     status = Status.WOULD_WRITE if write is None else Status.WRITTEN

@@ -126,13 +126,13 @@ def own_writes(journal_file: str | PathLike[str] | None) -> Iterator[Callable[[s
 @contextmanager
 def rehearsal(
     journal_file: str | PathLike[str] | None, care: Care
-) -> Iterator[Callable[[Track], None]]:
+) -> Iterator[Callable[[Track, Change], None]]:
     """A function that raises what writing would, for dry runs; it leaves nothing behind."""
     with own_writes(journal_file) as is_own:
 
-        def rehearse(track: Track) -> None:
+        def rehearse(track: Track, change: Change) -> None:
             assert track.format is not None, "an unrecognised file is never written"
             care.check(track, is_own)
-            check_change(track.path, track.format, in_place=care.in_place)
+            check_change(track.path, track.format, change, in_place=care.in_place)
 
         yield rehearse

@@ -77,7 +77,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
         try:
             check_at_rest(file, min_age_s=0)
             check_whole(file, format)
-            check_change(file, format)
+            check_change(file, format, decision.change)
         except GtagError as error:
             refusal = error
 

@@ -172,8 +172,18 @@ def refuse_untagged(format: Format, path: str | PathLike[str]) -> None:
         )
 
 
-def check_change(path: str | PathLike[str], format: Format, *, in_place: bool = False) -> None:
-    """Raise what `write_change` would, as far as that shows without writing."""
+def check_change(
+    path: str | PathLike[str],
+    format: Format,
+    change: Change | None = None,
+    *,
+    in_place: bool = False,
+) -> None:
+    """Raise what `write_change` would, as far as that shows without writing.
+
+    Without a change, what would be raised whatever the genre.
+    """
+    genres = change.fields()[GENRE] if change else ()
     try:
         check_writable(path, in_place=in_place)
         refuse_unless(format, path, path)
@@ -181,7 +191,10 @@ def check_change(path: str | PathLike[str], format: Format, *, in_place: bool = 
             container = open_or_explain(file, format, path)
             for block in container.blocks:
                 if block is container.main or container.asks_for_genre(block):
+                    if change:
+                        block.begin(change.id3_version)
                     block.prepare()
+                    block.check(genres)
             if not container.main.mends_reading:
                 refuse_if_mutagen_cannot_read(path, format, container.main)
     except OSError as error:
@@ -201,6 +214,7 @@ def apply_change(path: str | PathLike[str], format: Format, change: Change) -> N
             block = container.blocks[i]
             block.begin(change.id3_version)
             block.prepare()
+            block.check(planned[GENRE])
             if i == main and block.is_bare:
                 block.entries = container.carried()
             for role in ROLES:  # what gtag noted stands in the main tag alone
