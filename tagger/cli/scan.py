@@ -12,7 +12,13 @@ import click
 
 from tagger.cli.files import log_to, not_music, opening, replaceable
 from tagger.cli.scan_options import scan_option
-from tagger.errors import ConfigurationError, ExitStatus, GtagError
+from tagger.errors import (
+    ConfigurationError,
+    ExitStatus,
+    GtagError,
+    RefusedError,
+    WriteFailedError,
+)
 from tagger.exhausted import check_memory
 from tagger.options import ScanOptions
 from tagger.screen import printable
@@ -153,6 +159,8 @@ def scan(
     scanning = Scanning(ScanOptions.of(options), writes=writes, command=sys.argv[1:])
     everything = [*paths, *(read_file_list(files_from, null_separated=null) if files_from else ())]
     tracks, tally, interrupted = scanning.library(everything), Tally(), False
+    failures: list[GtagError] = []
+    lists_written, not_listed = 0, list[RefusedError]()
     with ExitStack() as stack:
         progress = Progress(shown=level > 0, before="loading the model")
         stack.callback(progress.close)
@@ -194,20 +202,30 @@ def scan(
                     progress.step()
         except KeyboardInterrupt:
             interrupted = True
-        if page:
-            page.write(partial=interrupted)
-        lists_written, not_listed = lists.write() if lists and not interrupted else (0, [])
+        except WriteFailedError as error:  # of a report, a page or playlists: the tags are rows
+            failures.append(error)
+        partial = interrupted or bool(failures)
+        try:
+            if page:
+                page.write(partial=partial)
+        except WriteFailedError as error:
+            failures += [error][: str(error) not in map(str, failures)]
+        try:
+            if lists and not partial:
+                lists_written, not_listed = lists.write()
+        except WriteFailedError as error:
+            failures.append(error)
     if level > 0:
         summary = sys.stderr if as_json else sys.stdout
         print_summary(tally, tracks, in_report=len(done), file=summary)
-        if playlists and lists and not interrupted:
+        if playlists and lists and not interrupted and not failures:
             click.echo(f"\n{lists_written} playlists in {printable(playlists)}", file=summary)
             if lists.unnamable:
                 why = "line breaks or bytes that are not UTF-8 in the name"
                 click.echo(f"{lists.unnamable} tracks in none: {why}", file=summary)
-        if not writes and tally.would_write and not interrupted:
+        if not writes and tally.would_write and not interrupted and not failures:
             click.echo("\nNothing was written. --write-tags writes.", file=summary)
-    problems = [*tracks.problems, *not_listed]
+    problems = [*tracks.problems, *not_listed, *failures]
     for problem in problems:
         click.echo(f"gtag: {printable(str(problem))}", err=True)
     if interrupted:
