@@ -31,7 +31,7 @@ from tagger.errors import (
     UnreadableError,
 )
 from tagger.exhausted import what_ran_out
-from tagger.files.cue_sheet import cue_sheet_of
+from tagger.files.cue_sheet import cue_sheet_of, unused_sheet
 from tagger.files.library import Stamp
 from tagger.interrupt import Interrupts
 from tagger.sound.native_messages import native_messages_hidden
@@ -410,6 +410,8 @@ def decide_and_write(
         return row(_failure(error, Status.UNREADABLE), message=_message(error))
 
     reason = _message(classified.error) if classified.error else decision.reason + counts
+    if classified.sheet is None and (unused := unused_sheet(track.path)):
+        reason += f"; {unused}"
     # A file whose genre is only where few programs read it has a genre all the same.
     row = partial(row, old=tags.state.genres or tags.state.user_genres, named=decision)
     if decision.change is None:
