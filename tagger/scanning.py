@@ -15,6 +15,7 @@ from tagger.genre_map import GenreMap, genre_map_for
 from tagger.models import zoo
 from tagger.options import ScanOptions
 from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
+from tagger.places import if_there_is_one
 from tagger.profiles import PROFILES, Profile
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.writing import Care
@@ -89,7 +90,7 @@ class Scanning:
         with native_messages_hidden():
             card = classifier(self.model).card
         self.policy = policy_of(self._options, card)
-        file = None if self._options.no_cache else default_cache_path()
+        file = None if self._options.no_cache else if_there_is_one(default_cache_path)
         self.cache = stack.enter_context(Cache(file, card))
 
     def library(self, paths: Sequence[str], *, limit: int | None = None) -> Library:

@@ -107,12 +107,12 @@ def writer(
 @contextmanager
 def own_writes(journal_file: str | PathLike[str] | None) -> Iterator[Callable[[str], bool]]:
     """Whether it was gtag that changed a file last, by a journal that is there; none is made."""
-    file = Path(journal_file or default_journal_path())
     with ExitStack() as stack:
 
         @cache  # opened where it is asked for
         def journal() -> Journal | None:
             with suppress(GtagError, OSError):  # a write will report it
+                file = Path(journal_file or default_journal_path())
                 return stack.enter_context(Journal(file)) if file.exists() else None
             return None
 

@@ -113,14 +113,17 @@ def scan_defaults() -> dict[str, Any]:
 class Settings:
     """What config.toml says, read when a value is first asked for."""
 
-    def __init__(self) -> None:
-        self.path = config_path()
+    @property
+    def path(self) -> Path:
+        return config_path()
 
     @cached_property
     def _file(self) -> TomlFile | None:
         from tagger.files.toml_file import TomlFile
+        from tagger.places import if_there_is_one
 
-        return TomlFile(self.path) if os.path.lexists(self.path) else None
+        path = if_there_is_one(config_path)
+        return TomlFile(path) if path and os.path.lexists(path) else None
 
     def default_map(self, command: str) -> dict[str, Any]:
         """A command's values by the names of its parameters, for click."""
@@ -201,7 +204,10 @@ def _checked_one(file: TomlFile, option: click.Option, value: Any, *at: str | in
     if isinstance(value, str) and "\0" in value:
         raise file.error(f"{name} holds a NUL character", *at)
     if isinstance(kind, click.Path) or (isinstance(kind, ModelName) and os.sep in value):
-        value = str(file.path.parent / Path(value).expanduser())
+        try:
+            value = str(file.path.parent / Path(value).expanduser())
+        except RuntimeError as error:
+            raise file.error(f"{name}: nobody knows whose home ~ is in {value!r}", *at) from error
     try:
         kind.convert(value, option, None)
     except click.BadParameter as error:
