@@ -14,7 +14,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import file_digest
 from operator import attrgetter
@@ -127,7 +127,7 @@ def replace_file(
         internal |= {str(target), str(copy)}
         linked = check_writable(target, in_place=in_place)
         backup = _temporary_beside(target) if linked else None
-        with _locked(target):
+        with _folder_times(target.parent, kept=preserve_mtime), _locked(target):
             seen = target.stat()
             if (seen.st_nlink > 1) != linked:
                 raise _touched(target)
@@ -255,6 +255,20 @@ def _removed_at_end(temporary: Path) -> Iterator[None]:
         yield
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _folder_times(folder: Path, *, kept: bool) -> Iterator[None]:
+    """Give a folder its times back at the end, unless another program changed what is in it."""
+    before = (folder.stat(), {*os.listdir(folder)}) if kept else None  # noqa: PTH208
+    try:
+        yield
+    finally:
+        if before is not None:
+            status, names = before
+            with suppress(OSError):  # of a folder of somebody else's
+                if {*os.listdir(folder)} == names:  # noqa: PTH208
+                    os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _refuse_if_touched(target: Path, seen: os.stat_result) -> None:
