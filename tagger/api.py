@@ -430,7 +430,8 @@ def write(
     ConfigurationError
         An option has a value that does not fit, or the journal cannot be used; nothing was done.
     ValueError
-        There is no genre to write, or the confidence is not from 0 to 1.
+        There is no genre to write; a genre or the model has a name that tags cannot hold (blank,
+        with ``;`` or invisible characters, longer than 100); or the confidence is not from 0 to 1.
 
     Examples
     --------
@@ -454,9 +455,9 @@ def write(
         names = tuple(dict.fromkeys([genre] if isinstance(genre, str) else genre))
         if not names:
             raise ValueError("name a genre to write")
-        for name in names:
-            if why := why_no_name(name):
-                raise ValueError(f"not a name of a genre: {why}")
+        for name in (*names, model):
+            if why := why_no_name(name) if isinstance(name, str) else "it is no text":
+                raise ValueError(f"no name of a genre or model: {why}")
         if not 0 <= confidence <= 1:
             raise ValueError("a confidence lies between 0 and 1")
         said = Classified(Prediction(names, np.full(len(names), confidence), model))

@@ -100,6 +100,9 @@ def watch(
                     for result in results:
                         counts[result.status] += 1
                         tell(result)
+                for problem in library.problems:
+                    click.echo(f"gtag: {printable(str(problem))}", err=True)
+                library.problems.clear()
                 scanning.cache.flush()
         except KeyboardInterrupt:
             pass

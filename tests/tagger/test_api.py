@@ -188,9 +188,11 @@ def test_write_says_what_it_refuses(model, make_audio, tmp_path):
     assert tagger.write(text, "Jazz").status == "unreadable"
     with pytest.raises(tagger.UnreadableError):
         tagger.read(text)
-    for wrong in ("", [], ["Jazz", " "]):
+    for wrong in ("", [], ["Jazz", " "], "Rock; Pop", "Ro\u202eck", "a\0b", "x" * 101, [5]):
         with pytest.raises(ValueError, match="genre"):
             tagger.write(piece, wrong)
+    with pytest.raises(ValueError, match="model"):
+        tagger.write(piece, "Jazz", model="a\nb")
     with pytest.raises(ValueError, match="confidence"):
         tagger.write(piece, "Jazz", confidence=70)
 
