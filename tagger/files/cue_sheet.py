@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -106,39 +106,18 @@ def _folder(folder: str) -> tuple[dict[str, CueSheet], str]:
 @lru_cache(maxsize=8)
 def _sheets(folder: str, changed_ns: int) -> tuple[dict[str, CueSheet], str]:
     """The sheet of each file in a folder, and why one has none; anew when it has changed."""
-    names = sorted(os.listdir(folder))
-    by_key = {_key(name): name for name in reversed(names)}
-    by_stem: dict[str, list[str]] = {}
-    for name in names:
-        by_stem.setdefault(_key(_stem(name)), []).append(name)
+    names = _Names(os.listdir(folder))
     found: dict[str, CueSheet] = {}
     unused: dict[str, tuple[str, tuple[CueTrack, ...]]] = {}
-    cues = [name for name in names if name.lower().endswith(".cue")]
-    for cue in cues:
-        files = _read(os.path.join(folder, cue), {*by_key, *by_stem})
+    for cue in names.cues:
+        files = _read(os.path.join(folder, cue), names.keys)
         if isinstance(files, str):
             unused[cue] = (files, ())
             continue
         if not files:
             unused[cue] = ("it names no file", ())
         for named, tracks in files:
-            meant = (
-                [named]
-                if named in names
-                else [by_key[_key(named)]]
-                if _key(named) in by_key
-                else []
-            )
-            if not meant:
-                meant = by_stem.get(_key(_stem(named)), [])
-                if len(files) == 1:
-                    alike = by_key.get(_key(_stem(cue)))
-                    meant = [
-                        *meant,
-                        *by_stem.get(_key(_stem(cue)), []),
-                        *([alike] if alike else []),
-                    ]
-                meant = [name for name in meant if name not in cues]
+            meant = names.meant(named, cue if len(files) == 1 else None)
             if not meant:
                 unused[cue] = (f"it names {named}, which is not here", tracks)
             elif len(tracks) > 1:
@@ -146,18 +125,44 @@ def _sheets(folder: str, changed_ns: int) -> tuple[dict[str, CueSheet], str]:
                     found.setdefault(name, CueSheet(cue, tracks))
             elif not tracks and len(files) == 1:
                 unused[cue] = ("its tracks do not begin one after the other", ())
-    sounds = [name for name in names if has_audio_extension(name)]
-    for cue, (_, tracks) in unused.items() if len(cues) == 1 else ():
-        long = [name for name in sounds if tracks and _may_last(folder, name, tracks[-1].begin_s)]
+    for cue, (_, tracks) in unused.items() if len(names.cues) == 1 else ():
+        long = [n for n in names.sounds if tracks and _may_last(folder, n, tracks[-1].begin_s)]
         if len(tracks) > 1 and len(long) == 1 and long[0] not in found:
             found[long[0]] = CueSheet(cue, tracks, guessed=True)
             return found, ""
     told = (
         f"{cue} is not used: {why}"
         for cue, (why, tracks) in unused.items()
-        if len(sounds) < max(2, len(tracks))
+        if len(names.sounds) < max(2, len(tracks))
     )
     return found, next(told, "")
+
+
+class _Names:
+    """The names in a folder, to be found by what a sheet calls them."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = sorted(names)
+        self.cues = [name for name in self._names if name.lower().endswith(".cue")]
+        self.sounds = [name for name in self._names if has_audio_extension(name)]
+        self._by_key: dict[str, list[str]] = {}
+        self._by_stem: dict[str, list[str]] = {}
+        for name in self._names:
+            if name not in self.cues:
+                self._by_key.setdefault(_key(name), []).append(name)
+                self._by_stem.setdefault(_key(_stem(name)), []).append(name)
+        self.keys = {*self._by_key, *self._by_stem}
+
+    def meant(self, named: str, cue: str | None) -> list[str]:
+        """The files that a sheet may mean by a name; `cue`: that of the sheet counts, too."""
+        alike = self._by_key.get(_key(named), [])
+        if alike:
+            return [named] if named in alike else alike[:1]
+        others = self._by_stem.get(_key(_stem(named)), [])
+        if cue is not None:
+            stem = _key(_stem(cue))
+            others = [*others, *self._by_stem.get(stem, []), *self._by_key.get(stem, [])]
+        return others
 
 
 def _may_last(folder: str, name: str, begin_s: float) -> bool:
