@@ -1,9 +1,9 @@
 """The genres that research sets state, and those that they leave open.
 
-A set seldom says of a track which of all genres it has: what AllMusic files under Pop/Rock may be
-Disco or not. So a track has genres that are known, genres that are left open, and no others. The
-sets are told apart by the columns of their `tracks.csv`; one of any other kind has a `genre`, and
-none but that.
+A set seldom says of a track which of all genres it has: a clip of GTZAN's "rock" may be Punk or
+not. So a track has genres that are known, genres that are left open, and no others. The sets are
+told apart by the columns of their `tracks.csv`: songs judged by hand have `judged`; a set of any
+other kind has a `genre`, and none but that.
 """
 
 from __future__ import annotations
@@ -13,37 +13,29 @@ from dataclasses import dataclass
 
 from tagger.genres import canonical, vocabulary
 
-ROCK_AND_POP = frozenset({"Pop", "Rock", "Metal", "Disco"})
+# Words of the judges that the vocabulary spells otherwise.
+JUDGED = {"New-Age": "New Age", "Spoken": "Comedy"}
+# Beside Rock, these are matters of taste.
+TASTE = frozenset({"Pop", "Indie"})
 
-# AllMusic's genres as ours. Those that are missing here say nothing of how music sounds (Holiday,
-# Children's, Comedy/Spoken, Religious), or are no genre of ours (Avant-Garde, Easy Listening).
-ALLMUSIC = {
-    **{name: name for name in ("Jazz", "Electronic", "R&B", "Vocal", "Country", "Blues", "Latin")},
-    **{name: name for name in ("Folk", "New Age", "Reggae", "Classical")},
-    **{"Rap": "Hip-Hop", "International": "World", "Stage & Screen": "Soundtrack"},
-}
-# What a genre of AllMusic leaves open, beside those that it names.
-OPEN_IN_ALLMUSIC = {
-    "Pop/Rock": {*ROCK_AND_POP, "Folk"},
-    "R&B": {"Disco", "Pop"},
-    "Electronic": {"Disco", "Pop"},
-    "Latin": {"Pop", "Folk", "World"},
-    "International": {"Pop", "Folk", "Latin"},
-    "Vocal": {"Pop", "Folk", "Latin", "World", "Jazz"},
-    "Stage & Screen": {"Classical", "Vocal"},
-    "Avant-Garde": {"Classical", "Soundtrack", "Vocal"},
-    "Easy Listening": {"Classical", "Soundtrack", "Vocal"},
-    "New Age": {"Classical", "Soundtrack", "Vocal"},
-    "Holiday": {*ROCK_AND_POP, "R&B", "Country", "Folk"},
-    "Religious": {*ROCK_AND_POP, "R&B", "Country", "Folk"},
-    "Children's": {*ROCK_AND_POP, "R&B", "Country", "Folk"},
-    "Comedy/Spoken": {*ROCK_AND_POP, "R&B", "Country", "Folk"},
+# What a set's only genre leaves open: its tracks may have these as well.
+OPEN_BESIDE = {
+    "Blues": {"R&B", "Soul", "Rock", "Folk"},
+    "Country": {"Folk", "Gospel"},
+    "Disco": {"Soul", "Funk", "R&B", "Pop", "Electronic"},
+    "Hip-Hop": {"R&B", "Funk", "Soul"},
+    "Jazz": {"Vocal", "Latin", "Blues", "Easy"},
+    "Metal": {"Rock", "Punk"},
+    "Pop": {"R&B", "Soul", "Electronic", "Vocal"},
+    "Reggae": {"World"},
+    "Rock": {"Indie", "Punk", "Folk", "Pop"},
 }
 OPEN_IN_EMOTIFY = {
-    "classical": {"Soundtrack", "New Age", "World", "Folk", "Vocal"},
-    "pop": {"Electronic", "Folk", "R&B", "Country", "World", "Vocal"},
-    "rock": {"Electronic", "Folk"},
-    "electronic": {"New Age", "Pop", "Disco", "World", "Soundtrack"},
+    "classical": {"Soundtrack", "New Age", "World", "Folk", "Vocal", "Gospel"},
+    "pop": {"Electronic", "Folk", "R&B", "Country", "World", "Vocal", "Indie", "Soul", "Rock"}
+    | {"Gospel", "Latin"},
+    "rock": {"Electronic", "Folk", "Indie", "Punk", "Metal", "Pop"},
+    "electronic": {"New Age", "Pop", "Disco", "World", "Soundtrack", "Latin", "Funk"},
 }
 ID3_IN_EMOTIFY = {"World": "World", "Ambient": "New Age", "New Age": "New Age"}
 
@@ -102,28 +94,21 @@ class Known:
 
 def known_genres(row: Mapping[str, str]) -> Known:
     """What a row of a set's `tracks.csv` says."""
-    genre = canonical(row.get("genre") or "") or row.get("genre") or ""
-    named = {genre} if genre else set[str]()
-    if "allmusic_genres" in row:
-        return _allmusic(row["allmusic_genres"], named)
+    if row.get("judged"):
+        return _judged(row["judged"])
     if "family" in row:
         return _electronic(row["family"], row["style"])
-    if "kind" in row and not genre:  # noise or a voice
-        return Known(frozenset())
     if "id3_genre" in row:
         return _emotify(row["label"], row["id3_genre"])
-    return Known(frozenset(named))
+    genre = canonical(row.get("genre") or "") or row.get("genre") or ""
+    if not genre:  # noise or a voice
+        return Known(frozenset())
+    return Known(frozenset({genre}), frozenset(OPEN_BESIDE.get(genre, ())))
 
 
-def _allmusic(text: str, named: set[str]) -> Known:
-    listed = [name for name in text.split("; ") if name]
-    if not listed and not named:
-        return Known(frozenset(), frozenset(vocabulary()))
-    genres = {ALLMUSIC[name] for name in listed if name in ALLMUSIC} | named
-    left_open = set().union(*(OPEN_IN_ALLMUSIC.get(name, set()) for name in listed))
-    if named & ROCK_AND_POP:  # one of them is said, so the others are not
-        left_open -= ROCK_AND_POP
-    return Known(frozenset(genres), frozenset(left_open - genres))
+def _judged(text: str) -> Known:
+    names = {JUDGED.get(name, name) for name in text.split("; ") if name}
+    return Known(frozenset(names), TASTE - names if "Rock" in names else frozenset())
 
 
 def _emotify(label: str, id3_genre: str) -> Known:
@@ -131,24 +116,19 @@ def _emotify(label: str, id3_genre: str) -> Known:
     left_open = set(OPEN_IN_EMOTIFY.get(label, set()))
     if id3_genre in ID3_IN_EMOTIFY:
         genres.add(ID3_IN_EMOTIFY[id3_genre])
-    if id3_genre == "Hard Rock":
-        left_open.add("Metal")
-    if label == "pop" and "Rock" in id3_genre:
-        left_open.add("Rock")
-    if label == "rock" and id3_genre == "Electro Rock":
-        left_open.add("Pop")
     return Known(frozenset(genres), frozenset(left_open - genres))
 
 
 def _electronic(family: str, style: str) -> Known:
-    left_open = {"New Age", "World", "R&B", "Soundtrack"} | ALSO.get(style, set())
+    left_open = {"New Age", "World", "R&B", "Soundtrack", "Funk", "Soul", "Vocal", "Indie"}
+    left_open |= ALSO.get(style, set())
     if not family:
         return Known(frozenset(), frozenset(vocabulary()))
     if style in RAP:
         return Known(frozenset({"Hip-Hop"}), frozenset({"Electronic", "R&B", "Reggae"}))
     if style in NOT_ELECTRONIC:
         genre = NOT_ELECTRONIC[style]
-        more = {"Electronic", "Hip-Hop", "Pop", "Disco", "R&B"} - {genre}
+        more = {"Electronic", "Hip-Hop", "Pop", "Disco", "R&B", "Soul", "Funk"} - {genre}
         return Known(frozenset({genre}), frozenset(more))
     if style in UNSURE:
         return Known(frozenset(), frozenset(left_open | {"Electronic"}))
