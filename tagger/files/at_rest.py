@@ -71,7 +71,7 @@ def check_at_rest(
             path=path,
             hint=f"{Path(note).name} lies beside it: remove that if the download was cancelled",
         )
-    if _is_open_for_writing(path):
+    if is_open_for_writing(path):
         raise RefusedError(
             "another program has it open for writing",
             path=path,
@@ -79,8 +79,8 @@ def check_at_rest(
         )
 
 
-def _is_open_for_writing(path: str | os.PathLike[str]) -> bool:
-    """Whether the system says so; False where it does not tell."""
+def is_open_for_writing(path: str | os.PathLike[str]) -> bool:
+    """Whether a process has a file open for writing; False where the system does not tell."""
     if sys.platform != "linux":
         return False
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -91,10 +91,18 @@ def _is_open_for_writing(path: str | os.PathLike[str]) -> bool:
         # A lease for reading is given only while nobody has the file open for writing.
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
-        return error.errno == errno.EAGAIN and _file_system(path) in _LOCAL
+        return error.errno == errno.EAGAIN and is_watched_wholly(path)
     finally:
         os.close(descriptor)  # which gives the lease back
     return False
+
+
+def is_watched_wholly(path: str | os.PathLike[str]) -> bool:
+    """Whether the system knows of everybody who writes a file: it lies on a local disk of Linux."""
+    try:
+        return _file_system(path) in _LOCAL
+    except OSError:  # another system
+        return False
 
 
 def _file_system(path: str | os.PathLike[str]) -> str:

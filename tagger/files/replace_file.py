@@ -1,8 +1,7 @@
 """Replaces a file by an edited copy of itself, so that either stands there whole at every instant.
 
 Copy beside → edit the copy → verify it → carry owner, mode and attributes over → sync → check that
-the original still holds what was copied → journal the intent → check that nobody touched the
-original → swap → sync the folder.
+the original still holds what was copied → journal the intent → swap (`tagger.files.swap`).
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from hashlib import file_digest
-from operator import attrgetter
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tagger.errors import GtagError, RefusedError, WriteFailedError
 from tagger.exhausted import what_ran_out
+from tagger.files.at_rest import is_watched_wholly
 from tagger.files.attributes import carry_attributes, is_mount_point, protection
 from tagger.files.durable_io import copy_content, overwrite, sync_file, sync_folder
+from tagger.files.identity import Identity, digest_of
+from tagger.files.swap import Witness, swap, touched
 
 if sys.platform != "win32":
     import fcntl
@@ -31,46 +30,8 @@ if sys.platform != "win32":
 # What the name of every file begins with that gtag makes beside a track.
 TEMPORARY_PREFIX = ".gtag-"
 
-# What a change of a file shows in. Programs can put the time of modification back, but not that of
-# the last change of any kind (`ctime`).
-_STATE = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
-
 # A suffix is kept because some demuxers guess by it, but not one that makes the name long.
 _LONGEST_SUFFIX = 8
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What tells one state of a file from another.
-
-    Parameters
-    ----------
-    device, inode : int
-        Where it lies.
-    size : int
-        In bytes.
-    mtime_ns : int
-        Last modification, in ns since the epoch.
-    digest : str
-        SHA-256 of the whole content, in hexadecimal.
-    """
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    digest: str
-
-    @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> Identity:
-        """Read a file and say what it is; OSError where it cannot be read."""
-        digest = _digest(path)
-        status = Path(path).stat()
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, digest)
-
-    def same_content(self, other: Identity) -> bool:
-        """Tell whether both hold the same bytes, wherever they lie and whenever written."""
-        return (self.size, self.digest) == (other.size, other.digest)
 
 
 def replace_file(
@@ -127,28 +88,32 @@ def replace_file(
         internal |= {str(target), str(copy)}
         linked = check_writable(target, in_place=in_place)
         backup = _temporary_beside(target) if linked else None
-        with _locked(target):
+        with ExitStack() as lock:
+            lock.enter_context(_locked(target))
             seen = target.stat()
             if (seen.st_nlink > 1) != linked:
-                raise _touched(target)
+                raise touched(target)
             if before_copy is not None:
                 before_copy(str(copy), str(backup) if backup else None)
-            with _removed_at_end(copy):
+            with _removed_on_error(copy):
                 copy_content(target, copy)
-                copied = _digest(copy)
+                copied = digest_of(copy)
                 edit(str(copy))
                 verify(str(target), str(copy))
                 carry_attributes(target, copy, seen, preserve_mtime=preserve_mtime)
                 sync_file(copy)
-                before = Identity.of(target)
+                witness = Witness(target, seen)
+                before, after = Identity.of(target), Identity.of(copy)
                 if before.digest != copied:
-                    raise _touched(target)
+                    raise touched(target)
                 if before_swap is not None:
-                    before_swap(before, Identity.of(copy), str(copy))
-                if backup is None:
-                    _swap(copy, target, seen)
-                else:
-                    _write_through(copy, target, backup, seen, preserve_mtime)
+                    before_swap(before, after, str(copy))
+                if backup is not None:
+                    _write_through(copy, target, backup, witness, seen, preserve_mtime)
+                    copy.unlink()
+            if backup is None:
+                lock.close()  # nobody may hold the file open: see `swap`
+                swap(copy, target, witness, before, after)
             if after_swap is not None:
                 after_swap()
     except GtagError as error:
@@ -165,15 +130,6 @@ def replace_file(
 def _temporary_beside(target: Path) -> Path:
     suffix = target.suffix if len(os.fsencode(target.suffix)) <= _LONGEST_SUFFIX else ""
     return target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{suffix}")
-
-
-def _digest(path: str | os.PathLike[str]) -> str:
-    with open(path, "rb") as file:
-        return file_digest(file, "sha256").hexdigest()
-
-
-def _touched(target: Path) -> RefusedError:
-    return RefusedError("another program changed it during the write", path=target)
 
 
 def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> bool:
@@ -220,6 +176,15 @@ def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> b
 
 
 @contextmanager
+def _removed_on_error(temporary: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
 def _locked(target: Path) -> Iterator[None]:
     """Keep a second gtag off the file, where the system has locks that hinder nobody else.
 
@@ -228,8 +193,8 @@ def _locked(target: Path) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    # NFS locks only what is open for writing.
-    descriptor = os.open(target, os.O_RDWR)
+    # NFS locks only what is open for writing; on a local disk that would hide other writers.
+    descriptor = os.open(target, os.O_RDONLY if is_watched_wholly(target) else os.O_RDWR)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -243,45 +208,26 @@ def _locked(target: Path) -> Iterator[None]:
         except PermissionError:  # an SMB lock shuts out everybody, ourselves included
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         if not os.path.samestat(os.fstat(descriptor), target.stat()):
-            raise _touched(target)
+            raise touched(target)
         yield
     finally:
         os.close(descriptor)
 
 
-@contextmanager
-def _removed_at_end(temporary: Path) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _refuse_if_touched(target: Path, seen: os.stat_result) -> None:
-    if _STATE(target.stat()) != _STATE(seen):
-        raise _touched(target)
-
-
-def _swap(copy: Path, target: Path, seen: os.stat_result) -> None:
-    _refuse_if_touched(target, seen)
-    copy.replace(target)
-    try:
-        sync_folder(target.parent)
-    except OSError as error:
-        raise WriteFailedError(
-            f"written, but its folder could not be synced: {error.strerror}", path=target
-        ) from error
-
-
 def _write_through(
-    copy: Path, target: Path, backup: Path, seen: os.stat_result, preserve_mtime: bool
+    copy: Path,
+    target: Path,
+    backup: Path,
+    witness: Witness,
+    seen: os.stat_result,
+    preserve_mtime: bool,
 ) -> None:
     """Write the copy's bytes into the target; the backup's again when that fails."""
     try:
         copy_content(target, backup)
         sync_file(backup)
         sync_folder(target.parent)
-        _refuse_if_touched(target, seen)
+        witness.refuse_if_touched()
     except BaseException:
         backup.unlink(missing_ok=True)
         raise

@@ -16,12 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from tagger.errors import ConfigurationError, GtagError, WriteFailedError
+from tagger.files.identity import Identity
 from tagger.files.locks import take_lock
-from tagger.files.replace_file import Identity
+from tagger.files.replace_file import TEMPORARY_PREFIX
+from tagger.files.swap import clear_up
 from tagger.journal.recovery import FileState, remove_temporaries, resolve_pending
 from tagger.journal.rows import (
     ChangeRecord,
@@ -282,13 +285,17 @@ class Journal:
                 # It stays open, and an undo names it.
                 log.warning("entry %d of %s is damaged", row[0], self.path)
                 continue
-            found = FileState.OLD
+            found, clear = FileState.OLD, partial(remove_temporaries, change.temporaries)
             if change.before is not None and change.after is not None:
+                copy, target = Path(change.temporaries[0]), Path(change.path)
+                if change.backup is None and copy.name.startswith(TEMPORARY_PREFIX):
+                    cleared = clear_up(copy, target, change.before, change.after)
+                    clear = partial(bool, cleared)
                 try:
                     found = resolve_pending(change.path, change.before, change.after, change.backup)
                 except OSError:
                     continue  # the backup stays for the next time
-            if found is not FileState.OUT_OF_REACH and remove_temporaries(change.temporaries):
+            if found is not FileState.OUT_OF_REACH and clear():
                 # Whether gtag wrote a file before somebody changed it cannot be known: it counts as
                 # done, so that an undo refuses it by name.
                 settled.append(("aborted" if found is FileState.OLD else "done", change.id))

@@ -11,7 +11,8 @@ from enum import Enum
 from pathlib import Path
 
 from tagger.files.durable_io import overwrite, sync_folder
-from tagger.files.replace_file import TEMPORARY_PREFIX, Identity
+from tagger.files.identity import Identity
+from tagger.files.replace_file import TEMPORARY_PREFIX
 
 
 class FileState(Enum):

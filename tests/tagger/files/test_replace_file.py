@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -12,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from tagger.errors import RefusedError, UnreadableError, WriteFailedError
-from tagger.files.replace_file import TEMPORARY_PREFIX, Identity, replace_file
+from tagger.files import replace_file as replace_module
+from tagger.files import swap
+from tagger.files.identity import Identity
+from tagger.files.replace_file import TEMPORARY_PREFIX, replace_file
 from tests.tagger.faults import Faults, injected
 
 OLD = b"old " * 50_000
@@ -423,6 +427,76 @@ def test_gives_a_lock_back_that_shuts_itself_out(track, monkeypatch):
     assert track.read_bytes() == NEW
 
 
+@pytest.fixture
+def in_user_space(monkeypatch):
+    """As on a file system whose every writer is not known: nothing is exchanged there."""
+    monkeypatch.setattr(swap, "is_watched_wholly", lambda path: False)
+    monkeypatch.setattr(replace_module, "is_watched_wholly", lambda path: False)
+
+
+def test_nothing_holds_the_file_open_while_it_is_replaced(track, in_user_space, monkeypatch):
+    """Regression: libfuse hides what is open, and then removes it; see test_fuse.py."""
+    real, held = os.replace, []
+
+    def look(source, destination, **options):
+        for descriptor in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                held.extend({str(descriptor.readlink())} & {str(track), str(source)})
+        real(source, destination, **options)
+
+    monkeypatch.setattr(os, "replace", look)
+    replace_file(track, edit, accept)
+    assert track.read_bytes() == NEW
+    assert held == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_failed_swap_that_took_the_file_along(track, in_user_space, monkeypatch, again):
+    """What libfuse does to a file that a player holds open."""
+
+    def hide_and_fail(source, destination, **options):
+        track.unlink()
+        raise OSError(errno.EIO, "Input/output error")
+
+    def fail(source, destination, **options):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "replace", hide_and_fail)
+    if again:
+        monkeypatch.setattr(os, "rename", fail)
+    with pytest.raises(WriteFailedError) as failed:
+        replace_file(track, edit, accept)
+    if again:
+        (kept,) = left_behind(track.parent)
+        assert kept.read_bytes() == NEW
+        assert kept.name in str(failed.value) and "nothing has its name" in str(failed.value)
+    else:
+        assert failed.value.message == "written, but the system said: Input/output error"
+        assert track.read_bytes() == NEW
+        assert not left_behind(track.parent)
+
+
+@pytest.mark.parametrize("how", ["exchanged", "replaced"])
+def test_a_swap_that_is_done_and_called_failed(track, monkeypatch, how):
+    """A network share whose answer is lost: the new file stands, and it is said so."""
+    if how == "replaced":
+        monkeypatch.setattr(swap, "exchange", lambda one, other: False)
+    at, struck = 0, []
+    while True:
+        track.write_bytes(OLD)
+        faults = Faults(track.parent, at, errno.EIO, late=True)
+        with injected(faults), contextlib.suppress(WriteFailedError):
+            replace_file(track, edit, accept)
+        if faults.struck in ("replace", "renameat2"):
+            struck.append(faults.struck)
+            assert track.read_bytes() == NEW
+            assert not left_behind(track.parent)
+        if faults.struck is None:
+            break
+        at += 1
+    assert struck == (["renameat2"] if how == "exchanged" else ["replace"])
+
+
 def test_a_failed_verification_leaves_the_original(track):
     def reject(original, copy):
         raise WriteFailedError("the copy is not as planned", path=copy)
@@ -475,7 +549,10 @@ def test_an_interrupt_at_any_call_leaves_a_whole_file(track, linked, monkeypatch
                 replace_file(track, edit, accept, in_place=linked)
         except KeyboardInterrupt:
             assert track.read_bytes() in (OLD, NEW), faults.struck
-            assert not left_behind(track.parent), faults.struck
+            # The old file, once it is out of its place: the journal's to clean up.
+            for left in left_behind(track.parent):
+                assert (track.read_bytes(), left.read_bytes()) == (NEW, OLD), faults.struck
+                left.unlink()
         if faults.struck is None:
             break
         at += 1
@@ -484,9 +561,12 @@ def test_an_interrupt_at_any_call_leaves_a_whole_file(track, linked, monkeypatch
 
 @pytest.mark.parametrize("code", ["EIO", "ENOSPC", "EDQUOT", "EFBIG", "EACCES"])
 @pytest.mark.parametrize("lasting", [False, True])
-@pytest.mark.parametrize("linked", [False, True])
-def test_any_call_that_fails_leaves_a_whole_file(track, code, lasting, linked):
+@pytest.mark.parametrize("how", ["exchanged", "replaced", "linked"])
+def test_any_call_that_fails_leaves_a_whole_file(track, code, lasting, how, monkeypatch):
     """Every open, read, write, sync, rename … of a write fails once, for each kind of failure."""
+    linked = how == "linked"
+    if how == "replaced":
+        monkeypatch.setattr(swap, "_renameat2", lambda: None)
     other = track.with_name("other.mp3")
     at = 0
     while True:
@@ -501,6 +581,11 @@ def test_any_call_that_fails_leaves_a_whole_file(track, code, lasting, linked):
         except (WriteFailedError, RefusedError) as error:
             assert error.path == str(track)
             torn = "nor put back" in error.message
+            for left in (
+                left_behind(track.parent) if "could not be removed" in error.message else ()
+            ):
+                assert lasting and left.name in str(error) and left.read_bytes() == OLD
+                left.unlink()
             content = track.read_bytes()
             assert (
                 torn
@@ -558,11 +643,13 @@ def test_the_disk_has_the_copy_before_the_intent_and_the_name_after_the_swap(tra
             after_swap=lambda: watched.calls.append("done"),
             in_place=linked,
         )
-    calls = [name for name in watched.calls if name in ("fsync", "replace", "write")]
+    calls = [name for name in watched.calls if name in ("fsync", "renameat2", "write")]
     copy, intent = ["write", "fsync"], watched.calls.index("intent")
     assert [name for name in watched.calls[:intent] if name in calls] == copy
     after = [name for name in watched.calls[intent:] if name in (*calls, "done")]
     backup_and_folder = ["fsync", "fsync"]
     assert after == (
-        [*backup_and_folder, "write", "fsync", "done"] if linked else ["replace", "fsync", "done"]
+        [*backup_and_folder, "write", "fsync", "done"]
+        if linked
+        else ["renameat2", "fsync", "fsync", "done"]
     )

@@ -323,6 +323,47 @@ def test_a_torn_file_is_not_mended_over_somebody_s_new_one(journal, track):
     assert track.read_bytes() == b"a better copy from the CD"
 
 
+CUT_OFF_AFTER_EXCHANGE = (
+    "from tagger.files import swap\nswap._is_untouched = die\nreplace_file(path, **hooks)"
+)
+
+
+def test_a_crash_between_exchange_and_removal(journal, track):
+    """The old file has the copy's name then."""
+    cut_off_run(journal.path, CUT_OFF_AFTER_EXCHANGE, track)
+    (old,) = (path for path in track.parent.iterdir() if path != track)
+    assert (track.read_bytes(), old.read_bytes()) == (NEW, OLD)
+    journal.recover()
+    assert [*track.parent.iterdir()] == [track]
+    assert track.read_bytes() == NEW
+    assert [change.settled for change in journal.changes(1)] == [True]
+
+
+def test_an_edit_that_a_crash_left_under_the_name_of_the_copy_stays(journal, track, caplog):
+    cut_off_run(journal.path, CUT_OFF_AFTER_EXCHANGE, track)
+    (old,) = (path for path in track.parent.iterdir() if path != track)
+    old.write_bytes(b"their edit")
+    journal.recover()
+    journal.recover()
+    assert (track.read_bytes(), old.read_bytes()) == (NEW, b"their edit")
+    (warning,) = caplog.messages
+    assert old.name in warning
+
+
+@pytest.mark.parametrize("code", [CUT_OFF_AFTER_EXCHANGE, "hooks['after_swap'] = die\n"])
+def test_the_last_whole_file_gets_the_name_back(journal, track, caplog, code):
+    """Regression: a copy was removed behind a crash even where nothing else was left."""
+    before_swap = code != CUT_OFF_AFTER_EXCHANGE
+    if before_swap:
+        code = "from tagger.files import swap\nswap.exchange = die\nreplace_file(path, **hooks)"
+    cut_off_run(journal.path, code, track)
+    track.unlink()
+    journal.recover()
+    assert track.read_bytes() == (NEW if before_swap else OLD)
+    assert [*track.parent.iterdir()] == [track]
+    assert "it was gone" in caplog.text
+
+
 def test_an_interrupt_between_swap_and_mark_counts_as_done(journal, track):
     with journal.start_run("scan", ()) as run:
         write(run, track, after_swap=False)
