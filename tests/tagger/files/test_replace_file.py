@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import mmap
 import os
 import stat
 import subprocess
@@ -324,7 +325,7 @@ def test_an_edit_of_equal_size_whose_time_was_put_back_is_not_lost(track, moment
     assert not left_behind(track.parent)
 
 
-@pytest.mark.parametrize("moment", ["edit", "verify"])
+@pytest.mark.parametrize("moment", ["edit", "verify", "before_swap"])
 def test_what_is_replaced_is_what_was_copied_whatever_its_times_say(track, moment, monkeypatch):
     """On file systems that do not tell the time of the last change, the content does."""
     theirs = OLD.replace(b"old", b"THE")
@@ -332,13 +333,112 @@ def test_what_is_replaced_is_what_was_copied_whatever_its_times_say(track, momen
     real = Path.stat
     monkeypatch.setattr(Path, "stat", lambda p, **o: status if p == track else real(p, **o))
     intents = []
-    now = {"edit": edit, "verify": lambda *paths: None}
+    now = {"edit": edit, "verify": lambda *paths: None, "before_swap": lambda *i: intents.append(i)}
     calm = now[moment]
     now[moment] = lambda *arguments: (calm(*arguments), track.write_bytes(theirs))
     with pytest.raises(RefusedError, match="another program changed it"):
-        replace_file(track, now["edit"], now["verify"], before_swap=lambda *i: intents.append(i))
+        replace_file(track, now["edit"], now["verify"], before_swap=now["before_swap"])
     assert track.read_bytes() == theirs
-    assert intents == []
+    assert bool(intents) == (moment == "before_swap")
+
+
+THEIRS = b"THE EDIT"
+
+
+def save(file) -> None:
+    file.write(THEIRS)
+    file.flush()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("moment", ["edit", "verify", "before_swap"])
+def test_whoever_opens_it_to_write_meanwhile_is_noticed(track, moment, linked):
+    """Regression: that was asked before the copy only; what they saved after the swap was lost."""
+    if linked:
+        os.link(track, track.with_name("other.mp3"))
+    now = {"edit": edit, "verify": lambda *paths: None, "before_swap": lambda *arguments: None}
+    calm, opened = now[moment], []
+    now[moment] = lambda *arguments: (calm(*arguments), opened.append(track.open("r+b")))
+    with pytest.raises(RefusedError, match="another program opened it during the write"):
+        replace_file(
+            track, now["edit"], now["verify"], before_swap=now["before_swap"], in_place=linked
+        )
+    with opened[0] as file:
+        save(file)
+    assert track.read_bytes() == THEIRS + OLD[len(THEIRS) :]
+    assert not left_behind(track.parent)
+
+
+@pytest.mark.parametrize("how", ["saved", "saved with its time", "about to save", "mapped"])
+def test_an_edit_between_the_last_check_and_the_swap_is_not_lost(track, monkeypatch, how):
+    """Of the old file, found by its name before the exchange."""
+    real, opened, seen = swap._rename, [], track.stat()
+
+    def edit_first(*arguments):
+        if not opened:
+            opened.append(track.open("r+b"))
+            if how == "mapped":
+                opened.append(mmap.mmap(opened[0].fileno(), len(THEIRS)))
+                opened[0].close()
+            if how.startswith("saved"):
+                save(opened[0])
+                opened[0].close()
+            if how == "saved with its time":
+                os.utime(track, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+        return real(*arguments)
+
+    monkeypatch.setattr(swap, "_rename", edit_first)
+    with pytest.raises(RefusedError, match="another program changed it"):
+        replace_file(track, edit, accept)
+    if not how.startswith("saved"):
+        opened[-1].write(THEIRS)
+        opened[-1].flush()
+        opened[-1].close()
+    assert track.read_bytes() == THEIRS + OLD[len(THEIRS) :]
+    assert track.stat().st_ino == seen.st_ino
+    assert not left_behind(track.parent)
+
+
+def test_an_edit_of_the_old_file_and_one_of_the_new(track, monkeypatch):
+    """Both stay: nobody but a person can tell which is wanted."""
+    real = swap._rename
+
+    def edit_both(*arguments):
+        with track.open("r+b") as file:
+            save(file)
+        done = real(*arguments)
+        monkeypatch.setattr(swap, "_rename", real)
+        with track.open("ab") as file:
+            save(file)
+        return done
+
+    monkeypatch.setattr(swap, "_rename", edit_both)
+    with pytest.raises(WriteFailedError, match="changed the old file") as failed:
+        replace_file(track, edit, accept)
+    (kept,) = left_behind(track.parent)
+    assert kept.name in str(failed.value)
+    assert track.read_bytes() == THEIRS + OLD[len(THEIRS) :]
+    assert kept.read_bytes() == NEW + THEIRS
+
+
+def test_an_edited_old_file_that_cannot_be_put_back(track, monkeypatch):
+    real, calls = swap._rename, []
+
+    def once(*arguments):
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise OSError(errno.EIO, "Input/output error")
+        with track.open("r+b") as file:
+            save(file)
+        return real(*arguments)
+
+    monkeypatch.setattr(swap, "_rename", once)
+    with pytest.raises(WriteFailedError, match="written, but another program changed") as failed:
+        replace_file(track, edit, accept)
+    (kept,) = left_behind(track.parent)
+    assert kept.name in str(failed.value)
+    assert track.read_bytes() == NEW
+    assert kept.read_bytes() == THEIRS + OLD[len(THEIRS) :]
 
 
 @pytest.mark.parametrize("what", ["chmod", "link", "attribute"])
