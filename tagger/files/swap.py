@@ -56,7 +56,11 @@ class Witness:
         The bytes are for file systems that do not keep the time of the last change.
         """
         if is_open_for_writing(self._target):
-            raise RefusedError("another program opened it during the write", path=self._target)
+            raise RefusedError(
+                "another program has it open for writing",
+                path=self._target,
+                hint="try again when that is done",
+            )
         if _ends(self._target) != self._ends or _STATE(self._target.stat()) != _STATE(self._seen):
             raise touched(self._target)
 
@@ -150,17 +154,21 @@ def _settle(
 ) -> None:
     """After a renaming that failed: see what stands, and put the copy there if nothing does."""
     reason = error.strerror if isinstance(error, OSError) else "interrupted"
-    if _stands(before, target):
-        copy.unlink(missing_ok=True)
-        return
+    was_done = False
     with suppress(OSError):
-        if not _is_listed(target) and after.stands_at(copy):
-            copy.rename(target)
-            sync_folder(target.parent)
-    if not _stands(after, target):
-        raise _kept(f"not written: {reason}", copy, target) from error
-    if _is_listed(copy):  # what stood there before, after an exchange
-        _give_up_old(copy, target, before, after)
+        was_done = not _is_listed(copy) and _is_listed(target)
+    if not was_done:
+        if _stands(before, target):
+            copy.unlink(missing_ok=True)
+            return
+        with suppress(OSError):
+            if not _is_listed(target) and after.stands_at(copy):
+                copy.rename(target)
+                sync_folder(target.parent)
+        if not _stands(after, target):
+            raise _kept(f"not written: {reason}", copy, target) from error
+        if _is_listed(copy):  # what stood there before, after an exchange
+            _give_up_old(copy, target, before, after)
     if isinstance(error, OSError):
         raise WriteFailedError(f"written, but the system said: {reason}", path=target) from error
 

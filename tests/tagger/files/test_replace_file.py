@@ -359,7 +359,7 @@ def test_whoever_opens_it_to_write_meanwhile_is_noticed(track, moment, linked):
     now = {"edit": edit, "verify": lambda *paths: None, "before_swap": lambda *arguments: None}
     calm, opened = now[moment], []
     now[moment] = lambda *arguments: (calm(*arguments), opened.append(track.open("r+b")))
-    with pytest.raises(RefusedError, match="another program opened it during the write"):
+    with pytest.raises(RefusedError, match="another program has it open for writing"):
         replace_file(
             track, now["edit"], now["verify"], before_swap=now["before_swap"], in_place=linked
         )

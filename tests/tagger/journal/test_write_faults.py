@@ -10,13 +10,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tagger.batch import scan
 from tagger.decide import Policy
-from tagger.errors import GtagError
+from tagger.errors import GtagError, WriteFailedError
 from tagger.files.formats import Format, identify
 from tagger.files.library import Library, Track
 from tagger.files.replace_file import TEMPORARY_PREFIX
@@ -25,8 +27,11 @@ from tagger.journal.undo import undo_run
 from tagger.tags.snapshot import same_fields, snapshot
 from tagger.tags.write import Change, write_change
 from tests.tagger.faults import Faults, injected
+from tests.tagger.loopback import mounted
 from tests.tagger.specimens import ENCODED, EVERY_CONTAINER, specimen, tag_as_people_do
 from tests.tagger.tags.helpers import content_hash
+
+T = TypeVar("T")
 
 JAZZ = Change(("Jazz", "Fusion"), ("Jazz",), 0.91, "cnn-1")
 
@@ -89,6 +94,77 @@ def test_no_failing_call_harms_a_file(name, request, tmp_path, journal):
     tag_as_people_do(path, format)
     write = write_with_journal(path, format, journal)
     assert strike_at_every_call(path, write, "EIO") > 50
+
+
+@pytest.fixture
+def fuse(tmp_path):
+    """A folder on a file system in user space, and the file that makes its renaming fail."""
+    with mounted(tmp_path) as (mount, control):
+        yield mount / "music", control
+
+
+@pytest.mark.parametrize(
+    ("name", "every"),
+    [(name, 1 if name == ".mp3" else 9) for name in (".mp3", ".flac", ".ogg", ".m4a", ".wma")],
+)
+def test_no_failing_call_harms_a_file_in_user_space(name, every, request, fuse, journal):
+    path, format = specimen(name, request, fuse[0])
+    tag_as_people_do(path, format)
+    write = write_with_journal(path, format, journal)
+    assert strike_at_every_call(path, write, "EIO", every=every) > 50 // every
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lasting", [False, True])
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("name", EVERY_CONTAINER)
+def test_no_failure_of_any_kind_harms_a_file_in_user_space(
+    name, code, lasting, request, fuse, journal
+):
+    path, format = specimen(name, request, fuse[0])
+    tag_as_people_do(path, format)
+    write = write_with_journal(path, format, journal)
+    assert strike_at_every_call(path, write, code, lasting=lasting, every=3) > 10
+
+
+@pytest.mark.parametrize(
+    ("how", "held"),
+    [("once", False), ("once", True), ("late", False), ("always", False), ("always", True)],
+)
+@pytest.mark.parametrize("name", [".mp3", ".flac"])
+def test_a_renaming_that_fails_in_user_space_loses_nothing(name, how, held, request, fuse, journal):
+    """Neither a write nor an undo, nor where a player holds the file open, which libfuse hides."""
+    music, control = fuse
+    path, format = specimen(name, request, music)
+    tag_as_people_do(path, format)
+    old = snapshot(path, format)
+    sound = content_hash(path, format)
+
+    def at_once(work: Callable[[], T]) -> T:
+        control.write_text(how)
+        with path.open("rb") if held else nullcontext():
+            done = work()
+        control.unlink(missing_ok=True)
+        journal.recover()
+        assert [file.name for file in music.iterdir()] == [path.name]
+        assert content_hash(path, format) == sound
+        return done
+
+    def write() -> int:
+        with journal.start_run("scan", ()) as run, suppress(WriteFailedError):
+            write_change(path, format, JAZZ, journal=run)
+        return run.id
+
+    run = at_once(write)
+    if how == "late" or held:
+        assert not same_fields(path, format, old)
+    else:
+        assert same_fields(path, format, old)
+        run = write()
+    at_once(lambda: list(undo_run(journal, run)))
+    assert same_fields(path, format, old) == (how == "late" or held)
+    list(undo_run(journal, run))
+    assert same_fields(path, format, old)
 
 
 @pytest.mark.parametrize("lasting", [False, True])
