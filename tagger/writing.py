@@ -33,7 +33,8 @@ class Care:
     preserve_mtime : bool
         Keep the time of modification.
     in_place : bool
-        Write hard-linked files too, into the file itself: a crash may then tear it.
+        Write files that no new file can replace (hard links, another's file) too, into the file
+        itself: a crash may then tear it.
     """
 
     min_age_s: float = MIN_AGE_S
@@ -133,6 +134,11 @@ def rehearsal(
         def rehearse(track: Track) -> None:
             assert track.format is not None, "an unrecognised file is never written"
             care.check(track, is_own)
-            check_change(track.path, track.format, in_place=care.in_place)
+            check_change(
+                track.path,
+                track.format,
+                preserve_mtime=care.preserve_mtime,
+                in_place=care.in_place,
+            )
 
         yield rehearse

@@ -143,7 +143,7 @@ _PATH = click.Path()
 @click.option(
     "--in-place",
     is_flag=True,
-    help="Write hard-linked files too, into the file itself: a crash may then tear it.",
+    help="Write files that no copy can replace (hard links, another owner) into the file itself.",
 )
 @click.option(
     "--min-age",

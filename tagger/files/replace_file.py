@@ -13,13 +13,19 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tagger.errors import GtagError, RefusedError, WriteFailedError
 from tagger.exhausted import what_ran_out
 from tagger.files.at_rest import is_watched_wholly
-from tagger.files.attributes import carry_attributes, is_mount_point, protection
+from tagger.files.attributes import (
+    carry_attributes,
+    is_mount_point,
+    may_set_times,
+    protection,
+    why_not_replaced,
+)
 from tagger.files.durable_io import copy_content, overwrite, sync_file, sync_folder
 from tagger.files.identity import Identity, digest_of
 from tagger.files.swap import Witness, swap, touched
@@ -65,9 +71,10 @@ def replace_file(
     preserve_mtime : bool
         Keep the original's time of modification.
     in_place : bool
-        Allow files with several names (hard links): the verified copy's bytes are written into
-        the file itself, while a backup lies beside. Other files are swapped all the same. A crash
-        halfway leaves a torn file until the journal's recovery writes the backup back.
+        Allow files with several names (hard links), and those whose owner or mode no new file can
+        have: the verified copy's bytes are written into the file itself, while a backup lies
+        beside. Other files are swapped all the same. A crash halfway leaves a torn file until the
+        journal's recovery writes the backup back.
 
     Raises
     ------
@@ -86,12 +93,12 @@ def replace_file(
         target = Path(shown).resolve(strict=True)
         copy = _temporary_beside(target)
         internal |= {str(target), str(copy)}
-        linked = check_writable(target, in_place=in_place)
-        backup = _temporary_beside(target) if linked else None
+        through = check_writable(target, in_place=in_place, preserve_mtime=preserve_mtime)
+        backup = _temporary_beside(target) if through else None
         with ExitStack() as lock:
             lock.enter_context(_locked(target))
             seen = target.stat()
-            if (seen.st_nlink > 1) != linked:
+            if seen.st_nlink > 1 and not through:
                 raise touched(target)
             if before_copy is not None:
                 before_copy(str(copy), str(backup) if backup else None)
@@ -100,7 +107,8 @@ def replace_file(
                 copied = digest_of(copy)
                 edit(str(copy))
                 verify(str(target), str(copy))
-                carry_attributes(target, copy, seen, preserve_mtime=preserve_mtime)
+                if not through:
+                    carry_attributes(target, copy, seen, preserve_mtime=preserve_mtime)
                 sync_file(copy)
                 witness = Witness(target, seen)
                 before, after = Identity.of(target), Identity.of(copy)
@@ -132,8 +140,15 @@ def _temporary_beside(target: Path) -> Path:
     return target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{suffix}")
 
 
-def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> bool:
-    """Refuse what `replace_file` refuses before it begins; else tell whether it has several names.
+def check_writable(
+    path: str | os.PathLike[str], *, in_place: bool = False, preserve_mtime: bool = False
+) -> bool:
+    """Refuse what `replace_file` refuses before it begins; else tell how it will write.
+
+    Returns
+    -------
+    bool
+        Whether into the file itself, since no new file can take its place.
 
     Raises
     ------
@@ -156,15 +171,23 @@ def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> b
         raise RefusedError("the file is read-only", path=target, hint="make it writable first")
     if not folder.stat().st_mode & 0o222 or not os.access(folder, os.W_OK | os.X_OK):
         raise RefusedError("its folder is read-only", path=target, hint="make it writable first")
-    if status.st_nlink > 1 and not in_place:
+    if status.st_nlink > 1:
+        obstacle: str | None = (
+            f"the file has {status.st_nlink} names (hard links), which a new file would separate"
+        )
+    else:
+        obstacle = why_not_replaced(target, status)
+    if obstacle and not in_place:
+        raise RefusedError(obstacle, path=target, hint="--in-place writes into the file itself")
+    if obstacle and preserve_mtime and not may_set_times(status):
         raise RefusedError(
-            f"the file has {status.st_nlink} names (hard links), which a new file would separate",
+            "its time of modification can only be kept by its owner",
             path=target,
-            hint="--in-place writes into the file itself",
+            hint="write it without --preserve-mtime",
         )
     if is_mount_point(target):
         raise RefusedError("it is mounted on its own, so nothing can take its place", path=target)
-    copies = 2 if status.st_nlink > 1 else 1
+    copies = 2 if obstacle else 1
     room = shutil.disk_usage(folder)
     if room.total and room.free < copies * status.st_size:  # some network drives say 0 of 0
         raise RefusedError(
@@ -172,7 +195,7 @@ def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> b
             f"{copies * status.st_size / 2**20:.1f} MiB are needed",
             path=target,
         )
-    return status.st_nlink > 1
+    return obstacle is not None
 
 
 @contextmanager
@@ -242,7 +265,8 @@ def _write_through(
                 path=target,
                 hint=f"its old content is in {backup.name}, which the next start puts back",
             ) from error
-        os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+        with suppress(PermissionError):  # the owner's alone
+            os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
         backup.unlink()
         raise
     if preserve_mtime:

@@ -20,7 +20,8 @@ from tagger.errors import (
 )
 from tagger.exhausted import what_ran_out
 from tagger.files.formats import FORMATS
-from tagger.files.replace_file import Identity, replace_file
+from tagger.files.identity import Identity
+from tagger.files.replace_file import check_writable, replace_file
 from tagger.journal.journal import ChangeRecord, DamagedChange, Journal, Run
 from tagger.journal.recovery import FileState, file_state
 from tagger.journal.undo_find import find_by_content, find_by_sound, folders_of, has_its_sound
@@ -241,7 +242,7 @@ class _Undo:
         if in_the_way is not None:
             return in_the_way
         if self._dry_run:
-            return Undone(path, UndoStatus.WOULD_RESTORE)
+            return self._rehearsed(path, change)
         if self._run is None:
             self._run = self._stack.enter_context(self._journal.start_run("undo", self._command))
         try:
@@ -253,6 +254,16 @@ class _Undo:
             message = error.message if error.hint is None else f"{error.message} ({error.hint})"
             return Undone(path, UndoStatus.REFUSED if refused else UndoStatus.FAILED, message)
         return Undone(path, UndoStatus.RESTORED)
+
+    def _rehearsed(self, path: str, change: ChangeRecord) -> Undone:
+        try:
+            check_writable(path, in_place=change.in_place, preserve_mtime=change.preserve_mtime)
+        except RefusedError as error:
+            message = error.message if error.hint is None else f"{error.message} ({error.hint})"
+            return Undone(path, UndoStatus.REFUSED, message)
+        except OSError as error:
+            return Undone(path, UndoStatus.FAILED, f"cannot be read: {error.strerror}")
+        return Undone(path, UndoStatus.WOULD_RESTORE)
 
     def _obstacle(self, path: str, change: ChangeRecord) -> Undone | None:
         """Why a change cannot be taken back in a file; None where nothing is in the way."""

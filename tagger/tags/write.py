@@ -172,10 +172,16 @@ def refuse_untagged(format: Format, path: str | PathLike[str]) -> None:
         )
 
 
-def check_change(path: str | PathLike[str], format: Format, *, in_place: bool = False) -> None:
+def check_change(
+    path: str | PathLike[str],
+    format: Format,
+    *,
+    preserve_mtime: bool = False,
+    in_place: bool = False,
+) -> None:
     """Raise what `write_change` would, as far as that shows without writing."""
     try:
-        check_writable(path, in_place=in_place)
+        check_writable(path, in_place=in_place, preserve_mtime=preserve_mtime)
         refuse_unless(format, path, path)
         with explained(RefusedError, path), open(path, "rb") as file:
             container = open_or_explain(file, format, path)
