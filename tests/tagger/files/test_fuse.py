@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tagger.errors import WriteFailedError
+from tagger.errors import RefusedError, WriteFailedError
+from tagger.files.at_rest import check_at_rest
 from tagger.files.replace_file import TEMPORARY_PREFIX, replace_file
 from tagger.journal.journal import Journal
 from tests.tagger.loopback import mounted
@@ -37,6 +38,14 @@ def test_a_file_is_replaced(fuse):
     write(track)
     assert track.read_bytes() == NEW
     assert names(track) == ["track.mp3"]
+
+
+def test_whoever_has_it_open_for_writing_is_noticed(fuse):
+    track, _ = fuse
+    with track.open("r+b"), pytest.raises(RefusedError, match="open for writing"):
+        check_at_rest(track, min_age_s=0)
+    with track.open("rb"):
+        check_at_rest(track, min_age_s=0)
 
 
 def test_libfuse_hides_what_is_open(fuse):
