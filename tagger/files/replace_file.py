@@ -116,10 +116,9 @@ def replace_file(
                     raise touched(target)
                 if before_swap is not None:
                     before_swap(before, after, str(copy))
-                if backup is not None:
-                    _write_through(copy, target, backup, witness, seen, preserve_mtime)
-                    copy.unlink()
-            if backup is None:
+            if backup is not None:
+                _write_through(copy, target, backup, witness, seen, preserve_mtime)
+            else:
                 lock.close()  # nobody may hold the file open: see `swap`
                 swap(copy, target, witness, before, after)
             if after_swap is not None:
@@ -245,7 +244,10 @@ def _write_through(
     seen: os.stat_result,
     preserve_mtime: bool,
 ) -> None:
-    """Write the copy's bytes into the target; the backup's again when that fails."""
+    """Write the copy's bytes into the target; the backup's again when that fails.
+
+    Where that fails, too, both stay: a torn file is one that has bytes of either.
+    """
     try:
         copy_content(target, backup)
         sync_file(backup)
@@ -253,6 +255,7 @@ def _write_through(
         witness.refuse_if_touched()
     except BaseException:
         backup.unlink(missing_ok=True)
+        copy.unlink(missing_ok=True)
         raise
     try:
         overwrite(copy, target)
@@ -268,10 +271,12 @@ def _write_through(
         with suppress(PermissionError):  # the owner's alone
             os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
         backup.unlink()
+        copy.unlink()
         raise
     if preserve_mtime:
         os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
     backup.unlink()
+    copy.unlink()
 
 
 def _hint(error: OSError) -> str | None:
