@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -32,7 +34,9 @@ class Identity:
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> Identity:
-        """Read a file and say what it is; OSError where it cannot be read."""
+        """Read a regular file and say what it is; OSError where it cannot be read."""
+        if not stat.S_ISREG(Path(path).stat().st_mode):  # opening a FIFO would wait
+            raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
         digest = digest_of(path)
         status = Path(path).stat()
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, digest)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -135,8 +136,18 @@ def replace_file(
 
 
 def _temporary_beside(target: Path) -> Path:
-    suffix = target.suffix if len(os.fsencode(target.suffix)) <= _LONGEST_SUFFIX else ""
-    return target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{suffix}")
+    return target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{_kept_suffix(target)}")
+
+
+def _kept_suffix(target: Path) -> str:
+    return target.suffix if len(os.fsencode(target.suffix)) <= _LONGEST_SUFFIX else ""
+
+
+def is_temporary_of(temporary: str, path: str) -> bool:
+    """Tell whether a path is one that `replace_file` gives a temporary file beside `path`."""
+    name, target = Path(temporary), Path(path)
+    pattern = re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{16}" + re.escape(_kept_suffix(target))
+    return name.parent == target.parent and re.fullmatch(pattern, name.name) is not None
 
 
 def check_writable(

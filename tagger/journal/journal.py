@@ -16,16 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from tagger.errors import ConfigurationError, GtagError, WriteFailedError
 from tagger.files.identity import Identity
 from tagger.files.locks import take_lock
-from tagger.files.replace_file import TEMPORARY_PREFIX
-from tagger.files.swap import clear_up
-from tagger.journal.recovery import FileState, remove_temporaries, resolve_pending
+from tagger.journal.recovery import FileState, settle
 from tagger.journal.rows import (
     ChangeRecord,
     DamagedChange,
@@ -33,12 +30,14 @@ from tagger.journal.rows import (
     Kind,
     RunRecord,
     a_change,
+    a_path,
     a_run,
     an_identity,
     an_open_change,
     or_none,
 )
 from tagger.places import state_folder
+from tagger.screen import printable
 
 log = logging.getLogger(__name__)
 
@@ -143,6 +142,7 @@ class Journal:
     def __init__(self, file: str | os.PathLike[str] | None = None) -> None:
         # Absolute, so that SQLite takes no name for a special one (":memory:").
         self.path = Path(file or default_journal_path()).absolute()
+        self._said: set[str] = set()
         with self._errors():
             if not self.path.exists():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -272,35 +272,45 @@ class Journal:
             self._remove_stale_locks()
 
     def _settle(self, run: int) -> None:
-        """Find out what became of a run's open changes; what is out of reach stays open."""
-        settled: list[tuple[State, int]] = []
-        for row in self._database.execute(
-            "SELECT id, state, path, copy, backup, before, after FROM changes"
+        """Find out what became of a run's open changes; what cannot be known stays open."""
+        rows = self._database.execute(
+            "SELECT id, state, path, format, copy, backup, before, after FROM changes"
             " WHERE run = ? AND state IN ('copying', 'intent')",
             (run,),
-        ).fetchall():
+        ).fetchall()
+        changes = []  # all are checked before the first file is touched
+        for row in rows:
             try:
-                change = an_open_change(row)
+                changes.append(an_open_change(row))
             except DamagedRowError:
                 # It stays open, and an undo names it.
-                log.warning("entry %d of %s is damaged", row[0], self.path)
-                continue
-            found, clear = FileState.OLD, partial(remove_temporaries, change.temporaries)
-            if change.before is not None and change.after is not None:
-                copy, target = Path(change.temporaries[0]), Path(change.path)
-                if change.backup is None and copy.name.startswith(TEMPORARY_PREFIX):
-                    cleared = clear_up(copy, target, change.before, change.after)
-                    clear = partial(bool, cleared)
-                try:
-                    found = resolve_pending(change.path, change.before, change.after, change.backup)
-                except OSError:
-                    continue  # the backup stays for the next time
-            if found is not FileState.OUT_OF_REACH and clear():
+                self._warn(f"entry {row[0]} of {printable(str(self.path))} is damaged")
+        settled: list[tuple[State, int]] = []
+        for change in changes:
+            found = settle(change, lambda: self._places(run))
+            if found.warning:
+                self._warn(found.warning)
+            if found.state is not None:
                 # Whether gtag wrote a file before somebody changed it cannot be known: it counts as
                 # done, so that an undo refuses it by name.
-                settled.append(("aborted" if found is FileState.OLD else "done", change.id))
+                settled.append(("aborted" if found.state is FileState.OLD else "done", change.id))
         with self._transaction():
             self._mark(settled)
+
+    def _places(self, run: int) -> list[str]:
+        """The folder below which all files of a run were, unless that is the root."""
+        rows = self._database.execute("SELECT path FROM changes WHERE run = ?", (run,))
+        paths = [path for (value,) in rows if (path := or_none(a_path, value)) is not None]
+        with suppress(ValueError):  # none; on Windows, on different drives
+            common = Path(os.path.commonpath([Path(path).parent for path in paths]))
+            return [] if common.parent == common else [str(common)]
+        return []
+
+    def _warn(self, message: str) -> None:
+        """Say what somebody should know, each thing once."""
+        if message not in self._said:
+            self._said.add(message)
+            log.warning("%s", message)
 
     def _remove_stale_locks(self) -> None:
         """Remove the lock files of runs that were killed when nothing was open."""
@@ -348,6 +358,8 @@ class Journal:
     def prune(self, older_than_days: float, largest_bytes: int | None = None) -> Pruned:
         """Forget the oldest runs, which can then no longer be taken back.
 
+        A run stays while a backup of its lies there that may have to mend a torn file.
+
         Parameters
         ----------
         older_than_days : float
@@ -366,6 +378,8 @@ class Journal:
                 is_too_much = largest_bytes is not None and self._bytes() > largest_bytes
                 if not (is_old or is_too_much) or self.is_live(run):
                     break
+                if self._needs_backup(run):
+                    continue
                 with self._transaction():
                     gone = self._database.execute("DELETE FROM changes WHERE run = ?", (run,))
                     self._database.execute("DELETE FROM runs WHERE id = ?", (run,))
@@ -373,6 +387,14 @@ class Journal:
             if runs:
                 self._database.execute("VACUUM")
         return Pruned(runs, changes, before - self._bytes())
+
+    def _needs_backup(self, run: int) -> bool:
+        """Whether a file of the run may be torn that its backup, which is there, can mend."""
+        rows = self._database.execute(
+            "SELECT backup FROM changes WHERE run = ? AND state = 'intent'", (run,)
+        )
+        backups = [or_none(a_path, value) for (value,) in rows]
+        return any(backup is not None and os.path.lexists(backup) for backup in backups)
 
     @contextmanager
     def _dangling(self) -> Iterator[None]:

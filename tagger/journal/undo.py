@@ -27,6 +27,7 @@ from tagger.journal.recovery import FileState, file_state
 from tagger.journal.undo_find import find_by_content, find_by_sound, folders_of, has_its_sound
 from tagger.tags.snapshot import obstacle, restore, same_fields, snapshot
 from tagger.tags.verify import check_kept
+from tagger.tags.write import refuse_unless
 
 _FORMATS = {format.name: format for format in FORMATS}
 
@@ -269,6 +270,8 @@ class _Undo:
         """Why a change cannot be taken back in a file; None where nothing is in the way."""
         try:
             if self._holds_result(path, change):
+                if change.format in _FORMATS:  # a journal of somebody else's may name any file
+                    refuse_unless(_FORMATS[change.format], path, path)
                 return None
             later = self._journal.later_run(change)
             if later is not None and later != change.run:
@@ -310,6 +313,7 @@ class _Undo:
         def edit(copy: str) -> None:
             # Asked of the copy: nobody can change that between question and edit.
             nonlocal edited
+            refuse_unless(format, copy, path)
             edited = not self._holds_result(copy, change)
             if edited:
                 reason = obstacle(copy, format, change.old, change.new, force=self._force)

@@ -279,11 +279,13 @@ print("finished", flush=True)
 """
 
 
+@pytest.mark.parametrize("anew", [False, True])
 @pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.slow)])
 def test_kill_9_at_any_moment_leaves_whole_files_that_undo_knows(
-    kills, linked, request, tmp_path, journal
+    kills, linked, anew, request, tmp_path, journal
 ):
+    """Also where the disk is attached anew after each kill, and so has another number."""
     paths, links = [], []
     for number, suffix in enumerate(ENCODED):
         path, format = specimen(suffix, request, tmp_path / f"music{number}")
@@ -312,6 +314,12 @@ def test_kill_9_at_any_moment_leaves_whole_files_that_undo_knows(
         was_killed = scan.wait() == -signal.SIGKILL
         killed += was_killed
         window *= 1.1 if was_killed else 0.8  # as long as a scan takes on this machine, now
+        if anew:
+            journal._database.execute(
+                "UPDATE changes SET before = json_set(before, '$.device', ?)"
+                " WHERE before IS NOT NULL",
+                (turn,),
+            )
         if linked:  # a torn file is mended at the next start
             journal.recover()
         for path in paths:
