@@ -33,7 +33,7 @@ from tagger.files.at_rest import MIN_AGE_S
 from tagger.files.formats import identify, supported_format
 from tagger.files.library import Library, Track
 from tagger.genre_map import GenreMap, genre_map_for
-from tagger.journal.journal import Journal, RunRecord, default_journal_path
+from tagger.journal.journal import Journal, RunRecord
 from tagger.journal.undo import Undone, UndoStatus, undo_run
 from tagger.models import zoo
 from tagger.models.embeddings import mean_embedding
@@ -266,6 +266,7 @@ def scan(
     min_age_s: float = MIN_AGE_S,
     write_incomplete: bool = False,
     journal: AnyPath | None = None,
+    trust: bool = False,
     cache: bool = True,
 ) -> Generator[TrackResult, None, None]:
     """Classify files and folders, and write their genres where asked to: ``gtag scan``.
@@ -291,6 +292,8 @@ def scan(
         Leave out trash, older versions and unfinished transfers.
     journal : path-like, optional
         By default the same as the command line's: ``gtag undo`` takes back what this wrote.
+    trust : bool
+        Use a journal that belongs to another user.
     cache : bool
         Whether to use and keep cached predictions.
     model, genres, detail, album, genre_map, profile, exclude, limit
@@ -337,7 +340,7 @@ def scan(
         library,
         model=loaded.name,
         policy=policy,
-        care=Care(min_age_s, not write_incomplete, preserve_mtime, in_place),
+        care=Care(min_age_s, not write_incomplete, preserve_mtime, in_place, trust),
         writes=write_tags,
         journal=journal,
         command=("(Python: tagger.scan)",),
@@ -389,6 +392,7 @@ def write(
     min_age_s: float = MIN_AGE_S,
     write_incomplete: bool = False,
     journal: AnyPath | None = None,
+    trust: bool = False,
 ) -> TrackResult:
     """Write one file's genre as carefully as a scan: verified copy, journal, undo.
 
@@ -405,7 +409,7 @@ def write(
         The value of ``GTAG_MODEL``, where you name the genre.
     min_confidence : float, optional
         For a Classification, as in `scan`.
-    existing, preserve_mtime, in_place, min_age_s, write_incomplete, journal
+    existing, preserve_mtime, in_place, min_age_s, write_incomplete, journal, trust
         As in `scan`.
 
     Returns
@@ -443,7 +447,7 @@ def write(
         track = Track(path, supported_format(path))
     except UnreadableError as error:
         return decide_and_write(Track(path, None), Classified(error=error), policy)
-    care = Care(min_age_s, not write_incomplete, preserve_mtime, in_place)
+    care = Care(min_age_s, not write_incomplete, preserve_mtime, in_place, trust)
     command = ("(Python: tagger.write)",)
     with writer(journal, care, command=command, model=said.prediction.model) as write_change:
         return decide_and_write(track, said, policy, write=write_change)
@@ -457,6 +461,7 @@ def undo(
     force: bool = False,
     find: bool = False,
     journal: AnyPath | None = None,
+    trust: bool = False,
 ) -> list[Undone]:
     """Take back what the last scan or `write` did, or what `run` did: ``gtag undo``.
 
@@ -466,7 +471,7 @@ def undo(
         The `id` of one of `runs`; by default the last that wrote.
     paths : path-like, or iterable of path-like
         Only files there; by default all of the run.
-    dry_run, force, find, journal
+    dry_run, force, find, journal, trust
         As the options of ``gtag undo``.
 
     Returns
@@ -486,14 +491,14 @@ def undo(
     """
     given = [paths] if isinstance(paths, str | PathLike) else paths
     command = ("(Python: tagger.undo)",)
-    with Journal(journal or default_journal_path()) as opened:
+    with Journal(journal, trust=trust) as opened:
         undone = undo_run(
             *(opened, run, given), dry_run=dry_run, force=force, find=find, command=command
         )
         return list(undone)
 
 
-def runs(journal: AnyPath | None = None) -> list[RunRecord]:
+def runs(journal: AnyPath | None = None, *, trust: bool = False) -> list[RunRecord]:
     """All runs in the journal, the newest first: ``gtag undo --list``.
 
     Raises
@@ -501,5 +506,5 @@ def runs(journal: AnyPath | None = None) -> list[RunRecord]:
     ConfigurationError
         The journal cannot be used.
     """
-    with Journal(journal or default_journal_path()) as opened:
+    with Journal(journal, trust=trust) as opened:
         return opened.runs()

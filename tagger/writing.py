@@ -35,12 +35,15 @@ class Care:
     in_place : bool
         Write files that no new file can replace (hard links, another's file) too, into the file
         itself: a crash may then tear it.
+    trust : bool
+        Use a journal that belongs to another user.
     """
 
     min_age_s: float = MIN_AGE_S
     whole_only: bool = True
     preserve_mtime: bool = False
     in_place: bool = False
+    trust: bool = False
 
     def check(self, track: Track, is_own: Callable[[str], bool]) -> None:
         """Refuse what another program still writes, and what is not all there.
@@ -84,7 +87,7 @@ def writer(
         The journal cannot be used; nothing may be written then.
     """
     with (
-        Journal(journal_file) as journal,
+        Journal(journal_file, trust=care.trust) as journal,
         journal.start_run("scan", command, model) as run,
     ):
 
@@ -106,7 +109,9 @@ def writer(
 
 
 @contextmanager
-def own_writes(journal_file: str | PathLike[str] | None) -> Iterator[Callable[[str], bool]]:
+def own_writes(
+    journal_file: str | PathLike[str] | None, *, trust: bool = False
+) -> Iterator[Callable[[str], bool]]:
     """Whether it was gtag that changed a file last, by a journal that is there; none is made."""
     file = Path(journal_file or default_journal_path())
     with ExitStack() as stack:
@@ -114,7 +119,8 @@ def own_writes(journal_file: str | PathLike[str] | None) -> Iterator[Callable[[s
         @cache  # opened where it is asked for
         def journal() -> Journal | None:
             with suppress(GtagError, OSError):  # a write will report it
-                return stack.enter_context(Journal(file)) if file.exists() else None
+                if file.exists():
+                    return stack.enter_context(Journal(file, trust=trust))
             return None
 
         def is_own(path: str) -> bool:
@@ -129,7 +135,7 @@ def rehearsal(
     journal_file: str | PathLike[str] | None, care: Care
 ) -> Iterator[Callable[[Track], None]]:
     """A function that raises what writing would, for dry runs; it leaves nothing behind."""
-    with own_writes(journal_file) as is_own:
+    with own_writes(journal_file, trust=care.trust) as is_own:
 
         def rehearse(track: Track) -> None:
             assert track.format is not None, "an unrecognised file is never written"

@@ -42,7 +42,7 @@ _KEYS = (
 )
 
 
-@click.command(params=options_of_scan("model", "jobs", "exclude", "journal"))
+@click.command(params=options_of_scan("model", "jobs", "exclude", "journal", "trust"))
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[REPORT.csv|PATHS]...")
 @click.option(
     "--min-confidence",

@@ -158,6 +158,7 @@ _PATH = click.Path()
 )
 @click.option("--no-cache", is_flag=True, help="Decode every file, and store nothing in the cache.")
 @click.option("--journal", type=_PATH, metavar="FILE", help="Journal file, which gtag undo reads.")
+@click.option("--trust", is_flag=True, help="Use a journal that belongs to another user.")
 @click.option(
     "-v", "--verbose", count=True, help="Say more: list each track, then the reasons, too."
 )

@@ -12,7 +12,7 @@ import click
 from tagger.batch import TrackResult, scan_library
 from tagger.cache import Cache, default_cache_path
 from tagger.classify import classifier
-from tagger.cli.files import not_music
+from tagger.cli.files import not_music, tell_warnings_of_journal
 from tagger.cli.settings import command_of
 from tagger.decide import Policy
 from tagger.files.library import Library, Track
@@ -75,6 +75,7 @@ class Scanning:
     policy: Policy
 
     def __init__(self, options: Mapping[str, Any], *, writes: bool) -> None:
+        tell_warnings_of_journal()
         if writes and options["journal"]:
             not_music(options["journal"], "--journal")
         self._options = options
@@ -85,6 +86,7 @@ class Scanning:
             not options["write_incomplete"],
             options["preserve_mtime"],
             options["in_place"],
+            options["trust"],
         )
         self.cache = Cache(None)
 

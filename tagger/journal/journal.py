@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -130,16 +131,18 @@ class Journal:
     ----------
     file : path-like, optional
         By default `default_journal_path`.
+    trust : bool
+        Use it also where it belongs to another user than this one or root.
 
     Raises
     ------
     ConfigurationError
-        The file cannot be used: damaged, foreign, from a newer gtag, or on a place that cannot be
-        written or locked. Nothing that needs a journal may be done then. Every method raises it
-        where the file cannot be read or written any more.
+        The file cannot be used: damaged, foreign, another user's, from a newer gtag, or on a place
+        that cannot be written or locked. Nothing that needs a journal may be done then. Every
+        method raises it where the file cannot be read or written any more.
     """
 
-    def __init__(self, file: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, file: str | os.PathLike[str] | None = None, *, trust: bool = False) -> None:
         # Absolute, so that SQLite takes no name for a special one (":memory:").
         self.path = Path(file or default_journal_path()).absolute()
         self._said: set[str] = set()
@@ -149,6 +152,8 @@ class Journal:
                 # Readable by its owner alone: it names a person's files.
                 with suppress(FileExistsError):
                     os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            elif not trust:
+                self._refuse_another_users()
             # Never opened and closed beside SQLite: that would end the locks of this process.
             self._database = sqlite3.connect(
                 os.fsencode(self.path), timeout=_BUSY_S, isolation_level=None
@@ -161,6 +166,18 @@ class Journal:
         except BaseException:
             self.close()
             raise
+
+    def _refuse_another_users(self) -> None:
+        """A journal says which files are written, and what into them."""
+        if sys.platform == "win32":  # files have no such owner
+            return
+        owner = self.path.stat().st_uid
+        if owner not in (os.geteuid(), 0):
+            raise ConfigurationError(
+                f"the journal belongs to another user (number {owner})",
+                path=self.path,
+                hint="it says what is written into which files; if that is right, add --trust",
+            )
 
     def _prepare(self) -> None:
         # Not WAL: that needs memory shared between processes, which network folders lack.
@@ -287,7 +304,7 @@ class Journal:
                 self._warn(f"entry {row[0]} of {printable(str(self.path))} is damaged")
         settled: list[tuple[State, int]] = []
         for change in changes:
-            found = settle(change, lambda: self._places(run))
+            found = settle(change, lambda: filter(None, [self.folder_of(run)]))
             if found.warning:
                 self._warn(found.warning)
             if found.state is not None:
@@ -297,14 +314,17 @@ class Journal:
         with self._transaction():
             self._mark(settled)
 
-    def _places(self, run: int) -> list[str]:
-        """The folder below which all files of a run were, unless that is the root."""
-        rows = self._database.execute("SELECT path FROM changes WHERE run = ?", (run,))
-        paths = [path for (value,) in rows if (path := or_none(a_path, value)) is not None]
+    def folder_of(self, run: int) -> str | None:
+        """The folder below which all files were that a run changed; None for the root."""
+        with self._errors():
+            rows = self._database.execute(
+                "SELECT path FROM changes WHERE run = ? AND state IN ('intent', 'done')", (run,)
+            )
+            paths = [path for (value,) in rows if (path := or_none(a_path, value)) is not None]
         with suppress(ValueError):  # none; on Windows, on different drives
             common = Path(os.path.commonpath([Path(path).parent for path in paths]))
-            return [] if common.parent == common else [str(common)]
-        return []
+            return None if common.parent == common else str(common)
+        return None
 
     def _warn(self, message: str) -> None:
         """Say what somebody should know, each thing once."""
@@ -343,6 +363,27 @@ class Journal:
             return [
                 a_run(row, changes - undone_in[row[0]], undone_in[row[0]]) for *row, changes in rows
             ]
+
+    def last_scan(self, *, but: int | None = None) -> int | None:
+        """The scan that a change in force is of, the newest one; None where nothing is in force.
+
+        Of two scans that went on at once, that may be the one which began first: taken back in this
+        order, no change is in the way of an older one.
+
+        Parameters
+        ----------
+        but : int, optional
+            A run to pass over.
+        """
+        with self._errors():
+            undone = self._undone()
+            for change, run in self._database.execute(
+                "SELECT changes.id, run FROM changes JOIN runs ON runs.id = run"
+                " WHERE kind IS NOT 'undo' AND state IN ('intent', 'done') ORDER BY changes.id DESC"
+            ):
+                if change not in undone and run != but:
+                    return int(run)
+        return None
 
     def changes(self, run: int) -> list[ChangeRecord | DamagedChange]:
         """The changes that a run made, or may have made, in their order."""

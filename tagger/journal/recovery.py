@@ -145,7 +145,12 @@ class _WrittenInPlace:
             return Settled(found)
         if not self._is_backup_whole:
             # The file was not touched before its backup was on the disk. Yet a disk may fail.
-            return Settled(found) if whole else self.unknown("its backup is not whole either")
+            if whole:
+                return Settled(found)
+            return self.unknown(
+                "it holds neither its old content nor the new, as little as its backup does",
+                "If the file plays well, remove the backup",
+            )
         states = [found] if whole else []
         was_met = False
         for name, status in _files_in(folder):
@@ -161,14 +166,17 @@ class _WrittenInPlace:
             return Settled(states[0])
         return self.unknown("no whole file was found, nor one that is torn in the same way")
 
-    def unknown(self, why: str) -> Settled:
+    def unknown(self, why: str, do: str = "") -> Settled:
         """Leave it as it is, and say what can be done."""
         path, backup = printable(self._change.path), printable(self._backup)
+        do = do or (
+            "Its old content is there: put the file back under its name, or copy the backup to it."
+            " Then the next gtag undo, or scan that writes, mends it and removes the backup"
+        )
         return Settled(
             None,
-            f"{path}: a write into the file itself was cut off, and {why}. Its old content is in"
-            f" {backup}, which stays. Put the file back under its name, or copy that one to it:"
-            " then the next gtag undo, or scan that writes, mends it and removes the backup",
+            f"{path}: a write into the file itself was cut off, and {why}."
+            f" The backup {backup} stays. {do}",
         )
 
     def _without_backup(self, found: FileState) -> Settled:

@@ -6,7 +6,7 @@ An undo is a run like any other, by the same careful write, and can be taken bac
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -22,7 +22,7 @@ from tagger.exhausted import what_ran_out
 from tagger.files.formats import FORMATS
 from tagger.files.identity import Identity
 from tagger.files.replace_file import check_writable, replace_file
-from tagger.journal.journal import ChangeRecord, DamagedChange, Journal, Run
+from tagger.journal.journal import ChangeRecord, DamagedChange, Journal, Run, RunRecord
 from tagger.journal.recovery import FileState, file_state
 from tagger.journal.undo_find import find_by_content, find_by_sound, folders_of, has_its_sound
 from tagger.tags.snapshot import obstacle, restore, same_fields, snapshot
@@ -77,14 +77,14 @@ def undo_run(
     find: bool = False,
     watch: Callable[[Iterable[str]], Iterable[str]] = iter,
     command: Sequence[str] = (),
-) -> Iterator[Undone]:
+) -> Generator[Undone, None, None]:
     """Take a run back; yields what became of each file.
 
     Parameters
     ----------
     journal : Journal
     run : int, optional
-        By default the last scan that was not wholly taken back.
+        By default that of `run_to_undo`.
     paths : iterable of path-like, optional
         Only files that lie there (folders count with all below). Files of the run that are no
         longer where they were are looked for there by their content.
@@ -154,7 +154,7 @@ def _select_changes(
     `places` are real paths; where there are some, only files that lay there are `here`.
     """
     here, elsewhere, damaged = [], [], []
-    for change in journal.changes(_run_to_undo(journal, run)):
+    for change in journal.changes(run_to_undo(journal, run).id):
         if isinstance(change, DamagedChange):
             if not places or any(_lies_in(change.path or "", place) for place in places):
                 shown = change.path or f"{journal.path}, entry {change.id}"
@@ -177,13 +177,18 @@ def _newest_of_each_file_first(changes: list[ChangeRecord]) -> list[ChangeRecord
     return [change for of_file in by_path.values() for change in reversed(of_file)]
 
 
-def _run_to_undo(journal: Journal, run: int | None) -> int:
-    runs = journal.runs()
-    if run is None:
-        run = next((r.id for r in runs if r.kind == "scan" and r.in_force), None)
-        if run is None:
-            raise ConfigurationError("there is nothing to undo", path=journal.path)
-    elif run not in {record.id for record in runs}:
+def run_to_undo(journal: Journal, run: int | None = None) -> RunRecord:
+    """The run with a number; by default the last scan that wrote and was not wholly taken back.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such run, or it is still running.
+    """
+    if run is None and (run := journal.last_scan()) is None:
+        raise ConfigurationError("there is nothing to undo", path=journal.path)
+    record = next((record for record in journal.runs() if record.id == run), None)
+    if record is None:
         raise ConfigurationError(
             f"there is no run {run}", path=journal.path, hint="gtag undo --list names them"
         )
@@ -193,7 +198,7 @@ def _run_to_undo(journal: Journal, run: int | None) -> int:
             path=journal.path,
             hint="wait for its end, or press Ctrl-C",
         )
-    return run
+    return record
 
 
 def _lies_in(path: str, place: str) -> bool:
@@ -275,7 +280,9 @@ class _Undo:
                 return None
             later = self._journal.later_run(change)
             if later is not None and later != change.run:
-                reason: str | None = f"gtag changed it again since: undo run {later} first"
+                reason: str | None = (
+                    f"gtag changed it again since: undo run {later} first (gtag undo {later})"
+                )
             elif change.format not in _FORMATS:
                 reason = _CHANGED_SINCE
             else:
