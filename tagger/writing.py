@@ -66,8 +66,10 @@ def writer(
     command: Sequence[str],
     model: str | None,
     library: Library | None = None,
-) -> Iterator[Callable[[Track, Change], None]]:
+) -> Iterator[Callable[[Track, Change], str | None]]:
     """A function that writes a change, with a run of the journal for as long as this lasts.
+
+    It returns what could not be done behind a file that is written, in words, or None.
 
     Parameters
     ----------
@@ -91,10 +93,10 @@ def writer(
         journal.start_run("scan", command, model) as run,
     ):
 
-        def write(track: Track, change: Change) -> None:
+        def write(track: Track, change: Change) -> str | None:
             assert track.format is not None, "an unrecognised file is never written"
             care.check(track, journal.wrote_last)
-            write_change(
+            remark = write_change(
                 track.path,
                 track.format,
                 change,
@@ -104,6 +106,7 @@ def writer(
             )
             if library is not None:
                 library.replaced(track.path)
+            return remark
 
         yield write
 

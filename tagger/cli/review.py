@@ -128,13 +128,14 @@ def _lazy_writer(journal: str | None, care: Care) -> Iterator[Callable[[Track, C
     from tagger.writing import writer
 
     with ExitStack() as stack:
-        opened: list[Callable[[Track, Change], None]] = []
+        opened: list[Callable[[Track, Change], str | None]] = []
 
         def write(track: Track, change: Change) -> None:
             if not opened:
                 run = writer(journal, care, command=sys.argv[1:], model=None)
                 opened.append(stack.enter_context(run))
-            opened[0](track, change)
+            if remark := opened[0](track, change):
+                click.echo(f"gtag: {printable(track.path)}: {printable(remark)}", err=True)
 
         yield write
 

@@ -196,7 +196,7 @@ def _report(
                     break
                 counts[one.status] += 1
                 found += one.moved_from is not None
-                if one.status.is_problem:
+                if one.status.is_problem or one.message:
                     click.echo(_line(one), err=True)
                 elif verbose and not quiet:
                     click.echo(_line(one))

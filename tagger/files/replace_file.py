@@ -51,7 +51,7 @@ def replace_file(
     after_swap: Callable[[], object] | None = None,
     preserve_mtime: bool = False,
     in_place: bool = False,
-) -> None:
+) -> str | None:
     """Replace a file by an edited and verified copy of itself.
 
     Parameters
@@ -68,7 +68,8 @@ def replace_file(
     before_swap : function of both identities and the copy's path, optional
         Journals the intent, durably. What it raises stops the write.
     after_swap : function, optional
-        Marks the intent as done.
+        Marks the intent as done. Not called where a temporary file is left, which the journal's
+        recovery has to remove.
     preserve_mtime : bool
         Keep the original's time of modification.
     in_place : bool
@@ -76,6 +77,11 @@ def replace_file(
         have: the verified copy's bytes are written into the file itself, while a backup lies
         beside. Other files are swapped all the same. A crash halfway leaves a torn file until the
         journal's recovery writes the backup back.
+
+    Returns
+    -------
+    str or None
+        What could not be done behind a file that is written, in words; None where all was done.
 
     Raises
     ------
@@ -117,13 +123,21 @@ def replace_file(
                     raise touched(target)
                 if before_swap is not None:
                     before_swap(before, after, str(copy))
+            failed: list[str] = []
             if backup is not None:
-                _write_through(copy, target, backup, witness, seen, preserve_mtime)
+                _write_through(copy, target, backup, witness, seen)
+                if preserve_mtime and (why := _failure_of(os.utime, target, ns=_times(seen))):
+                    failed.append(f"its time of modification could not be kept: {why}")
+                for temporary in (backup, copy):
+                    if why := _failure_of(temporary.unlink, missing_ok=True):
+                        after_swap = None
+                        failed.append(f"{temporary.name} could not be removed: {why}")
             else:
                 lock.close()  # nobody may hold the file open: see `swap`
                 swap(copy, target, witness, before, after)
             if after_swap is not None:
                 after_swap()
+            return f"written, but {'; '.join(failed)}" if failed else None
     except GtagError as error:
         if error.path not in internal:
             raise
@@ -213,8 +227,22 @@ def _removed_on_error(temporary: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the journal knows of it
+            temporary.unlink(missing_ok=True)
         raise
+
+
+def _failure_of(call: Callable[..., object], *arguments: object, **options: object) -> str | None:
+    """Why the system refused a call; None where it did not."""
+    try:
+        call(*arguments, **options)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _times(seen: os.stat_result) -> tuple[int, int]:
+    return seen.st_atime_ns, seen.st_mtime_ns
 
 
 @contextmanager
@@ -248,16 +276,12 @@ def _locked(target: Path) -> Iterator[None]:
 
 
 def _write_through(
-    copy: Path,
-    target: Path,
-    backup: Path,
-    witness: Witness,
-    seen: os.stat_result,
-    preserve_mtime: bool,
+    copy: Path, target: Path, backup: Path, witness: Witness, seen: os.stat_result
 ) -> None:
     """Write the copy's bytes into the target; the backup's again when that fails.
 
-    Where that fails, too, both stay: a torn file is one that has bytes of either.
+    Where that fails, too, both stay: a torn file is one that has bytes of either. Behind a file
+    that is written they stay as well, and are the caller's to remove.
     """
     try:
         copy_content(target, backup)
@@ -265,8 +289,9 @@ def _write_through(
         sync_folder(target.parent)
         witness.refuse_if_touched()
     except BaseException:
-        backup.unlink(missing_ok=True)
-        copy.unlink(missing_ok=True)
+        with suppress(OSError):  # the journal knows of them
+            backup.unlink(missing_ok=True)
+            copy.unlink(missing_ok=True)
         raise
     try:
         overwrite(copy, target)
@@ -279,15 +304,13 @@ def _write_through(
                 path=target,
                 hint=f"its old content is in {backup.name}, which the next start puts back",
             ) from error
-        with suppress(PermissionError):  # the owner's alone
-            os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-        backup.unlink()
-        copy.unlink()
+        # The file is whole, and what went wrong before is to be told.
+        with suppress(OSError):  # its owner's alone
+            os.utime(target, ns=_times(seen))
+        with suppress(OSError):  # the journal knows of them
+            backup.unlink()
+            copy.unlink()
         raise
-    if preserve_mtime:
-        os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-    backup.unlink()
-    copy.unlink()
 
 
 def _hint(error: OSError) -> str | None:

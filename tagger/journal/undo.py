@@ -56,8 +56,9 @@ class UndoStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Undone:
-    """What became of one file; `message` is the reason, empty where all is well.
+    """What became of one file.
 
+    `message` is the reason, or what went wrong behind a file that was restored; else empty.
     `moved_from` is where it stood when gtag wrote it, of a file that `--find` found elsewhere.
     """
 
@@ -252,14 +253,14 @@ class _Undo:
         if self._run is None:
             self._run = self._stack.enter_context(self._journal.start_run("undo", self._command))
         try:
-            self._write(self._run, path, change)
+            remark = self._write(self._run, path, change)
         except (GtagError, MemoryError) as raised:
             error = raised if isinstance(raised, GtagError) else what_ran_out(raised)
             assert error is not None
             refused = isinstance(error, RefusedError)
             message = error.message if error.hint is None else f"{error.message} ({error.hint})"
             return Undone(path, UndoStatus.REFUSED if refused else UndoStatus.FAILED, message)
-        return Undone(path, UndoStatus.RESTORED)
+        return Undone(path, UndoStatus.RESTORED, remark or "")
 
     def _rehearsed(self, path: str, change: ChangeRecord) -> Undone:
         try:
@@ -303,7 +304,7 @@ class _Undo:
         root = self.lineage.root
         return root(Identity.of(path).digest) == root(change.after.digest)
 
-    def _write(self, run: Run, path: str, change: ChangeRecord) -> None:
+    def _write(self, run: Run, path: str, change: ChangeRecord) -> str | None:
         format = _FORMATS.get(change.format)
         if format is None:
             raise RefusedError(f"this gtag does not know the container {change.format}", path=path)
@@ -334,7 +335,7 @@ class _Undo:
             if not same_fields(copy, format, change.old, loosely=edited):
                 raise WriteFailedError("its fields would not read as before", path=path)
 
-        replace_file(
+        return replace_file(
             path,
             edit,
             verify,

@@ -103,8 +103,8 @@ def write_change(
     journal: JournalHook | None = None,
     preserve_mtime: bool = False,
     in_place: bool = False,
-) -> None:
-    """Write a change into a file, by way of a verified copy.
+) -> str | None:
+    """Write a change into a file, by way of a verified copy; returns what `replace_file` does.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def write_change(
         check_planned(original, copy, format, planned)
         check_seen(original, copy, format)
 
-    replace_file(
+    return replace_file(
         path,
         edit,
         verify,

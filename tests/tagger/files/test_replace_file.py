@@ -697,7 +697,7 @@ def test_any_call_that_fails_leaves_a_whole_file(track, code, lasting, how, monk
         if torn:
             assert linked and lasting, "a single failure never tears a file"
             left = left_behind(track.parent)
-            assert sorted(path.read_bytes() for path in left) == sorted((OLD, NEW))
+            assert sorted(path.read_bytes() for path in left) == [NEW, OLD], "what mends it"
             for path in left:
                 path.unlink()
         assert not left_behind(track.parent), faults.struck
@@ -754,3 +754,29 @@ def test_the_disk_has_the_copy_before_the_intent_and_the_name_after_the_swap(tra
         if linked
         else ["renameat2", "fsync", "fsync", "done"]
     )
+
+
+@pytest.mark.parametrize("call", ["unlink", "utime"])
+def test_what_fails_behind_a_file_written_in_place_is_told_and_no_failure(track, monkeypatch, call):
+    """Regression: "not written", of a file that was, since its backup could not be removed."""
+    os.link(track, track.with_name("other.mp3"))
+    real, marked = getattr(os, call), []
+
+    def fail(path, *arguments, **options):
+        if track.read_bytes() == NEW:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, call, fail)
+    told = replace_file(
+        *(track, edit, accept),
+        after_swap=lambda: marked.append(True),
+        in_place=True,
+        preserve_mtime=True,
+    )
+    monkeypatch.undo()
+    assert track.read_bytes() == NEW
+    assert told is not None and told.startswith("written, but ") and "Input/output error" in told
+    left = left_behind(track.parent)
+    assert [path.name in told for path in left] == [True] * (2 if call == "unlink" else 0)
+    assert bool(marked) == (not left), "the journal's recovery has to remove what is left"

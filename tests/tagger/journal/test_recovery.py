@@ -13,15 +13,23 @@ from pathlib import Path
 
 import pytest
 
+from tagger.batch import scan
+from tagger.decide import Policy
 from tagger.errors import WriteFailedError
 from tagger.files import replace_file as module
 from tagger.files.formats import identify
 from tagger.files.identity import Identity
+from tagger.files.library import Library
 from tagger.journal.journal import Journal
+from tagger.journal.undo import UndoStatus, undo_run
+from tagger.tags.write import Change, write_change
 from tests.tagger.journal.test_journal import NEW, OLD, cut_off_run, write
 from tests.tagger.tags.helpers import content_hash
 
 SHM = Path("/dev/shm")  # another file system than that of temporary files, as a rule
+
+
+JAZZ = Change(("Jazz",), ("Jazz",), 0.91, "cnn-1")
 
 
 @pytest.fixture
@@ -320,3 +328,44 @@ def test_a_file_that_could_not_be_put_back_is_mended_at_the_next_start(journal, 
         monkeypatch.undo()
     assert track.read_bytes() == other(track).read_bytes() == OLD
     assert not left(track.parent)
+
+
+@pytest.mark.parametrize("undone", [False, True])
+def test_a_backup_that_cannot_be_removed_is_told_of_a_file_that_is_written(
+    journal, make_audio, monkeypatch, undone
+):
+    """Regression: the row said "failed: not written"."""
+    path = make_audio(".flac", name="music/track.flac")
+    os.link(path, other(path))
+    before = path.read_bytes()
+    real, refused = os.unlink, []
+
+    def unlink(name, **options):
+        if path.read_bytes() != before and ".gtag-" in str(name):
+            refused.append(name)
+            raise OSError(5, "Input/output error")
+        real(name, **options)
+
+    if undone:
+        with journal.start_run("scan", ()) as run:
+            write_change(path, identify(path), JAZZ, journal=run, in_place=True)
+        before = path.read_bytes()
+    monkeypatch.setattr(os, "unlink", unlink)
+    if undone:
+        (result,) = undo_run(journal, run.id)
+        assert result.status is UndoStatus.RESTORED
+    else:
+        policy = Policy(0.0)
+        with journal.start_run("scan", ()) as run:
+
+            def write(track, change):
+                return write_change(track.path, track.format, change, journal=run, in_place=True)
+
+            (result,) = scan(Library([str(path)]), model="fast", policy=policy, write=write, jobs=1)
+        assert result.status == "written"
+    monkeypatch.undo()
+    assert refused and "could not be removed: Input/output error" in result.message
+    assert len(left(path.parent)) == 2
+    journal.recover()
+    assert not left(path.parent) and is_settled(journal)
+    assert [change.settled for change in journal.changes(run.id)] == [True]
