@@ -102,6 +102,13 @@ def settle(change: OpenChange, places: Callable[[], Iterable[str]]) -> Settled:
     places : function
         Folders where other names of the file may be, asked for where none is in its own folder.
     """
+    try:
+        return _settle(change, places)
+    except MemoryError:  # next time
+        return Settled(None)
+
+
+def _settle(change: OpenChange, places: Callable[[], Iterable[str]]) -> Settled:
     if change.before is None or change.after is None:
         is_there = _is_inhabited(os.path.dirname(change.path))
         return Settled(FileState.OLD if is_there and _removed(change.copy) else None)

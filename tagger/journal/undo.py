@@ -202,6 +202,14 @@ def run_to_undo(journal: Journal, run: int | None = None) -> RunRecord:
     return record
 
 
+def _in_words(error: Exception) -> str:
+    """An error without its path, and what to do about it."""
+    known = error if isinstance(error, GtagError) else what_ran_out(error)
+    if known is None:
+        return getattr(error, "strerror", None) or str(error)
+    return known.message if known.hint is None else f"{known.message} ({known.hint})"
+
+
 def _lies_in(path: str, place: str) -> bool:
     return path == place or path.startswith(place.rstrip(os.sep) + os.sep)
 
@@ -245,31 +253,31 @@ class _Undo:
 
     def take_back(self, path: str, change: ChangeRecord) -> Undone:
         """Take a change back in a file, which may have moved since, and say what became of it."""
-        in_the_way = self._obstacle(path, change)
-        if in_the_way is not None:
-            return in_the_way
-        if self._dry_run:
-            return self._rehearsed(path, change)
+        try:
+            in_the_way = self._obstacle(path, change)
+            if in_the_way is not None:
+                return in_the_way
+            if self._dry_run:
+                return self._rehearsed(path, change)
+        except MemoryError as error:
+            return Undone(path, UndoStatus.FAILED, _in_words(error))
         if self._run is None:
             self._run = self._stack.enter_context(self._journal.start_run("undo", self._command))
         try:
             remark = self._write(self._run, path, change)
-        except (GtagError, MemoryError) as raised:
-            error = raised if isinstance(raised, GtagError) else what_ran_out(raised)
-            assert error is not None
+        except (GtagError, MemoryError) as error:
             refused = isinstance(error, RefusedError)
-            message = error.message if error.hint is None else f"{error.message} ({error.hint})"
-            return Undone(path, UndoStatus.REFUSED if refused else UndoStatus.FAILED, message)
+            status = UndoStatus.REFUSED if refused else UndoStatus.FAILED
+            return Undone(path, status, _in_words(error))
         return Undone(path, UndoStatus.RESTORED, remark or "")
 
     def _rehearsed(self, path: str, change: ChangeRecord) -> Undone:
         try:
             check_writable(path, in_place=change.in_place, preserve_mtime=change.preserve_mtime)
         except RefusedError as error:
-            message = error.message if error.hint is None else f"{error.message} ({error.hint})"
-            return Undone(path, UndoStatus.REFUSED, message)
+            return Undone(path, UndoStatus.REFUSED, _in_words(error))
         except OSError as error:
-            return Undone(path, UndoStatus.FAILED, f"cannot be read: {error.strerror}")
+            return Undone(path, UndoStatus.FAILED, f"cannot be read: {_in_words(error)}")
         return Undone(path, UndoStatus.WOULD_RESTORE)
 
     def _obstacle(self, path: str, change: ChangeRecord) -> Undone | None:
@@ -294,7 +302,7 @@ class _Undo:
             message = "it no longer exists; if it was moved, name its new place, or use --find"
             return Undone(path, UndoStatus.MISSING, message)
         except OSError as error:
-            return Undone(path, UndoStatus.FAILED, f"cannot be read: {error.strerror}")
+            return Undone(path, UndoStatus.FAILED, f"cannot be read: {_in_words(error)}")
         except (RefusedError, UnreadableError) as error:
             return Undone(path, UndoStatus.REFUSED, f"{_CHANGED_SINCE}: {error.message}")
         return None if reason is None else Undone(path, UndoStatus.REFUSED, reason)
