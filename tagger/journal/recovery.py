@@ -104,7 +104,7 @@ def settle(change: OpenChange, places: Callable[[], Iterable[str]]) -> Settled:
     """
     try:
         return _settle(change, places)
-    except MemoryError:  # next time
+    except (OSError, GtagError, MemoryError):  # next time
         return Settled(None)
 
 
@@ -114,6 +114,8 @@ def _settle(change: OpenChange, places: Callable[[], Iterable[str]]) -> Settled:
         return Settled(FileState.OLD if is_there and _removed(change.copy) else None)
     if change.backup is None:
         is_there = _is_deleted(change.path, change.copy)
+        if is_there and identify(change.copy) is None:  # a journal of somebody else's
+            return Settled(None)
         is_clear = clear_up(Path(change.copy), Path(change.path), change.before, change.after)
         found = file_state(change.path, change.before, change.after)
         is_known = found is not FileState.OUT_OF_REACH or is_there

@@ -40,7 +40,7 @@ def track(tmp_path):
 
 
 def write(run, path, *, old=NASTY, content=NEW, after_swap=True, **options) -> None:
-    pending = run.change(path, "MP3", new={"genres": ["Jazz"]}, **options)
+    pending = run.change(path, "FLAC", new={"genres": ["Jazz"]}, **options)
     pending.old = old
     replace_file(
         path,
@@ -66,7 +66,7 @@ def test_remembers_runs_and_changes_across_restarts(journal, track):
         assert (record.in_force, record.undone) == (1, 0)
         (change,) = again.changes(run.id)
         assert change.path == str(track)
-        assert (change.format, change.settled, change.undone) == ("MP3", True, False)
+        assert (change.format, change.settled, change.undone) == ("FLAC", True, False)
         assert (change.preserve_mtime, change.in_place) == (True, False)
         assert change.old == NASTY and change.new == {"genres": ["Jazz"]}
         assert change.before == before

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sqlite3
 from contextlib import closing
 from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from tagger.journal.journal import Journal
 from tagger.journal.undo import UndoStatus, undo_run
 
 BACKUP = b"fLaC" + b"what a stranger wants there" * 100
+SCRIPT = b"echo forged"
 NAME = ".gtag-0123456789abcdef"
 
 
@@ -30,14 +31,15 @@ def victim(tmp_path):
 
 def forged(journal: Path, path: bytes, copy: bytes, backup: bytes | None, **row) -> Path:
     """A journal with one row, past everything that gtag checks when it writes one."""
-    digest = hashlib.sha256(BACKUP).hexdigest()
+    digest = sha256(BACKUP).hexdigest()
     real = Path(os.fsdecode(path)).resolve()
     status = (real if real.exists() else real.parent).stat()
     before = asdict(Identity(status.st_dev, status.st_ino, len(BACKUP), 0, digest))
+    after = before | {"size": len(SCRIPT), "digest": sha256(SCRIPT).hexdigest()}
     row = {
         "run": 1, "state": "intent", "path": path, "copy": copy, "backup": backup,
         "format": "FLAC", "preserve_mtime": 0, "in_place": 1, "old": "{}", "new": "{}",
-        "before": json.dumps(before), "after": json.dumps(before | {"digest": "0" * 64}), **row,
+        "before": json.dumps(before), "after": json.dumps(after), **row,
     }  # fmt: skip
     Journal(journal).close()
     with closing(sqlite3.connect(journal)) as database, database:
@@ -73,6 +75,8 @@ def content(folder: Path) -> dict[str, bytes]:
         ("home/new.flac", "home/notes.txt", None),
         ("home/new.flac", f"home/{NAME}.flac/../notes.txt", None),
         ("home/notes.txt", f"theirs/{NAME}.txt", None),
+        # A file that is put under a name which nothing has.
+        ("home/.profile", f"home/{NAME}", None),
     ],
 )
 def test_a_forged_intent_overwrites_and_removes_nothing(
@@ -86,6 +90,7 @@ def test_a_forged_intent_overwrites_and_removes_nothing(
     for name in {backup, f"theirs/{NAME}.txt"} - {None}:
         if ".." not in name and not (tmp_path / name).exists():
             (tmp_path / name).write_bytes(BACKUP)
+    (victim.parent / NAME).write_bytes(SCRIPT)
     if linked:
         os.link(victim, victim.with_name("second name"))
     before = content(tmp_path)
