@@ -94,10 +94,7 @@ def is_open_for_writing(path: str | os.PathLike[str]) -> bool:
         # A lease for reading is given only while nobody has the file open for writing.
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
-        if error.errno != errno.EAGAIN:
-            return False
-        kind = _file_system(path)
-        return kind in _LOCAL or kind.partition(".")[0] in _IN_USER_SPACE
+        return error.errno == errno.EAGAIN and tells_of_writers(path)
     finally:
         os.close(descriptor)  # which gives the lease back
     return False
@@ -109,6 +106,15 @@ def is_watched_wholly(path: str | os.PathLike[str]) -> bool:
         return _file_system(path) in _LOCAL
     except OSError:  # another system
         return False
+
+
+def tells_of_writers(path: str | os.PathLike[str]) -> bool:
+    """Whether the system knows at least of those who write a file on this machine."""
+    try:
+        kind = _file_system(path)
+    except OSError:
+        return False
+    return kind in _LOCAL or kind.partition(".")[0] in _IN_USER_SPACE
 
 
 def _file_system(path: str | os.PathLike[str]) -> str:

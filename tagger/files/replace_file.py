@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tagger.errors import GtagError, RefusedError, WriteFailedError
 from tagger.exhausted import what_ran_out
-from tagger.files.at_rest import is_watched_wholly
+from tagger.files.at_rest import tells_of_writers
 from tagger.files.attributes import (
     carry_attributes,
     is_mount_point,
@@ -254,8 +254,8 @@ def _locked(target: Path) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    # NFS locks only what is open for writing; on a local disk that would hide other writers.
-    descriptor = os.open(target, os.O_RDONLY if is_watched_wholly(target) else os.O_RDWR)
+    # NFS locks only what is open for writing; elsewhere that would hide other writers.
+    descriptor = os.open(target, os.O_RDONLY if tells_of_writers(target) else os.O_RDWR)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

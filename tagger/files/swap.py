@@ -33,7 +33,8 @@ _END_BYTES = 1 << 14
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # of Linux: <linux/fs.h>
-_NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+# EPERM: of sandboxes that do not know the call.
+_NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
 class Witness:

@@ -531,7 +531,7 @@ def test_gives_a_lock_back_that_shuts_itself_out(track, monkeypatch):
 def in_user_space(monkeypatch):
     """As on a file system whose every writer is not known: nothing is exchanged there."""
     monkeypatch.setattr(swap, "is_watched_wholly", lambda path: False)
-    monkeypatch.setattr(replace_module, "is_watched_wholly", lambda path: False)
+    monkeypatch.setattr(replace_module, "tells_of_writers", lambda path: False)
 
 
 def test_nothing_holds_the_file_open_while_it_is_replaced(track, in_user_space, monkeypatch):

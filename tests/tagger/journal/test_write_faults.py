@@ -263,6 +263,16 @@ def test_what_runs_out_in_a_write_or_an_undo_costs_one_file(
     assert (again.path, again.status) == (str(paths[0]), "restored")
 
 
+@pytest.fixture
+def place(request, tmp_path):
+    """A folder of the test's own, on either kind of file system."""
+    if request.param == "disk":
+        yield tmp_path
+    else:
+        with mounted(tmp_path) as (mount, _):
+            yield mount
+
+
 SCAN = """
 import sys
 from tagger.files.formats import identify
@@ -279,16 +289,22 @@ print("finished", flush=True)
 """
 
 
-@pytest.mark.parametrize("anew", [False, True])
-@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize(
+    ("place", "linked", "anew"),
+    [
+        *(("disk", linked, anew) for linked in (False, True) for anew in (False, True)),
+        ("user space", False, False),
+    ],
+    indirect=["place"],
+)
 @pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.slow)])
 def test_kill_9_at_any_moment_leaves_whole_files_that_undo_knows(
-    kills, linked, anew, request, tmp_path, journal
+    kills, linked, anew, request, place, journal
 ):
     """Also where the disk is attached anew after each kill, and so has another number."""
     paths, links = [], []
     for number, suffix in enumerate(ENCODED):
-        path, format = specimen(suffix, request, tmp_path / f"music{number}")
+        path, format = specimen(suffix, request, place / f"music{number}")
         if number % 2:
             tag_as_people_do(path, format)
         if linked:
