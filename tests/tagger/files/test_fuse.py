@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tagger.errors import RefusedError, WriteFailedError
 from tagger.files.at_rest import check_at_rest
+from tagger.files.formats import MP3
 from tagger.files.replace_file import TEMPORARY_PREFIX, replace_file
 from tagger.journal.journal import Journal
+from tagger.tags.read import read_tags
+from tagger.tags.write import Change, write_change
 from tests.tagger.loopback import mounted
 
 OLD = b"old " * 50_000
@@ -25,8 +27,8 @@ def fuse(tmp_path):
         yield mount / "track.mp3", control
 
 
-def write(track: Path, **hooks: Any) -> None:
-    replace_file(track, lambda copy: Path(copy).write_bytes(NEW), lambda *paths: None, **hooks)
+def write(track: Path) -> None:
+    replace_file(track, lambda copy: Path(copy).write_bytes(NEW), lambda *paths: None)
 
 
 def names(track: Path) -> list[str]:
@@ -104,23 +106,18 @@ def test_the_copy_is_kept_where_it_is_the_last_one(fuse):
     assert track.with_name(kept).read_bytes() == NEW
 
 
-def test_the_kept_copy_gets_the_name_when_the_run_ends(fuse, tmp_path):
+def test_the_kept_copy_gets_the_name_when_the_run_ends(fuse, make_audio, tmp_path):
     track, control = fuse
+    track.write_bytes(make_audio(".mp3").read_bytes())
     control.write_text("always")
     with Journal(tmp_path / "journal.sqlite") as journal:
         run = journal.start_run("scan", ())
-        pending = run.change(track, "MP3")
         with track.open("rb"), pytest.raises(WriteFailedError, match="nothing has its name"):
-            write(
-                track,
-                before_copy=pending.before_copy,
-                before_swap=pending.before_swap,
-                after_swap=pending.after_swap,
-            )
+            write_change(track, MP3, Change(("Jazz",)), journal=run)
         run.finish()
         assert len(names(track)) == 1 and not track.exists(), "the disk still fails"
         control.unlink()
         journal.recover()
         assert [change.settled for change in journal.changes(run.id)] == [True]
-    assert track.read_bytes() == NEW
+    assert read_tags(track, MP3).genres == ("Jazz",)
     assert names(track) == ["track.mp3"]

@@ -83,7 +83,7 @@ def strike_at_every_call(
         at += every
 
 
-def write_with_journal(path: Path, format: Format, journal: Journal) -> Callable[[], None]:
+def write_with_journal(path: Path, format: Format, journal: Journal) -> Callable[[], object]:
     run = journal.start_run("scan", ())
     return lambda: write_change(path, format, JAZZ, journal=run)
 
