@@ -161,6 +161,7 @@ def as_user(work: Callable[[], object], *, groups: tuple[int, ...] = ()) -> str:
     process = multiprocessing.get_context("fork").Process(target=run)
     process.start()
     process.join()
+    assert process.exitcode == 0
     return answers.get()
 
 
