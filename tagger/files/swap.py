@@ -194,7 +194,7 @@ def _give_up_old(copy: Path, target: Path, before: Identity, after: Identity) ->
     try:
         try:
             untouched = _is_untouched(copy, before)
-        except OSError:  # once more: without an answer it has to stay
+        except (OSError, MemoryError):  # once more: without an answer it has to stay
             untouched = _is_untouched(copy, before)
         if not untouched:
             _put_back(copy, target, after)
