@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -495,7 +496,8 @@ def undo(
         undone = undo_run(
             *(opened, run, given), dry_run=dry_run, force=force, find=find, command=command
         )
-        return list(undone)
+        with closing(undone):  # ends its run, also where it is interrupted
+            return list(undone)
 
 
 def runs(journal: AnyPath | None = None, *, trust: bool = False) -> list[RunRecord]:
