@@ -173,13 +173,15 @@ class _WrittenInPlace:
                     states.insert(0, state)
         if states:
             return Settled(states[0])
-        return self.unknown("no whole file was found, nor one that is torn in the same way")
+        return self.unknown("neither a whole file was found nor the torn one")
 
     def unknown(self, why: str, do: str = "") -> Settled:
         """Leave it as it is, and say what can be done."""
         path, backup = printable(self._change.path), printable(self._backup)
+        # Nobody should copy it over something else because a stranger's journal says so.
+        by_hand = ", or copy the backup to it" if _is_music_or_gone(self._change.path) else ""
         do = do or (
-            "Its old content is there: put the file back under its name, or copy the backup to it."
+            f"Its old content is there: put the file back under its name{by_hand}."
             " Then the next gtag undo, or scan that writes, mends it and removes the backup"
         )
         return Settled(
@@ -271,6 +273,14 @@ def _is_mixture(path: str, old: str, new: str, *, zeros: bool) -> bool:
                 if byte is not None and byte not in others:
                     return False
     return True
+
+
+def _is_music_or_gone(path: str) -> bool:
+    if not os.path.lexists(path):
+        return True
+    with suppress(OSError, GtagError):
+        return _status(path) is not None and identify(path) is not None
+    return False
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -80,7 +80,7 @@ def content(folder: Path) -> dict[str, bytes]:
     ],
 )
 def test_a_forged_intent_overwrites_and_removes_nothing(
-    tmp_path, victim, path, copy, backup, state, linked
+    tmp_path, victim, path, copy, backup, state, linked, caplog
 ):
     """Regression: it wrote over any file, removed any `.gtag-…`, and said "nothing to do"."""
     theirs = tmp_path / "theirs"
@@ -112,6 +112,7 @@ def test_a_forged_intent_overwrites_and_removes_nothing(
         n: c for n, c in before.items() if n not in mine
     }
     assert victim.read_bytes() == b"my notes " * 300
+    assert "copy the backup" not in caplog.text, "nor should anybody do it by hand"
 
 
 def test_relative_paths_are_damaged_rows(tmp_path, victim, monkeypatch, caplog):
