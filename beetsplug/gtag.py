@@ -21,6 +21,7 @@ from beets.plugins import BeetsPlugin
 from beets.util import syspath
 
 import tagger
+from tagger.options import flag
 from tagger.placeholders import Placeholders
 from tagger.screen import printable
 
@@ -90,7 +91,8 @@ class GtagPlugin(BeetsPlugin):
 
     def _tag(self, lib: Library, items: Iterable[Item], *, write: bool) -> Counter[str]:
         """Classify items and set their genres; returns how many got each status."""
-        force, pretend = (self.config[name].get(bool) for name in ("force", "pretend"))
+        # Not `get(bool)`, for which the text "no" is true.
+        force, pretend = (flag(name, self.config[name].get()) for name in ("force", "pretend"))
         counts: Counter[str] = Counter()
         ids: dict[str, int] = {}
         for item in items:
@@ -109,9 +111,9 @@ class GtagPlugin(BeetsPlugin):
             write_tags=write and not pretend,
             model=self.config["model"].as_str(),
             min_confidence=self.config["min_confidence"].get(),
-            genres=self.config["count"].get(int),
-            detail=self.config["detail"].as_choice(["genre", "style"]),
-            album=self.config["album"].as_choice(["off", "vote", "one"]),
+            genres=self.config["count"].get(),
+            detail=self.config["detail"].get(),
+            album=self.config["album"].get(),
             existing="replace" if force else "keep",
             jobs=self.config["jobs"].get(),
             default_excludes=False,  # beets knows what is in its library

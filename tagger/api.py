@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tagger.batch import TrackResult, decide_and_write, scan_library
-from tagger.cache import Cache, default_cache_path
+from tagger.batch import TrackResult, decide_and_write
 from tagger.classify import Classified, classifier, classify_section
-from tagger.decide import Album, Detail, Existing, Policy, Status, decide
+from tagger.decide import Policy, Status, decide
 from tagger.errors import (
     ConfigurationError,
     GtagError,
@@ -32,20 +31,21 @@ from tagger.errors import (
 )
 from tagger.files.at_rest import MIN_AGE_S
 from tagger.files.formats import identify, supported_format
-from tagger.files.library import Library, Track
-from tagger.genre_map import GenreMap, genre_map_for
+from tagger.files.library import Track
+from tagger.genres import why_no_name
 from tagger.journal.journal import Journal, RunRecord
 from tagger.journal.undo import Undone, UndoStatus, undo_run
 from tagger.models import zoo
 from tagger.models.embeddings import mean_embedding
 from tagger.models.prediction import Prediction
 from tagger.models.track_features import TrackFeatures
-from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
-from tagger.profiles import PROFILES, Profile
+from tagger.options import Album, Detail, Existing, ScanOptions, checked, flag
+from tagger.placeholders import DEFAULT_PLACEHOLDERS
+from tagger.scanning import Scanning, care_of
 from tagger.sound.audio import read_excerpts
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.tags.read import TagState, read_tags
-from tagger.writing import Care, writer
+from tagger.writing import writer
 
 if TYPE_CHECKING:
     from tagger.models.prediction import Embedder
@@ -157,6 +157,8 @@ class Model:
 
         Raises
         ------
+        ConfigurationError
+            `min_confidence` is not from 0 to 1.
         UnreadableError
             The sound cannot be read.
         NothingToHearError
@@ -170,6 +172,8 @@ class Model:
         >>> song.genre, song.confidence, song.sure  # doctest: +SKIP
         ('Jazz', 0.93, True)
         """
+        if min_confidence is not None:
+            min_confidence = checked("min_confidence", min_confidence)
         track = Track(os.fspath(path), identify(path))
         with _ONE_AT_A_TIME, native_messages_hidden():
             classified = classify_section(self.name, track)
@@ -311,7 +315,8 @@ def scan(
     Raises
     ------
     ConfigurationError
-        A path is not there, or the model or the journal cannot be used: nothing was done.
+        An option has a value that does not fit, a path is not there, or the model or the journal
+        cannot be used: nothing was done.
     ResourceError
         Memory, disk space or open files ran out.
 
@@ -320,41 +325,47 @@ def scan(
     >>> for track in tagger.scan("Music", write_tags=True):  # doctest: +SKIP
     ...     print(track.path, track.status, track.new_genre)
     """
-    given = [paths] if isinstance(paths, str | PathLike) else paths
+    said: dict[str, Any] = {
+        "min_confidence": min_confidence,
+        "genres": genres,
+        "detail": detail,
+        "album": album,
+        "existing": existing,
+        "placeholders": placeholders,
+        "no_default_placeholders": True,
+        "genre_map": genre_map,
+        "profile": profile,
+        "jobs": jobs,
+        "exclude": exclude,
+        "no_default_excludes": not flag("default_excludes", default_excludes),
+        "limit": limit,
+        "preserve_mtime": preserve_mtime,
+        "in_place": in_place,
+        "min_age": min_age_s,
+        "write_incomplete": write_incomplete,
+        "no_cache": not flag("cache", cache),
+        "journal": journal,
+        "trust": trust,
+    }
+    options = ScanOptions(**said)
     loaded = model if isinstance(model, Model) else load_model(model)
-    opened = Cache(default_cache_path() if cache else None, loaded.card)
-    library = Library(
-        [os.fspath(path) for path in given],
-        exclude=exclude,
-        limit=limit,
-        default_excludes=default_excludes,
-        format_of=opened.format_of,
-    )
-    names = genre_map_for(genre_map, loaded.card, detail) if genre_map else GenreMap()
-    if profile is not None and profile not in PROFILES:
-        raise ConfigurationError(f"there is no profile {profile!r}", hint=", ".join(PROFILES))
-    policy = Policy(
-        *(min_confidence, existing, Placeholders(placeholders), genres, detail, album, names),
-        PROFILES[profile] if profile else Profile(),
-    )
-    results = scan_library(
-        library,
-        model=loaded.name,
-        policy=policy,
-        care=Care(min_age_s, not write_incomplete, preserve_mtime, in_place, trust),
-        writes=write_tags,
-        journal=journal,
+    scanning = Scanning(
+        replace(options, model=loaded.name),
+        writes=flag("write_tags", write_tags),
         command=("(Python: tagger.scan)",),
-        jobs=jobs,
-        cache=opened,
     )
-    return _closing(opened, results)
+    given = [paths] if isinstance(paths, str | PathLike) else paths
+    with ExitStack() as stack:
+        with _ONE_AT_A_TIME:
+            scanning.load(stack)
+        library = scanning.library([os.fspath(path) for path in given], limit=options.limit)
+        return _closing(stack.pop_all(), scanning.results(library))
 
 
 def _closing(
-    cache: Cache, results: Generator[TrackResult, None, None]
+    stack: ExitStack, results: Generator[TrackResult, None, None]
 ) -> Generator[TrackResult, None, None]:
-    with cache:
+    with stack:
         yield from results
 
 
@@ -422,35 +433,51 @@ def write(
     Raises
     ------
     ConfigurationError
-        The journal cannot be used; nothing was done.
+        An option has a value that does not fit, or the journal cannot be used; nothing was done.
     ValueError
-        There is no genre to write, or the confidence is not from 0 to 1.
+        There is no genre to write; a genre or the model has a name that tags cannot hold (blank,
+        with ``;`` or invisible characters, longer than 100); or the confidence is not from 0 to 1.
 
     Examples
     --------
     >>> tagger.write("song.mp3", "Jazz").status  # doctest: +SKIP
     <Status.WRITTEN: 'written'>
     """
+    told: dict[str, Any] = {
+        "min_confidence": min_confidence,
+        "existing": existing,
+        "preserve_mtime": preserve_mtime,
+        "in_place": in_place,
+        "min_age": min_age_s,
+        "write_incomplete": write_incomplete,
+        "journal": journal,
+        "trust": trust,
+    }
+    options = ScanOptions(**told)
     if isinstance(genre, Classification):
         said = Classified(genre.prediction, genre.duration_s)
-        policy = Policy(min_confidence, existing)
+        policy = Policy(options.min_confidence, options.existing)
     else:
         names = tuple(dict.fromkeys([genre] if isinstance(genre, str) else genre))
-        if not names or not all(name.strip() for name in names):
+        if not names:
             raise ValueError("name a genre to write")
+        for name in (*names, model):
+            if why := why_no_name(name) if isinstance(name, str) else "it is no text":
+                raise ValueError(f"no name of a genre or model: {why}")
         if not 0 <= confidence <= 1:
             raise ValueError("a confidence lies between 0 and 1")
         said = Classified(Prediction(names, np.full(len(names), confidence), model))
-        policy = Policy(0.0, existing, genres=len(names))
+        policy = Policy(0.0, options.existing, genres=len(names))
     assert said.prediction is not None
     path = os.fspath(path)
     try:
         track = Track(path, supported_format(path))
     except UnreadableError as error:
         return decide_and_write(Track(path, None), Classified(error=error), policy)
-    care = Care(min_age_s, not write_incomplete, preserve_mtime, in_place, trust)
-    command = ("(Python: tagger.write)",)
-    with writer(journal, care, command=command, model=said.prediction.model) as write_change:
+    care, command = care_of(options), ("(Python: tagger.write)",)
+    with writer(
+        options.journal, care, command=command, model=said.prediction.model
+    ) as write_change:
         return decide_and_write(track, said, policy, write=write_change)
 
 
@@ -491,6 +518,7 @@ def undo(
     [<UndoStatus.RESTORED: 'restored'>]
     """
     given = [paths] if isinstance(paths, str | PathLike) else paths
+    dry_run, force, find = flag("dry_run", dry_run), flag("force", force), flag("find", find)
     command = ("(Python: tagger.undo)",)
     with Journal(journal, trust=trust) as opened:
         undone = undo_run(

@@ -31,7 +31,7 @@ from tagger.errors import (
     UnreadableError,
 )
 from tagger.exhausted import what_ran_out
-from tagger.files.cue_sheet import cue_sheet_of
+from tagger.files.cue_sheet import cue_sheet_of, unused_sheet
 from tagger.files.library import Stamp
 from tagger.interrupt import Interrupts
 from tagger.sound.native_messages import native_messages_hidden
@@ -87,7 +87,7 @@ def scan(
     model: str,
     policy: Policy,
     write: Callable[[Track, Change], str | None] | None = None,
-    rehearse: Callable[[Track], None] | None = None,
+    rehearse: Callable[[Track, Change], None] | None = None,
     jobs: int | None = None,
     apart: bool = False,
     deadline_s: float = DEADLINE_S,
@@ -388,7 +388,7 @@ def decide_and_write(
     policy: Policy,
     verdict: Verdict | None = None,
     write: Callable[[Track, Change], str | None] | None = None,
-    rehearse: Callable[[Track], None] | None = None,
+    rehearse: Callable[[Track, Change], None] | None = None,
     tags: TagsOf | None = None,
 ) -> TrackResult:
     """Decide about one classified track, and write the change if there is one."""
@@ -410,6 +410,8 @@ def decide_and_write(
         return row(_failure(error, Status.UNREADABLE), message=_message(error))
 
     reason = _message(classified.error) if classified.error else decision.reason + counts
+    if classified.sheet is None and (unused := unused_sheet(track.path)):
+        reason += f"; {unused}"
     # A file whose genre is only where few programs read it has a genre all the same.
     row = partial(row, old=tags.state.genres or tags.state.user_genres, named=decision)
     if decision.change is None:
@@ -418,7 +420,7 @@ def decide_and_write(
         if write is not None:
             reason = "; ".join(filter(None, (reason, write(track, decision.change))))
         elif rehearse is not None:
-            rehearse(track)
+            rehearse(track, decision.change)
     except Exception as error:
         return row(_failure(error), message=_message(error))
     status = Status.WOULD_WRITE if write is None else Status.WRITTEN

@@ -204,8 +204,8 @@ class Cache:
         stamp = stamp or track.stamp
         if self._path is None or track.format is None or stamp is None:
             return
-        if _is_coarse(stamp.mtime_ns):
-            return
+        if _is_coarse(stamp.mtime_ns) or not all(-_INT64 <= n < _INT64 for n in stamp):
+            return  # a time after 2262, or a number of a file beyond what SQLite holds
         file = self._file(track.path, stamp)
         text = None if tags is None else json.dumps([asdict(tags), asdict(credits)])
         if file is None or (file.sound, file.tags) != (cached.sound, text):
@@ -462,6 +462,9 @@ def _split(path: str) -> tuple[bytes, bytes]:
 
 def _today() -> int:
     return int(time.time() // _DAY_S)
+
+
+_INT64 = 1 << 63
 
 
 def _is_coarse(mtime_ns: int) -> bool:

@@ -84,7 +84,8 @@ def classify_track(
         parts = tuple(
             classify_section(model, track, cue.begin_s, cue.end_s) for cue in sheet.tracks
         )
-        if any(part.prediction for part in parts):
+        fits = not sheet.guessed or not any(part.error for part in parts)
+        if fits and any(part.prediction for part in parts):
             last_s = parts[-1].duration_s
             duration_s = None if last_s is None else sheet.tracks[-1].begin_s + last_s
             return Classified(sheet=sheet, parts=parts, duration_s=duration_s)

@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tagger.errors import ConfigurationError
 from tagger.genre_map import GenreMap
+from tagger.options import Album, Detail, Existing
 from tagger.placeholders import Placeholders
 from tagger.profiles import Profile
 from tagger.tags.write import Change
@@ -24,10 +25,6 @@ from tagger.tags.write import Change
 if TYPE_CHECKING:
     from tagger.models.prediction import Prediction
     from tagger.tags.read import TagState
-
-Existing = Literal["keep", "replace", "append"]
-Detail = Literal["genre", "style"]
-Album = Literal["off", "vote", "one"]
 
 # Where the best of independent genres is less probable, the track has none of them.
 NONE_BELOW = 0.5
@@ -179,7 +176,7 @@ def decide(
     names = tuple(name for name, _ in named)
     user_genres = policy.placeholders.without(tags.user_genres)
     decision = partial(Decision, genres=names, confidence=named[0][1] if named else None)
-    if user_genres and policy.existing == "keep":
+    if user_genres and policy.existing not in ("replace", "append"):  # whatever else: keep
         return decision(Status.KEPT, f"a person wrote {_listed(user_genres)}")
     guesses = (
         f"{prediction.genre} {prediction.confidence:.2f} or {prediction.runner_up} "

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from tagger.errors import GtagError, ModelError
+from tagger.places import home
 
 State = Literal["ok", "note", "broken"]
 Found = Iterator[tuple[str, State, str]]  # name, state, words
@@ -79,8 +80,8 @@ def explained(error: BaseException) -> str:
 
 def without_home(text: str) -> str:
     """The same text, the home folder shown as ``~``."""
-    home = str(Path.home())
-    return text.replace(home, "~") if len(home) > 1 else text
+    own = str(home() or "")
+    return text.replace(own, "~") if len(own) > 1 else text
 
 
 def _versions() -> Found:

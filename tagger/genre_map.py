@@ -18,9 +18,10 @@ import numpy as np
 
 from tagger.errors import ConfigurationError
 from tagger.files.toml_file import Key, TomlFile
-from tagger.genres import canonical, same_name, vocabulary
+from tagger.genres import LONGEST_NAME, canonical, same_name, vocabulary, why_no_name
 from tagger.models import zoo
 from tagger.models.prediction import Prediction, Style
+from tagger.placeholders import Placeholders
 from tagger.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 _TABLES = ("rename", "merge", "parents", "aliases")
 _LISTS = ("drop", "only")
-_LONGEST = 100  # characters of a name
+_PLACEHOLDERS = Placeholders()
+_LONGEST_CIRCLE = 10  # names of it that a message shows
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,12 @@ class _Reader:
         as in the vocabulary.
         """
         old, new = self._name(old, at), self._name(new, at)
+        if not _PLACEHOLDERS.without((new,)):
+            raise self._file.error(
+                f"{new!r} means that there is no genre: the next scan would replace it",
+                *at,
+                hint="drop the genre instead",
+            )
         if of_model:
             self._check_known(old, at)
         start, end = same_name(old), same_name(new)
@@ -316,23 +324,28 @@ class _Reader:
 
     def _check_circles(self) -> None:
         steps = self._parents | self._leads
+        ended: set[str] = set()  # whatever leads there has an end, too
         for start in steps:
-            seen, key = [start], steps[start]
-            while key in steps and key not in seen:
-                seen.append(key)
+            seen, key = dict[str, None](), start
+            while key in steps and key not in seen and key not in ended:
+                seen[key] = None
                 key = steps[key]
-            if key == start:
-                circle = " → ".join(self._shown[key] for key in [*seen, start])
-                raise self._file.error(f"goes in a circle: {circle}", *self._led_at[start])
+            if key in seen:
+                names = [*seen]
+                names = names[names.index(key) :]
+                shown = [self._shown[name] for name in [*names, key]]
+                if len(shown) > _LONGEST_CIRCLE:
+                    shown[_LONGEST_CIRCLE // 2 : -_LONGEST_CIRCLE // 2] = ["…"]
+                raise self._file.error(f"goes in a circle: {' → '.join(shown)}", *self._led_at[key])
+            ended.update(seen)
 
     def _name(self, value: object, at: Key) -> str:
         """The value as a genre name that can be written, or an error."""
         if not isinstance(value, str):
             raise self._file.error(f"{value!r} has to be a name in quotes", *at)
-        if not value.strip() or len(value) > _LONGEST or not value.isprintable():
-            raise self._file.error(f"{value!r} is not a valid genre name", *at)
-        if ";" in value:
-            raise self._file.error(f"{value!r}: a name with ';' would be read as two", *at)
+        if why := why_no_name(value):
+            shown = repr(value if len(value) <= LONGEST_NAME else f"{value[:20]}…")
+            raise self._file.error(f"{shown} is not a valid genre name: {why}", *at)
         return value.strip()
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from functools import cache
 from importlib.resources import files
+
+LONGEST_NAME = 100  # characters
 
 
 @cache
@@ -45,6 +48,23 @@ def same_name(name: str) -> str:
     return _key(canonical(name) or name) or name.casefold()
 
 
+def why_no_name(text: str) -> str:
+    """Why a text cannot be written as the name of a genre; empty where it can.
+
+    >>> why_no_name("Drum and Bass"), why_no_name("Rock; Pop")
+    ('', "a name with ';' would be read as two")
+    """
+    if not text.strip():
+        return "it is blank"
+    if len(text) > LONGEST_NAME:
+        return f"it is longer than {LONGEST_NAME} characters"
+    if not text.isprintable():  # NUL, line breaks, what reverses the direction of reading
+        return "it has characters that cannot be seen"
+    if ";" in text:
+        return "a name with ';' would be read as two"
+    return ""
+
+
 @cache
 def _tree() -> dict[str, dict[str, dict[str, list[str]]]]:
     text = files("tagger").joinpath("vocabulary.toml").read_text(encoding="utf-8")
@@ -64,4 +84,6 @@ def _names() -> dict[str, str]:
 
 
 def _key(name: str) -> str:
-    return "".join(c for c in name.casefold() if c.isalnum())
+    # Composed, since accents that stand for themselves are neither letters nor digits.
+    composed = unicodedata.normalize("NFC", name)
+    return "".join(c for c in composed.casefold() if c.isalnum())

@@ -46,7 +46,8 @@ class Placeholders:
 
 
 def _key(word: str) -> str:
-    return "".join(c for c in word.casefold() if not _is_decoration(c))
+    composed = unicodedata.normalize("NFC", word)
+    return "".join(c for c in composed.casefold() if not _is_decoration(c))
 
 
 def _is_decoration(c: str) -> bool:

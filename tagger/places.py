@@ -2,35 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from platformdirs.api import PlatformDirsABC
+from tagger.errors import ConfigurationError
 
 
 def data_folder() -> Path:
-    """The folder for what a person wants to keep: their own models."""
-    return _folders().user_data_path
+    """The folder for what a person wants to keep: their own models.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no home, as for the other folders.
+    """
+    return _folder("data")
 
 
 def state_folder() -> Path:
     """The folder for what gtag itself notes: the journal."""
-    return _folders().user_state_path
+    return _folder("state")
 
 
 def cache_folder() -> Path:
     """The folder for what gtag can make anew."""
-    return _folders().user_cache_path
+    return _folder("cache")
 
 
 def config_folder() -> Path:
     """The folder for what a person sets: config.toml."""
-    return _folders().user_config_path
+    return _folder("config")
 
 
-def _folders() -> PlatformDirsABC:
+def if_there_is_one(folder: Callable[[], Path]) -> Path | None:
+    """A folder that is of use, and not needed; None without a home."""
+    try:
+        return folder()
+    except ConfigurationError:
+        return None
+
+
+def home() -> Path | None:
+    """The person's own folder; None where neither the environment nor the system names one."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def _folder(kind: str) -> Path:
     from platformdirs import PlatformDirs
 
-    # Without it, Windows puts a folder of the application's author, "gtag", around "gtag".
-    return PlatformDirs("gtag", appauthor=False)
+    folder = None
+    with suppress(RuntimeError):  # where nobody knows the home; older versions leave a ~
+        # Without it, Windows puts a folder of the application's author, "gtag", around "gtag".
+        folder = Path(getattr(PlatformDirs("gtag", appauthor=False), f"user_{kind}_dir"))
+    if folder is None or folder.parts[0].startswith("~"):
+        raise ConfigurationError(
+            "you have no home folder, and so gtag has no place for its own files",
+            hint=f"set HOME or XDG_{kind.upper()}_HOME to a folder",
+        )
+    return folder

@@ -26,6 +26,7 @@ from typing import Any, Generic, TypeVar
 from loky import ProcessPoolExecutor
 
 from tagger.errors import ResourceError
+from tagger.exhausted import what_ran_out
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -217,13 +218,21 @@ class _Pool:
         self.broken = False
         # Workers hold one end of a pipe and exit when the other closes, also if the parent dies.
         self._workers_end, self._lifeline = Pipe(duplex=False)
-        self._executor = ProcessPoolExecutor(
-            jobs,
-            timeout=_IDLE_S,
-            initializer=_start,
-            initargs=(self._workers_end,),
-            env=_ONE_THREAD,
-        )
+        try:
+            self._executor = ProcessPoolExecutor(
+                jobs,
+                timeout=_IDLE_S,
+                initializer=_start,
+                initargs=(self._workers_end,),
+                env=_ONE_THREAD,
+            )
+        except OSError as error:  # no semaphores: /dev/shm is read-only or full, as in containers
+            self._lifeline.close()
+            self._workers_end.close()
+            raise what_ran_out(error) or ResourceError(
+                f"worker processes cannot be started: {error.strerror or error}",
+                hint="use --jobs 1, or make /dev/shm writable",
+            ) from error
 
     def submit(self, task: Callable[[Item], Result], item: Item) -> Future[Result]:
         try:

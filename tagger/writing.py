@@ -116,12 +116,12 @@ def own_writes(
     journal_file: str | PathLike[str] | None, *, trust: bool = False
 ) -> Iterator[Callable[[str], bool]]:
     """Whether it was gtag that changed a file last, by a journal that is there; none is made."""
-    file = Path(journal_file or default_journal_path())
     with ExitStack() as stack:
 
         @cache  # opened where it is asked for
         def journal() -> Journal | None:
             with suppress(GtagError, OSError):  # a write will report it
+                file = Path(journal_file or default_journal_path())
                 if file.exists():
                     return stack.enter_context(Journal(file, trust=trust))
             return None
@@ -136,16 +136,17 @@ def own_writes(
 @contextmanager
 def rehearsal(
     journal_file: str | PathLike[str] | None, care: Care
-) -> Iterator[Callable[[Track], None]]:
+) -> Iterator[Callable[[Track, Change], None]]:
     """A function that raises what writing would, for dry runs; it leaves nothing behind."""
     with own_writes(journal_file, trust=care.trust) as is_own:
 
-        def rehearse(track: Track) -> None:
+        def rehearse(track: Track, change: Change) -> None:
             assert track.format is not None, "an unrecognised file is never written"
             care.check(track, is_own)
             check_change(
                 track.path,
                 track.format,
+                change,
                 preserve_mtime=care.preserve_mtime,
                 in_place=care.in_place,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from tagger.cli.names import Group, help_alone
+from tagger.cli.scan_options import Whole
 from tagger.errors import ExitStatus
 
 _UNUSED_DAYS = 365
@@ -47,7 +48,7 @@ def info() -> ExitStatus:
 @click.option(
     "--unused-for",
     "days",
-    type=click.IntRange(0),
+    type=Whole(0),
     default=_UNUSED_DAYS,
     show_default=True,
     metavar="DAYS",

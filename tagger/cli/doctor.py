@@ -62,9 +62,10 @@ def _settings() -> Finding:
     settings = Settings()
     try:
         said = {name: settings.values(name) for name in SETTABLE}
+        exists = settings.path.exists()
     except GtagError as error:
         return Finding("settings", "config.toml", "broken", explained(error))
-    if not settings.path.exists():
+    if not exists:
         return Finding("settings", "config.toml", "ok", "none")
     own = {(table, option) for values in said.values() for option, (_, table, _) in values.items()}
     where = without_home(str(settings.path))

@@ -61,7 +61,8 @@ _TOLD = _Told(logging.WARNING)
 
 def tell_warnings_of_journal() -> None:
     """Show on stderr what the journal warns of, such as a torn file that it cannot mend yet."""
-    logging.getLogger("tagger.journal").addHandler(_TOLD)
+    for part in ("tagger.journal", "tagger.files.swap"):
+        logging.getLogger(part).addHandler(_TOLD)
 
 
 def log_to(path: str | None) -> None:

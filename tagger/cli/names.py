@@ -54,8 +54,12 @@ class ModelName(click.ParamType):
     ) -> list[CompletionItem]:
         from tagger.models import zoo
 
-        roots = [zoo.user_folder()] if self._own else [zoo.bundled_folder(), zoo.user_folder()]
-        named = [name for name in zoo.names(*roots) if name.startswith(incomplete)]
+        roots = zoo.roots()
+        named = [
+            name
+            for name in zoo.names(*(roots[1:] if self._own else roots))
+            if name.startswith(incomplete)
+        ]
         if named or self._own:
             return [CompletionItem(name) for name in named]
         # Shells offer folders instead of names, not beside them.

@@ -7,22 +7,18 @@ from typing import Any
 
 import click
 
+from tagger.cli.scan_options import Whole
+
 _OPTIONS = (
     click.option("--variant", default="", metavar="NAME", help="Which variant of the recipe."),
-    click.option(
-        "--epochs", type=click.IntRange(min=1), help="Instead of the recipe's own choice."
-    ),
+    click.option("--epochs", type=Whole(1), help="Instead of the recipe's own choice."),
     click.option(
         "--augment/--no-augment",
         default=None,
         help="Learn from altered copies too, or don't; default: the recipe's own choice.",
     ),
-    click.option(
-        "--tune", type=click.IntRange(min=0), default=0, help="Try so many sets of hyperparameters."
-    ),
-    click.option(
-        "--select", type=click.IntRange(min=0), default=0, help="Use only the K best features."
-    ),
+    click.option("--tune", type=Whole(0), default=0, help="Try so many sets of hyperparameters."),
+    click.option("--select", type=Whole(0), default=0, help="Use only the K best features."),
     click.option(
         "--weights",
         default="",
@@ -31,7 +27,7 @@ _OPTIONS = (
     ),
     click.option(
         "--seed",
-        type=click.IntRange(0, 2**32 - 1),
+        type=Whole(0, 2**32 - 1),
         default=0,
         show_default=True,
         help="Random seed.",

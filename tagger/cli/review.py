@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from tagger.cli.files import not_music, opening
+from tagger.cli.files import not_music, opening, tell_warnings_of_journal
 from tagger.cli.scan import options_of_scan
+from tagger.cli.scan_options import Number
 from tagger.errors import ConfigurationError, ExitStatus, GtagError
 from tagger.exhausted import check_memory
+from tagger.options import ScanOptions
 from tagger.screen import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tagger.cli.progress import Progress
-    from tagger.cli.scanning import Scanning
     from tagger.files.library import Library, Track
     from tagger.interrupt import Interrupts
     from tagger.review import Question, Review
+    from tagger.scanning import Scanning
     from tagger.tags.write import Change
     from tagger.writing import Care
 
@@ -46,7 +48,7 @@ _KEYS = (
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[REPORT.csv|PATHS]...")
 @click.option(
     "--min-confidence",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     metavar="P",
     help="With PATHS: ask about what is less sure. Default: the model's own thresholds.",
 )
@@ -62,10 +64,12 @@ def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
     check_memory()
 
     from tagger.cli.progress import Progress
-    from tagger.cli.scanning import Scanning, scan_defaults
+    from tagger.cli.settings import scan_defaults
     from tagger.interrupt import Interrupts
     from tagger.review import Review, default_report
+    from tagger.scanning import Scanning
 
+    tell_warnings_of_journal()
     journal = options["journal"]
     if journal:
         not_music(journal, "--journal")
@@ -74,7 +78,8 @@ def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
         report, paths = Path(paths[0]), ()
     elif not paths and not report.exists():
         raise click.UsageError("Name a report of gtag scan, or files and folders.")
-    scanning = Scanning(scan_defaults() | options, writes=False)
+    said = ScanOptions.of(scan_defaults() | options)
+    scanning = Scanning(said, writes=False, command=sys.argv[1:])
     # Absolute: the review may go on in another folder.
     paths = tuple(os.path.abspath(path) for path in paths)  # noqa: PTH100
     library = scanning.library(paths)

@@ -10,12 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tagger.cli.files import log_to, not_music, opening, replaceable
-from tagger.cli.names import ModelName
-from tagger.errors import ConfigurationError, ExitStatus, GtagError
+from tagger.cli.files import (
+    log_to,
+    not_music,
+    opening,
+    replaceable,
+    tell_warnings_of_journal,
+)
+from tagger.cli.scan_options import scan_option
+from tagger.errors import (
+    ConfigurationError,
+    ExitStatus,
+    GtagError,
+    RefusedError,
+    WriteFailedError,
+)
 from tagger.exhausted import check_memory
-from tagger.files.at_rest import MIN_AGE_S
-from tagger.profiles import PROFILES
+from tagger.options import ScanOptions
 from tagger.screen import printable
 
 if TYPE_CHECKING:
@@ -27,150 +38,80 @@ if TYPE_CHECKING:
     from tagger.reports.tally import Tally
 
 _PATH = click.Path()
+# In the order of the help.
+_PARAMS: list[click.Parameter] = [
+    click.Argument(["paths"], nargs=-1, type=_PATH),
+    click.Option(["--write-tags"], is_flag=True, help="Write. Without it nothing is changed."),
+    click.Option(["--dry-run"], is_flag=True, help="Write nothing, even with --write-tags."),
+    *map(
+        scan_option,
+        (
+            *("model", "min_confidence", "genres", "detail", "album", "existing", "placeholders"),
+            *("no_default_placeholders", "genre_map", "profile"),
+        ),
+    ),
+    click.Option(["--report"], type=_PATH, metavar="FILE.csv", help="One row for each track."),
+    click.Option(
+        ["--resume-report"],
+        is_flag=True,
+        help="Continue that report: leave out the tracks that it has.",
+    ),
+    click.Option(
+        ["--html"],
+        type=_PATH,
+        metavar="FILE",
+        help="One page for a browser: genres, confidence, changes, and all tracks.",
+    ),
+    click.Option(
+        ["--playlists"],
+        type=_PATH,
+        metavar="DIR",
+        help="One M3U8 playlist a genre, of what the tags say after the run.",
+    ),
+    click.Option(["--json", "as_json"], is_flag=True, help="One JSON object a line on stdout."),
+    scan_option("jobs"),
+    click.Option(
+        ["--cluster"],
+        metavar="ADDRESS",
+        help="Classify on the workers of a Dask scheduler, such as tcp://host:8786.",
+    ),
+    *map(scan_option, ("exclude", "no_default_excludes")),
+    click.Option(
+        ["--files-from"],
+        type=_PATH,
+        metavar="FILE|-",
+        help="Also scan the paths listed, one a line.",
+    ),
+    click.Option(
+        ["-0", "--null"], is_flag=True, help="The list's paths end with NUL, not newline."
+    ),
+    *map(
+        scan_option,
+        (
+            *("limit", "preserve_mtime", "in_place", "min_age", "write_incomplete", "no_cache"),
+            *("journal", "trust"),
+        ),
+    ),
+    click.Option(
+        ["-v", "--verbose"],
+        count=True,
+        help="Say more: list each track, then the reasons, too.",
+    ),
+    click.Option(
+        ["-q", "--quiet"],
+        count=True,
+        help="Say less: in a terminal the summary only, elsewhere errors only; -qq: errors only.",
+    ),
+    click.Option(
+        ["--log-file"],
+        type=_PATH,
+        metavar="FILE",
+        help="Append details and unexpected errors.",
+    ),
+]
 
 
-@click.command()
-@click.argument("paths", nargs=-1, type=_PATH)
-@click.option("--write-tags", is_flag=True, help="Write. Without it nothing is changed.")
-@click.option("--dry-run", is_flag=True, help="Write nothing, even with --write-tags.")
-@click.option(
-    "--model",
-    type=ModelName(),
-    metavar="NAME|DIR",
-    help="A model of the zoo (see gtag models) or a folder.",
-)
-@click.option(
-    "--min-confidence",
-    type=click.FloatRange(0, 1),
-    metavar="P",
-    help="Leave alone what is less sure and, unless P is 0, what does not sound like music. "
-    "Default: the model's own threshold for each genre.",
-)
-@click.option(
-    "--genres",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    metavar="N",
-    help="Name up to N genres, where the model is sure of several.",
-)
-@click.option(
-    "--detail",
-    type=click.Choice(["genre", "style"]),
-    default="genre",
-    show_default=True,
-    help="Name the style in place of its genre, where the model is sure of it.",
-)
-@click.option(
-    "--album",
-    type=click.Choice(["off", "vote", "one"]),
-    default="vote",
-    show_default=True,
-    help="Let a clear majority of an album's tracks decide for the unsure ones; or give all of "
-    "them one genre.",
-)
-@click.option(
-    "--existing",
-    type=click.Choice(["keep", "replace", "append"]),
-    default="keep",
-    show_default=True,
-    help="What happens to a genre that a person wrote.",
-)
-@click.option(
-    "--placeholder",
-    "placeholders",
-    multiple=True,
-    metavar="WORD",
-    help="A genre of this name means that there is none, as Unknown does; repeatable.",
-)
-@click.option(
-    "--no-default-placeholders",
-    is_flag=True,
-    help="Unknown, Other, Misc and the like are genres, too.",
-)
-@click.option(
-    "--genre-map",
-    type=_PATH,
-    metavar="FILE.toml",
-    help="Genres under your own names: renamed, merged, dropped (see gtag genres).",
-)
-@click.option(
-    "--profile",
-    type=click.Choice(list(PROFILES)),
-    help="Write what this program reads: the version of new ID3 tags, one genre or several.",
-)
-@click.option("--report", type=_PATH, metavar="FILE.csv", help="One row for each track.")
-@click.option(
-    "--resume-report",
-    is_flag=True,
-    help="Continue that report: leave out the tracks that it has.",
-)
-@click.option(
-    "--html",
-    type=_PATH,
-    metavar="FILE",
-    help="One page for a browser: genres, confidence, changes, and all tracks.",
-)
-@click.option(
-    "--playlists",
-    type=_PATH,
-    metavar="DIR",
-    help="One M3U8 playlist a genre, of what the tags say after the run.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
-@click.option(
-    "--jobs", type=click.IntRange(1), metavar="N", help="Worker processes. Default: one a core."
-)
-@click.option(
-    "--cluster",
-    metavar="ADDRESS",
-    help="Classify on the workers of a Dask scheduler, such as tcp://host:8786.",
-)
-@click.option(
-    "--exclude", multiple=True, metavar="GLOB", help="Leave out what matches; repeatable."
-)
-@click.option(
-    "--no-default-excludes",
-    is_flag=True,
-    help="Do not leave out trash, older versions, transfers and temporary files.",
-)
-@click.option(
-    "--files-from", type=_PATH, metavar="FILE|-", help="Also scan the paths listed, one a line."
-)
-@click.option("-0", "--null", is_flag=True, help="The list's paths end with NUL, not newline.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Stop after N tracks.")
-@click.option("--preserve-mtime", is_flag=True, help="Keep the modification time of files.")
-@click.option(
-    "--in-place",
-    is_flag=True,
-    help="Write files that no copy can replace (hard links, another owner) into the file itself.",
-)
-@click.option(
-    "--min-age",
-    type=click.FloatRange(min=0),
-    default=MIN_AGE_S,
-    show_default=True,
-    metavar="S",
-    help="Write no file that changed within so many seconds: another program may still write it.",
-)
-@click.option(
-    "--write-incomplete", is_flag=True, help="Write files too that are cut off or hold zeros."
-)
-@click.option("--no-cache", is_flag=True, help="Decode every file, and store nothing in the cache.")
-@click.option("--journal", type=_PATH, metavar="FILE", help="Journal file, which gtag undo reads.")
-@click.option("--trust", is_flag=True, help="Use a journal that belongs to another user.")
-@click.option(
-    "-v", "--verbose", count=True, help="Say more: list each track, then the reasons, too."
-)
-@click.option(
-    "-q",
-    "--quiet",
-    count=True,
-    help="Say less: in a terminal the summary only, elsewhere errors only; -qq: errors only.",
-)
-@click.option(
-    "--log-file", type=_PATH, metavar="FILE", help="Append details and unexpected errors."
-)
+@click.command(params=_PARAMS)
 def scan(
     paths: tuple[str, ...],
     *,
@@ -207,21 +148,26 @@ def scan(
 
     from tagger.cli.listing import teller
     from tagger.cli.progress import Progress
-    from tagger.cli.scanning import Scanning
     from tagger.cli.summary import print_summary
     from tagger.decide import Status
     from tagger.files.library import read_file_list
     from tagger.interrupt import Interrupts
     from tagger.reports.csv_report import Done, read_report
     from tagger.reports.tally import Tally
+    from tagger.scanning import Scanning
 
     log_to(log_file)
+    tell_warnings_of_journal()
     # What is shown: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
     level = (2 if sys.stdout.isatty() and not as_json else 1) + verbose - quiet
     writes = write_tags and not dry_run
-    scanning = Scanning(options, writes=writes)
+    if writes and options["journal"]:
+        not_music(options["journal"], "--journal")
+    scanning = Scanning(ScanOptions.of(options), writes=writes, command=sys.argv[1:])
     everything = [*paths, *(read_file_list(files_from, null_separated=null) if files_from else ())]
     tracks, tally, interrupted = scanning.library(everything), Tally(), False
+    failures: list[GtagError] = []
+    lists_written, not_listed = 0, list[RefusedError]()
     with ExitStack() as stack:
         progress = Progress(shown=level > 0, before="loading the model")
         stack.callback(progress.close)
@@ -263,20 +209,30 @@ def scan(
                     progress.step()
         except KeyboardInterrupt:
             interrupted = True
-        if page:
-            page.write(partial=interrupted)
-        lists_written, not_listed = lists.write() if lists and not interrupted else (0, [])
+        except WriteFailedError as error:  # of a report, a page or playlists: the tags are rows
+            failures.append(error)
+        partial = interrupted or bool(failures)
+        try:
+            if page:
+                page.write(partial=partial)
+        except WriteFailedError as error:
+            failures += [error][: str(error) not in map(str, failures)]
+        try:
+            if lists and not partial:
+                lists_written, not_listed = lists.write()
+        except WriteFailedError as error:
+            failures.append(error)
     if level > 0:
         summary = sys.stderr if as_json else sys.stdout
         print_summary(tally, tracks, in_report=len(done), file=summary)
-        if playlists and lists and not interrupted:
+        if playlists and lists and not interrupted and not failures:
             click.echo(f"\n{lists_written} playlists in {printable(playlists)}", file=summary)
             if lists.unnamable:
                 why = "line breaks or bytes that are not UTF-8 in the name"
                 click.echo(f"{lists.unnamable} tracks in none: {why}", file=summary)
-        if not writes and tally.would_write and not interrupted:
+        if not writes and tally.would_write and not interrupted and not failures:
             click.echo("\nNothing was written. --write-tags writes.", file=summary)
-    problems = [*tracks.problems, *not_listed]
+    problems = [*tracks.problems, *not_listed, *failures]
     for problem in problems:
         click.echo(f"gtag: {printable(str(problem))}", err=True)
     if interrupted:

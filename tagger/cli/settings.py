@@ -105,17 +105,26 @@ def as_in_scan(name: str, command: click.Command) -> frozenset[str]:
     return frozenset(n for n, o in own.items() if n in there and kind(o) == kind(there[n]))
 
 
+def scan_defaults() -> dict[str, Any]:
+    """The options of `gtag scan` as settings and gtag's defaults have them."""
+    root = click.get_current_context().find_root()
+    return command_of("scan").make_context("scan", ["."], parent=root).params
+
+
 class Settings:
     """What config.toml says, read when a value is first asked for."""
 
-    def __init__(self) -> None:
-        self.path = config_path()
+    @property
+    def path(self) -> Path:
+        return config_path()
 
     @cached_property
     def _file(self) -> TomlFile | None:
         from tagger.files.toml_file import TomlFile
+        from tagger.places import if_there_is_one
 
-        return TomlFile(self.path) if os.path.lexists(self.path) else None
+        path = if_there_is_one(config_path)
+        return TomlFile(path) if path and os.path.lexists(path) else None
 
     def default_map(self, command: str) -> dict[str, Any]:
         """A command's values by the names of its parameters, for click."""
@@ -193,8 +202,13 @@ def _checked_one(file: TomlFile, option: click.Option, value: Any, *at: str | in
         fitting, wanted = (int, float), "a number"
     if type(value) not in fitting:  # not isinstance: true is no number
         raise file.error(f"{name} has to be {wanted}, not {value!r}", *at)
+    if isinstance(value, str) and "\0" in value:
+        raise file.error(f"{name} holds a NUL character", *at)
     if isinstance(kind, click.Path) or (isinstance(kind, ModelName) and os.sep in value):
-        value = str(file.path.parent / Path(value).expanduser())
+        try:
+            value = str(file.path.parent / Path(value).expanduser())
+        except RuntimeError as error:
+            raise file.error(f"{name}: nobody knows whose home ~ is in {value!r}", *at) from error
     try:
         kind.convert(value, option, None)
     except click.BadParameter as error:

@@ -40,7 +40,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
 
     from tagger.classify import classifier
     from tagger.cli.console import clock, console
-    from tagger.cli.scanning import policy_of, scan_defaults
+    from tagger.cli.settings import scan_defaults
     from tagger.decide import decide
     from tagger.errors import GtagError, NothingToHearError
     from tagger.files.at_rest import check_at_rest
@@ -49,6 +49,8 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     from tagger.files.whole import check_whole
     from tagger.models import zoo
     from tagger.models.track_features import TrackFeatures
+    from tagger.options import ScanOptions
+    from tagger.scanning import policy_of
     from tagger.sound.audio import read_excerpts
     from tagger.sound.native_messages import native_messages_hidden
     from tagger.tags.read import read_tags
@@ -66,7 +68,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
             prediction = asked.predict(features)
         except NothingToHearError as error:
             silence = error
-    policy = policy_of(scan_defaults(), asked.card)
+    policy = policy_of(ScanOptions.of(scan_defaults()), asked.card)
     prediction = prediction and policy.genre_map.of(prediction, policy.detail)
     tags = read_tags(file, format)
     decision = decide(prediction, tags, policy)
@@ -75,7 +77,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
         try:
             check_at_rest(file, min_age_s=0)
             check_whole(file, format)
-            check_change(file, format)
+            check_change(file, format, decision.change)
         except GtagError as error:
             refusal = error
 

@@ -9,6 +9,7 @@ import click
 
 from tagger.cli.names import ExistingPath, ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
+from tagger.cli.scan_options import Whole
 from tagger.errors import ConfigurationError, ExitStatus
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
 )
 @click.option(
     "--min-tracks",
-    type=click.IntRange(min=2),
+    type=Whole(2),
     default=8,
     show_default=True,
     help="Of a genre in that library; those with fewer are left out.",
@@ -81,7 +82,7 @@ _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
 @click.option(
     "--model-version",
     "version",
-    type=click.IntRange(min=1),
+    type=Whole(1),
     help="Its version, written to GTAG_MODEL with the name; default: 1, or the next one.",
 )
 def train(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tagger.cli.files import not_music, tell_warnings_of_journal
+from tagger.cli.scan_options import Number
 from tagger.errors import ExitStatus
 from tagger.screen import printable
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--keep-days",
-    type=click.FloatRange(min=0),
+    type=Number(0),
     default=365,
     show_default=True,
     metavar="DAYS",
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--keep-mb",
-    type=click.FloatRange(min=0),
+    type=Number(0),
     metavar="MB",
     help="With --prune: delete more of the oldest runs until the journal is this small.",
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections import Counter
 from contextlib import ExitStack, closing
 from itertools import chain
@@ -11,10 +12,11 @@ from typing import Any
 
 import click
 
-from tagger.cli.files import log_to
+from tagger.cli.files import log_to, not_music, tell_warnings_of_journal
 from tagger.cli.scan import options_of_scan
 from tagger.errors import ConfigurationError, ExitStatus
 from tagger.exhausted import check_memory
+from tagger.options import ScanOptions
 from tagger.screen import printable
 
 _AS_IN_SCAN = options_of_scan(
@@ -57,9 +59,9 @@ def watch(
 
     from tagger.arrivals import arrivals
     from tagger.cli.listing import teller
-    from tagger.cli.scanning import Scanning
     from tagger.files.library import Library
     from tagger.interrupt import Interrupts
+    from tagger.scanning import Scanning
 
     folders = [os.path.realpath(path) for path in paths]
     for path, folder in zip(paths, folders, strict=True):
@@ -68,7 +70,10 @@ def watch(
                 "is a file", path=path, hint="name its folder, or use gtag scan"
             )
     log_to(log_file)
-    scanning = Scanning(options, writes=write_tags)
+    tell_warnings_of_journal()
+    if write_tags and options["journal"]:
+        not_music(options["journal"], "--journal")
+    scanning = Scanning(ScanOptions.of(options), writes=write_tags, command=sys.argv[1:])
     library = scanning.library(folders)
     tell = teller(0 if quiet or as_json else 2 + verbose, as_json=as_json, say=click.echo)
     counts: Counter[str] = Counter()
@@ -96,6 +101,9 @@ def watch(
                     for result in results:
                         counts[result.status] += 1
                         tell(result)
+                for problem in library.problems:
+                    click.echo(f"gtag: {printable(str(problem))}", err=True)
+                library.problems.clear()
                 scanning.cache.flush()
         except KeyboardInterrupt:
             pass

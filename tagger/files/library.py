@@ -10,6 +10,8 @@ twice), however large the library is.
 
 from __future__ import annotations
 
+import codecs
+import errno
 import fnmatch
 import os
 import re
@@ -35,11 +37,12 @@ DEFAULT_EXCLUDES = {
         *(".DocumentRevisions-V100", "System Volume Information", "lost+found"),
     ),
     "trash": (
-        *("$RECYCLE.BIN", "RECYCLER", "#recycle", "@Recycle", ".Trash", ".Trash-*", ".Trashes"),
+        *("$RECYCLE.BIN", "RECYCLER", "#recycle", "@Recycle", ".recycle"),
+        *(".Trash", ".Trash-*", ".Trashes", ".trashed-*", ".dropbox.cache"),
     ),
     "older versions and backups": (
         *(".stversions", ".snapshots", ".snapshot", "#snapshot", "@Recently-Snapshot", ".zfs"),
-        *(".git", ".hg", ".svn", "*.bak", "*~"),
+        *(".sync", ".git", ".hg", ".svn", "*.bak", "*~"),  # .sync: Resilio's, with its Archive
     ),
     "transfers under way and temporary files": (
         *("*.part", "*.partial", "*.crdownload", "*.download", "*.opdownload", "*.!qB", "*.!ut"),
@@ -47,6 +50,10 @@ DEFAULT_EXCLUDES = {
         *(".~tmp~", ".rsync-partial"),
     ),
 }
+
+
+# A broken link, or deleted just now: nothing is there that could be scanned.
+_GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
 class Stamp(NamedTuple):
@@ -107,7 +114,7 @@ class Library:
     left_out : Counter of str
         How often a name was met so far that is left out by default, by glob.
     problems : list of GtagError
-        Folders met so far that could not be read; the walk went on without them.
+        What was met so far and could not be looked at or read; the walk went on without it.
 
     Examples
     --------
@@ -232,10 +239,12 @@ class Library:
                 continue
             try:
                 status = os.stat(path)
-            except OSError:
-                # A broken link. With the name of a track, it is worth a row of the report.
+            except OSError as error:
+                # With the name of a track, it is worth a row of the report.
                 if has_audio_extension(path):
                     yield path, None
+                elif error.errno not in _GONE:
+                    self.problems.append(UnreadableError.of_system(error, path))
                 continue
             if stat.S_ISDIR(status.st_mode):
                 followed = path == given or not os.path.islink(path)
@@ -322,7 +331,8 @@ def read_file_list(file: str, *, null_separated: bool) -> list[str]:
     ----------
     file : str
     null_separated : bool
-        Paths end with a NUL, as `find -print0` writes them, and may hold line ends.
+        Paths end with a NUL, as `find -print0` writes them, and may hold line ends. Otherwise the
+        list may begin with a byte order mark, and be UTF-16 then, as Windows writes it.
 
     Raises
     ------
@@ -340,5 +350,11 @@ def read_file_list(file: str, *, null_separated: bool) -> list[str]:
     if null_separated:
         lines = content.split(b"\0")
     else:
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            try:
+                content = content.decode("utf-16").encode()
+            except UnicodeError as error:
+                raise ConfigurationError("is not valid UTF-16", path=file) from error
+        content = content.removeprefix(codecs.BOM_UTF8)
         lines = [line.removesuffix(b"\r") for line in content.split(b"\n")]
     return [os.fsdecode(line) for line in lines if line]

@@ -102,7 +102,7 @@ def replace_file(
         internal |= {str(target), str(copy)}
         through = check_writable(target, in_place=in_place, preserve_mtime=preserve_mtime)
         backup = _temporary_beside(target) if through else None
-        with ExitStack() as lock:
+        with _folder_times(target.parent, kept=preserve_mtime), ExitStack() as lock:
             lock.enter_context(_locked(target))
             seen = target.stat()
             if seen.st_nlink > 1 and not through:
@@ -273,6 +273,20 @@ def _locked(target: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _folder_times(folder: Path, *, kept: bool) -> Iterator[None]:
+    """Give a folder its times back at the end, unless another program changed what is in it."""
+    before = (folder.stat(), {*os.listdir(folder)}) if kept else None  # noqa: PTH208
+    try:
+        yield
+    finally:
+        if before is not None:
+            status, names = before
+            with suppress(OSError):  # of a folder of somebody else's
+                if {*os.listdir(folder)} == names:  # noqa: PTH208
+                    os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _write_through(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from tagger.errors import ConfigurationError
+from tagger.files.regular import read_regular
 
 Key = tuple[str | int, ...]
 
@@ -34,7 +37,7 @@ class TomlFile:
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = Path(path)
         try:
-            self._text = self.path.read_text(encoding="utf-8-sig")
+            self._text = read_regular(self.path).decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
             raise ConfigurationError(
                 "is not UTF-8 text", path=path, hint="save it as UTF-8"
@@ -43,8 +46,14 @@ class TomlFile:
             raise ConfigurationError.of_system(error, path) from error
         try:
             self.data: dict[str, Any] = tomllib.loads(self._text)
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            said = str(error) or "too deep"
+        except RecursionError as error:
+            raise ConfigurationError("is not valid TOML: too deep", path=path) from error
+        except ValueError as error:
+            if not isinstance(error, tomllib.TOMLDecodeError):  # Python's limit for numbers
+                raise ConfigurationError(
+                    "is not valid TOML: a number has thousands of digits", path=path
+                ) from error
+            said = str(error)
             place = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", said)
             if place is None:
                 raise ConfigurationError(f"is not valid TOML: {said}", path=path) from error
@@ -59,28 +68,27 @@ class TomlFile:
 
     def line(self, *key: str | int) -> int | None:
         """Where a key stands, or else what it stands in; from 1."""
-        lines = key_lines(self._text)
+        lines = self._lines
         return next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), None)
+
+    @cached_property
+    def _lines(self) -> dict[Key, int]:
+        return key_lines(self._text)
 
 
 def key_lines(text: str) -> dict[Key, int]:
     """The line of every key of a valid TOML text, and of every value of its lists.
 
-    A statement ends where what has been gathered so far is TOML by itself.
+    Each line is looked at once: a statement ends with the line outside of strings and brackets.
 
     >>> key_lines('a = 1\\n[b]\\nc = [\\n  "x",\\n]\\n')
     {('a',): 1, ('b',): 2, ('b', 'c'): 3, ('b', 'c', 0): 4}
     """
     found: dict[Key, int] = {}
     table: Key = ()
-    statement: list[str] = []
-    for number, line in enumerate(re.split(r"\r?\n", text), 1):
-        statement.append(line)
-        try:
-            parsed = tomllib.loads("\n".join(statement))
-        except tomllib.TOMLDecodeError:
-            continue
-        first = number - len(statement) + 1
+    for first, text_of_it in _statements(text):
+        statement = text_of_it.split("\n")
+        parsed = tomllib.loads(text_of_it)
         if parsed and statement[0].lstrip().startswith("["):
             table = ()
             while parsed:
@@ -89,8 +97,30 @@ def key_lines(text: str) -> dict[Key, int]:
                 found.setdefault(table, first)
         else:
             _note(found, table, parsed, statement, first)
-        statement = []
     return found
+
+
+# What may hide a line end or a bracket, and these themselves.
+_TOKEN = re.compile(
+    r'''"""(?:\\.|[^\\])*?"{3,5}|\'{3}.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*|[\[\]{}\n]''',
+    re.DOTALL,
+)
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """The statements of a valid TOML text, with the line where each begins."""
+    start, line, first, depth = 0, 1, 1, 0
+    for token in _TOKEN.finditer(text):
+        found = token[0]
+        line += found.count("\n")
+        if found in "[{":
+            depth += 1
+        elif found in "]}":
+            depth -= 1
+        elif found == "\n" and depth == 0:
+            yield first, text[start : token.start()]
+            start, first = token.end(), line
+    yield first, text[start:]
 
 
 def _note(

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tagger.errors import ModelError
+from tagger.files.regular import read_regular
+from tagger.genres import LONGEST_NAME, why_no_name
+from tagger.placeholders import Placeholders
 
 if TYPE_CHECKING:
     import numpy as np
@@ -146,7 +149,7 @@ class Card:
             raise ModelError("names no weights", path=self.folder / CARD, hint=_HINT)
         file = inside(self.folder, entry["file"])
         try:
-            content = file.read_bytes()
+            content = read_regular(file)
         except OSError as error:
             raise ModelError(f"cannot be read: {error.strerror}", path=file, hint=_HINT) from error
         if hashlib.sha256(content).hexdigest() != entry.get("sha256"):
@@ -184,12 +187,26 @@ def is_name(value: object) -> bool:
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
+def why_no_label(label: str) -> str:
+    """Why no scan could write a label, or would take it for no genre; empty where one can."""
+    if why := why_no_name(label):
+        return why
+    if label != label.strip():
+        return "it has blanks around it"
+    return "" if Placeholders().without((label,)) else "it means that there is no genre"
+
+
+def _check_label(label: str) -> None:
+    why = why_no_label(label)
+    _need(not why, f"the label {label[:LONGEST_NAME]!r} cannot be written: {why}")
+
+
 def inside(folder: Path, name: str) -> Path:
     """Resolve a card's path, which must be inside the model's folder."""
     root = folder.resolve()
     try:
         file = (root / name).resolve()
-    except (OSError, RuntimeError):  # a cycle of links
+    except (OSError, RuntimeError, ValueError):  # a cycle of links; a NUL in the name
         file = root
     if not file.is_relative_to(root) or file == root:
         raise ModelError(
@@ -210,7 +227,7 @@ def read_card(folder: Path) -> Card:
     """
     file = folder / CARD
     try:
-        return _checked(folder, tomllib.loads(file.read_text(encoding="utf-8")))
+        return _checked(folder, tomllib.loads(read_regular(file).decode()))
     except OSError as error:
         missing = "is not a model: no readable card.toml"
         raise ModelError(
@@ -235,6 +252,9 @@ def _checked(folder: Path, data: dict[str, Any]) -> Card:
         and len(labels) == len(set(labels)) >= 2,
         "labels must be two or more different genres",
     )
+    if kind not in PARTS:  # whose labels are never written
+        for label in labels:
+            _check_label(label)
     members = _tables(data, "members")
     _need((kind == "ensemble") == bool(members), "an ensemble, and nothing else, must have members")
     for entry in members:
@@ -261,6 +281,8 @@ def _checked(folder: Path, data: dict[str, Any]) -> Card:
         all(isinstance(e.get("name"), str) and e.get("genre") in labels for e in styles),
         "each style must have a name and a genre among the labels",
     )
+    for entry in styles:
+        _check_label(entry["name"])
     learned_from = _tables(data, "learned_from")
     for entry in learned_from:
         _need(isinstance(entry.get("tracks", []), list), "tracks must be a list")

@@ -170,7 +170,7 @@ def folder_of(name: str) -> Path:
 
 def all_folders() -> list[Path]:
     """The folders of all models that have a name, also of damaged ones: bundled ones first."""
-    roots = (zoo.bundled_folder(), zoo.user_folder())
+    roots = zoo.roots()
     return [root / name for root in roots for name in _names(root)]
 
 

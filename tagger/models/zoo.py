@@ -11,7 +11,7 @@ from pathlib import Path
 from tagger.errors import ConfigurationError, ModelError
 from tagger.models.card import CARD, PARTS, Card, inside, read_card
 from tagger.models.prediction import Classifier, Embedder
-from tagger.places import data_folder
+from tagger.places import data_folder, if_there_is_one
 from tagger.suggest import did_you_mean
 
 DEFAULT = "cnn"
@@ -24,6 +24,12 @@ def bundled_folder() -> Path:
 def user_folder() -> Path:
     """The folder of users' own models."""
     return data_folder() / "models"
+
+
+def roots() -> list[Path]:
+    """Where models have names: the bundled ones, then the user's own, if there is a home."""
+    own = if_there_is_one(user_folder)
+    return [bundled_folder(), *([own] if own else [])]
 
 
 def names(*roots: Path) -> list[str]:
@@ -53,8 +59,8 @@ def available() -> list[Card]:
     Damaged ones are left out; `load` raises their errors.
     """
     cards = []
-    roots = [root for root in (bundled_folder(), user_folder()) if root.is_dir()]
-    for folder in (folder for root in roots for folder in sorted(root.iterdir())):
+    there = [root for root in roots() if root.is_dir()]
+    for folder in (folder for root in there for folder in sorted(root.iterdir())):
         if (folder / CARD).is_file():
             with suppress(ModelError):
                 cards.append(read_card(folder))
@@ -76,7 +82,7 @@ def find(name_or_folder: str) -> Card:
     """
     if sep in name_or_folder or name_or_folder in (".", ".."):
         return read_card(Path(name_or_folder))
-    for root in (bundled_folder(), user_folder()):
+    for root in roots():
         if (root / name_or_folder / CARD).is_file():
             return read_card(root / name_or_folder)
     if Path(name_or_folder).is_dir():

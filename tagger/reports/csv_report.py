@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -23,8 +25,11 @@ _DECIMALS = {"confidence": 4, "runner_up_confidence": 4, "duration_s": 2}
 # A spreadsheet would run what starts like this.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NO_REPORT = "is not a report of gtag scan"
-# A terminal would act on these, and a line break would confuse simple programs.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# A terminal would act on these, a line break would confuse simple programs, and marks that are not
+# seen or turn the direction of reading make a name look like another one.
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
 
 
 class CsvReport:
@@ -93,7 +98,9 @@ def resume_report(path: str) -> tuple[TextIO, Done]:
         rows = []
     if not rows or any(len(row) != len(COLUMNS) for row in rows) or rows[0] != list(COLUMNS):
         raise ConfigurationError(
-            "is not a report that can be resumed", path=path, hint="name another --report"
+            "is not a report that can be resumed",
+            path=path,
+            hint="name another --report, also where a spreadsheet saved this one",
         )
     os.truncate(path, len(whole))
     return _opened(path, "a"), Done(rows[1:])
@@ -102,26 +109,56 @@ def resume_report(path: str) -> tuple[TextIO, Done]:
 def read_report(path: str) -> Iterator[TrackResult]:
     """The rows of a report, their paths as they stand there (see `possible_paths`).
 
+    A spreadsheet may have saved it: with semicolons or tabs, in Windows-1252 or UTF-16.
+
     Raises
     ------
     ConfigurationError
         It cannot be read, or is not a report.
     """
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
+        encoding = _encoding(path)
+        with open(path, encoding=encoding, newline="") as file:
+            head = file.readline()
+            delimiter = next((d for d in ",;\t" if f"path{d}status" in head.replace('"', "")), ",")
+            file.seek(0)
+            rows = csv.DictReader(file, delimiter=delimiter)
             if not set(COLUMNS) <= set(rows.fieldnames or ()):
                 raise ConfigurationError(_NO_REPORT, path=path)
             for row in rows:
                 values: dict[str, Any] = {n: _without_apostrophe(row[n]) for n in COLUMNS}
                 values["path"] = row["path"]
                 values["status"] = Status(row["status"])
-                values |= {n: float(row[n]) if row[n] else None for n in _DECIMALS}
+                values |= {n: _number(row[n]) for n in _DECIMALS}
                 yield TrackResult(**values)
     except OSError as error:
         raise ConfigurationError.of_system(error, path) from error
     except (UnicodeDecodeError, csv.Error, ValueError, TypeError) as error:
         raise ConfigurationError(_NO_REPORT, path=path) from error
+
+
+def _encoding(path: str) -> str:
+    """UTF-8 as gtag writes it, or what a spreadsheet made of it: UTF-16, or Windows-1252."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with open(path, "rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return "utf-16"
+        file.seek(0)
+        try:
+            while block := file.read(1 << 20):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return "cp1252"
+    return "utf-8-sig"
+
+
+def _number(shown: str) -> float | None:
+    """A number, whether its decimals follow a point or, by a spreadsheet, a comma."""
+    number = float(shown.replace(",", ".")) if shown else None
+    if number is not None and not math.isfinite(number):
+        raise ValueError(shown)
+    return number
 
 
 def possible_paths(shown: str) -> list[str]:
@@ -163,7 +200,7 @@ class Done:
 
     def __init__(self, rows: list[list[str]] | None = None) -> None:
         path, status = COLUMNS.index("path"), COLUMNS.index("status")
-        self._paths = {row[path] for row in rows or ()}
+        self._paths = {_escaped(row[path]) for row in rows or ()}
         self.statuses = frozenset(row[status] for row in rows or ())
         self.resumed = rows is not None
 
@@ -194,5 +231,9 @@ def _cell(name: str, value: str | float | None) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.{_DECIMALS[name]}f}"
-    shown = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", value)
+    shown = _escaped(value)
     return f"'{shown}" if value.startswith(_FORMULA_STARTS) else shown
+
+
+def _escaped(value: str) -> str:
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", value)

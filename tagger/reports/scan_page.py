@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,8 @@ class ScanPage:
             raise self._failed(error) from error
 
     def close(self) -> None:
-        self._rows.close()
+        with suppress(OSError):  # rows that a full disk did not take: `write` has said so
+            self._rows.close()
 
     def _values(self, partial: bool) -> dict[str, Any]:
         tally = self._tally

@@ -1,6 +1,6 @@
 """Mixes channels down to one: their mean, or one of them where the mean loses the sound.
 
-Out-of-phase stereo cancels itself out, and beside an empty channel the other is half as loud.
+Out-of-phase channels cancel each other out, and beside an empty channel the other is half as loud.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 # The mean keeps all of the louder channel's energy where both channels are equal, a half where they
 # are uncorrelated, a quarter where one is silent, and nothing where they are opposite.
 LEAST_KEPT = 0.3
+# Of more than two channels, in which some are often silent: the least energy of the sum, as a share
+# of what uncorrelated channels would have.
+LEAST_OF_SUM = 0.3
+_LFE, _WITH_LFE = 3, 6  # the fourth channel of 5.1 and 7.1 has the bass alone
 
 Samples = NDArray[np.float32]
 
@@ -24,19 +28,29 @@ class Downmix:
     Parameters
     ----------
     channel : int, optional
-        The one of two channels to take. By default all channels are averaged.
+        The one of several to take. By default all channels are averaged.
     """
 
     def __init__(self, channel: int | None = None) -> None:
         self._channel = channel
-        self._energies = np.zeros(3)  # of the left channel, the right one and their mean
+        # By the number of channels: the energy of each, and of their mean.
+        self._energies: dict[int, np.ndarray] = {}
 
     def better(self) -> Downmix | None:
         """One that takes the louder channel, where this one lost most of the sound."""
-        louder = int(self._energies[1] > self._energies[0])
-        if self._energies[2] < LEAST_KEPT * self._energies[louder]:
-            return Downmix(louder)
-        return None
+        if not self._energies:
+            return None
+        channels, energies = max(self._energies.items(), key=lambda item: item[1].sum())
+        each, mean = energies[:-1], energies[-1]
+        heard = each.copy()
+        if channels >= _WITH_LFE:
+            heard[_LFE] = 0.0
+        louder = int(heard.argmax())
+        if channels == 2:
+            lost = mean < LEAST_KEPT * each[louder]
+        else:
+            lost = channels**2 * mean < LEAST_OF_SUM * each.sum() and heard[louder] > 0
+        return Downmix(louder) if lost else None
 
     def mono(self, frame: Any) -> Samples:
         """One channel of a frame: float32 [n], full scale 1."""
@@ -51,14 +65,19 @@ class Downmix:
 
     def of_rows(self, rows: NDArray[Any]) -> Samples:
         """One channel of samples [channels, n] of any type: float32 [n], full scale 1."""
-        if len(rows) != 2:
+        if len(rows) == 1:
             return mean_of_channels(rows)
         if self._channel is not None:
-            return mean_of_channels(rows[self._channel : self._channel + 1])
-        left, right = mean_of_channels(rows[:1]), mean_of_channels(rows[1:])
-        mono = left + right
-        mono *= 0.5
-        self._energies += [float(np.dot(y, y)) for y in (left, right, mono)]
+            taken = rows[self._channel : self._channel + 1]
+            return mean_of_channels(taken if len(taken) else rows)
+        each = [mean_of_channels(rows[i : i + 1]) for i in range(len(rows))]
+        if len(rows) == 2:
+            mono = each[0] + each[1]
+            mono *= 0.5
+        else:
+            mono = mean_of_channels(rows)
+        energies = self._energies.setdefault(len(rows), np.zeros(len(rows) + 1))
+        energies += [float(np.dot(y, y)) for y in (*each, mono)]
         return mono
 
 

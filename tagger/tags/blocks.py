@@ -155,6 +155,12 @@ class Block(ABC):
         CannotKeepError.
         """
 
+    def check(self, genres: Iterable[str]) -> None:
+        """Raise CannotKeepError where it cannot say one of these genres: called after `prepare`."""
+        for genre in genres:
+            if "\0" in genre or not _is_text(genre):
+                raise CannotKeepError(f"no tag can hold the genre {genre!r}")
+
     @abstractmethod
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
         """Entries that say `values`, in this tag's own way."""
@@ -175,6 +181,14 @@ class Block(ABC):
     def shape(self) -> dict[str, Any]:
         """What a restored tag needs besides its entries: plain values, ready for JSON."""
         return {}
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # bytes of a name that were not UTF-8
+        return False
+    return True
 
 
 def distinct(values: Iterable[str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
 from tagger.files.formats import id3v2_length, synchsafe
@@ -31,6 +31,7 @@ from tagger.tags.blocks import (
     split_joint,
     to_text,
 )
+from tagger.tags.id3v1 import is_text, referenced_genres
 
 _FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]")
 _FRAME_ID_22 = re.compile(rb"[A-Z][A-Z0-9]{2}")
@@ -144,7 +145,7 @@ class Id3v2(Block):
             frame = self._decode(raw, "TCON")
             if frame is not None:
                 # An old reference to "no genre" (255) says nothing.
-                said = [g for t in frame.text for g in _genres(frame, t) if t not in _NO_GENRE]
+                said = [g for t in frame.text for g in referenced_genres(t) if t not in _NO_GENRE]
                 return Entry(raw, GENRE, self._values(said))
         elif kind in (b"TXXX", b"TXX"):
             frame = self._decode(raw, "TXXX")
@@ -250,11 +251,19 @@ class Id3v2(Block):
             frames.append(new_name + struct.pack(">I", len(body)) + b"\0\0" + body)
         return frames
 
+    def check(self, genres: Iterable[str]) -> None:
+        super().check(genres := tuple(genres))
+        for genre in genres:
+            if not is_text(genre):
+                raise CannotKeepError(
+                    f"programs would read {genre!r} in an ID3 tag as the number of a genre"
+                )
+            if self.version < 4 and MULTI_VALUE_SEPARATOR in genre:
+                raise CannotKeepError(f"an ID3v2.3 tag would say {genre!r} as several genres")
+
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
         if role == GENRE:
-            # A leading parenthesis would read as a reference to a numbered genre.
-            texts = tuple("(" + v if v.startswith("(") else v for v in values)
-            raw = self._frame("TCON", (self._joint.join(texts),))
+            raw = self._frame("TCON", (self._joint.join(map(_escaped, values)),))
         else:
             raw = self._frame("TXXX", (role, self._joint.join(values)))
         return [Entry(raw, role, values)]
@@ -368,10 +377,9 @@ def _picture_in_23(body: bytes) -> bytes:
 _NO_GENRE = frozenset({"255", "(255)"})
 
 
-def _genres(frame: Any, text: str) -> list[str]:
-    """Genres of one text of a TCON frame: numbers and references as names."""
-    frame.text = [text]
-    return list(frame.genres)
+def _escaped(genre: str) -> str:
+    """A genre as TCON has it: a leading parenthesis would begin a reference to a numbered one."""
+    return "(" + genre if genre.startswith("(") else genre
 
 
 def _walk(body: bytes, version: int, *, plain: bool) -> tuple[list[bytes], int]:

@@ -113,7 +113,21 @@ def genre_names() -> list[str]:
 
 
 def referenced_genres(text: str) -> tuple[str, ...]:
-    """Genres of a text that may refer to numbered ones, as ID3v2.3 does: "(17)"."""
+    """Genres of a text that may refer to numbered ones, as ID3v2.3 does: "(17)".
+
+    A number that no genre has, such as 200, is what somebody wrote: no word for "no genre".
+    """
+    names = _as_others_read(text)
+    unnamed = "Unknown" in names and "unknown" not in text.casefold()
+    return (text,) if unnamed else names
+
+
+def is_text(genre: str) -> bool:
+    """Whether a genre in ID3v2 is read as it stands, and not as a reference to a numbered one."""
+    return _as_others_read(genre) == (genre,)
+
+
+def _as_others_read(text: str) -> tuple[str, ...]:
     from mutagen.id3 import TCON
 
     return tuple(TCON(encoding=3, text=[text]).genres)

@@ -270,9 +270,12 @@ def _texts(boxes: list[_Box]) -> Iterator[str]:
             yield box.data[8:].decode("utf-16-be" if kind == _UTF16 else "utf-8", "replace")
 
 
+_NO_NUMBER = 255  # ID3v1's "no genre"
+
+
 def _numbered(boxes: list[_Box]) -> Iterator[str]:
     names = genre_names()
     for box in boxes:
         number = int.from_bytes(box.data[8:10]) - 1  # ID3v1's numbers, from one
-        if box.kind == b"data" and 0 <= number < len(names):
-            yield names[number]
+        if box.kind == b"data" and number >= 0 and number != _NO_NUMBER:
+            yield names[number] if number < len(names) else str(number)

@@ -175,11 +175,16 @@ def refuse_untagged(format: Format, path: str | PathLike[str]) -> None:
 def check_change(
     path: str | PathLike[str],
     format: Format,
+    change: Change | None = None,
     *,
     preserve_mtime: bool = False,
     in_place: bool = False,
 ) -> None:
-    """Raise what `write_change` would, as far as that shows without writing."""
+    """Raise what `write_change` would, as far as that shows without writing.
+
+    Without a change, what would be raised whatever the genre.
+    """
+    genres = change.fields()[GENRE] if change else ()
     try:
         check_writable(path, in_place=in_place, preserve_mtime=preserve_mtime)
         refuse_unless(format, path, path)
@@ -187,7 +192,10 @@ def check_change(
             container = open_or_explain(file, format, path)
             for block in container.blocks:
                 if block is container.main or container.asks_for_genre(block):
+                    if change:
+                        block.begin(change.id3_version)
                     block.prepare()
+                    block.check(genres)
             if not container.main.mends_reading:
                 refuse_if_mutagen_cannot_read(path, format, container.main)
     except OSError as error:
@@ -207,6 +215,7 @@ def apply_change(path: str | PathLike[str], format: Format, change: Change) -> N
             block = container.blocks[i]
             block.begin(change.id3_version)
             block.prepare()
+            block.check(planned[GENRE])
             if i == main and block.is_bare:
                 block.entries = container.carried()
             for role in ROLES:  # what gtag noted stands in the main tag alone

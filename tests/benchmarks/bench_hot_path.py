@@ -36,10 +36,12 @@ from tagger.sound import (
     audio,
     decoder,
     descriptors,
+    levelled,
     log_mel_statistics,
     no_music,
     patches,
     spectrogram,
+    yamnet_patches,
 )
 
 # Where the time of these functions goes; what they call and stands here too counts there.
@@ -49,7 +51,8 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "decode": [(decoder.Source, "_frames")],
     "resample": [(decoder._Mono, name) for name in ("add", "finish", "samples")],
     "front ends": [
-        *((spectrogram, "log_mel"), (patches, "patches"), (descriptors, "describe")),
+        *((spectrogram, "log_mel"), (levelled, "levelled"), (patches, "patches")),
+        *((yamnet_patches, "yamnet_patches"), (descriptors, "describe")),
         *((log_mel_statistics, "describe_log_mel"), (log_mel_statistics, "below_seven_khz")),
         *((no_music, "movement"), (no_music, "highest_hz")),
     ],

@@ -188,9 +188,11 @@ def test_write_says_what_it_refuses(model, make_audio, tmp_path):
     assert tagger.write(text, "Jazz").status == "unreadable"
     with pytest.raises(tagger.UnreadableError):
         tagger.read(text)
-    for wrong in ("", [], ["Jazz", " "]):
+    for wrong in ("", [], ["Jazz", " "], "Rock; Pop", "Ro\u202eck", "a\0b", "x" * 101, [5]):
         with pytest.raises(ValueError, match="genre"):
             tagger.write(piece, wrong)
+    with pytest.raises(ValueError, match="model"):
+        tagger.write(piece, "Jazz", model="a\nb")
     with pytest.raises(ValueError, match="confidence"):
         tagger.write(piece, "Jazz", confidence=70)
 
@@ -200,3 +202,55 @@ def test_of_choices_the_default_is_named_first(function):
     """Regression: the reference said "off" of `album`: it takes the first."""
     for name, first in re.findall(r'(\w+) : \{"(\w+)"', function.__doc__):
         assert inspect.signature(function).parameters[name].default == first
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"existing": "Keep"},
+        {"existing": "KEEP "},
+        {"album": "no"},
+        {"detail": "Genre"},
+        {"genres": 0},
+        {"min_confidence": 7},
+        {"min_confidence": float("nan")},
+        {"jobs": 0},
+        {"limit": -1},
+        {"min_age_s": float("nan")},
+        {"exclude": "*.wav"},
+        {"placeholders": "Polka"},
+        {"profile": "winamp"},
+        {"write_tags": "no"},
+        {"in_place": "no"},
+        {"cache": "no"},
+        {"journal": 7},
+    ],
+    ids=str,
+)
+def test_a_value_that_does_not_fit_is_refused_before_anything_is_done(wrong, make_audio, tmp_path):
+    """Regression: `existing="Keep"` replaced people's genres."""
+    piece = make_audio(".mp3")
+    media = MediaFile(piece)
+    media.genre = "Polka"
+    media.save()
+    aged(piece)
+    before = piece.read_bytes()
+    with pytest.raises(tagger.ConfigurationError):
+        tagger.scan(piece, **{"write_tags": True, "min_confidence": 0, **wrong})
+    of_write = inspect.signature(tagger.write).parameters
+    if set(wrong) <= set(of_write):
+        with pytest.raises(tagger.ConfigurationError):
+            tagger.write(piece, "Jazz", **wrong)
+    assert piece.read_bytes() == before
+    assert not (tmp_path / "state").exists()
+
+
+def test_an_undo_takes_true_or_false(make_audio):
+    piece = make_audio(".mp3")
+    assert tagger.write(piece, "Jazz").status == "written"
+    before = piece.read_bytes()
+    with pytest.raises(tagger.ConfigurationError, match="dry_run has to be true or false"):
+        tagger.undo(dry_run="yes")
+    assert piece.read_bytes() == before
+    with pytest.raises(tagger.ConfigurationError, match="min_confidence"):
+        tagger.load_model("fast").classify(piece, min_confidence=float("nan"))

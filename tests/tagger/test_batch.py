@@ -175,8 +175,8 @@ def test_a_fragmented_mp4_is_refused_by_a_dry_run_too(make_audio):
     piece = make_audio(".m4a", options={"movflags": "frag_keyframe+empty_moov"})
     before = piece.read_bytes()
 
-    def rehearse(track):
-        check_change(track.path, track.format)
+    def rehearse(track, change):
+        check_change(track.path, track.format, change)
 
     (dry,) = scanned(piece, rehearse=rehearse)
     (real,) = scanned(piece, write=written_to_tags)

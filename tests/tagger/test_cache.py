@@ -15,13 +15,14 @@ from mediafile import MediaFile
 
 from tagger import classify
 from tagger.batch import scan
-from tagger.cache import Cache, default_cache_path, fingerprint
+from tagger.cache import Cache, CachedPrediction, default_cache_path, fingerprint
 from tagger.decide import Policy, Status
 from tagger.files.formats import identify
-from tagger.files.library import Library, Stamp
+from tagger.files.library import Library, Stamp, Track
 from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.decoder import packets_hash
+from tagger.tags.credits import Credits
 from tagger.tags.write import Change, write_change
 from tests.conftest import aged
 from tests.tagger.specimens import ENCODED
@@ -82,6 +83,20 @@ def test_an_unchanged_file_is_not_listened_to_again(make_audio, file, heard_file
     assert scanned(file, *pieces) == first
     assert scanned(file, *pieces, policy=Policy(min_confidence=1.0))[0].status is Status.UNSURE
     assert len(heard_files) == 2
+
+
+def test_a_time_beyond_all_numbers_of_the_cache_ends_no_scan(make_audio, file, heard_files):
+    """Regression: a file of the year 2400 ended every scan of its folder as "a bug in gtag"."""
+    pieces = [make_audio(".mp3"), make_audio(".flac")]
+    os.utime(pieces[0], ns=(0, 13_570_000_000 * 10**9))
+    if pieces[0].stat().st_mtime < 13_000_000_000:
+        pytest.skip("this file system knows no such time")
+    first = scanned(file, *pieces)
+    assert scanned(file, *pieces) == first
+    assert len(heard_files) == 2 + 1  # only the other one is remembered by its name
+    huge = Track(str(pieces[1]), identify(pieces[1]), Stamp(1, 1, 1, (1 << 64) - 1))
+    with Cache(file, zoo.find("fast")) as cache:
+        cache.note(huge, CachedPrediction(b"x", None, 1.0, "silent"), {}, None, Credits())
 
 
 def test_a_renamed_or_retagged_file_is_not_listened_to_again(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -88,9 +89,13 @@ def test_only_stops_at_the_nearest_above(genre_map):
         ("[rename]\nDisko = 'Dance'", "line 2: no model has a genre 'Disko' .did you mean Disco"),
         ("[merge]\nDance = 'Disco'", "line 2: 'Dance' has to be a list"),
         ("[merge]\nDance = [\n'Disco',\n'Tecno']", "line 4: no model has .*did you mean Techno"),
-        ("[rename]\nJazz = 'Rock; Pop'", "line 2: 'Rock; Pop': a name with ';'"),
+        (
+            "[rename]\nJazz = 'Rock; Pop'",
+            "line 2: .*name: a name with ';'",
+        ),
         ("[rename]\nJazz = ' '", "line 2: ' ' is not a valid"),
         ('[rename]\nJazz = "a\\u001b"', "line 2: .* is not a valid"),
+        ("[rename]\nJazz = 'unknown'", "line 2: 'unknown' means that there is no genre"),
         ("[rename]\nJazz = 'Pop'\nPop = 'Jazz'", "line 2: goes in a circle: Jazz → Pop → Jazz"),
         ("[parents]\na = 'b'\nb = 'c'\nc = 'a'", "line 2: goes in a circle: a → b → c → a"),
         (
@@ -361,3 +366,14 @@ def test_anchors_do_not_multiply(tmp_path):
     tree = tmp_path / "tree.yaml"
     tree.write_text(f"- &l0 x0: [y]\n{levels}\n")
     assert tomllib.loads(map_of_tree(tree))["parents"]
+
+
+def test_a_long_chain_of_parents_is_read_in_one_pass(genre_map):
+    """Regression: the search for circles took the square of its length, and every message more."""
+    names = [f"n{i}" for i in range(3000)]
+    chain = "".join(f"{a} = '{b}'\n" for a, b in pairwise(names))
+    read = genre_map(f"[parents]\n{chain}")
+    assert read("n0") == "n2999"
+    with pytest.raises(ConfigurationError, match=r"circle: n0 → .* → … → .* → n0") as caught:
+        genre_map(f"[parents]\n{chain}n2999 = 'n0'\n")
+    assert len(str(caught.value)) < 400

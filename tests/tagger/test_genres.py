@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger import genres
-from tagger.genres import canonical, genre_of, vocabulary
+from tagger.genres import canonical, genre_of, same_name, vocabulary
+from tagger.placeholders import Placeholders
 
 FILE = Path(genres.__file__).with_name("vocabulary.toml")
 
@@ -55,3 +57,13 @@ def test_spellings(name, expected):
 def test_case_and_punctuation_do_not_count(name, random):
     mangled = "".join(random.choice((c.upper(), c.lower())) for c in name).replace("-", " ")
     assert canonical(f" {mangled}. ") == name
+
+
+def test_accents_may_be_composed_or_not():
+    """Regression: macOS writes names decomposed."""
+    for name in ("Électronique", "Okänd", "Ménage"):
+        decomposed = unicodedata.normalize("NFD", name)
+        assert decomposed != name
+        assert same_name(decomposed) == same_name(name)
+        assert Placeholders([name]).without((decomposed, name)) == ()
+    assert Placeholders().without((unicodedata.normalize("NFD", "Okänd"),)) == ()

@@ -128,3 +128,31 @@ for _, p in map_in_workers(pid, range(8), jobs=2, deadline_s=20.0):
         time.sleep(0.1)
     os.kill(worker, signal.SIGKILL)
     pytest.fail("the worker outlived its parent")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="semaphores lie elsewhere")
+def test_without_semaphores_it_says_what_to_do(make_audio, tmp_path):
+    """Regression: a read-only /dev/shm, as in containers, ended with "cannot go on"."""
+    for name in ("a.flac", "b.flac"):
+        make_audio(".flac", name=f"music/{name}", duration_s=1.0)
+    script = (
+        "mount -t tmpfs -o ro tmpfs /dev/shm && "
+        'exec "$1" -m tagger scan --no-cache --jobs "$2" "$3"'
+    )
+
+    def scanned(jobs):
+        return subprocess.run(
+            ["unshare", "-m", "sh", "-c", script, "sh", sys.executable, jobs, tmp_path / "music"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    alone = scanned("1")
+    if "mount:" in alone.stderr or "unshare" in alone.stderr:
+        pytest.skip(f"no mounts of one's own here: {alone.stderr.strip()[-200:]}")
+    assert alone.returncode == 0, alone.stderr
+    several = scanned("2")
+    assert several.returncode == 2
+    assert "worker processes cannot be started: Read-only file system" in several.stderr
+    assert "--jobs 1" in several.stderr

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tagger.errors import ConfigurationError, DataError, GtagError
 from tagger.files.formats import identify
+from tagger.models.card import why_no_label
 from tagger.training.data.datasets import (
     NO_ARTISTS,
     Example,
@@ -110,6 +111,9 @@ def load_examples(
             if artists and not examples and len({f.artist for f in files} - {None}) < 2:
                 raise DataError(NO_ARTISTS, path=source)
             more = decode(files, source)
+        for genre in sorted({example.genre for example in more}):
+            if why := why_no_label(genre):
+                raise DataError(f"has the genre {genre[:40]!r}, and no label: {why}", path=source)
         examples += _told_apart(more, {e.source for e in examples})
     return examples
 

@@ -15,6 +15,7 @@ from tagger.errors import DataError, GtagError
 from tagger.files.formats import Format
 from tagger.files.library import Library
 from tagger.genres import canonical
+from tagger.models.card import why_no_label
 from tagger.placeholders import Placeholders
 from tagger.tags.credits import read_credits
 from tagger.tags.read import read_tags
@@ -101,7 +102,8 @@ def artist_of(path: str, format: Format) -> str | None:
 
 def _first_genre(path: str, format: Format) -> str | None:
     user_genres = Placeholders().without(read_tags(path, format).user_genres)
-    return " ".join(as_text(user_genres[0]).split()) if user_genres else None
+    names = (" ".join(as_text(genre).split()) for genre in user_genres)
+    return next((name for name in names if not why_no_label(name)), None)
 
 
 def _key(name: str) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tagger.errors import ConfigurationError
+from tagger.places import home
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
 from tagger.training.data.datasets import Example, labels_of
 from tagger.training.recipes import Fitted, Settings, efficientnet_lite
@@ -206,8 +207,8 @@ def weights_file(settings: Settings) -> Path | None:
 
 def keras_folder() -> Path:
     """Where Keras keeps downloaded weights."""
-    home = os.environ.get("KERAS_HOME") or str(Path.home() / ".keras")
-    return Path(home) / "models"
+    keras_home = os.environ.get("KERAS_HOME")
+    return (Path(keras_home) if keras_home else (home() or Path.cwd()) / ".keras") / "models"
 
 
 def _fetched(backbone: Backbone, kept: Path) -> Path:

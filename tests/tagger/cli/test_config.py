@@ -138,6 +138,14 @@ def test_paths_are_seen_from_the_folder_of_the_file(gtag, make_audio, config, tm
         ("[scan]\nexclude = '*.wav'", "line 2: exclude has to be a list"),
         ("[scan]\nexclude = [\n'*.wav',\n3]", "line 4: exclude has to be a text"),
         ("[scan]\nno-cache = 1", "line 2: no-cache has to be true or false"),
+        ("[scan]\nmin-confidence = nan", "line 2: min-confidence: It has to be a finite number"),
+        ("[scan]\nmin-age = inf", "line 2: min-age: It has to be a finite number"),
+        ("[scan]\njobs = 99999999999999999999", "line 2: jobs: 9+ is not in the range"),
+        ("[scan]\nlimit = 99999999999999999999", "line 2: limit: It has to be from 1 to 1e"),
+        ("[scan]\njobs = " + "9" * 5000, "is not valid TOML: a number has thousands of digits"),
+        ('[scan]\nreport = "a\\u0000b"', "line 2: report holds a NUL character"),
+        ('[scan]\nexclude = ["a", "\\u0000"]', "line 2: exclude holds a NUL character"),
+        ("[undo]\nkeep-days = nan", "line 2: keep-days: It has to be a finite number"),
         ("[scan]\nmodel = 5", "line 2: model has to be a text"),
         ("[scan]\nverbose = true", "line 2: verbose has to be a whole number"),
         ("[scan]\nmodel = ", "line 2: invalid TOML"),
@@ -190,6 +198,16 @@ def test_a_wrong_value_in_the_environment_is_named(gtag, make_audio, monkeypatch
     assert ran.status == 2
     assert "gtag: GTAG_SCAN_JOBS in the environment: Invalid value for '--jobs'" in ran.err
     assert "environment" not in gtag("scan", ".", "--jobs", "three").err
+
+
+def test_nan_in_the_environment_is_refused(gtag, make_audio, monkeypatch):
+    """Regression: with `nan` gtag named what it was unsure of, and wrote what just changed."""
+    for name in ("GTAG_SCAN_MIN_CONFIDENCE", "GTAG_SCAN_MIN_AGE"):
+        monkeypatch.setenv(name, "nan")
+        ran = gtag("scan", make_audio(".mp3"))
+        assert ran.status == 2 and "has to be a finite number" in ran.err
+        assert name in ran.err
+        monkeypatch.delenv(name)
 
 
 def test_names_in_the_environment_mean_one_thing():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from mediafile import MediaFile
 
 from tests.tagger.cli.conftest import rows
@@ -72,3 +75,37 @@ def test_what_a_report_held_stands_in_them_too(gtag, make_audio, tmp_path):
     assert gtag("scan", folder, *options, "--resume-report").status == 0
     (file,) = lists.iterdir()
     assert found(file) == [folder / "a.flac", folder / "b.flac"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no limits for files there")
+@pytest.mark.parametrize("option", ["--html", "--playlists", "--report"])
+def test_a_full_disk_is_named_after_the_summary(make_audio, tmp_path, option):
+    """Regression: it named no file, and there was no summary."""
+    piece, target = make_audio(".flac", duration_s=1.0), tmp_path / "out"
+    small = 10 if option == "--report" else 1000
+    code = (
+        "import resource, sys, tagger.cli\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({small}, {small}))\n"
+        "tagger.cli.main()\n"
+    )
+    if option == "--playlists":
+        media = MediaFile(piece)
+        media.genre, media.title = "Polka", "x" * 2000
+        media.save()
+    arguments = ["scan", piece, "--jobs", "1", "--no-cache", option, target]
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1, ran.stderr
+    assert f"gtag: {target}" in ran.stderr and "cannot be written: File too large" in ran.stderr
+    assert "bug" not in ran.stderr and "Traceback" not in ran.stderr
+    assert ran.stderr.count("File too large") == 1
+    assert (
+        option == "--report"
+        or "kept" in ran.stdout
+        or "would-write" in ran.stdout
+        or "unsure" in ran.stdout
+    )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import sys
+import unicodedata
 from itertools import pairwise
 
 import numpy as np
@@ -13,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mediafile import MediaFile
 
+import tagger
 from tagger import demo
 from tagger.cli import cli
 from tagger.decide import Policy, agreed
-from tagger.files.cue_sheet import cue_sheet_of, parse_cue
+from tagger.files.cue_sheet import cue_sheet_of, parse_cue, unused_sheet
 from tagger.models.prediction import Prediction, Style
 from tagger.sound.audio import read_excerpts
 from tests.conftest import aged
@@ -88,6 +92,89 @@ def test_which_file_a_sheet_means(tmp_path, named, sheet, there, meant):
     (tmp_path / sheet).write_text(SHEET.format(file=named), encoding="utf-8")
     found = {name for name in there if cue_sheet_of(str(tmp_path / name))}
     assert found == {meant}
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"),
+    [
+        ("Шостакович.flac", "cp1251"),
+        ("王菲 天空.ape", "gbk"),
+        ("椎名林檎.wav", "cp932"),
+        ("Žofia.flac", "cp1250"),
+        ("Ätna.flac", "cp1252"),
+    ],
+)
+def test_a_sheet_in_an_old_encoding_finds_its_file(tmp_path, name, encoding):
+    """Regression: only Windows-1252 was tried."""
+    (tmp_path / name).touch()
+    (tmp_path / "other.flac").touch()
+    text = SHEET.format(file=name).lstrip("\ufeff").replace("The first", name)
+    (tmp_path / "x.cue").write_bytes(text.encode(encoding))
+    sheet = cue_sheet_of(str(tmp_path / name))
+    assert sheet.tracks[0].title == name
+    assert cue_sheet_of(str(tmp_path / "other.flac")) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are Unicode there")
+def test_a_sheet_finds_a_file_whose_name_is_in_the_same_old_encoding(tmp_path):
+    name = os.fsdecode("Шостакович.flac".encode("cp1251"))
+    (tmp_path / name).touch()
+    text = SHEET.format(file="Шостакович.flac").lstrip("\ufeff")
+    (tmp_path / "x.cue").write_bytes(text.encode("cp1251"))
+    assert len(cue_sheet_of(str(tmp_path / name)).tracks) == 3
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_accents_and_case_of_a_name_do_not_matter(tmp_path, form):
+    """Regression: a sheet from macOS or Windows did not find its file."""
+    there = unicodedata.normalize("NFD" if form == "NFC" else "NFC", "Ménage à Trois.flac")
+    (tmp_path / there).touch()
+    named = unicodedata.normalize(form, "MÉNAGE À Trois.FLAC")
+    (tmp_path / "x.cue").write_text(SHEET.format(file=named), encoding="utf-8")
+    assert cue_sheet_of(str(tmp_path / there)) is not None
+    (tmp_path / "x.cue").write_text(SHEET.format(file=named[:-4] + "wav"), encoding="utf-8")
+    aged(tmp_path)
+    assert cue_sheet_of(str(tmp_path / there)) is not None
+
+
+def test_the_only_sheet_belongs_to_the_only_long_file(tmp_path):
+    for name, size in (
+        ("Side A.flac", 2_000_000),
+        ("bonus.flac", 90_000),
+        ("cover.jpg", 3_000_000),
+    ):
+        (tmp_path / name).write_bytes(bytes(size))
+    sheet = tmp_path / "rip.cue"
+    sheet.write_text(SHEET.format(file="CDImage.wav"), encoding="utf-8")
+    found = cue_sheet_of(str(tmp_path / "Side A.flac"))
+    assert found.guessed and len(found.tracks) == 3
+    assert cue_sheet_of(str(tmp_path / "bonus.flac")) is None
+    (tmp_path / "bonus.flac").write_bytes(bytes(2_000_000))
+    aged(tmp_path)
+    assert cue_sheet_of(str(tmp_path / "Side A.flac")) is None
+    assert unused_sheet(str(tmp_path / "bonus.flac")) == (
+        "rip.cue is not used: it names CDImage.wav, which is not here"
+    )
+    (tmp_path / "third.flac").touch()  # then it is an album track by track
+    aged(tmp_path, by_s=7200)
+    assert unused_sheet(str(tmp_path / "bonus.flac")) == ""
+
+
+def test_a_sheet_that_is_not_used_is_said_to_be(make_audio, tmp_path):
+    """Regression: it was ignored without a word. One that is only guessed has to fit."""
+    piece = make_audio(".flac", duration_s=20.0)
+    for text, told in (
+        (SHEET.format(file="gone.wav"), "a.cue is not used: its tracks do not fit"),
+        (
+            SHEET.format(file=piece.name).replace("00:28:00", "00:01:00"),
+            "a.cue is not used: its tracks do not begin one after the other",
+        ),
+        ("x" * 2_000_000, "a.cue is not used: it is too large for a sheet"),
+    ):
+        (tmp_path / "a.cue").write_text(text, encoding="utf-8")
+        (result,) = tagger.scan(piece, min_confidence=0, jobs=1, cache=False)
+        assert result.status == "would-write" and result.message.endswith(told), result.message
+        (tmp_path / "a.cue").unlink()
 
 
 def test_a_sheet_of_single_files_cuts_none(tmp_path):

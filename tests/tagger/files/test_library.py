@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import inspect
 import io
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -262,6 +264,51 @@ def test_goes_on_where_a_folder_cannot_be_read(folder, piece, monkeypatch):
     assert problem.hint == "change its permissions, or run gtag as somebody who may read it"
 
 
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ESTALE])
+def test_what_cannot_be_looked_at_is_named(folder, piece, monkeypatch, number):
+    """Regression: a folder whose `stat` failed was skipped without a word."""
+    put(folder, piece, "a/1.flac", "b/2.flac", "c.flac", "d.flac")
+    (folder / "gone").symlink_to("nowhere")
+    looked_at = os.stat
+
+    def failing(path, *args, **options):
+        if path in (str(folder / "b"), str(folder / "c.flac")):
+            raise OSError(number, os.strerror(number), path)
+        return looked_at(path, *args, **options)
+
+    monkeypatch.setattr(os, "stat", failing)
+    library = Library([str(folder)])
+    assert [Path(track.path).name for track in library] == ["1.flac", "c.flac", "d.flac"]
+    (problem,) = library.problems
+    assert (problem.path, problem.message) == (str(folder / "b"), os.strerror(number))
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "fork") or os.geteuid() != 0, reason="only root becomes another"
+)
+def test_a_folder_that_a_person_may_not_enter_ends_with_status_1(folder, piece, make_audio):
+    """With real permissions: names can be listed, but nothing behind them be looked at."""
+    put(folder, piece, "open/1.flac", "shut/inner/2.flac")
+    (folder / "shut").chmod(0o644)
+    for above in (folder, *folder.parents):
+        if above != Path(above.anchor):
+            above.chmod(above.stat().st_mode | 0o055)
+    told = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, str(folder)], capture_output=True, text=True, check=False
+    )
+    assert told.stdout.split("|") == ["1.flac", f"{folder / 'shut' / 'inner'}: Permission denied\n"]
+
+
+AS_NOBODY = """
+import os, sys
+from tagger.files.library import Library
+os.setgid(65534); os.setuid(65534)
+library = Library([sys.argv[1]])
+names = [os.path.basename(track.path) for track in library]
+print(*names, *(f"{p.path}: {p.message}" for p in library.problems), sep="|")
+"""
+
+
 @pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names are Unicode there")
 def test_names_of_any_bytes_come_back_as_they_are(folder, piece):
     raw = [b"-rf.flac", b"a\nb.flac", b"caf\xe9.flac", b"esc\x1b[31m.flac"]
@@ -288,6 +335,18 @@ class TestFileList:
         file.write_bytes(b"a.mp3\nwith space.mp3\r\n\n./c\xe9.mp3")
         expected = ["a.mp3", "with space.mp3", os.fsdecode(b"./c\xe9.mp3")]
         assert read_file_list(str(file), null_separated=False) == expected
+
+    @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be-bom"])
+    def test_a_list_from_windows(self, tmp_path, encoding):
+        """Regression: a mark became a part of the first path, and of UTF-16 nothing was found."""
+        text = "C\\ä.mp3\r\n日本.mp3\r\n"
+        file = tmp_path / "list"
+        marked = encoding == "utf-16-be-bom"
+        file.write_bytes(("\ufeff" + text).encode("utf-16-be") if marked else text.encode(encoding))
+        assert read_file_list(str(file), null_separated=False) == ["C\\ä.mp3", "日本.mp3"]
+        file.write_bytes(b"\xff\xfea")
+        with pytest.raises(ConfigurationError, match="UTF-16"):
+            read_file_list(str(file), null_separated=False)
 
     def test_nul_separated_paths_may_hold_line_ends(self, tmp_path):
         file = tmp_path / "list"

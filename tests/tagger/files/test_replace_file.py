@@ -176,6 +176,36 @@ def test_time_of_modification(track, linked):
     assert track.stat().st_mtime_ns > 1_222_222_222_222_222_222
 
 
+@pytest.mark.parametrize("linked", [False, True])
+def test_times_of_the_folder_are_kept_too(track, linked):
+    """Regression: `--preserve-mtime` left the folder with the time of the write."""
+    if linked:
+        os.link(track, track.with_name("other name"))
+    then = (1_111_111_111_111_111_111, 1_222_222_222_222_222_222)
+
+    def refuse(original, copy):
+        raise WriteFailedError("no", path=original)
+
+    os.utime(track.parent, ns=then)
+    with pytest.raises(WriteFailedError):
+        replace_file(track, edit, refuse, preserve_mtime=True, in_place=linked)
+    assert track.parent.stat().st_mtime_ns == then[1]
+    replace_file(track, edit, accept, preserve_mtime=True, in_place=linked)
+    assert (track.read_bytes(), track.parent.stat().st_mtime_ns) == (NEW, then[1])
+
+    def edit_beside_another_program(copy):
+        track.with_name("new.mp3").touch()
+        edit(copy)
+
+    track.write_bytes(OLD)
+    replace_file(track, edit_beside_another_program, accept, preserve_mtime=True, in_place=linked)
+    assert track.parent.stat().st_mtime_ns > then[1], "others must notice the new file"
+    os.utime(track.parent, ns=then)
+    track.write_bytes(OLD)
+    replace_file(track, edit, accept, in_place=linked)
+    assert track.parent.stat().st_mtime_ns > then[1]
+
+
 def test_a_symbolic_link_stays_and_its_target_is_written(track, tmp_path):
     folder = tmp_path / "elsewhere"
     folder.mkdir()

@@ -18,6 +18,7 @@ from tagger.models import zoo
 from tagger.models.card import CARD, read_card
 from tagger.models.networks import mean_log_probabilities
 from tagger.models.prediction import Prediction, log_softmax
+from tagger.training.publish import write_model
 
 BUNDLED = zoo.bundled_folder() / "trees"
 
@@ -61,7 +62,7 @@ def test_a_pickle_in_disguise_is_not_executed(model, tmp_path):
     assert not marker.exists()
 
 
-@pytest.mark.parametrize("name", ["../trees.ubj", "/etc/hostname", "", ".", "a/../../x"])
+@pytest.mark.parametrize("name", ["a\0b", "../trees.ubj", "/etc/hostname", "", ".", "a/../../x"])
 def test_weights_outside_the_folder_are_refused(model, name):
     (model.parent / "trees.ubj").write_bytes(b"x")
     rewrite(model, weights={"file": name, "sha256": hashlib.sha256(b"x").hexdigest()})
@@ -104,6 +105,37 @@ def test_a_link_that_leads_outside_is_refused(model):
 def test_a_card_that_makes_no_sense_is_refused(model, key, value):
     rewrite(model, **{key: value})
     with pytest.raises(ModelError, match="is not a valid card"):
+        read_card(model)
+
+
+NO_LABELS = {
+    "blank": " ",
+    "long": "x" * 3_000_000,
+    "nul": "Ro\0ck",
+    "newline": "Ro\nck",
+    "reversed": "Ro\u202eck",
+    "two": "Rock; Pop",
+    "padded": " Rock ",
+    "placeholder": "Unknown",
+    "punctuation": "???",
+}
+
+
+@pytest.mark.parametrize("label", NO_LABELS.values(), ids=NO_LABELS)
+def test_a_label_that_no_scan_can_write_is_refused_on_a_card(model, label):
+    """Regression: such labels went into files, or were written anew at every scan."""
+    labels = [label, *read_card(model).labels[1:]]
+    rewrite(model, labels=labels)
+    with pytest.raises(ModelError, match=r"the label .* cannot be written") as caught:
+        read_card(model)
+    assert len(str(caught.value)) < 500
+    with pytest.raises(ModelError, match="cannot be written"):
+        write_model(model.parent / "new", read_card(BUNDLED).data | {"labels": labels}, {})
+    assert not (model.parent / "new").exists()
+    rewrite_style = {"name": label, "genre": "Rock", "threshold": 0.5}
+    shutil.copyfile(BUNDLED / CARD, model / CARD)
+    rewrite(model, style=[rewrite_style | {"genre": read_card(model).labels[0]}])
+    with pytest.raises(ModelError, match="cannot be written"):
         read_card(model)
 
 

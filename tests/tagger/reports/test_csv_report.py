@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -120,6 +121,37 @@ def test_control_characters_of_a_name_are_escaped(tmp_path):
     assert result.path in done
 
 
+def test_marks_that_turn_the_direction_of_reading_are_escaped(tmp_path):
+    """Regression: U+202E stood raw, and a name looked like another one."""
+    marks = "\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2069\ufeff"
+    result = TrackResult(f"a{marks}.mp3", Status.KEPT, old_genre=f"Ro{marks}ck", message=marks)
+    file = reported(tmp_path, result)
+    assert not set(marks) & set(file.read_text(encoding="utf-8"))
+    assert result.path in resume_report(str(file))[1]
+    (row,) = read_report(str(file))
+    assert result.path in possible_paths(row.path)
+    assert json.loads(json_line(result))["path"] == result.path
+    file.write_bytes(file.read_bytes().replace(b"\\u202e", "\u202e".encode()))
+    assert result.path in resume_report(str(file))[1]  # as gtag wrote it before
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize(
+    ("delimiter", "decimals"), [(",", "."), (";", ","), (";", "."), ("\t", ",")]
+)
+def test_a_report_that_a_spreadsheet_saved_is_read(tmp_path, encoding, delimiter, decimals):
+    """Regression: it was "not a report of gtag scan"."""
+    numbers = {"confidence": 0.8765, "runner_up_confidence": 0.1, "duration_s": 181.23}
+    given = replace(FULL, path="Käse & Café/1.mp3", message='of "two", or; three', **numbers)
+    with open(reported(tmp_path, given), encoding="utf-8", newline="") as stream:
+        header, row = csv.reader(stream)
+    row = [c.replace(".", decimals) if c.replace(".", "").isdigit() else c for c in row]
+    saved = tmp_path / "saved.csv"
+    with open(saved, "w", encoding=encoding, newline="") as stream:
+        csv.writer(stream, delimiter=delimiter).writerows([header, row])
+    assert list(read_report(str(saved))) == [given]
+
+
 def test_json_holds_the_same_fields_as_numbers():
     values = json.loads(json_line(FULL))
     assert tuple(values) == COLUMNS
@@ -132,6 +164,7 @@ def test_json_holds_the_same_fields_as_numbers():
     "path",
     [
         *("plain.mp3", "=1+1.mp3", "'=1.mp3", "\ttab.mp3", "\rreturn.mp3", "a\nb\x1b.mp3"),
+        *("a\u202e3pm.\u200bexe\u2066.mp3", "\ufeff\u061c.mp3", "a\u200db.mp3"),
         *("caf\udce9.mp3", "literal \\u000a.mp3", "\u2028.mp3", "'quoted'.mp3"),
     ],
 )

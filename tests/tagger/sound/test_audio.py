@@ -15,6 +15,7 @@ import av
 import mutagen
 import numpy as np
 import pytest
+import soundfile
 from mutagen import flac, id3, mp4
 from mutagen.ogg import OggPage
 
@@ -295,6 +296,25 @@ def test_of_two_channels_what_sounds_is_heard(tmp_path, suffix, left, right, lou
     """Regression: out-of-phase stereo was silent, and one channel alone half as loud."""
     demo.encode(np.stack([left * sine(), right * sine()]), tmp_path / f"a{suffix}")
     (excerpt,) = read_excerpts(tmp_path / f"a{suffix}").excerpts
+    assert np.abs(excerpt.samples[9999:-9999]).max() == pytest.approx(loudest, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("gains", "loudest"),
+    [
+        ((1, -1, 0, 0.1, 0, 0), 0.5),  # the fronts, and a little bass
+        ((1, -1, 0.2, 0, 0.1, -0.1), 0.5),
+        ((0.6, 0.6, 0, 0, 0, 0), 0.1),  # a sixth of the sum: nothing is lost
+        ((0, 0, 0, 1, 0, 0), 0.5 / 6),  # bass alone is what there is
+        ((1, 0, 0, 0, 0, 0), 0.5 / 6),
+    ],
+    ids=["opposite fronts", "and others", "equal fronts", "bass", "one"],
+)
+def test_of_six_channels_what_sounds_is_heard(tmp_path, gains, loudest):
+    """Regression: fronts in antiphase cancelled each other out."""
+    rows = np.stack([gain * sine() for gain in gains])
+    soundfile.write(tmp_path / "a.wav", rows.T, SAMPLE_RATE, subtype="FLOAT")
+    (excerpt,) = read_excerpts(tmp_path / "a.wav").excerpts
     assert np.abs(excerpt.samples[9999:-9999]).max() == pytest.approx(loudest, abs=0.01)
 
 

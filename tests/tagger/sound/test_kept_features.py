@@ -49,7 +49,11 @@ def test_what_cannot_be_tagged_is_heard_and_refused(make_audio, suffix):
     name, encoding = HEARD[suffix]
     path = make_audio(suffix, duration_s=5.0, **encoding)
     before = path.read_bytes()
-    for how in ({}, {"write": written}, {"rehearse": lambda t: check_change(t.path, t.format)}):
+    for how in (
+        {},
+        {"write": written},
+        {"rehearse": lambda t, c: check_change(t.path, t.format, c)},
+    ):
         (row,) = scanned(path, **how)
         assert row.status is Status.REFUSED, row
         assert row.message == f"this container ({name}) holds no tags that gtag can write"

@@ -9,15 +9,20 @@ import zlib
 from pathlib import Path
 
 import mutagen.id3
+import numpy as np
 import pytest
 from mutagen.apev2 import APEv2
 from mutagen.id3 import ID3
 
+from tagger.decide import Policy, Status, decide
 from tagger.errors import RefusedError, UnreadableError
 from tagger.files.formats import MP3, id3v2_length
+from tagger.models.prediction import Prediction
 from tagger.tags.read import read_tags
-from tagger.tags.write import Change
+from tagger.tags.write import Change, check_change, write_change
 from tests.tagger.tags.helpers import CHANGE, TWO, packets, write, write_and_restore
+
+PREDICTION = Prediction(("Jazz", "Rock"), np.array([0.9, 0.1]), "x-1")
 
 
 def synchsafe(number: int) -> bytes:
@@ -471,3 +476,20 @@ def test_id3v1_has_one_spelling_for_each_number(make_audio):
     state = read_tags(path, MP3)
     assert state.hidden == (("ID3v1", ("Hip-Hop",)),)
     assert state.user_genres == ()
+
+
+@pytest.mark.parametrize("text", ["200", "(200)", "(4)(199)", "254"])
+def test_a_number_that_no_genre_has_is_what_somebody_wrote(make_audio, text):
+    """Regression: "200" was read as the placeholder Unknown, and replaced."""
+    piece = make_audio(".mp3")
+    body = tag(4, frame("TCON", b"\x03" + text.encode(), 4))
+    piece.write_bytes(body + piece.read_bytes())
+    state = read_tags(piece, MP3)
+    assert state.genres == (text,)
+    decision = decide(PREDICTION, state, Policy(0.0))
+    assert decision.status is Status.KEPT
+    appended = Change((text, "Jazz"), ("Jazz",), 0.9, "x-1")
+    for refuses in (check_change, write_change):
+        with pytest.raises(RefusedError, match="number of a genre"):
+            refuses(piece, MP3, appended)
+    assert read_tags(piece, MP3).genres == (text,)

@@ -18,7 +18,7 @@ import pytest
 from tagger.errors import RefusedError
 from tagger.files import replace_file
 from tagger.tags.read import read_tags
-from tagger.tags.write import check_change
+from tagger.tags.write import Change, check_change, write_change
 from tests.tagger.tags.helpers import CHANGE, form, write
 from tests.tagger.tags.test_odd_files import box, with_atom
 
@@ -70,6 +70,28 @@ def refused_alike(path):
     assert path.read_bytes() == before
     assert not [p for p in path.parent.iterdir() if p.name.startswith(".gtag-")]
     return rehearsed.value.message
+
+
+ID3_FORMATS = (".mp3", ".wav", ".aiff")
+
+
+@pytest.mark.parametrize("genre", ["17", "(17)", "RX", "CR", "(RX)", "Rock\0Pop", "\udcff"])
+@pytest.mark.parametrize("suffix", [".mp3", ".wav", ".aiff", ".flac", ".ogg", ".m4a"])
+def test_a_genre_that_a_tag_cannot_hold_is_refused_by_the_rehearsal_too(make_audio, suffix, genre):
+    """Regression: such a label passed the dry run and failed in the write."""
+    path = make_audio(suffix)
+    change, before = Change((genre,), (genre,), 0.9, "x-1"), path.read_bytes()
+    try:
+        check_change(path, form(path), change)
+    except RefusedError as refused:
+        with pytest.raises(RefusedError) as written:
+            write_change(path, form(path), change)
+        assert written.value.message == refused.message
+        assert path.read_bytes() == before
+    else:
+        write_change(path, form(path), change)
+        assert read_tags(path, form(path)).genres == (genre,)
+        assert genre.isprintable() and suffix not in ID3_FORMATS
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="flags are set with chattr")

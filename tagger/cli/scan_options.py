@@ -1,0 +1,79 @@
+"""The options of a scan for click, made from `tagger.options`; and numbers for other commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tagger.cli.names import ModelName
+from tagger.options import HIGHEST, Option, default_of, option_of
+
+
+class Number(click.FloatRange):
+    """A finite number in a range."""
+
+    def __init__(self, low: float | None = None, high: float | None = None) -> None:
+        super().__init__(low, high)
+        self._option = Option("number", "", low=low, high=HIGHEST if high is None else high)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return _checked(self, self._option, super().convert(value, param, ctx), param, ctx)
+
+
+class Whole(click.IntRange):
+    """A whole number in a range, never one that no computer can count to."""
+
+    def __init__(self, low: int | None = None, high: int | None = None) -> None:
+        super().__init__(low, high)
+        self._option = Option("whole", "", low=low, high=HIGHEST if high is None else high)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return _checked(self, self._option, super().convert(value, param, ctx), param, ctx)
+
+
+def _checked(
+    kind: click.ParamType,
+    option: Option,
+    value: Any,
+    param: click.Parameter | None,
+    ctx: click.Context | None,
+) -> Any:
+    try:
+        return option.checked(value)
+    except ValueError as error:
+        kind.fail(f"It {error}.", param, ctx)
+
+
+def scan_option(name: str) -> click.Option:
+    """One option of a scan, by the name of its field in `tagger.options.ScanOptions`."""
+    option = option_of(name)
+    flags = [f"--{(option.flag or name).replace('_', '-')}", name]
+    if option.kind == "flag":
+        return click.Option(flags, is_flag=True, help=option.help)
+    return click.Option(
+        flags,
+        type=_type(option),
+        default=None if option.many else default_of(name),
+        multiple=option.many,
+        show_default=option.show_default,
+        metavar=option.metavar,
+        help=option.help,
+    )
+
+
+def _type(option: Option) -> click.ParamType:
+    high = None if option.high == HIGHEST else option.high
+    match option.kind:
+        case "whole":
+            low = None if option.low is None else int(option.low)
+            return Whole(low, None if high is None else int(high))
+        case "number":
+            return Number(option.low, high)
+        case "choice":
+            return click.Choice(option.choices)
+        case "path":
+            return click.Path()
+        case "model":
+            return ModelName()
+    return click.STRING
