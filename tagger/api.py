@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -33,7 +33,7 @@ from tagger.files.at_rest import MIN_AGE_S
 from tagger.files.formats import identify, supported_format
 from tagger.files.library import Track
 from tagger.genres import why_no_name
-from tagger.journal.journal import Journal, RunRecord, default_journal_path
+from tagger.journal.journal import Journal, RunRecord
 from tagger.journal.undo import Undone, UndoStatus, undo_run
 from tagger.models import zoo
 from tagger.models.embeddings import mean_embedding
@@ -271,6 +271,7 @@ def scan(
     min_age_s: float = MIN_AGE_S,
     write_incomplete: bool = False,
     journal: AnyPath | None = None,
+    trust: bool = False,
     cache: bool = True,
 ) -> Generator[TrackResult, None, None]:
     """Classify files and folders, and write their genres where asked to: ``gtag scan``.
@@ -296,6 +297,8 @@ def scan(
         Leave out trash, older versions and unfinished transfers.
     journal : path-like, optional
         By default the same as the command line's: ``gtag undo`` takes back what this wrote.
+    trust : bool
+        Use a journal that belongs to another user.
     cache : bool
         Whether to use and keep cached predictions.
     model, genres, detail, album, genre_map, profile, exclude, limit
@@ -342,6 +345,7 @@ def scan(
         "write_incomplete": write_incomplete,
         "no_cache": not flag("cache", cache),
         "journal": journal,
+        "trust": trust,
     }
     options = ScanOptions(**said)
     loaded = model if isinstance(model, Model) else load_model(model)
@@ -400,6 +404,7 @@ def write(
     min_age_s: float = MIN_AGE_S,
     write_incomplete: bool = False,
     journal: AnyPath | None = None,
+    trust: bool = False,
 ) -> TrackResult:
     """Write one file's genre as carefully as a scan: verified copy, journal, undo.
 
@@ -416,7 +421,7 @@ def write(
         The value of ``GTAG_MODEL``, where you name the genre.
     min_confidence : float, optional
         For a Classification, as in `scan`.
-    existing, preserve_mtime, in_place, min_age_s, write_incomplete, journal
+    existing, preserve_mtime, in_place, min_age_s, write_incomplete, journal, trust
         As in `scan`.
 
     Returns
@@ -446,6 +451,7 @@ def write(
         "min_age": min_age_s,
         "write_incomplete": write_incomplete,
         "journal": journal,
+        "trust": trust,
     }
     options = ScanOptions(**told)
     if isinstance(genre, Classification):
@@ -483,6 +489,7 @@ def undo(
     force: bool = False,
     find: bool = False,
     journal: AnyPath | None = None,
+    trust: bool = False,
 ) -> list[Undone]:
     """Take back what the last scan or `write` did, or what `run` did: ``gtag undo``.
 
@@ -492,7 +499,7 @@ def undo(
         The `id` of one of `runs`; by default the last that wrote.
     paths : path-like, or iterable of path-like
         Only files there; by default all of the run.
-    dry_run, force, find, journal
+    dry_run, force, find, journal, trust
         As the options of ``gtag undo``.
 
     Returns
@@ -513,14 +520,15 @@ def undo(
     given = [paths] if isinstance(paths, str | PathLike) else paths
     dry_run, force, find = flag("dry_run", dry_run), flag("force", force), flag("find", find)
     command = ("(Python: tagger.undo)",)
-    with Journal(journal or default_journal_path()) as opened:
+    with Journal(journal, trust=trust) as opened:
         undone = undo_run(
             *(opened, run, given), dry_run=dry_run, force=force, find=find, command=command
         )
-        return list(undone)
+        with closing(undone):  # ends its run, also where it is interrupted
+            return list(undone)
 
 
-def runs(journal: AnyPath | None = None) -> list[RunRecord]:
+def runs(journal: AnyPath | None = None, *, trust: bool = False) -> list[RunRecord]:
     """All runs in the journal, the newest first: ``gtag undo --list``.
 
     Raises
@@ -528,5 +536,5 @@ def runs(journal: AnyPath | None = None) -> list[RunRecord]:
     ConfigurationError
         The journal cannot be used.
     """
-    with Journal(journal or default_journal_path()) as opened:
+    with Journal(journal, trust=trust) as opened:
         return opened.runs()

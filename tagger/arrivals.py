@@ -111,7 +111,7 @@ def arrivals(
     folders : list of str
         Absolute.
     care : Care
-        How long a file must be at rest.
+        How long a file must be at rest, and whether any journal is used.
     journal : str, optional
         Tells gtag's own writes from arrivals.
     first : bool
@@ -135,7 +135,7 @@ def arrivals(
     waiting, tick_s = Waiting(care.min_age_s), min(1.0, max(0.1, care.min_age_s / 4))
 
     def notice(paths: Iterable[str], since: float = -math.inf) -> None:
-        with own_writes(journal) as is_own:
+        with own_writes(journal, trust=care.trust) as is_own:
             for file in (file for path in paths for file in library.part(path)):
                 own = False
                 with suppress(GtagError, OSError):

@@ -86,7 +86,7 @@ def scan(
     *,
     model: str,
     policy: Policy,
-    write: Callable[[Track, Change], None] | None = None,
+    write: Callable[[Track, Change], str | None] | None = None,
     rehearse: Callable[[Track, Change], None] | None = None,
     jobs: int | None = None,
     apart: bool = False,
@@ -387,7 +387,7 @@ def decide_and_write(
     classified: Classified,
     policy: Policy,
     verdict: Verdict | None = None,
-    write: Callable[[Track, Change], None] | None = None,
+    write: Callable[[Track, Change], str | None] | None = None,
     rehearse: Callable[[Track, Change], None] | None = None,
     tags: TagsOf | None = None,
 ) -> TrackResult:
@@ -418,7 +418,7 @@ def decide_and_write(
         return row(decision.status, message=reason)
     try:
         if write is not None:
-            write(track, decision.change)
+            reason = "; ".join(filter(None, (reason, write(track, decision.change))))
         elif rehearse is not None:
             rehearse(track, decision.change)
     except Exception as error:

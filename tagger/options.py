@@ -226,7 +226,7 @@ class ScanOptions:
     preserve_mtime: bool = _option("flag", "Keep the modification time of files.", False)
     in_place: bool = _option(
         "flag",
-        "Write hard-linked files too, into the file itself: a crash may then tear it.",
+        "Write files that no copy can replace (hard links, another owner) into the file itself.",
         False,
     )
     min_age: float = _option(
@@ -242,6 +242,7 @@ class ScanOptions:
     )
     no_cache: bool = _option("flag", "Decode every file, and store nothing in the cache.", False)
     journal: str | None = _option("path", "Journal file, which gtag undo reads.", metavar="FILE")
+    trust: bool = _option("flag", "Use a journal that belongs to another user.", False)
 
     def __post_init__(self) -> None:
         for each in fields(self):

@@ -54,6 +54,7 @@ def care_of(options: ScanOptions) -> Care:
         not options.write_incomplete,
         options.preserve_mtime,
         options.in_place,
+        options.trust,
     )
 
 

@@ -33,13 +33,17 @@ class Care:
     preserve_mtime : bool
         Keep the time of modification.
     in_place : bool
-        Write hard-linked files too, into the file itself: a crash may then tear it.
+        Write files that no new file can replace (hard links, another's file) too, into the file
+        itself: a crash may then tear it.
+    trust : bool
+        Use a journal that belongs to another user.
     """
 
     min_age_s: float = MIN_AGE_S
     whole_only: bool = True
     preserve_mtime: bool = False
     in_place: bool = False
+    trust: bool = False
 
     def check(self, track: Track, is_own: Callable[[str], bool]) -> None:
         """Refuse what another program still writes, and what is not all there.
@@ -62,8 +66,10 @@ def writer(
     command: Sequence[str],
     model: str | None,
     library: Library | None = None,
-) -> Iterator[Callable[[Track, Change], None]]:
+) -> Iterator[Callable[[Track, Change], str | None]]:
     """A function that writes a change, with a run of the journal for as long as this lasts.
+
+    It returns what could not be done behind a file that is written, in words, or None.
 
     Parameters
     ----------
@@ -83,14 +89,14 @@ def writer(
         The journal cannot be used; nothing may be written then.
     """
     with (
-        Journal(journal_file) as journal,
+        Journal(journal_file, trust=care.trust) as journal,
         journal.start_run("scan", command, model) as run,
     ):
 
-        def write(track: Track, change: Change) -> None:
+        def write(track: Track, change: Change) -> str | None:
             assert track.format is not None, "an unrecognised file is never written"
             care.check(track, journal.wrote_last)
-            write_change(
+            remark = write_change(
                 track.path,
                 track.format,
                 change,
@@ -100,12 +106,15 @@ def writer(
             )
             if library is not None:
                 library.replaced(track.path)
+            return remark
 
         yield write
 
 
 @contextmanager
-def own_writes(journal_file: str | PathLike[str] | None) -> Iterator[Callable[[str], bool]]:
+def own_writes(
+    journal_file: str | PathLike[str] | None, *, trust: bool = False
+) -> Iterator[Callable[[str], bool]]:
     """Whether it was gtag that changed a file last, by a journal that is there; none is made."""
     with ExitStack() as stack:
 
@@ -113,7 +122,8 @@ def own_writes(journal_file: str | PathLike[str] | None) -> Iterator[Callable[[s
         def journal() -> Journal | None:
             with suppress(GtagError, OSError):  # a write will report it
                 file = Path(journal_file or default_journal_path())
-                return stack.enter_context(Journal(file)) if file.exists() else None
+                if file.exists():
+                    return stack.enter_context(Journal(file, trust=trust))
             return None
 
         def is_own(path: str) -> bool:
@@ -128,11 +138,17 @@ def rehearsal(
     journal_file: str | PathLike[str] | None, care: Care
 ) -> Iterator[Callable[[Track, Change], None]]:
     """A function that raises what writing would, for dry runs; it leaves nothing behind."""
-    with own_writes(journal_file) as is_own:
+    with own_writes(journal_file, trust=care.trust) as is_own:
 
         def rehearse(track: Track, change: Change) -> None:
             assert track.format is not None, "an unrecognised file is never written"
             care.check(track, is_own)
-            check_change(track.path, track.format, change, in_place=care.in_place)
+            check_change(
+                track.path,
+                track.format,
+                change,
+                preserve_mtime=care.preserve_mtime,
+                in_place=care.in_place,
+            )
 
         yield rehearse

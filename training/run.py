@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tagger.errors import DataError
+from tagger.files.durable_io import take_name
 from tagger.models import zoo
 from tagger.models.card import (
     CORRELATION,
@@ -265,7 +266,7 @@ def _measure_split(
     settings.work.mkdir(parents=True, exist_ok=True)
     fresh = settings.work / "fresh.npz"
     np.savez(fresh, scores=scores, told=np.array(json.dumps(told)))
-    fresh.replace(done)
+    take_name(fresh, done)
     return scores, told
 
 

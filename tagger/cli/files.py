@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import click
+
 from tagger.errors import ConfigurationError, GtagError
 
 
@@ -47,6 +49,20 @@ def opening(path: str) -> Iterator[None]:
         elif isinstance(error, FileNotFoundError):
             hint = "make its folder first"
         raise ConfigurationError(message, path=path, hint=hint) from error
+
+
+class _Told(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"gtag: {record.getMessage()}", err=True)
+
+
+_TOLD = _Told(logging.WARNING)
+
+
+def tell_warnings_of_journal() -> None:
+    """Show on stderr what the journal warns of, such as a torn file that it cannot mend yet."""
+    for part in ("tagger.journal", "tagger.files.swap"):
+        logging.getLogger(part).addHandler(_TOLD)
 
 
 def log_to(path: str | None) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from tagger.cli.files import not_music, opening
+from tagger.cli.files import not_music, opening, tell_warnings_of_journal
 from tagger.cli.scan import options_of_scan
 from tagger.cli.scan_options import Number
 from tagger.errors import ConfigurationError, ExitStatus, GtagError
@@ -44,7 +44,7 @@ _KEYS = (
 )
 
 
-@click.command(params=options_of_scan("model", "jobs", "exclude", "journal"))
+@click.command(params=options_of_scan("model", "jobs", "exclude", "journal", "trust"))
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[REPORT.csv|PATHS]...")
 @click.option(
     "--min-confidence",
@@ -69,6 +69,7 @@ def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
     from tagger.review import Review, default_report
     from tagger.scanning import Scanning
 
+    tell_warnings_of_journal()
     journal = options["journal"]
     if journal:
         not_music(journal, "--journal")
@@ -132,13 +133,14 @@ def _lazy_writer(journal: str | None, care: Care) -> Iterator[Callable[[Track, C
     from tagger.writing import writer
 
     with ExitStack() as stack:
-        opened: list[Callable[[Track, Change], None]] = []
+        opened: list[Callable[[Track, Change], str | None]] = []
 
         def write(track: Track, change: Change) -> None:
             if not opened:
                 run = writer(journal, care, command=sys.argv[1:], model=None)
                 opened.append(stack.enter_context(run))
-            opened[0](track, change)
+            if remark := opened[0](track, change):
+                click.echo(f"gtag: {printable(track.path)}: {printable(remark)}", err=True)
 
         yield write
 

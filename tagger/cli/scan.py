@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tagger.cli.files import log_to, not_music, opening, replaceable
+from tagger.cli.files import (
+    log_to,
+    not_music,
+    opening,
+    replaceable,
+    tell_warnings_of_journal,
+)
 from tagger.cli.scan_options import scan_option
 from tagger.errors import (
     ConfigurationError,
@@ -83,7 +89,7 @@ _PARAMS: list[click.Parameter] = [
         scan_option,
         (
             *("limit", "preserve_mtime", "in_place", "min_age", "write_incomplete", "no_cache"),
-            "journal",
+            *("journal", "trust"),
         ),
     ),
     click.Option(
@@ -151,6 +157,7 @@ def scan(
     from tagger.scanning import Scanning
 
     log_to(log_file)
+    tell_warnings_of_journal()
     # What is shown: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
     level = (2 if sys.stdout.isatty() and not as_json else 1) + verbose - quiet
     writes = write_tags and not dry_run

@@ -33,6 +33,7 @@ _NOT_SETTABLE = {
         "gtag never writes unless the command line says so: give --{0} there",
     ),
     **dict.fromkeys(("dry-run", "list", "prune", "files-from", "null"), _ONE_RUN),
+    "trust": "--{0} is said of one journal: give it on the command line",
     **dict.fromkeys(("resume", "resume-report", "output"), _ONE_RUN),
 }
 

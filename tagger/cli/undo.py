@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
 from contextlib import closing
@@ -10,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tagger.cli.files import not_music
+from tagger.cli.files import not_music, tell_warnings_of_journal
 from tagger.cli.scan_options import Number
 from tagger.errors import ExitStatus
 from tagger.screen import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tagger.interrupt import Interrupts
-    from tagger.journal.journal import RunRecord
-    from tagger.journal.undo import Undone
+    from tagger.journal.journal import Journal, RunRecord
+    from tagger.journal.undo import Undone, UndoStatus
 
 
 @click.command()
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     help="With --prune: delete more of the oldest runs until the journal is this small.",
 )
 @click.option("--journal", type=click.Path(), metavar="FILE", help="As given to that scan.")
+@click.option("--trust", is_flag=True, help="Use a journal that belongs to another user.")
+@click.option("-y", "--yes", is_flag=True, help="Without RUN, in a terminal: do not ask.")
 @click.option("-v", "--verbose", is_flag=True, help="List each file; with --list, each run.")
 @click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
 def undo(
@@ -68,26 +71,32 @@ def undo(
     keep_days: float,
     keep_mb: float | None,
     journal: str | None,
+    trust: bool,
+    yes: bool,
     verbose: bool,
     quiet: bool,
 ) -> ExitStatus:
-    """Take back what the last scan wrote, or what RUN did.
+    """Take back what the last scan that wrote has changed, or what RUN did.
 
-    RUN is a number that --list shows. PATHS limit it to files and folders; files that were moved
-    there are found by their content, with --find by their sound. Other fields that were edited
-    since keep their values; a file whose genre or sound was changed since is left alone.
+    RUN is a number that --list shows; without it the scan is named, and in a terminal confirmed.
+    PATHS limit it to files and folders; files that were moved there are found by their content,
+    with --find by their sound. Other fields that were edited since keep their values; a file whose
+    genre or sound was changed since is left alone.
     """
     from tagger.interrupt import Interrupts
     from tagger.journal.journal import Journal, default_journal_path
-    from tagger.journal.undo import undo_run
+    from tagger.journal.undo import UndoStatus, run_to_undo, undo_run
 
     if prune and (run_and_paths or as_list or dry_run or force or find):
-        raise click.UsageError("--prune works with --keep-days, --keep-mb and --journal only.")
+        raise click.UsageError(
+            "--prune works with --keep-days, --keep-mb, --journal and --trust only."
+        )
+    tell_warnings_of_journal()
     run, paths = None, run_and_paths
     if paths and paths[0].isdecimal():
         run, paths = int(paths[0]), paths[1:]
     file = not_music(journal, "--journal") if journal else default_journal_path()
-    with Journal(file) as opened:
+    with Journal(file, trust=trust) as opened:
         if prune:
             gone = opened.prune(keep_days, None if keep_mb is None else round(keep_mb * 1e6))
             click.echo(
@@ -102,10 +111,20 @@ def undo(
             for number in damaged:
                 click.echo(f"gtag: run {number} is damaged in the journal", err=True)
             return ExitStatus.PROBLEMS if damaged else ExitStatus.OK
+        if not dry_run:
+            opened.recover()  # which tells what is in force
+        chosen = run_to_undo(opened, run)
+        if run is None:
+            asks = not (yes or dry_run) and sys.stdin.isatty() and sys.stderr.isatty()
+            if asks or not quiet:
+                click.echo(f"gtag: {_named(opened, chosen)}", err=True)
+            if asks and not click.confirm("Take that back?", default=True, err=True):
+                click.echo("Nothing was done; gtag undo --list lists all runs.")
+                return ExitStatus.OK
         with Interrupts() as interrupts:
             undone = undo_run(
                 opened,
-                run,
+                chosen.id,
                 paths,
                 dry_run=dry_run,
                 force=force,
@@ -113,7 +132,34 @@ def undo(
                 watch=partial(_watched, interrupts),
                 command=sys.argv[1:],
             )
-            return _report(undone, interrupts, verbose=verbose, quiet=quiet)
+            with closing(undone):  # ends its run, also where it is interrupted
+                counts, interrupted = _report(undone, interrupts, verbose=verbose, quiet=quiet)
+        if interrupted:
+            again = _command(sys.argv[1:], chosen.id if run is None else None)
+            click.echo(f"gtag: interrupted; to go on: {again}", err=True)
+            return ExitStatus.INTERRUPTED
+        done = counts.keys() & {UndoStatus.RESTORED, UndoStatus.WOULD_RESTORE}
+        older = opened.last_scan(but=chosen.id)
+        if run is None and not paths and counts and not done and older is not None:
+            click.echo(f"gtag: to take back the scan before it: gtag undo {older}", err=True)
+    return ExitStatus.PROBLEMS if any(s.is_problem for s in counts) else ExitStatus.OK
+
+
+def _named(journal: Journal, run: RunRecord) -> str:
+    """A run in words, by which a person knows it."""
+    began = f", begun {run.started[:16].replace('T', ' ')} UTC" if run.started else ""
+    changes = f"{run.in_force} change{'s' if run.in_force != 1 else ''}"
+    folder = journal.folder_of(run.id)
+    where = f" in {printable(folder)}" if folder else ", in several folders"
+    return f"run {run.id}{began}: {changes}{where}"
+
+
+def _command(arguments: Sequence[str], run: int | None) -> str:
+    """A command line once more, with a run that it did not name."""
+    words = ["gtag", *arguments]
+    if run is not None:
+        words.insert(words.index("undo") + 1, str(run))
+    return printable(shlex.join(words))
 
 
 def _watched(interrupts: Interrupts, paths: Iterable[str]) -> Iterator[str]:
@@ -138,11 +184,10 @@ def _watched(interrupts: Interrupts, paths: Iterable[str]) -> Iterator[str]:
 
 def _report(
     undone: Iterator[Undone], interrupts: Interrupts, *, verbose: bool, quiet: bool
-) -> ExitStatus:
-    from tagger.journal.undo import UndoStatus
-
+) -> tuple[Counter[UndoStatus], bool]:
+    """Tell what becomes of each file; returns how many ended how, and whether Ctrl-C came."""
     counts: Counter[UndoStatus] = Counter()
-    problems = interrupted = False
+    interrupted = False
     found = 0
     try:
         while True:
@@ -151,21 +196,18 @@ def _report(
                 if one is None:
                     break
                 counts[one.status] += 1
-                problems |= one.status.is_problem
                 found += one.moved_from is not None
-                if one.status.is_problem:
+                if one.status.is_problem or one.message:
                     click.echo(_line(one), err=True)
                 elif verbose and not quiet:
                     click.echo(_line(one))
     except KeyboardInterrupt:
         interrupted = True
     if not quiet:
-        summary = ", ".join(f"{n} {status}" for status, n in counts.items()) or "nothing to do"
+        nothing = "nothing restored" if interrupted else "nothing to do"
+        summary = ", ".join(f"{n} {status}" for status, n in counts.items()) or nothing
         click.echo(f"{summary}; moved and found: {found}" if found else summary)
-    if interrupted:
-        click.echo("gtag: interrupted; to go on, run the same command again", err=True)
-        return ExitStatus.INTERRUPTED
-    return ExitStatus.PROBLEMS if problems else ExitStatus.OK
+    return counts, interrupted
 
 
 def _line(one: Undone) -> str:

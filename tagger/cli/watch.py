@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from tagger.cli.files import log_to, not_music
+from tagger.cli.files import log_to, not_music, tell_warnings_of_journal
 from tagger.cli.scan import options_of_scan
 from tagger.errors import ConfigurationError, ExitStatus
 from tagger.exhausted import check_memory
@@ -23,7 +23,7 @@ _AS_IN_SCAN = options_of_scan(
     *("write_tags", "model", "min_confidence", "genres", "detail", "album", "existing"),
     *("placeholders", "no_default_placeholders", "genre_map", "profile", "as_json", "jobs"),
     *("exclude", "no_default_excludes", "preserve_mtime", "in_place", "min_age"),
-    *("write_incomplete", "no_cache", "journal", "log_file"),
+    *("write_incomplete", "no_cache", "journal", "trust", "log_file"),
 )
 
 
@@ -70,6 +70,7 @@ def watch(
                 "is a file", path=path, hint="name its folder, or use gtag scan"
             )
     log_to(log_file)
+    tell_warnings_of_journal()
     if write_tags and options["journal"]:
         not_music(options["journal"], "--journal")
     scanning = Scanning(ScanOptions.of(options), writes=write_tags, command=sys.argv[1:])

@@ -32,6 +32,9 @@ _LOCAL = {
     *("vfat", "exfat", "ntfs3", "hfsplus", "jfs"),
 }
 
+# File systems in user space: Linux knows the writers on this machine, and no others.
+_IN_USER_SPACE = {"fuse", "fuseblk"}
+
 
 def check_at_rest(
     path: str | os.PathLike[str],
@@ -71,7 +74,7 @@ def check_at_rest(
             path=path,
             hint=f"{Path(note).name} lies beside it: remove that if the download was cancelled",
         )
-    if _is_open_for_writing(path):
+    if is_open_for_writing(path):
         raise RefusedError(
             "another program has it open for writing",
             path=path,
@@ -79,8 +82,8 @@ def check_at_rest(
         )
 
 
-def _is_open_for_writing(path: str | os.PathLike[str]) -> bool:
-    """Whether the system says so; False where it does not tell."""
+def is_open_for_writing(path: str | os.PathLike[str]) -> bool:
+    """Whether a process has a file open for writing; False where the system does not tell."""
     if sys.platform != "linux":
         return False
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -91,10 +94,27 @@ def _is_open_for_writing(path: str | os.PathLike[str]) -> bool:
         # A lease for reading is given only while nobody has the file open for writing.
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except OSError as error:
-        return error.errno == errno.EAGAIN and _file_system(path) in _LOCAL
+        return error.errno == errno.EAGAIN and tells_of_writers(path)
     finally:
         os.close(descriptor)  # which gives the lease back
     return False
+
+
+def is_watched_wholly(path: str | os.PathLike[str]) -> bool:
+    """Whether the system knows of everybody who writes a file: it lies on a local disk of Linux."""
+    try:
+        return _file_system(path) in _LOCAL
+    except OSError:  # another system
+        return False
+
+
+def tells_of_writers(path: str | os.PathLike[str]) -> bool:
+    """Whether the system knows at least of those who write a file on this machine."""
+    try:
+        kind = _file_system(path)
+    except OSError:
+        return False
+    return kind in _LOCAL or kind.partition(".")[0] in _IN_USER_SPACE
 
 
 def _file_system(path: str | os.PathLike[str]) -> str:

@@ -23,6 +23,9 @@ if sys.platform == "linux":
 _FS_IOC_GETFLAGS = 0x80086601
 _FS_IMMUTABLE_FL, _FS_APPEND_FL = 0x10, 0x20
 
+# <linux/capability.h>
+_CAP_CHOWN, _CAP_FOWNER, _CAP_FSETID = 0, 3, 4
+
 _UNSUPPORTED = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 _NOT_ALLOWED = {errno.EPERM, errno.EACCES, errno.EINVAL, *_UNSUPPORTED}
 
@@ -58,6 +61,8 @@ def carry_attributes(
         mode = stat.S_IMODE(seen.st_mode)
         if stat.S_IMODE(copy.stat().st_mode) != mode:
             copy.chmod(mode)
+            if stat.S_IMODE(copy.stat().st_mode) != mode:  # bits that it drops without a word
+                raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
     except OSError as error:
         if error.errno not in _NOT_ALLOWED:
             raise
@@ -67,6 +72,69 @@ def carry_attributes(
         ) from error
     if preserve_mtime:
         os.utime(copy, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+
+
+# A probe file would say it best, but a dry run makes none in a library. So this asks what the
+# system will ask. It cannot know what a server (NFS that distrusts root) or a security label says.
+def why_not_replaced(target: Path, seen: os.stat_result) -> str | None:
+    """Say why no new file of the same owner, group and mode can take a file's place.
+
+    Returns
+    -------
+    str or None
+        None where one can, as far as that shows without making one.
+    """
+    if sys.platform == "win32":
+        return None
+    user, groups = os.geteuid(), {os.getegid(), *os.getgroups()}
+    folder = target.parent.stat()
+    inherits_group = sys.platform == "darwin" or folder.st_mode & stat.S_ISGID
+    new_group = folder.st_gid if inherits_group else os.getegid()
+    gives_away = _has_capability(_CAP_CHOWN)
+    if seen.st_uid != user and not (gives_away and _is_mapped(seen.st_uid, "uid_map")):
+        return f"it belongs to user {seen.st_uid}, to whom you cannot give a new file"
+    if seen.st_gid not in {new_group, *groups} and not (
+        gives_away and _is_mapped(seen.st_gid, "gid_map")
+    ):
+        return f"it belongs to group {seen.st_gid}, to which you cannot give a new file"
+    if (
+        seen.st_mode & stat.S_ISGID
+        and seen.st_gid not in groups
+        and not _has_capability(_CAP_FSETID)
+    ):
+        return "its mode (setgid) cannot be given to a new file of a group that is not yours"
+    if (
+        folder.st_mode & stat.S_ISVTX
+        and user not in (seen.st_uid, folder.st_uid)
+        and not _has_capability(_CAP_FOWNER)
+    ):
+        return "its folder lets only the owner replace it (sticky bit)"
+    return None
+
+
+def may_set_times(seen: os.stat_result) -> bool:
+    """Whether the times of a file may be set to any value: by its owner alone."""
+    return sys.platform == "win32" or seen.st_uid == os.geteuid() or _has_capability(_CAP_FOWNER)
+
+
+def _has_capability(number: int) -> bool:
+    """Whether this process may do what root may; in a container root may not do all of it."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:  # not Linux
+        return os.geteuid() == 0
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", status, re.M)
+    return found is not None and bool(int(found[1], 16) >> number & 1)
+
+
+def _is_mapped(number: int, table: str) -> bool:
+    """Whether a container knows a user or group of the system outside."""
+    try:
+        rows = Path("/proc/self", table).read_text().splitlines()
+    except OSError:  # not Linux
+        return True
+    ranges = [[int(value) for value in row.split()] for row in rows]
+    return any(first <= number < first + count for first, _, count in ranges)
 
 
 def _carry_owner(copy: Path, seen: os.stat_result) -> None:

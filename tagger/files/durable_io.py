@@ -44,7 +44,30 @@ def write_whole(file: Path, content: bytes) -> None:
     """Write a file that has its name only when all of it is there; not synced."""
     fresh = file.with_name(file.name + ".fresh")
     fresh.write_bytes(content)
-    fresh.replace(file)
+    take_name(fresh, file)
+
+
+def take_name(fresh: Path, file: Path) -> None:
+    """Give a finished file the name of another, which is gone then.
+
+    Where that fails, and took the other one along, the name is free: once more, then. libfuse does
+    so to a file that is open somewhere.
+
+    Raises
+    ------
+    OSError
+        What stands under both names is as it was, or `fresh` is all that is left: it stays.
+    """
+    try:
+        fresh.replace(file)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        names = {path.name for path in file.parent.iterdir()}
+        if fresh.name in names and file.name not in names:
+            fresh.replace(file)
+        elif fresh.name in names:  # else it was done all the same
+            raise
 
 
 @contextmanager
@@ -54,12 +77,15 @@ def new_file(target: Path) -> Iterator[TextIO]:
     Where something goes wrong it goes away, and what had the name stays. Not synced.
     """
     fresh = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    existed = target.exists()
     try:
         with open(fresh, "x", encoding="utf-8", newline="") as file:
             yield file
-        fresh.replace(target)
+        take_name(fresh, target)
     except BaseException:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            if not existed or target in target.parent.iterdir():  # else it is all that is left
+                fresh.unlink(missing_ok=True)
         raise
 
 

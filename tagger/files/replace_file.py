@@ -1,29 +1,35 @@
 """Replaces a file by an edited copy of itself, so that either stands there whole at every instant.
 
 Copy beside → edit the copy → verify it → carry owner, mode and attributes over → sync → check that
-the original still holds what was copied → journal the intent → check that nobody touched the
-original → swap → sync the folder.
+the original still holds what was copied → journal the intent → swap (`tagger.files.swap`).
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from hashlib import file_digest
-from operator import attrgetter
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tagger.errors import GtagError, RefusedError, WriteFailedError
 from tagger.exhausted import what_ran_out
-from tagger.files.attributes import carry_attributes, is_mount_point, protection
+from tagger.files.at_rest import tells_of_writers
+from tagger.files.attributes import (
+    carry_attributes,
+    is_mount_point,
+    may_set_times,
+    protection,
+    why_not_replaced,
+)
 from tagger.files.durable_io import copy_content, overwrite, sync_file, sync_folder
+from tagger.files.identity import Identity, digest_of
+from tagger.files.swap import Witness, swap, touched
 
 if sys.platform != "win32":
     import fcntl
@@ -31,46 +37,8 @@ if sys.platform != "win32":
 # What the name of every file begins with that gtag makes beside a track.
 TEMPORARY_PREFIX = ".gtag-"
 
-# What a change of a file shows in. Programs can put the time of modification back, but not that of
-# the last change of any kind (`ctime`).
-_STATE = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
-
 # A suffix is kept because some demuxers guess by it, but not one that makes the name long.
 _LONGEST_SUFFIX = 8
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What tells one state of a file from another.
-
-    Parameters
-    ----------
-    device, inode : int
-        Where it lies.
-    size : int
-        In bytes.
-    mtime_ns : int
-        Last modification, in ns since the epoch.
-    digest : str
-        SHA-256 of the whole content, in hexadecimal.
-    """
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-    digest: str
-
-    @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> Identity:
-        """Read a file and say what it is; OSError where it cannot be read."""
-        digest = _digest(path)
-        status = Path(path).stat()
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, digest)
-
-    def same_content(self, other: Identity) -> bool:
-        """Tell whether both hold the same bytes, wherever they lie and whenever written."""
-        return (self.size, self.digest) == (other.size, other.digest)
 
 
 def replace_file(
@@ -83,7 +51,7 @@ def replace_file(
     after_swap: Callable[[], object] | None = None,
     preserve_mtime: bool = False,
     in_place: bool = False,
-) -> None:
+) -> str | None:
     """Replace a file by an edited and verified copy of itself.
 
     Parameters
@@ -100,13 +68,20 @@ def replace_file(
     before_swap : function of both identities and the copy's path, optional
         Journals the intent, durably. What it raises stops the write.
     after_swap : function, optional
-        Marks the intent as done.
+        Marks the intent as done. Not called where a temporary file is left, which the journal's
+        recovery has to remove.
     preserve_mtime : bool
         Keep the original's time of modification.
     in_place : bool
-        Allow files with several names (hard links): the verified copy's bytes are written into
-        the file itself, while a backup lies beside. Other files are swapped all the same. A crash
-        halfway leaves a torn file until the journal's recovery writes the backup back.
+        Allow files with several names (hard links), and those whose owner or mode no new file can
+        have: the verified copy's bytes are written into the file itself, while a backup lies
+        beside. Other files are swapped all the same. A crash halfway leaves a torn file until the
+        journal's recovery writes the backup back.
+
+    Returns
+    -------
+    str or None
+        What could not be done behind a file that is written, in words; None where all was done.
 
     Raises
     ------
@@ -125,32 +100,44 @@ def replace_file(
         target = Path(shown).resolve(strict=True)
         copy = _temporary_beside(target)
         internal |= {str(target), str(copy)}
-        linked = check_writable(target, in_place=in_place)
-        backup = _temporary_beside(target) if linked else None
-        with _folder_times(target.parent, kept=preserve_mtime), _locked(target):
+        through = check_writable(target, in_place=in_place, preserve_mtime=preserve_mtime)
+        backup = _temporary_beside(target) if through else None
+        with _folder_times(target.parent, kept=preserve_mtime), ExitStack() as lock:
+            lock.enter_context(_locked(target))
             seen = target.stat()
-            if (seen.st_nlink > 1) != linked:
-                raise _touched(target)
+            if seen.st_nlink > 1 and not through:
+                raise touched(target)
             if before_copy is not None:
                 before_copy(str(copy), str(backup) if backup else None)
-            with _removed_at_end(copy):
+            with _removed_on_error(copy):
                 copy_content(target, copy)
-                copied = _digest(copy)
+                copied = digest_of(copy)
                 edit(str(copy))
                 verify(str(target), str(copy))
-                carry_attributes(target, copy, seen, preserve_mtime=preserve_mtime)
+                if not through:
+                    carry_attributes(target, copy, seen, preserve_mtime=preserve_mtime)
                 sync_file(copy)
-                before = Identity.of(target)
+                witness = Witness(target, seen)
+                before, after = Identity.of(target), Identity.of(copy)
                 if before.digest != copied:
-                    raise _touched(target)
+                    raise touched(target)
                 if before_swap is not None:
-                    before_swap(before, Identity.of(copy), str(copy))
-                if backup is None:
-                    _swap(copy, target, seen)
-                else:
-                    _write_through(copy, target, backup, seen, preserve_mtime)
+                    before_swap(before, after, str(copy))
+            failed: list[str] = []
+            if backup is not None:
+                _write_through(copy, target, backup, witness, seen)
+                if preserve_mtime and (why := _failure_of(os.utime, target, ns=_times(seen))):
+                    failed.append(f"its time of modification could not be kept: {why}")
+                for temporary in (backup, copy):
+                    if why := _failure_of(temporary.unlink, missing_ok=True):
+                        after_swap = None
+                        failed.append(f"{temporary.name} could not be removed: {why}")
+            else:
+                lock.close()  # nobody may hold the file open: see `swap`
+                swap(copy, target, witness, before, after)
             if after_swap is not None:
                 after_swap()
+            return f"written, but {'; '.join(failed)}" if failed else None
     except GtagError as error:
         if error.path not in internal:
             raise
@@ -163,21 +150,29 @@ def replace_file(
 
 
 def _temporary_beside(target: Path) -> Path:
-    suffix = target.suffix if len(os.fsencode(target.suffix)) <= _LONGEST_SUFFIX else ""
-    return target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{suffix}")
+    return target.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}{_kept_suffix(target)}")
 
 
-def _digest(path: str | os.PathLike[str]) -> str:
-    with open(path, "rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+def _kept_suffix(target: Path) -> str:
+    return target.suffix if len(os.fsencode(target.suffix)) <= _LONGEST_SUFFIX else ""
 
 
-def _touched(target: Path) -> RefusedError:
-    return RefusedError("another program changed it during the write", path=target)
+def is_temporary_of(temporary: str, path: str) -> bool:
+    """Tell whether a path is one that `replace_file` gives a temporary file beside `path`."""
+    name, target = Path(temporary), Path(path)
+    pattern = re.escape(TEMPORARY_PREFIX) + "[0-9a-f]{16}" + re.escape(_kept_suffix(target))
+    return name.parent == target.parent and re.fullmatch(pattern, name.name) is not None
 
 
-def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> bool:
-    """Refuse what `replace_file` refuses before it begins; else tell whether it has several names.
+def check_writable(
+    path: str | os.PathLike[str], *, in_place: bool = False, preserve_mtime: bool = False
+) -> bool:
+    """Refuse what `replace_file` refuses before it begins; else tell how it will write.
+
+    Returns
+    -------
+    bool
+        Whether into the file itself, since no new file can take its place.
 
     Raises
     ------
@@ -200,15 +195,23 @@ def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> b
         raise RefusedError("the file is read-only", path=target, hint="make it writable first")
     if not folder.stat().st_mode & 0o222 or not os.access(folder, os.W_OK | os.X_OK):
         raise RefusedError("its folder is read-only", path=target, hint="make it writable first")
-    if status.st_nlink > 1 and not in_place:
+    if status.st_nlink > 1:
+        obstacle: str | None = (
+            f"the file has {status.st_nlink} names (hard links), which a new file would separate"
+        )
+    else:
+        obstacle = why_not_replaced(target, status)
+    if obstacle and not in_place:
+        raise RefusedError(obstacle, path=target, hint="--in-place writes into the file itself")
+    if obstacle and preserve_mtime and not may_set_times(status):
         raise RefusedError(
-            f"the file has {status.st_nlink} names (hard links), which a new file would separate",
+            "its time of modification can only be kept by its owner",
             path=target,
-            hint="--in-place writes into the file itself",
+            hint="write it without --preserve-mtime",
         )
     if is_mount_point(target):
         raise RefusedError("it is mounted on its own, so nothing can take its place", path=target)
-    copies = 2 if status.st_nlink > 1 else 1
+    copies = 2 if obstacle else 1
     room = shutil.disk_usage(folder)
     if room.total and room.free < copies * status.st_size:  # some network drives say 0 of 0
         raise RefusedError(
@@ -216,7 +219,30 @@ def check_writable(path: str | os.PathLike[str], *, in_place: bool = False) -> b
             f"{copies * status.st_size / 2**20:.1f} MiB are needed",
             path=target,
         )
-    return status.st_nlink > 1
+    return obstacle is not None
+
+
+@contextmanager
+def _removed_on_error(temporary: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # the journal knows of it
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def _failure_of(call: Callable[..., object], *arguments: object, **options: object) -> str | None:
+    """Why the system refused a call; None where it did not."""
+    try:
+        call(*arguments, **options)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _times(seen: os.stat_result) -> tuple[int, int]:
+    return seen.st_atime_ns, seen.st_mtime_ns
 
 
 @contextmanager
@@ -228,8 +254,8 @@ def _locked(target: Path) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    # NFS locks only what is open for writing.
-    descriptor = os.open(target, os.O_RDWR)
+    # NFS locks only what is open for writing; elsewhere that would hide other writers.
+    descriptor = os.open(target, os.O_RDONLY if tells_of_writers(target) else os.O_RDWR)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -243,18 +269,10 @@ def _locked(target: Path) -> Iterator[None]:
         except PermissionError:  # an SMB lock shuts out everybody, ourselves included
             fcntl.flock(descriptor, fcntl.LOCK_UN)
         if not os.path.samestat(os.fstat(descriptor), target.stat()):
-            raise _touched(target)
+            raise touched(target)
         yield
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def _removed_at_end(temporary: Path) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -271,33 +289,23 @@ def _folder_times(folder: Path, *, kept: bool) -> Iterator[None]:
                     os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _refuse_if_touched(target: Path, seen: os.stat_result) -> None:
-    if _STATE(target.stat()) != _STATE(seen):
-        raise _touched(target)
-
-
-def _swap(copy: Path, target: Path, seen: os.stat_result) -> None:
-    _refuse_if_touched(target, seen)
-    copy.replace(target)
-    try:
-        sync_folder(target.parent)
-    except OSError as error:
-        raise WriteFailedError(
-            f"written, but its folder could not be synced: {error.strerror}", path=target
-        ) from error
-
-
 def _write_through(
-    copy: Path, target: Path, backup: Path, seen: os.stat_result, preserve_mtime: bool
+    copy: Path, target: Path, backup: Path, witness: Witness, seen: os.stat_result
 ) -> None:
-    """Write the copy's bytes into the target; the backup's again when that fails."""
+    """Write the copy's bytes into the target; the backup's again when that fails.
+
+    Where that fails, too, both stay: a torn file is one that has bytes of either. Behind a file
+    that is written they stay as well, and are the caller's to remove.
+    """
     try:
         copy_content(target, backup)
         sync_file(backup)
         sync_folder(target.parent)
-        _refuse_if_touched(target, seen)
+        witness.refuse_if_touched()
     except BaseException:
-        backup.unlink(missing_ok=True)
+        with suppress(OSError):  # the journal knows of them
+            backup.unlink(missing_ok=True)
+            copy.unlink(missing_ok=True)
         raise
     try:
         overwrite(copy, target)
@@ -310,12 +318,13 @@ def _write_through(
                 path=target,
                 hint=f"its old content is in {backup.name}, which the next start puts back",
             ) from error
-        os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-        backup.unlink()
+        # The file is whole, and what went wrong before is to be told.
+        with suppress(OSError):  # its owner's alone
+            os.utime(target, ns=_times(seen))
+        with suppress(OSError):  # the journal knows of them
+            backup.unlink()
+            copy.unlink()
         raise
-    if preserve_mtime:
-        os.utime(target, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-    backup.unlink()
 
 
 def _hint(error: OSError) -> str | None:

@@ -11,6 +11,7 @@ import logging
 import os
 import re
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,9 +21,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tagger.errors import ConfigurationError, GtagError, WriteFailedError
+from tagger.files.identity import Identity
 from tagger.files.locks import take_lock
-from tagger.files.replace_file import Identity
-from tagger.journal.recovery import FileState, remove_temporaries, resolve_pending
+from tagger.journal.recovery import FileState, settle
 from tagger.journal.rows import (
     ChangeRecord,
     DamagedChange,
@@ -30,12 +31,14 @@ from tagger.journal.rows import (
     Kind,
     RunRecord,
     a_change,
+    a_path,
     a_run,
     an_identity,
     an_open_change,
     or_none,
 )
 from tagger.places import state_folder
+from tagger.screen import printable
 
 log = logging.getLogger(__name__)
 
@@ -128,24 +131,29 @@ class Journal:
     ----------
     file : path-like, optional
         By default `default_journal_path`.
+    trust : bool
+        Use it also where it belongs to another user than this one or root.
 
     Raises
     ------
     ConfigurationError
-        The file cannot be used: damaged, foreign, from a newer gtag, or on a place that cannot be
-        written or locked. Nothing that needs a journal may be done then. Every method raises it
-        where the file cannot be read or written any more.
+        The file cannot be used: damaged, foreign, another user's, from a newer gtag, or on a place
+        that cannot be written or locked. Nothing that needs a journal may be done then. Every
+        method raises it where the file cannot be read or written any more.
     """
 
-    def __init__(self, file: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, file: str | os.PathLike[str] | None = None, *, trust: bool = False) -> None:
         # Absolute, so that SQLite takes no name for a special one (":memory:").
         self.path = Path(file or default_journal_path()).absolute()
+        self._said: set[str] = set()
         with self._errors():
             if not self.path.exists():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 # Readable by its owner alone: it names a person's files.
                 with suppress(FileExistsError):
                     os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            elif not trust:
+                self._refuse_another_users()
             # Never opened and closed beside SQLite: that would end the locks of this process.
             self._database = sqlite3.connect(
                 os.fsencode(self.path), timeout=_BUSY_S, isolation_level=None
@@ -158,6 +166,18 @@ class Journal:
         except BaseException:
             self.close()
             raise
+
+    def _refuse_another_users(self) -> None:
+        """A journal says which files are written, and what into them."""
+        if sys.platform == "win32":  # files have no such owner
+            return
+        owner = self.path.stat().st_uid
+        if owner not in (os.geteuid(), 0):
+            raise ConfigurationError(
+                f"the journal belongs to another user (number {owner})",
+                path=self.path,
+                hint="it says what is written into which files; if that is right, add --trust",
+            )
 
     def _prepare(self) -> None:
         # Not WAL: that needs memory shared between processes, which network folders lack.
@@ -269,31 +289,48 @@ class Journal:
             self._remove_stale_locks()
 
     def _settle(self, run: int) -> None:
-        """Find out what became of a run's open changes; what is out of reach stays open."""
-        settled: list[tuple[State, int]] = []
-        for row in self._database.execute(
-            "SELECT id, state, path, copy, backup, before, after FROM changes"
+        """Find out what became of a run's open changes; what cannot be known stays open."""
+        rows = self._database.execute(
+            "SELECT id, state, path, format, copy, backup, before, after FROM changes"
             " WHERE run = ? AND state IN ('copying', 'intent')",
             (run,),
-        ).fetchall():
+        ).fetchall()
+        changes = []  # all are checked before the first file is touched
+        for row in rows:
             try:
-                change = an_open_change(row)
+                changes.append(an_open_change(row))
             except DamagedRowError:
                 # It stays open, and an undo names it.
-                log.warning("entry %d of %s is damaged", row[0], self.path)
-                continue
-            found = FileState.OLD
-            if change.before is not None and change.after is not None:
-                try:
-                    found = resolve_pending(change.path, change.before, change.after, change.backup)
-                except OSError:
-                    continue  # the backup stays for the next time
-            if found is not FileState.OUT_OF_REACH and remove_temporaries(change.temporaries):
+                self._warn(f"entry {row[0]} of {printable(str(self.path))} is damaged")
+        settled: list[tuple[State, int]] = []
+        for change in changes:
+            found = settle(change, lambda: filter(None, [self.folder_of(run)]))
+            if found.warning:
+                self._warn(found.warning)
+            if found.state is not None:
                 # Whether gtag wrote a file before somebody changed it cannot be known: it counts as
                 # done, so that an undo refuses it by name.
-                settled.append(("aborted" if found is FileState.OLD else "done", change.id))
+                settled.append(("aborted" if found.state is FileState.OLD else "done", change.id))
         with self._transaction():
             self._mark(settled)
+
+    def folder_of(self, run: int) -> str | None:
+        """The folder below which all files were that a run changed; None for the root."""
+        with self._errors():
+            rows = self._database.execute(
+                "SELECT path FROM changes WHERE run = ? AND state IN ('intent', 'done')", (run,)
+            )
+            paths = [path for (value,) in rows if (path := or_none(a_path, value)) is not None]
+        with suppress(ValueError):  # none; on Windows, on different drives
+            common = Path(os.path.commonpath([Path(path).parent for path in paths]))
+            return None if common.parent == common else str(common)
+        return None
+
+    def _warn(self, message: str) -> None:
+        """Say what somebody should know, each thing once."""
+        if message not in self._said:
+            self._said.add(message)
+            log.warning("%s", message)
 
     def _remove_stale_locks(self) -> None:
         """Remove the lock files of runs that were killed when nothing was open."""
@@ -327,6 +364,27 @@ class Journal:
                 a_run(row, changes - undone_in[row[0]], undone_in[row[0]]) for *row, changes in rows
             ]
 
+    def last_scan(self, *, but: int | None = None) -> int | None:
+        """The scan that a change in force is of, the newest one; None where nothing is in force.
+
+        Of two scans that went on at once, that may be the one which began first: taken back in this
+        order, no change is in the way of an older one.
+
+        Parameters
+        ----------
+        but : int, optional
+            A run to pass over.
+        """
+        with self._errors():
+            undone = self._undone()
+            for change, run in self._database.execute(
+                "SELECT changes.id, run FROM changes JOIN runs ON runs.id = run"
+                " WHERE kind IS NOT 'undo' AND state IN ('intent', 'done') ORDER BY changes.id DESC"
+            ):
+                if change not in undone and run != but:
+                    return int(run)
+        return None
+
     def changes(self, run: int) -> list[ChangeRecord | DamagedChange]:
         """The changes that a run made, or may have made, in their order."""
         with self._errors():
@@ -340,6 +398,8 @@ class Journal:
 
     def prune(self, older_than_days: float, largest_bytes: int | None = None) -> Pruned:
         """Forget the oldest runs, which can then no longer be taken back.
+
+        A run stays while a backup of its lies there that may have to mend a torn file.
 
         Parameters
         ----------
@@ -359,6 +419,8 @@ class Journal:
                 is_too_much = largest_bytes is not None and self._bytes() > largest_bytes
                 if not (is_old or is_too_much) or self.is_live(run):
                     break
+                if self._needs_backup(run):
+                    continue
                 with self._transaction():
                     gone = self._database.execute("DELETE FROM changes WHERE run = ?", (run,))
                     self._database.execute("DELETE FROM runs WHERE id = ?", (run,))
@@ -366,6 +428,14 @@ class Journal:
             if runs:
                 self._database.execute("VACUUM")
         return Pruned(runs, changes, before - self._bytes())
+
+    def _needs_backup(self, run: int) -> bool:
+        """Whether a file of the run may be torn that its backup, which is there, can mend."""
+        rows = self._database.execute(
+            "SELECT backup FROM changes WHERE run = ? AND state = 'intent'", (run,)
+        )
+        backups = [or_none(a_path, value) for (value,) in rows]
+        return any(backup is not None and os.path.lexists(backup) for backup in backups)
 
     @contextmanager
     def _dangling(self) -> Iterator[None]:

@@ -15,7 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from tagger.files.replace_file import Identity
+from tagger.files.identity import Identity
+from tagger.files.replace_file import is_temporary_of
 
 Kind = Literal["scan", "undo"]
 
@@ -105,15 +106,21 @@ class OpenChange:
 
     Attributes
     ----------
-    temporaries : list of str
-        What a crash may have left behind.
+    format : str
+        The name of the container.
+    copy : str
+        The edited copy, which a crash may have left behind.
+    backup : str or None
+        The old content, beside a file that was to be written in place; None for any other, and
+        where the backup cannot have been made yet.
     before, after : Identity or None
         None where the file was not to be swapped yet.
     """
 
     id: int
     path: str
-    temporaries: list[str]
+    format: str
+    copy: str
     backup: str | None
     before: Identity | None
     after: Identity | None
@@ -145,7 +152,7 @@ def a_change(row: Sequence[Any], run: int, undone: bool) -> ChangeRecord | Damag
         return ChangeRecord(
             id=number,
             run=run,
-            path=_path(path),
+            path=a_path(path),
             settled=state == "done",
             format=_typed(str, format_name),
             preserve_mtime=_truth(preserve_mtime),
@@ -157,22 +164,27 @@ def a_change(row: Sequence[Any], run: int, undone: bool) -> ChangeRecord | Damag
             undone=undone,
         )
     except DamagedRowError:
-        return DamagedChange(number, run, or_none(_path, path))
+        return DamagedChange(number, run, or_none(a_path, path))
 
 
 def an_open_change(row: Sequence[Any]) -> OpenChange:
-    """From `id, state, path, copy, backup, before, after`; raises DamagedRowError."""
-    number, state, path, copy, backup, before, after = row
+    """From `id, state, path, format, copy, backup, before, after`; raises DamagedRowError."""
+    number, state, path, format_name, copy, backup, before, after = row
     intended = state == "intent"
-    names = [_path(name) for name in (copy, backup) if name is not None]
-    return OpenChange(
+    change = OpenChange(
         id=number,
-        path=_path(path),
-        temporaries=names,
-        backup=None if backup is None else names[-1],
+        path=a_path(path),
+        format=_typed(str, format_name),
+        copy=a_path(copy),
+        backup=a_path(backup) if intended and backup is not None else None,
         before=an_identity(before) if intended else None,
         after=an_identity(after) if intended else None,
     )
+    # A journal that somebody else made may name any file to be removed, or copied from.
+    for temporary in (change.copy, change.backup):
+        if temporary is not None and not is_temporary_of(temporary, change.path):
+            raise DamagedRowError
+    return change
 
 
 def an_identity(text: Any) -> Identity:
@@ -197,11 +209,13 @@ def or_none(parse: Callable[[Any], T], value: Any) -> T | None:
         return None
 
 
-def _path(value: Any) -> str:
+def a_path(value: Any) -> str:
+    """From bytes; raises DamagedRowError."""
     if not isinstance(value, bytes) or b"\0" in value:
         raise DamagedRowError
     path = os.fsdecode(value)
-    if not Path(path).is_absolute():  # else it would depend on where gtag is called
+    # Else it would depend on where gtag is called, or on links; gtag notes real paths alone.
+    if not Path(path).is_absolute() or os.path.normpath(path) != path:
         raise DamagedRowError
     return path
 

@@ -6,7 +6,7 @@ An undo is a run like any other, by the same careful write, and can be taken bac
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -20,12 +20,14 @@ from tagger.errors import (
 )
 from tagger.exhausted import what_ran_out
 from tagger.files.formats import FORMATS
-from tagger.files.replace_file import Identity, replace_file
-from tagger.journal.journal import ChangeRecord, DamagedChange, Journal, Run
+from tagger.files.identity import Identity
+from tagger.files.replace_file import check_writable, replace_file
+from tagger.journal.journal import ChangeRecord, DamagedChange, Journal, Run, RunRecord
 from tagger.journal.recovery import FileState, file_state
 from tagger.journal.undo_find import find_by_content, find_by_sound, folders_of, has_its_sound
 from tagger.tags.snapshot import obstacle, restore, same_fields, snapshot
 from tagger.tags.verify import check_kept
+from tagger.tags.write import refuse_unless
 
 _FORMATS = {format.name: format for format in FORMATS}
 
@@ -54,8 +56,9 @@ class UndoStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Undone:
-    """What became of one file; `message` is the reason, empty where all is well.
+    """What became of one file.
 
+    `message` is the reason, or what went wrong behind a file that was restored; else empty.
     `moved_from` is where it stood when gtag wrote it, of a file that `--find` found elsewhere.
     """
 
@@ -75,14 +78,14 @@ def undo_run(
     find: bool = False,
     watch: Callable[[Iterable[str]], Iterable[str]] = iter,
     command: Sequence[str] = (),
-) -> Iterator[Undone]:
+) -> Generator[Undone, None, None]:
     """Take a run back; yields what became of each file.
 
     Parameters
     ----------
     journal : Journal
     run : int, optional
-        By default the last scan that was not wholly taken back.
+        By default that of `run_to_undo`.
     paths : iterable of path-like, optional
         Only files that lie there (folders count with all below). Files of the run that are no
         longer where they were are looked for there by their content.
@@ -152,7 +155,7 @@ def _select_changes(
     `places` are real paths; where there are some, only files that lay there are `here`.
     """
     here, elsewhere, damaged = [], [], []
-    for change in journal.changes(_run_to_undo(journal, run)):
+    for change in journal.changes(run_to_undo(journal, run).id):
         if isinstance(change, DamagedChange):
             if not places or any(_lies_in(change.path or "", place) for place in places):
                 shown = change.path or f"{journal.path}, entry {change.id}"
@@ -175,13 +178,18 @@ def _newest_of_each_file_first(changes: list[ChangeRecord]) -> list[ChangeRecord
     return [change for of_file in by_path.values() for change in reversed(of_file)]
 
 
-def _run_to_undo(journal: Journal, run: int | None) -> int:
-    runs = journal.runs()
-    if run is None:
-        run = next((r.id for r in runs if r.kind == "scan" and r.in_force), None)
-        if run is None:
-            raise ConfigurationError("there is nothing to undo", path=journal.path)
-    elif run not in {record.id for record in runs}:
+def run_to_undo(journal: Journal, run: int | None = None) -> RunRecord:
+    """The run with a number; by default the last scan that wrote and was not wholly taken back.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such run, or it is still running.
+    """
+    if run is None and (run := journal.last_scan()) is None:
+        raise ConfigurationError("there is nothing to undo", path=journal.path)
+    record = next((record for record in journal.runs() if record.id == run), None)
+    if record is None:
         raise ConfigurationError(
             f"there is no run {run}", path=journal.path, hint="gtag undo --list names them"
         )
@@ -191,7 +199,15 @@ def _run_to_undo(journal: Journal, run: int | None) -> int:
             path=journal.path,
             hint="wait for its end, or press Ctrl-C",
         )
-    return run
+    return record
+
+
+def _in_words(error: Exception) -> str:
+    """An error without its path, and what to do about it."""
+    known = error if isinstance(error, GtagError) else what_ran_out(error)
+    if known is None:
+        return getattr(error, "strerror", None) or str(error)
+    return known.message if known.hint is None else f"{known.message} ({known.hint})"
 
 
 def _lies_in(path: str, place: str) -> bool:
@@ -237,31 +253,45 @@ class _Undo:
 
     def take_back(self, path: str, change: ChangeRecord) -> Undone:
         """Take a change back in a file, which may have moved since, and say what became of it."""
-        in_the_way = self._obstacle(path, change)
-        if in_the_way is not None:
-            return in_the_way
-        if self._dry_run:
-            return Undone(path, UndoStatus.WOULD_RESTORE)
+        try:
+            in_the_way = self._obstacle(path, change)
+            if in_the_way is not None:
+                return in_the_way
+            if self._dry_run:
+                return self._rehearsed(path, change)
+        except MemoryError as error:
+            return Undone(path, UndoStatus.FAILED, _in_words(error))
         if self._run is None:
             self._run = self._stack.enter_context(self._journal.start_run("undo", self._command))
         try:
-            self._write(self._run, path, change)
-        except (GtagError, MemoryError) as raised:
-            error = raised if isinstance(raised, GtagError) else what_ran_out(raised)
-            assert error is not None
+            remark = self._write(self._run, path, change)
+        except (GtagError, MemoryError) as error:
             refused = isinstance(error, RefusedError)
-            message = error.message if error.hint is None else f"{error.message} ({error.hint})"
-            return Undone(path, UndoStatus.REFUSED if refused else UndoStatus.FAILED, message)
-        return Undone(path, UndoStatus.RESTORED)
+            status = UndoStatus.REFUSED if refused else UndoStatus.FAILED
+            return Undone(path, status, _in_words(error))
+        return Undone(path, UndoStatus.RESTORED, remark or "")
+
+    def _rehearsed(self, path: str, change: ChangeRecord) -> Undone:
+        try:
+            check_writable(path, in_place=change.in_place, preserve_mtime=change.preserve_mtime)
+        except RefusedError as error:
+            return Undone(path, UndoStatus.REFUSED, _in_words(error))
+        except OSError as error:
+            return Undone(path, UndoStatus.FAILED, f"cannot be read: {_in_words(error)}")
+        return Undone(path, UndoStatus.WOULD_RESTORE)
 
     def _obstacle(self, path: str, change: ChangeRecord) -> Undone | None:
         """Why a change cannot be taken back in a file; None where nothing is in the way."""
         try:
             if self._holds_result(path, change):
+                if change.format in _FORMATS:  # a journal of somebody else's may name any file
+                    refuse_unless(_FORMATS[change.format], path, path)
                 return None
             later = self._journal.later_run(change)
             if later is not None and later != change.run:
-                reason: str | None = f"gtag changed it again since: undo run {later} first"
+                reason: str | None = (
+                    f"gtag changed it again since: undo run {later} first (gtag undo {later})"
+                )
             elif change.format not in _FORMATS:
                 reason = _CHANGED_SINCE
             else:
@@ -272,7 +302,7 @@ class _Undo:
             message = "it no longer exists; if it was moved, name its new place, or use --find"
             return Undone(path, UndoStatus.MISSING, message)
         except OSError as error:
-            return Undone(path, UndoStatus.FAILED, f"cannot be read: {error.strerror}")
+            return Undone(path, UndoStatus.FAILED, f"cannot be read: {_in_words(error)}")
         except (RefusedError, UnreadableError) as error:
             return Undone(path, UndoStatus.REFUSED, f"{_CHANGED_SINCE}: {error.message}")
         return None if reason is None else Undone(path, UndoStatus.REFUSED, reason)
@@ -282,7 +312,7 @@ class _Undo:
         root = self.lineage.root
         return root(Identity.of(path).digest) == root(change.after.digest)
 
-    def _write(self, run: Run, path: str, change: ChangeRecord) -> None:
+    def _write(self, run: Run, path: str, change: ChangeRecord) -> str | None:
         format = _FORMATS.get(change.format)
         if format is None:
             raise RefusedError(f"this gtag does not know the container {change.format}", path=path)
@@ -299,6 +329,7 @@ class _Undo:
         def edit(copy: str) -> None:
             # Asked of the copy: nobody can change that between question and edit.
             nonlocal edited
+            refuse_unless(format, copy, path)
             edited = not self._holds_result(copy, change)
             if edited:
                 reason = obstacle(copy, format, change.old, change.new, force=self._force)
@@ -312,7 +343,7 @@ class _Undo:
             if not same_fields(copy, format, change.old, loosely=edited):
                 raise WriteFailedError("its fields would not read as before", path=path)
 
-        replace_file(
+        return replace_file(
             path,
             edit,
             verify,

@@ -103,8 +103,8 @@ def write_change(
     journal: JournalHook | None = None,
     preserve_mtime: bool = False,
     in_place: bool = False,
-) -> None:
-    """Write a change into a file, by way of a verified copy.
+) -> str | None:
+    """Write a change into a file, by way of a verified copy; returns what `replace_file` does.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def write_change(
         check_planned(original, copy, format, planned)
         check_seen(original, copy, format)
 
-    replace_file(
+    return replace_file(
         path,
         edit,
         verify,
@@ -177,6 +177,7 @@ def check_change(
     format: Format,
     change: Change | None = None,
     *,
+    preserve_mtime: bool = False,
     in_place: bool = False,
 ) -> None:
     """Raise what `write_change` would, as far as that shows without writing.
@@ -185,7 +186,7 @@ def check_change(
     """
     genres = change.fields()[GENRE] if change else ()
     try:
-        check_writable(path, in_place=in_place)
+        check_writable(path, in_place=in_place, preserve_mtime=preserve_mtime)
         refuse_unless(format, path, path)
         with explained(RefusedError, path), open(path, "rb") as file:
             container = open_or_explain(file, format, path)

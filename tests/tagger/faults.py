@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from tagger.files import swap
+
 # The functions of `os` that take a path or a descriptor first and can fail on a dying disk.
 _ON_PATHS = (
     "open", "replace", "rename", "stat", "chmod", "chown", "utime", "truncate",
     "listxattr", "getxattr", "setxattr", "removexattr",
 )  # fmt: skip
+_RENAMING = ("replace", "rename", "renameat2")
 _ON_DESCRIPTORS = ("read", "write", "fsync", "ftruncate", "copy_file_range", "posix_fallocate")
 _OF_FILES = ("read", "readinto", "readline", "write", "flush", "seek", "truncate", "close")
 
@@ -39,9 +42,14 @@ class Faults:
         With which `errno`; ENOMEM raises MemoryError.
     lasting : bool
         Whether all later calls of the same name fail as well, as they do on a full disk.
+    late : bool
+        Whether a renaming is carried out all the same, as on a network whose answer is lost.
     """
 
-    def __init__(self, folder: Path, at: int, code: int, *, lasting: bool = False) -> None:
+    def __init__(
+        self, folder: Path, at: int, code: int, *, lasting: bool = False, late: bool = False
+    ) -> None:
+        self.late = late
         self.folder = str(folder)
         self.calls: list[str] = []
         self._at = at
@@ -119,8 +127,13 @@ def injected(faults: Faults) -> Iterator[Faults]:
 
     def faulty(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(thing: Any, *arguments: Any, **options: Any) -> Any:
-            if faults.concerns(thing):
+            if not faults.concerns(thing):
+                return real(thing, *arguments, **options)
+            if faults.late and name in _RENAMING:
+                done = real(thing, *arguments, **options)
                 faults.meet(name)
+                return done
+            faults.meet(name)
             return real(thing, *arguments, **options)
 
         return call
@@ -129,6 +142,8 @@ def injected(faults: Faults) -> Iterator[Faults]:
     for name in _ON_PATHS + _ON_DESCRIPTORS:
         if hasattr(os, name):
             patches.append(patch.object(os, name, faulty(name, getattr(os, name))))
+    # The one call that gtag makes past `os`.
+    patches.append(patch.object(swap, "_rename", faulty("renameat2", swap._rename)))
     for one in patches:
         one.start()
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def specimen(name: str, request: pytest.FixtureRequest, folder: Path) -> tuple[P
     folder.mkdir(exist_ok=True)
     if name.startswith("."):
         made = request.getfixturevalue("make_audio")(name, duration_s=1.0)
-        path = made.rename(folder / f"track{name}")
+        path = Path(shutil.move(made, folder / f"track{name}"))
     else:
         source = request.getfixturevalue("shared_data") / "corpora" / "mutagen" / name
         path = folder / name

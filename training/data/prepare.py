@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from tagger.errors import ConfigurationError, DataError, GtagError, NothingToHearError
-from tagger.files.durable_io import write_whole
+from tagger.files.durable_io import take_name, write_whole
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import patch_front_end
@@ -297,5 +297,5 @@ def _pack(
         **{EMBEDDINGS: np.stack([features(file).embedding for file in files])},  # type: ignore[arg-type]
     )
     write_whole(store / EMBEDDING_FILE, embeddings.getvalue())
-    fresh.replace(store / "logmel.npz")
+    take_name(fresh, store / "logmel.npz")
     write_whole(store / "tracks.csv", table)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tagger.errors import DataError, GtagError
+from tagger.files.durable_io import take_name
 from tagger.models.embeddings import embedding_spread, mean_embedding, mean_logits
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
@@ -354,7 +355,7 @@ def _keep(file: Path, seen: dict[str, Views]) -> None:
     arrays = {name: np.stack([getattr(v, name) for v in seen.values()]) for name in _FIELDS}
     fresh = file.with_suffix(".fresh.npz")
     np.savez(fresh, tracks=np.array([as_in_card(t) for t in seen]), **arrays)  # type: ignore[arg-type]
-    fresh.replace(file)
+    take_name(fresh, file)
 
 
 def _kept(file: Path) -> dict[str, Views]:

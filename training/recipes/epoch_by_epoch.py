@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger.files.durable_io import write_whole
+from tagger.files.durable_io import take_name, write_whole
 from tagger.models.prediction import log_softmax
 from tagger.sound.spectrogram import chunks
 from tagger.training.data.datasets import Example, targets
@@ -81,7 +81,7 @@ def train_by_epochs(
             before, state = state, checkpoint / f"{len(history)}.keras"
             fresh = checkpoint / "fresh.keras"
             model.save(fresh)
-            fresh.replace(state)
+            take_name(fresh, state)
             if before is not None:
                 before.unlink()
             bar.set_postfix(loss=f"{own['loss']:.3f}")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
+import mmap
 import os
 import stat
 import subprocess
@@ -12,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from tagger.errors import RefusedError, UnreadableError, WriteFailedError
-from tagger.files.replace_file import TEMPORARY_PREFIX, Identity, replace_file
+from tagger.files import replace_file as replace_module
+from tagger.files import swap
+from tagger.files.identity import Identity
+from tagger.files.replace_file import TEMPORARY_PREFIX, replace_file
 from tests.tagger.faults import Faults, injected
 
 OLD = b"old " * 50_000
@@ -350,7 +355,7 @@ def test_an_edit_of_equal_size_whose_time_was_put_back_is_not_lost(track, moment
     assert not left_behind(track.parent)
 
 
-@pytest.mark.parametrize("moment", ["edit", "verify"])
+@pytest.mark.parametrize("moment", ["edit", "verify", "before_swap"])
 def test_what_is_replaced_is_what_was_copied_whatever_its_times_say(track, moment, monkeypatch):
     """On file systems that do not tell the time of the last change, the content does."""
     theirs = OLD.replace(b"old", b"THE")
@@ -358,13 +363,112 @@ def test_what_is_replaced_is_what_was_copied_whatever_its_times_say(track, momen
     real = Path.stat
     monkeypatch.setattr(Path, "stat", lambda p, **o: status if p == track else real(p, **o))
     intents = []
-    now = {"edit": edit, "verify": lambda *paths: None}
+    now = {"edit": edit, "verify": lambda *paths: None, "before_swap": lambda *i: intents.append(i)}
     calm = now[moment]
     now[moment] = lambda *arguments: (calm(*arguments), track.write_bytes(theirs))
     with pytest.raises(RefusedError, match="another program changed it"):
-        replace_file(track, now["edit"], now["verify"], before_swap=lambda *i: intents.append(i))
+        replace_file(track, now["edit"], now["verify"], before_swap=now["before_swap"])
     assert track.read_bytes() == theirs
-    assert intents == []
+    assert bool(intents) == (moment == "before_swap")
+
+
+THEIRS = b"THE EDIT"
+
+
+def save(file) -> None:
+    file.write(THEIRS)
+    file.flush()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("moment", ["edit", "verify", "before_swap"])
+def test_whoever_opens_it_to_write_meanwhile_is_noticed(track, moment, linked):
+    """Regression: that was asked before the copy only; what they saved after the swap was lost."""
+    if linked:
+        os.link(track, track.with_name("other.mp3"))
+    now = {"edit": edit, "verify": lambda *paths: None, "before_swap": lambda *arguments: None}
+    calm, opened = now[moment], []
+    now[moment] = lambda *arguments: (calm(*arguments), opened.append(track.open("r+b")))
+    with pytest.raises(RefusedError, match="another program has it open for writing"):
+        replace_file(
+            track, now["edit"], now["verify"], before_swap=now["before_swap"], in_place=linked
+        )
+    with opened[0] as file:
+        save(file)
+    assert track.read_bytes() == THEIRS + OLD[len(THEIRS) :]
+    assert not left_behind(track.parent)
+
+
+@pytest.mark.parametrize("how", ["saved", "saved with its time", "about to save", "mapped"])
+def test_an_edit_between_the_last_check_and_the_swap_is_not_lost(track, monkeypatch, how):
+    """Of the old file, found by its name before the exchange."""
+    real, opened, seen = swap._rename, [], track.stat()
+
+    def edit_first(*arguments):
+        if not opened:
+            opened.append(track.open("r+b"))
+            if how == "mapped":
+                opened.append(mmap.mmap(opened[0].fileno(), len(THEIRS)))
+                opened[0].close()
+            if how.startswith("saved"):
+                save(opened[0])
+                opened[0].close()
+            if how == "saved with its time":
+                os.utime(track, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+        return real(*arguments)
+
+    monkeypatch.setattr(swap, "_rename", edit_first)
+    with pytest.raises(RefusedError, match="another program changed it"):
+        replace_file(track, edit, accept)
+    if not how.startswith("saved"):
+        opened[-1].write(THEIRS)
+        opened[-1].flush()
+        opened[-1].close()
+    assert track.read_bytes() == THEIRS + OLD[len(THEIRS) :]
+    assert track.stat().st_ino == seen.st_ino
+    assert not left_behind(track.parent)
+
+
+def test_an_edit_of_the_old_file_and_one_of_the_new(track, monkeypatch):
+    """Both stay: nobody but a person can tell which is wanted."""
+    real = swap._rename
+
+    def edit_both(*arguments):
+        with track.open("r+b") as file:
+            save(file)
+        done = real(*arguments)
+        monkeypatch.setattr(swap, "_rename", real)
+        with track.open("ab") as file:
+            save(file)
+        return done
+
+    monkeypatch.setattr(swap, "_rename", edit_both)
+    with pytest.raises(WriteFailedError, match="changed the old file") as failed:
+        replace_file(track, edit, accept)
+    (kept,) = left_behind(track.parent)
+    assert kept.name in str(failed.value)
+    assert track.read_bytes() == THEIRS + OLD[len(THEIRS) :]
+    assert kept.read_bytes() == NEW + THEIRS
+
+
+def test_an_edited_old_file_that_cannot_be_put_back(track, monkeypatch):
+    real, calls = swap._rename, []
+
+    def once(*arguments):
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise OSError(errno.EIO, "Input/output error")
+        with track.open("r+b") as file:
+            save(file)
+        return real(*arguments)
+
+    monkeypatch.setattr(swap, "_rename", once)
+    with pytest.raises(WriteFailedError, match="written, but another program changed") as failed:
+        replace_file(track, edit, accept)
+    (kept,) = left_behind(track.parent)
+    assert kept.name in str(failed.value)
+    assert track.read_bytes() == NEW
+    assert kept.read_bytes() == THEIRS + OLD[len(THEIRS) :]
 
 
 @pytest.mark.parametrize("what", ["chmod", "link", "attribute"])
@@ -453,6 +557,76 @@ def test_gives_a_lock_back_that_shuts_itself_out(track, monkeypatch):
     assert track.read_bytes() == NEW
 
 
+@pytest.fixture
+def in_user_space(monkeypatch):
+    """As on a file system whose every writer is not known: nothing is exchanged there."""
+    monkeypatch.setattr(swap, "is_watched_wholly", lambda path: False)
+    monkeypatch.setattr(replace_module, "tells_of_writers", lambda path: False)
+
+
+def test_nothing_holds_the_file_open_while_it_is_replaced(track, in_user_space, monkeypatch):
+    """Regression: libfuse hides what is open, and then removes it; see test_fuse.py."""
+    real, held = os.replace, []
+
+    def look(source, destination, **options):
+        for descriptor in Path("/proc/self/fd").iterdir():
+            with contextlib.suppress(OSError):
+                held.extend({str(descriptor.readlink())} & {str(track), str(source)})
+        real(source, destination, **options)
+
+    monkeypatch.setattr(os, "replace", look)
+    replace_file(track, edit, accept)
+    assert track.read_bytes() == NEW
+    assert held == []
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_failed_swap_that_took_the_file_along(track, in_user_space, monkeypatch, again):
+    """What libfuse does to a file that a player holds open."""
+
+    def hide_and_fail(source, destination, **options):
+        track.unlink()
+        raise OSError(errno.EIO, "Input/output error")
+
+    def fail(source, destination, **options):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "replace", hide_and_fail)
+    if again:
+        monkeypatch.setattr(os, "rename", fail)
+    with pytest.raises(WriteFailedError) as failed:
+        replace_file(track, edit, accept)
+    if again:
+        (kept,) = left_behind(track.parent)
+        assert kept.read_bytes() == NEW
+        assert kept.name in str(failed.value) and "nothing has its name" in str(failed.value)
+    else:
+        assert failed.value.message == "written, but the system said: Input/output error"
+        assert track.read_bytes() == NEW
+        assert not left_behind(track.parent)
+
+
+@pytest.mark.parametrize("how", ["exchanged", "replaced"])
+def test_a_swap_that_is_done_and_called_failed(track, monkeypatch, how):
+    """A network share whose answer is lost: the new file stands, and it is said so."""
+    if how == "replaced":
+        monkeypatch.setattr(swap, "exchange", lambda one, other: False)
+    at, struck = 0, []
+    while True:
+        track.write_bytes(OLD)
+        faults = Faults(track.parent, at, errno.EIO, late=True)
+        with injected(faults), contextlib.suppress(WriteFailedError):
+            replace_file(track, edit, accept)
+        if faults.struck in ("replace", "renameat2"):
+            struck.append(faults.struck)
+            assert track.read_bytes() == NEW
+            assert not left_behind(track.parent)
+        if faults.struck is None:
+            break
+        at += 1
+    assert struck == (["renameat2"] if how == "exchanged" else ["replace"])
+
+
 def test_a_failed_verification_leaves_the_original(track):
     def reject(original, copy):
         raise WriteFailedError("the copy is not as planned", path=copy)
@@ -505,7 +679,10 @@ def test_an_interrupt_at_any_call_leaves_a_whole_file(track, linked, monkeypatch
                 replace_file(track, edit, accept, in_place=linked)
         except KeyboardInterrupt:
             assert track.read_bytes() in (OLD, NEW), faults.struck
-            assert not left_behind(track.parent), faults.struck
+            # The old file, once it is out of its place: the journal's to clean up.
+            for left in left_behind(track.parent):
+                assert (track.read_bytes(), left.read_bytes()) == (NEW, OLD), faults.struck
+                left.unlink()
         if faults.struck is None:
             break
         at += 1
@@ -514,9 +691,12 @@ def test_an_interrupt_at_any_call_leaves_a_whole_file(track, linked, monkeypatch
 
 @pytest.mark.parametrize("code", ["EIO", "ENOSPC", "EDQUOT", "EFBIG", "EACCES"])
 @pytest.mark.parametrize("lasting", [False, True])
-@pytest.mark.parametrize("linked", [False, True])
-def test_any_call_that_fails_leaves_a_whole_file(track, code, lasting, linked):
+@pytest.mark.parametrize("how", ["exchanged", "replaced", "linked"])
+def test_any_call_that_fails_leaves_a_whole_file(track, code, lasting, how, monkeypatch):
     """Every open, read, write, sync, rename … of a write fails once, for each kind of failure."""
+    linked = how == "linked"
+    if how == "replaced":
+        monkeypatch.setattr(swap, "_renameat2", lambda: None)
     other = track.with_name("other.mp3")
     at = 0
     while True:
@@ -531,6 +711,11 @@ def test_any_call_that_fails_leaves_a_whole_file(track, code, lasting, linked):
         except (WriteFailedError, RefusedError) as error:
             assert error.path == str(track)
             torn = "nor put back" in error.message
+            for left in (
+                left_behind(track.parent) if "could not be removed" in error.message else ()
+            ):
+                assert lasting and left.name in str(error) and left.read_bytes() == OLD
+                left.unlink()
             content = track.read_bytes()
             assert (
                 torn
@@ -541,9 +726,10 @@ def test_any_call_that_fails_leaves_a_whole_file(track, code, lasting, linked):
             assert track.read_bytes() == NEW
         if torn:
             assert linked and lasting, "a single failure never tears a file"
-            (backup,) = left_behind(track.parent)
-            assert backup.read_bytes() == OLD
-            backup.unlink()
+            left = left_behind(track.parent)
+            assert sorted(path.read_bytes() for path in left) == [NEW, OLD], "what mends it"
+            for path in left:
+                path.unlink()
         assert not left_behind(track.parent), faults.struck
         if faults.struck is None:
             break
@@ -588,11 +774,39 @@ def test_the_disk_has_the_copy_before_the_intent_and_the_name_after_the_swap(tra
             after_swap=lambda: watched.calls.append("done"),
             in_place=linked,
         )
-    calls = [name for name in watched.calls if name in ("fsync", "replace", "write")]
+    calls = [name for name in watched.calls if name in ("fsync", "renameat2", "write")]
     copy, intent = ["write", "fsync"], watched.calls.index("intent")
     assert [name for name in watched.calls[:intent] if name in calls] == copy
     after = [name for name in watched.calls[intent:] if name in (*calls, "done")]
     backup_and_folder = ["fsync", "fsync"]
     assert after == (
-        [*backup_and_folder, "write", "fsync", "done"] if linked else ["replace", "fsync", "done"]
+        [*backup_and_folder, "write", "fsync", "done"]
+        if linked
+        else ["renameat2", "fsync", "fsync", "done"]
     )
+
+
+@pytest.mark.parametrize("call", ["unlink", "utime"])
+def test_what_fails_behind_a_file_written_in_place_is_told_and_no_failure(track, monkeypatch, call):
+    """Regression: "not written", of a file that was, since its backup could not be removed."""
+    os.link(track, track.with_name("other.mp3"))
+    real, marked = getattr(os, call), []
+
+    def fail(path, *arguments, **options):
+        if track.read_bytes() == NEW:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(os, call, fail)
+    told = replace_file(
+        *(track, edit, accept),
+        after_swap=lambda: marked.append(True),
+        in_place=True,
+        preserve_mtime=True,
+    )
+    monkeypatch.undo()
+    assert track.read_bytes() == NEW
+    assert told is not None and told.startswith("written, but ") and "Input/output error" in told
+    left = left_behind(track.parent)
+    assert [path.name in told for path in left] == [True] * (2 if call == "unlink" else 0)
+    assert bool(marked) == (not left), "the journal's recovery has to remove what is left"

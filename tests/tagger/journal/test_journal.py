@@ -20,7 +20,7 @@ from tagger.journal.undo import UndoStatus, undo_run
 from tagger.tags.write import Change, write_change
 from tests.tagger.faults import Faults
 
-OLD, NEW = b"old" * 1000, b"newer" * 1000
+OLD, NEW = b"fLaC" + b"old" * 1000, b"fLaC" + b"newer" * 1000
 # More than JSON, UTF-8 or a C string would like.
 NASTY = {"genre": ["Rock\x00", "\udcff\udc80", "音楽", ""], "id3v1": None, "blocks": [1.5, True]}
 
@@ -40,7 +40,7 @@ def track(tmp_path):
 
 
 def write(run, path, *, old=NASTY, content=NEW, after_swap=True, **options) -> None:
-    pending = run.change(path, "MP3", new={"genres": ["Jazz"]}, **options)
+    pending = run.change(path, "FLAC", new={"genres": ["Jazz"]}, **options)
     pending.old = old
     replace_file(
         path,
@@ -66,7 +66,7 @@ def test_remembers_runs_and_changes_across_restarts(journal, track):
         assert (record.in_force, record.undone) == (1, 0)
         (change,) = again.changes(run.id)
         assert change.path == str(track)
-        assert (change.format, change.settled, change.undone) == ("MP3", True, False)
+        assert (change.format, change.settled, change.undone) == ("FLAC", True, False)
         assert (change.preserve_mtime, change.in_place) == (True, False)
         assert change.old == NASTY and change.new == {"genres": ["Jazz"]}
         assert change.before == before
@@ -250,8 +250,8 @@ def cut_off_run(journal_path: Path, code: str, *arguments: object) -> None:
         "from tagger.files.replace_file import replace_file\n"
         "def die(*anything): os.kill(os.getpid(), signal.SIGKILL)\n"
         "journal = Journal(sys.argv[1]); run = journal.start_run('scan', sys.argv)\n"
-        "path = sys.argv[2]; pending = run.change(path, 'MP3'); pending.old = ['old']\n"
-        "hooks = dict(edit=lambda copy: Path(copy).write_bytes(b'newer' * 1000),\n"
+        "path = sys.argv[2]; pending = run.change(path, 'FLAC'); pending.old = ['old']\n"
+        "hooks = dict(edit=lambda copy: Path(copy).write_bytes(b'fLaC' + b'newer' * 1000),\n"
         "    verify=lambda *paths: None, before_copy=pending.before_copy,\n"
         "    before_swap=pending.before_swap, after_swap=pending.after_swap)\n" + code
     )
@@ -286,7 +286,7 @@ def test_a_crash_at_any_moment_is_understood_at_the_next_start(journal, track, m
     }
 
 
-@pytest.mark.parametrize("written", [0, 1, 2500, 4999, 5000])
+@pytest.mark.parametrize("written", [0, 5, 2500, 5003, 5004])
 def test_a_file_torn_while_written_in_place_is_mended(journal, track, written):
     other = track.with_name("other.mp3")
     os.link(track, other)
@@ -294,18 +294,18 @@ def test_a_file_torn_while_written_in_place_is_mended(journal, track, written):
         journal.path,
         "def tear(copy, target):\n"
         "    with open(target, 'r+b') as file:\n"
-        f"        file.write((b'newer' * 1000)[:{written}])\n"
+        f"        file.write((b'fLaC' + b'newer' * 1000)[:{written}])\n"
         "    die()\n"
         "module.overwrite = tear\n"
         "replace_file(path, in_place=True, **hooks)",
         track,
     )
-    assert (track.read_bytes() in (OLD, NEW)) == (written in (0, 5000))
+    assert (track.read_bytes() in (OLD, NEW)) == (written in (0, 5004))
     journal.recover()
-    assert track.read_bytes() == other.read_bytes() == (NEW if written == 5000 else OLD)
+    assert track.read_bytes() == other.read_bytes() == (NEW if written == 5004 else OLD)
     assert track.samefile(other)
     assert {path.name for path in track.parent.iterdir()} == {track.name, other.name}
-    assert len(journal.changes(1)) == (written == 5000)
+    assert len(journal.changes(1)) == (written == 5004)
 
 
 def test_a_torn_file_is_not_mended_over_somebody_s_new_one(journal, track):
@@ -321,6 +321,47 @@ def test_a_torn_file_is_not_mended_over_somebody_s_new_one(journal, track):
     track.write_bytes(b"a better copy from the CD")
     journal.recover()
     assert track.read_bytes() == b"a better copy from the CD"
+
+
+CUT_OFF_AFTER_EXCHANGE = (
+    "from tagger.files import swap\nswap._is_untouched = die\nreplace_file(path, **hooks)"
+)
+
+
+def test_a_crash_between_exchange_and_removal(journal, track):
+    """The old file has the copy's name then."""
+    cut_off_run(journal.path, CUT_OFF_AFTER_EXCHANGE, track)
+    (old,) = (path for path in track.parent.iterdir() if path != track)
+    assert (track.read_bytes(), old.read_bytes()) == (NEW, OLD)
+    journal.recover()
+    assert [*track.parent.iterdir()] == [track]
+    assert track.read_bytes() == NEW
+    assert [change.settled for change in journal.changes(1)] == [True]
+
+
+def test_an_edit_that_a_crash_left_under_the_name_of_the_copy_stays(journal, track, caplog):
+    cut_off_run(journal.path, CUT_OFF_AFTER_EXCHANGE, track)
+    (old,) = (path for path in track.parent.iterdir() if path != track)
+    old.write_bytes(b"their edit")
+    journal.recover()
+    journal.recover()
+    assert (track.read_bytes(), old.read_bytes()) == (NEW, b"their edit")
+    (warning,) = caplog.messages
+    assert old.name in warning
+
+
+@pytest.mark.parametrize("code", [CUT_OFF_AFTER_EXCHANGE, "hooks['after_swap'] = die\n"])
+def test_the_last_whole_file_gets_the_name_back(journal, track, caplog, code):
+    """Regression: a copy was removed behind a crash even where nothing else was left."""
+    before_swap = code != CUT_OFF_AFTER_EXCHANGE
+    if before_swap:
+        code = "from tagger.files import swap\nswap.exchange = die\nreplace_file(path, **hooks)"
+    cut_off_run(journal.path, code, track)
+    track.unlink()
+    journal.recover()
+    assert track.read_bytes() == (NEW if before_swap else OLD)
+    assert [*track.parent.iterdir()] == [track]
+    assert "it was gone" in caplog.text
 
 
 def test_an_interrupt_between_swap_and_mark_counts_as_done(journal, track):

@@ -132,6 +132,19 @@ def test_an_older_run_names_the_later_one_that_is_in_the_way(journal, album):
     assert genres(album) == [None] * 3
 
 
+@pytest.mark.parametrize("obstacle", ["read-only", "linked"])
+def test_a_dry_run_refuses_what_the_undo_refuses(journal, album, obstacle):
+    number = scan(journal, album)
+    if obstacle == "read-only":
+        album[0].chmod(0o444)
+    else:
+        os.link(album[0], album[0].with_name("other name"))
+    rehearsed = list(undo_run(journal, number, dry_run=True))
+    assert [result.status.value for result in rehearsed] == ["refused", *["would-restore"] * 2]
+    undone, *_ = undo_run(journal, number)
+    assert undone == rehearsed[0]
+
+
 def test_a_dry_run_writes_nothing_at_all(journal, album):
     number = scan(journal, album)
     album[2].unlink()

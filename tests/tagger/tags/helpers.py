@@ -45,8 +45,10 @@ def content_hash(path: Path, format: Format) -> str:
         return digest_of(open_or_explain(file, format, path).content())
 
 
-def write(path: Path, change: Change = CHANGE) -> None:
-    write_change(path, form(path), change)
+def write(
+    path: Path, change: Change = CHANGE, *, preserve_mtime: bool = False, in_place: bool = False
+) -> None:
+    write_change(path, form(path), change, preserve_mtime=preserve_mtime, in_place=in_place)
 
 
 def write_and_restore(path: Path, change: Change = CHANGE) -> bytes:

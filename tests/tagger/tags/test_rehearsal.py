@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import shutil
 import struct
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tagger.errors import RefusedError
+from tagger.files import replace_file
 from tagger.tags.read import read_tags
 from tagger.tags.write import Change, check_change, write_change
-from tests.tagger.tags.helpers import form, write
+from tests.tagger.tags.helpers import CHANGE, form, write
 from tests.tagger.tags.test_odd_files import box, with_atom
 
 ID3 = b"ID3\x04\0\0\0\0\x01\x00" + bytes(128)
@@ -150,3 +156,121 @@ def test_a_stray_chunk(make_audio, name, place):
         refused_alike(path)
     else:
         write(path)
+
+
+@pytest.fixture
+def shared_folder():
+    """A folder that other users can reach, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        (Path(folder) / "album").mkdir()
+        yield Path(folder) / "album"
+
+
+def as_user(work: Callable[[], object], *, groups: tuple[int, ...] = ()) -> str:
+    """What a piece of work answers, or says where it fails, when somebody else does it."""
+    answers = multiprocessing.get_context("fork").SimpleQueue()
+
+    def run() -> None:
+        os.setgroups(groups)
+        os.setresgid(SOMEBODY, SOMEBODY, SOMEBODY)
+        os.setresuid(SOMEBODY, SOMEBODY, SOMEBODY)
+        try:
+            answers.put(str(work()))
+        except BaseException as error:
+            answers.put(f"{type(error).__name__}: {error}")
+
+    process = multiprocessing.get_context("fork").Process(target=run)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    return answers.get()
+
+
+SOMEBODY, A_GROUP, ANOTHER = 4321, 5432, 6543
+
+# Owner, group and mode of the file; owner and mode of its folder; what is said.
+NOT_TO_BE_REPLACED = {
+    "another's file": ((ANOTHER, SOMEBODY, 0o666), (0, 0o777), "belongs to user 6543"),
+    "another's file, with a sticky bit": ((ANOTHER, 0, 0o666), (0, 0o1777), "user 6543"),
+    "another group": ((SOMEBODY, ANOTHER, 0o664), (0, 0o777), "belongs to group 6543"),
+    "setgid": ((SOMEBODY, A_GROUP, 0o2664), (0, 0o2777), "setgid"),
+}
+TO_BE_REPLACED = {
+    "a group of theirs": ((SOMEBODY, SOMEBODY, 0o664), (0, 0o777)),
+    "a sticky bit": ((SOMEBODY, SOMEBODY, 0o664), (0, 0o1777)),
+    "their folder with a sticky bit": ((SOMEBODY, SOMEBODY, 0o664), (SOMEBODY, 0o1777)),
+    "the group of the folder": ((SOMEBODY, A_GROUP, 0o664), (0, 0o2777)),
+}
+only_root = pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() != 0, reason="only root can work as somebody else"
+)
+
+
+def give(path: Path, of_file: tuple[int, int, int], of_folder: tuple[int, int]) -> None:
+    os.chown(path, *of_file[:2])
+    path.chmod(of_file[2])
+    os.chown(path.parent, of_folder[0], A_GROUP)
+    path.parent.chmod(of_folder[1])
+
+
+@only_root
+@pytest.mark.parametrize("case", NOT_TO_BE_REPLACED)
+def test_whom_no_new_file_can_belong_to_is_known_in_a_dry_run(make_audio, shared_folder, case):
+    """Regression: a dry run promised these writes, which were refused after the copy."""
+    of_file, of_folder, words = NOT_TO_BE_REPLACED[case]
+    path = Path(shutil.copy(make_audio(".mp3"), shared_folder))
+    give(path, of_file, of_folder)
+    before, status = path.read_bytes(), path.stat()
+    told = as_user(lambda: check_change(path, form(path)))
+    assert told.startswith("RefusedError") and words in told and "--in-place" in told
+    assert as_user(lambda: write(path)) == told
+    assert path.read_bytes() == before
+
+    assert as_user(lambda: check_change(path, form(path), in_place=True)) == "None"
+    assert as_user(lambda: write(path, in_place=True)) == "None"
+    assert read_tags(path, form(path)).genres == CHANGE.genres
+    now = path.stat()
+    assert (now.st_uid, now.st_gid, now.st_ino) == (status.st_uid, status.st_gid, status.st_ino)
+    assert [*shared_folder.iterdir()] == [path]
+
+
+@only_root
+@pytest.mark.parametrize("case", NOT_TO_BE_REPLACED)
+def test_what_is_refused_for_its_owner_or_mode_the_system_refuses(
+    make_audio, shared_folder, case, monkeypatch
+):
+    """The question that is asked first is no stricter than the write itself."""
+    of_file, of_folder, _ = NOT_TO_BE_REPLACED[case]
+    path = Path(shutil.copy(make_audio(".mp3"), shared_folder))
+    give(path, of_file, of_folder)
+    monkeypatch.setattr(replace_file, "why_not_replaced", lambda target, seen: None)
+    assert "cannot be copied to a new file" in as_user(lambda: write(path))
+
+
+@only_root
+@pytest.mark.parametrize("case", TO_BE_REPLACED)
+def test_what_can_have_its_owner_and_mode_is_replaced(make_audio, shared_folder, case):
+    path = Path(shutil.copy(make_audio(".mp3"), shared_folder))
+    give(path, *TO_BE_REPLACED[case])
+    status = path.stat()
+    assert as_user(lambda: check_change(path, form(path))) == "None"
+    assert as_user(lambda: write(path)) == "None"
+    assert read_tags(path, form(path)).genres == CHANGE.genres
+    now = path.stat()
+    assert (now.st_uid, now.st_gid, now.st_mode) == (status.st_uid, status.st_gid, status.st_mode)
+    assert now.st_ino != status.st_ino
+
+
+@only_root
+def test_times_that_only_the_owner_may_set_are_not_promised(make_audio, shared_folder):
+    path = Path(shutil.copy(make_audio(".mp3"), shared_folder))
+    give(path, (ANOTHER, SOMEBODY, 0o666), (0, 0o777))
+    before = path.read_bytes()
+    for work in (
+        lambda: check_change(path, form(path), in_place=True, preserve_mtime=True),
+        lambda: write(path, in_place=True, preserve_mtime=True),
+    ):
+        told = as_user(work)
+        assert told.startswith("RefusedError") and "only be kept by its owner" in told
+    assert path.read_bytes() == before
