@@ -1,8 +1,8 @@
 """Runs a multi-label model: a small dense network with an independent probability for each genre.
 
 Its inputs are those of a head (what pretrained networks say, statistics of the spectrogram).
-Weights are a `.npz` file: an ensemble of networks with one hidden layer, for unscaled inputs, and
-optionally a linear model of styles. Runs in numpy, so that the result depends on no processor.
+Weights are a `.npz` file: how inputs are standardised and projected on their principal components,
+an ensemble of networks with one hidden layer, and optionally a linear model of styles. Runs in numpy, so that the result depends on no processor.
 """
 
 from __future__ import annotations
@@ -18,10 +18,15 @@ from tagger.models.linear import read_arrays
 from tagger.models.prediction import Classifier, Embedder, Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 
-# Shapes: n_networks, n_inputs, n_hidden, n_labels, n_styles.
-HIDDEN, HIDDEN_BIAS = "hidden", "hidden_bias"  # [n_networks, n_inputs, n_hidden], [n_networks, …]
+# Standard deviations: an input further from its mean counts as this far, so that no single one that
+# is unheard of decides.
+CLIP = 5.0
+
+# Shapes: n_networks, n_inputs, n_components, n_hidden, n_labels, n_styles.
+MEAN, SCALE, PROJECTION = "mean", "scale", "projection"  # [n_inputs] twice, [n_inputs, n_components]
+HIDDEN, HIDDEN_BIAS = "hidden", "hidden_bias"  # [n_networks, n_components, n_hidden], [n_networks, …]
 OUTPUT, OUTPUT_BIAS = "output", "output_bias"  # [n_networks, n_hidden, n_labels], [n_networks, …]
-STYLES, STYLES_BIAS = "styles", "styles_bias"  # [n_inputs, n_styles], [n_styles]
+STYLES, STYLES_BIAS = "styles", "styles_bias"  # [n_components, n_styles], [n_styles]
 
 
 class MultiLabelWeights:
@@ -39,40 +44,52 @@ class MultiLabelWeights:
     """
 
     def __init__(self, content: bytes) -> None:
-        arrays = read_arrays(content, HIDDEN, HIDDEN_BIAS, OUTPUT, OUTPUT_BIAS)
+        needed = (MEAN, SCALE, PROJECTION, HIDDEN, HIDDEN_BIAS, OUTPUT, OUTPUT_BIAS)
+        arrays = read_arrays(content, *needed)
+        self._mean, self._scale = arrays[MEAN], arrays[SCALE]
+        self._projection = arrays[PROJECTION].astype(np.float64)
         self._hidden, self._hidden_bias = arrays[HIDDEN], arrays[HIDDEN_BIAS]
         self._output, self._output_bias = arrays[OUTPUT], arrays[OUTPUT_BIAS]
-        if self._hidden.ndim != 3 or self._output.ndim != 3:
+        if (self._projection.ndim, self._hidden.ndim, self._output.ndim) != (2, 3, 3):
             raise ValueError("its arrays have the wrong number of dimensions")
-        networks, self.n_inputs, hidden = self._hidden.shape
+        self.n_inputs, components = self._projection.shape
+        networks, _, hidden = self._hidden.shape
         self.n_labels = self._output.shape[2]
-        self._styles = arrays.get(STYLES, np.zeros((self.n_inputs, 0)))
+        self._styles = arrays.get(STYLES, np.zeros((components, 0)))
         self.n_styles = self._styles.shape[-1]
         self._styles_bias = arrays.get(STYLES_BIAS, np.zeros(0))
         if (
-            self._hidden_bias.shape != (networks, hidden)
+            self._mean.shape != (self.n_inputs,)
+            or self._scale.shape != (self.n_inputs,)
+            or not (self._scale > 0).all()
+            or self._hidden.shape[1] != components
+            or self._hidden_bias.shape != (networks, hidden)
             or self._output.shape != (networks, hidden, self.n_labels)
             or self._output_bias.shape != (networks, self.n_labels)
-            or self._styles.shape != (self.n_inputs, self.n_styles)
+            or self._styles.shape != (components, self.n_styles)
             or self._styles_bias.shape != (self.n_styles,)
             or not networks
         ):
             raise ValueError("its arrays do not fit together")
 
-    def logits(self, rows: np.ndarray) -> np.ndarray:
-        """Mean logits over the networks [shape=(n, n_labels)] of rows [shape=(n, n_inputs)]."""
-        rows = rows.astype(np.float64)
+    def components(self, rows: np.ndarray) -> np.ndarray:
+        """Return the networks' inputs [shape=(n, n_components)] of rows [shape=(n, n_inputs)]."""
+        standard = (rows.astype(np.float64) - self._mean) / self._scale
+        return np.clip(standard, -CLIP, CLIP) @ self._projection
+
+    def logits(self, components: np.ndarray) -> np.ndarray:
+        """Return the mean logits over the networks [shape=(n, n_labels)]."""
         each = (
-            np.maximum(rows @ hidden + hidden_bias, 0) @ output + output_bias
+            np.maximum(components @ hidden + hidden_bias, 0) @ output + output_bias
             for hidden, hidden_bias, output, output_bias in zip(
                 self._hidden, self._hidden_bias, self._output, self._output_bias, strict=True
             )
         )
         return np.mean(list(each), axis=0)
 
-    def styles(self, rows: np.ndarray) -> np.ndarray:
-        """Log probabilities of the styles [shape=(n, n_styles)] of rows [shape=(n, n_inputs)]."""
-        return log_softmax(rows.astype(np.float64) @ self._styles + self._styles_bias)
+    def styles(self, components: np.ndarray) -> np.ndarray:
+        """Return the log probabilities of the styles [shape=(n, n_styles)]."""
+        return log_softmax(components @ self._styles + self._styles_bias)
 
 
 class MultiLabel(Classifier):
@@ -89,11 +106,11 @@ class MultiLabel(Classifier):
             raise ModelError("the weights do not fit the card", path=card.folder)
 
     def scores(self, features: TrackFeatures) -> Scores:
-        row = self._inputs(features)[None]
+        row = self._weights.components(self._inputs(features)[None])
         rows, starts_s = self._inputs.by_chunk(features)
         return Scores(
             self._weights.logits(row)[0],
-            None if rows is None else self._weights.logits(rows),
+            None if rows is None else self._weights.logits(self._weights.components(rows)),
             starts_s,
             self._weights.styles(row)[0] if self.card.styles else None,
         )

@@ -15,9 +15,6 @@ from tagger.genres import canonical, vocabulary
 
 # Words of the judges that the vocabulary spells otherwise.
 JUDGED = {"New-Age": "New Age", "Spoken": "Comedy"}
-# Beside Rock, these are matters of taste.
-TASTE = frozenset({"Pop", "Indie"})
-
 # What a set's only genre leaves open: its tracks may have these as well.
 OPEN_BESIDE = {
     "Blues": {"R&B", "Soul", "Rock", "Folk"},
@@ -107,8 +104,8 @@ def known_genres(row: Mapping[str, str]) -> Known:
 
 
 def _judged(text: str) -> Known:
-    names = {JUDGED.get(name, name) for name in text.split("; ") if name}
-    return Known(frozenset(names), TASTE - names if "Rock" in names else frozenset())
+    # What the judges did not name, they would not accept.
+    return Known(frozenset(JUDGED.get(name, name) for name in text.split("; ") if name))
 
 
 def _emotify(label: str, id3_genre: str) -> Known:

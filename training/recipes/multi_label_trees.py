@@ -27,7 +27,9 @@ PARAMETERS = {
 LEAST_HESSIAN = 1e-6
 
 
-def fit_trees(rows: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Any:
+def fit_trees(
+    rows: np.ndarray, targets: np.ndarray, *, weights: np.ndarray | None = None, seed: int = 0
+) -> Any:
     """An `xgboost.Booster` whose margins are the logits.
 
     Parameters
@@ -35,10 +37,12 @@ def fit_trees(rows: np.ndarray, targets: np.ndarray, *, seed: int = 0) -> Any:
     rows : np.ndarray [shape=(n, n_features)]
     targets : np.ndarray [shape=(n, n_labels)]
         1, 0, or NaN where nothing is known.
+    weights : np.ndarray [shape=(n,)], optional
+        How much each row counts; by default all alike.
     """
     import xgboost
 
-    truth, weight = weighted(targets)
+    truth, weight = weighted(targets, np.ones(len(rows)) if weights is None else weights)
 
     def objective(margins: np.ndarray, _: Any) -> tuple[np.ndarray, np.ndarray]:
         said = sigmoid(margins.reshape(targets.shape).astype(np.float64))
