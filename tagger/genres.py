@@ -1,4 +1,7 @@
-"""The vocabulary: genres, their styles, and other names for both, from `vocabulary.toml`."""
+"""The vocabulary, a tree: genres, genres and styles below them, and other names for all of these.
+
+It is read from `vocabulary.toml`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import tomllib
 import unicodedata
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 LONGEST_NAME = 100  # characters
 
@@ -14,8 +18,10 @@ LONGEST_NAME = 100  # characters
 def vocabulary() -> dict[str, tuple[str, ...]]:
     """Every genre with its styles, in the order of the file.
 
-    >>> vocabulary()["Electronic"][:2]
-    ('Breakbeat', 'Downtempo')
+    A genre with a parent is a genre of its own here, and none of its parent's styles.
+
+    >>> vocabulary()["Electronic"][:2], "Punk" in vocabulary(), "Punk" in vocabulary()["Rock"]
+    (('Ambient', 'Breakbeat'), True, False)
     """
     return {genre: tuple(entry.get("styles", {})) for genre, entry in _tree().items()}
 
@@ -32,11 +38,24 @@ def canonical(name: str) -> str | None:
 def genre_of(name: str) -> str | None:
     """The genre that a genre or style belongs to, or None where the vocabulary has none.
 
-    >>> genre_of("house"), genre_of("Jazz"), genre_of("Polka")
-    ('Electronic', 'Jazz', None)
+    A genre with a parent is a genre, too: `parent_of` says what is above it.
+
+    >>> genre_of("house"), genre_of("Pop Punk"), genre_of("Punk"), genre_of("Polka")
+    ('Electronic', 'Punk', 'Punk', None)
     """
     known = canonical(name)
-    return next((g for g, styles in vocabulary().items() if known == g or known in styles), None)
+    if known is None or known in vocabulary():
+        return known
+    return _parents()[known]
+
+
+def parent_of(name: str) -> str | None:
+    """What is above a genre or style in the tree; None at the top, and for unknown names.
+
+    >>> parent_of("house"), parent_of("Punk Rock"), parent_of("Rock"), parent_of("Polka")
+    ('Electronic', 'Rock', None, None)
+    """
+    return _parents().get(canonical(name) or "")
 
 
 def same_name(name: str) -> str:
@@ -66,9 +85,20 @@ def why_no_name(text: str) -> str:
 
 
 @cache
-def _tree() -> dict[str, dict[str, dict[str, list[str]]]]:
+def _tree() -> dict[str, dict[str, Any]]:
     text = files("tagger").joinpath("vocabulary.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
+
+
+@cache
+def _parents() -> dict[str, str]:
+    """What is above each canonical name that is not at the top."""
+    parents: dict[str, str] = {}
+    for genre, entry in _tree().items():
+        parents |= dict.fromkeys(entry.get("styles", {}), genre)
+        if "parent" in entry:
+            parents[genre] = entry["parent"]
+    return parents
 
 
 @cache
