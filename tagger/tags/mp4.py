@@ -219,15 +219,18 @@ def _few_boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, in
         count += 1
         BOXES.check(count)
         yield box
-        if box[0] in _MUTAGEN_OPENS:
-            inside.append(box[2:])
+        inside += _opened_by_mutagen(box)
     while inside:
-        for kind, _, body, stop in iso_boxes(file, *inside.pop()):
+        for box in iso_boxes(file, *inside.pop()):
             count += 1
             BOXES.check(count)
-            if kind in _MUTAGEN_OPENS:
-                # Behind version and flags.
-                inside.append((body + 4 * (kind == b"meta"), stop))
+            inside += _opened_by_mutagen(box)
+
+
+def _opened_by_mutagen(box: tuple[bytes, int, int, int]) -> list[tuple[int, int]]:
+    kind, _, body, end = box
+    # Behind version and flags, also where QuickTime has none.
+    return [(body + 4 * (kind == b"meta"), end)] if kind in _MUTAGEN_OPENS else []
 
 
 def _parse(data: bytes, parent: bytes) -> list[_Box]:
