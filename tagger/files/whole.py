@@ -370,9 +370,19 @@ def _mp3_sound(file: BinaryIO, start: int, end: int) -> tuple[int, int]:
     if formats.is_mpeg_frame(file, padded):
         start = padded
     claim = _mp3_claim(file, start)
-    if claim is not None and formats.behind_zeros(file, sum(claim)) >= end > sum(claim):
-        end = sum(claim)
+    if claim is not None and _only_zeros(file, sum(claim), end):
+        end = min(end, sum(claim))
     return start, end
+
+
+def _only_zeros(file: BinaryIO, begin: int, end: int) -> bool:
+    file.seek(begin)
+    while begin < end:
+        data = file.read(min(_AT_THE_END, end - begin))
+        if not data or data.strip(b"\0"):
+            return False
+        begin += len(data)
+    return True
 
 
 def _ogg_sound(file: BinaryIO, start: int) -> int:
