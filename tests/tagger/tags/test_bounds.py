@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import time
 import tracemalloc
 import zlib
@@ -278,6 +280,26 @@ def test_what_is_beyond_a_bound_is_classified_and_not_written(make_audio, suffix
     assert row.status == "refused" and "more than" in row.message
     assert row.genre == plain.genre and row.confidence == pytest.approx(plain.confidence, abs=1e-4)
     assert path.read_bytes() == data
+
+
+GROWTH = """
+import resource, sys
+from tagger.sound.audio import read_excerpts
+read_excerpts(sys.argv[1])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+read_excerpts(sys.argv[2])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes on Linux")
+def test_a_tag_is_not_inflated_to_hear_the_sound(make_audio):
+    """Regression: ffmpeg did, in every worker: 1.6 GB for a frame of 1.5 GB."""
+    plain, path = make_audio(".mp3"), make_audio(".mp3")
+    path.write_bytes(tag(4, compressed("TCON", zeros_inflated(400), 4)) + path.read_bytes())
+    command = [sys.executable, "-c", GROWTH, plain, path]
+    grown = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert grown < 64 * 1024, f"{grown} KiB"
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".m4a", ".flac"])
