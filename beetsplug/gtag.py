@@ -168,7 +168,8 @@ def _written_by_people(thing: Item | Album) -> bool:
     written = Placeholders().without(_genres(thing))
     said = set(_split(_own(thing, SAID)))
     if isinstance(thing, Item) and not said.issuperset(written):
-        with suppress(tagger.UnreadableError):  # `gtag scan` may have been there before beets
+        # `gtag scan` may have been there before beets.
+        with suppress(tagger.UnreadableError, tagger.RefusedError):
             said.update(tagger.read(os.fsdecode(syspath(thing.path))).gtag_genre)
     return not said.issuperset(written)
 

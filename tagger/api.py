@@ -381,7 +381,7 @@ def read(path: AnyPath) -> TagState:
 
     Raises
     ------
-    UnreadableError
+    UnreadableError, RefusedError
 
     Examples
     --------

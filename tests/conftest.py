@@ -1,20 +1,37 @@
-"""What all tests share: sound that gtag composes itself, and the shared data, if there is some."""
+"""What all tests share: sound that gtag composes itself, and the shared data, if there is some.
+
+Every run tries the same things. With GTAG_TEST_SEED=N the random ones are others, and so are those
+of Hypothesis with --hypothesis-seed=N: `.ci/slow` does both.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
+
+# librosa, to which sound is compared, compiles itself by numba for the processor that it finds; on
+# some, what it makes crashes. Before anything imports numba:
+os.environ["NUMBA_CPU_NAME"] = "generic"
+
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tagger import demo
 
+SEED = int(os.environ.get("GTAG_TEST_SEED", "0"))
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--hypothesis-seed", None) is None:
+        hypothesis.settings.register_profile("same", derandomize=True)
+        hypothesis.settings.load_profile("same")
 
 
 def aged(path: Path, *, by_s: float = 3600.0) -> Path:

@@ -19,6 +19,12 @@ from os import PathLike
 from typing import Any, BinaryIO
 
 from tagger.errors import UnreadableError
+from tagger.files.bounds import (
+    MOST_BOXES_TO_SEARCH,
+    MOST_LEADING_TAGS,
+    MOST_ZEROS,
+    OBJECTS,
+)
 
 
 @dataclass(frozen=True)
@@ -146,9 +152,6 @@ _PAGES_OF_A_COVER = 256
 # pictures are cover art or an audio book's chapters.
 _MP4_AUDIO_BRANDS = {b"M4A ", b"M4B ", b"M4P "}
 
-# Fragmented recordings of many hours have tens of thousands.
-_MOST_BOXES = 1_000_000
-
 # How far to look for the first MPEG frame behind junk, and how many in a row are no accident.
 _MPEG_SEARCH = 512 * 1024
 _MPEG_IN_A_ROW = 4
@@ -170,6 +173,7 @@ _FOREIGN = (
 _FOREIGN_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid")
 _DISC_IMAGE, _DISC_IMAGE_AT = b"CD001", 0x8001
 _TAR_BLOCK = 512
+_FOREIGN_HEAD = 1 << 16  # bytes in which all of these show
 _ID3_HEADER = 10
 _TS_PACKET = 188
 
@@ -255,6 +259,19 @@ def sound_start(file: BinaryIO, name: str | bytes = "") -> int:
     return (_find_mpeg_audio(file, start, name) or 0) if format == MP3 else start
 
 
+def behind_zeros(file: BinaryIO, start: int) -> int:
+    """Where the zeros from `start` on end; `start` itself where they do not."""
+    file.seek(start)
+    for position in range(start, start + MOST_ZEROS, _MPEG_SEARCH):
+        data = file.read(_MPEG_SEARCH)
+        rest = data.lstrip(b"\0")
+        if rest:
+            return position + len(data) - len(rest)
+        if not data:
+            break
+    return start
+
+
 def _is_foreign(head: bytes) -> bool:
     """Whether something that is no MPEG sound begins so."""
     if head.startswith(_FOREIGN) or head.startswith(_FOREIGN_BOXES, 4):
@@ -291,13 +308,14 @@ def id3v2_length(header: bytes) -> int:
 def skip_id3v2(file: BinaryIO) -> int:
     """Go behind all ID3v2 tags at the start; returns that position."""
     position = 0
-    while True:
+    for _ in range(MOST_LEADING_TAGS):
         file.seek(position)
         length = id3v2_length(file.read(10))
         if not length:
-            file.seek(position)
-            return position
+            break
         position += length
+    file.seek(position)
+    return position
 
 
 def iso_boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:
@@ -306,7 +324,7 @@ def iso_boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int
     Ends quietly at the first box that does not fit: a truncated last `mdat` is clipped, for
     anything smaller the caller notices that what it looks for is missing.
     """
-    for _ in range(_MOST_BOXES):
+    for _ in range(MOST_BOXES_TO_SEARCH):
         if start + 8 > end:
             return
         file.seek(start)
@@ -359,7 +377,7 @@ def _identify_asf(file: BinaryIO, start: int) -> Format | None:
     size, count = struct.unpack("<QI", head[:12])
     position, kinds = start + 30, set()
     end = min(start + size, file.seek(0, os.SEEK_END))
-    for _ in range(count):
+    for _ in range(min(count, OBJECTS.most)):
         if position + 40 > end:
             break
         file.seek(position)
@@ -548,10 +566,25 @@ def _mpeg_frame(header: bytes) -> tuple[int, tuple[int, int, int]] | None:
     return samples_by_8 * bits // _RATES[version][rate] + padding, (version, layer, rate)
 
 
+def is_mpeg_frame(file: BinaryIO, position: int) -> bool:
+    """Whether a frame of MPEG sound begins there, and another behind it."""
+    for _ in range(2):
+        file.seek(position)
+        frame = _mpeg_frame(file.read(4))
+        if frame is None:
+            return False
+        position += frame[0]
+    return True
+
+
 def _find_mpeg_audio(file: BinaryIO, start: int, name: str | bytes) -> int | None:
     """Where the frames begin, or None. Behind junk they count only in what is named an MP3."""
     if start > file.seek(0, os.SEEK_END):
         start = _ID3_HEADER  # the tag lies about its size
+    file.seek(start)
+    if _is_foreign(file.read(_FOREIGN_HEAD)):
+        return None
+    start = behind_zeros(file, start)  # some taggers pad behind the ID3v2 tag
     file.seek(start)
     data = file.read(_MPEG_SEARCH + 8 * 1024)
     extension = os.fsdecode(os.path.splitext(name)[1]).lower()  # noqa: PTH122
@@ -566,17 +599,14 @@ def _find_mpeg_audio(file: BinaryIO, start: int, name: str | bytes) -> int | Non
             count, kind, position = count + 1, frame[1], position + frame[0]
         return count, position
 
-    if _is_foreign(data):
-        return None
-    lead = len(data) - len(data.lstrip(b"\0"))  # some taggers pad behind the ID3v2 tag
-    count, end = frames_from(lead)
+    count, end = frames_from(0)
     rest = data[end : end + 8]
     if count >= 2 or (count == 1 and (not rest or rest.startswith((b"TAG", b"APETAGEX")))):
-        return start + lead
+        return start
     # Zip's directory stands at the end: it may have anything in front.
-    if extension not in _MPEG_EXTENSIONS or _is_foreign(data[lead:]) or zipfile.is_zipfile(file):
+    if extension not in _MPEG_EXTENSIONS or _is_foreign(data) or zipfile.is_zipfile(file):
         return None
-    position = data.find(b"\xff", lead)
+    position = data.find(b"\xff")
     while 0 <= position < _MPEG_SEARCH:
         if frames_from(position)[0] == _MPEG_IN_A_ROW:
             return start + position

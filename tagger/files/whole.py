@@ -10,11 +10,13 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any, BinaryIO
 
 from tagger.errors import RefusedError
 from tagger.files import formats
-from tagger.files.formats import Format, skip_id3v2
+from tagger.files.bounds import PAGES, TAGS
+from tagger.files.formats import Format, id3v2_length, skip_id3v2
 
 # So many bytes of zeros in a row are in no compressed sound, and at so many places it is looked.
 _ZEROS = 16 * 1024
@@ -68,7 +70,17 @@ def _at(file: BinaryIO, position: int, form: str) -> tuple[Any, ...]:
 
 
 def _mp3(file: BinaryIO, start: int, size: int) -> str | None:
-    """By the Xing or VBRI header in the first frame."""
+    sound = _mp3_claim(file, start)
+    if sound is None:
+        return None
+    first, claimed = sound
+    there = size - first
+    return _cut(there, claimed) if there < claimed * (1 - _TOLERANCE) else None
+
+
+def _mp3_claim(file: BinaryIO, start: int) -> tuple[int, int] | None:
+    """Where the first frame stands and how many bytes follow, by the Xing or VBRI header in it."""
+    start = formats.behind_zeros(file, start)
     file.seek(start)
     head = file.read(64 * 1024)
     for name, distances in (
@@ -88,8 +100,7 @@ def _mp3(file: BinaryIO, start: int, size: int) -> str | None:
             if not flags & 2:
                 return None
             (claimed,) = struct.unpack_from(">I", head, place + (12 if flags & 1 else 8))
-        there = size - start - first
-        return _cut(there, claimed) if there < claimed * (1 - _TOLERANCE) else None
+        return start + first, claimed
     return None
 
 
@@ -308,6 +319,7 @@ _CLAIMS: dict[Format, Callable[[BinaryIO, int, int], str | None]] = {
     formats.DSF: _dsf,
 }
 _UNCOMPRESSED = {formats.WAV, formats.AIFF, formats.DSF}  # where silence is zeros, too
+_OGG = {formats.OGG_VORBIS, formats.OPUS, formats.OGG_FLAC, formats.SPEEX}
 
 
 def _zeros(file: BinaryIO, format: Format, start: int, size: int) -> str | None:
@@ -332,10 +344,67 @@ def _is_zero(file: BinaryIO, place: int) -> bool:
 
 def _sound(file: BinaryIO, format: Format, start: int, size: int) -> Iterator[tuple[int, int]]:
     """Where compressed sound lies: what is beside it (padding, pictures) may well be zeros."""
+    end = _before_tags(file, size)
     if format is formats.FLAC:
-        yield _flac_sound(file, start, size), size
+        yield _flac_sound(file, start, size), end
+    elif format is formats.MP3:
+        yield _mp3_sound(file, start, end)
+    elif format in _OGG:
+        yield _ogg_sound(file, start), end
+    elif format is formats.ASF:
+        (header,) = _at(file, start + 16, "<Q")
+        yield start + header, end
     elif format is formats.MP4:
         boxes = list(formats.iso_boxes(file, start, size))
         yield from ((body, end) for kind, _, body, end in boxes if kind == b"mdat")
     else:
-        yield start, size
+        yield start, end
+
+
+def _mp3_sound(file: BinaryIO, start: int, end: int) -> tuple[int, int]:
+    """From the first frame, unless something is missing before it, to where its header says.
+
+    What was lost seldom ends where a frame begins, padding does.
+    """
+    padded = formats.behind_zeros(file, start)
+    if formats.is_mpeg_frame(file, padded):
+        start = padded
+    claim = _mp3_claim(file, start)
+    if claim is not None and _only_zeros(file, sum(claim), end):
+        end = min(end, sum(claim))
+    return start, end
+
+
+def _only_zeros(file: BinaryIO, begin: int, end: int) -> bool:
+    file.seek(begin)
+    while begin < end:
+        data = file.read(min(_AT_THE_END, end - begin))
+        if not data or data.strip(b"\0"):
+            return False
+        begin += len(data)
+    return True
+
+
+def _ogg_sound(file: BinaryIO, start: int) -> int:
+    """Where the first page stands on which a packet of sound ends: comments may be padded."""
+    for position, head, _ in islice(formats.ogg_pages(file, start), PAGES.most):
+        if head[6:14] not in (bytes(8), b"\xff" * 8):  # its time
+            return position
+    return start
+
+
+def _before_tags(file: BinaryIO, end: int) -> int:
+    """Where the tags behind the sound begin: the pictures in them may hold zeros."""
+    for _ in range(TAGS.most):
+        file.seek(max(0, end - 128))
+        tail = file.read(min(end, 128))
+        if tail[:3] == b"TAG":
+            end -= 128
+        elif tail[-32:-24] == b"APETAGEX":
+            size, _, flags = struct.unpack_from("<3I", tail, len(tail) - 20)
+            end -= size + 32 * (flags >> 31)
+        elif length := id3v2_length(b"ID3" + tail[-7:]) if tail[-10:-7] == b"3DI" else 0:
+            end -= length
+        else:
+            break
+    return max(0, end)

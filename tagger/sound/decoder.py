@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from hashlib import blake2b
 from itertools import islice
@@ -20,7 +20,7 @@ import av
 import numpy as np
 
 from tagger.errors import UnreadableError
-from tagger.files.formats import sound_start
+from tagger.files.formats import skip_id3v2, sound_start
 from tagger.sound.downmix import Downmix, Samples
 
 SAMPLE_RATE = 22050  # Hz
@@ -118,6 +118,13 @@ class _Bytes:
             offset, whence = offset + self._end, os.SEEK_SET
         return self._file.seek(offset, whence) - self._start
 
+    def behind_tags(self) -> int:
+        """Where the ID3 tags in front end; 0 where there are none, or none that end."""
+        start = skip_id3v2(self._file)
+        length = self._file.seek(0, os.SEEK_END)
+        self._file.seek(self._start)
+        return start if start < length else 0
+
     def sound_start(self, path: str) -> int:
         return sound_start(self._file, path)
 
@@ -198,7 +205,7 @@ class Source(SoundSource):
         self._file = _Bytes(path, *(within or ()))
         with ExitStack() as undo:
             undo.callback(lambda: self._file.close())
-            self._container: Any = self._open(path)
+            self._container: Any = self._open(path, within)
             undo.callback(self._container.close)
             self._stream = self._container.streams.best("audio")
             if self._stream is None or not self._stream.time_base:
@@ -214,8 +221,13 @@ class Source(SoundSource):
         self.claimed_s = self._claimed_s()
         self._packets = self._container.demux(self._stream)
 
-    def _open(self, path: str) -> Any:
+    def _open(self, path: str, within: tuple[int, int] | None) -> Any:
         open_file = partial(av.open, options=_OPTIONS, metadata_errors="ignore", mode="r")
+        if within is None and (start := self._file.behind_tags()):
+            # ffmpeg would read the tag, and inflate what is compressed in it, by gigabytes.
+            with suppress(av.InvalidDataError, av.ArgumentError):
+                return open_file(self._bytes_from(path, start))
+            self._bytes_from(path, 0)
         try:
             return open_file(self._file)
         except (av.InvalidDataError, av.ArgumentError):
@@ -223,9 +235,12 @@ class Source(SoundSource):
             start = self._file.sound_start(path)
             if not start:
                 raise
-            self._file.close()
-            self._file = _Bytes(path, start)
-            return open_file(self._file)
+            return open_file(self._bytes_from(path, start))
+
+    def _bytes_from(self, path: str, start: int) -> _Bytes:
+        self._file.close()
+        self._file = _Bytes(path, start)
+        return self._file
 
     def close(self) -> None:
         self._close_all()

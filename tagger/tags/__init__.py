@@ -5,5 +5,6 @@
 (`id3`, `id3v1`, `apev2`, `vorbis`, `mp4`, `asf`, `chunks`), found in a file by `containers` and
 `surroundings`: each takes a file's tag apart into entries of
 raw bytes and puts it together again, so that a field which is not ours is never decoded and
-encoded anew. mutagen, which does decode and encode, reads every copy as a second reader.
+encoded anew. mutagen, which does decode and encode, reads every copy as a second reader; what it
+would have to do is counted before (`id3_bounds`, `tagger.files.bounds`) and timed (`deadline`).
 """

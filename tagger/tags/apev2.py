@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
+from tagger.files.bounds import FIELDS, TAG_BYTES
 from tagger.tags.blocks import (
     GENRE,
     MULTI_VALUE_SEPARATOR,
@@ -21,7 +22,6 @@ from tagger.tags.blocks import (
     distinct,
     from_text,
     read_exactly,
-    refuse_beyond_reason,
     replace_range,
     role_of,
     split_joint,
@@ -29,6 +29,7 @@ from tagger.tags.blocks import (
 )
 
 _MAGIC = b"APETAGEX"
+_LEAST_ITEM = 9  # bytes: two numbers, and the end of a name
 _HAS_HEADER, _IS_HEADER = 1 << 31, 1 << 29
 
 # What has another name here than in a Vorbis comment.
@@ -60,6 +61,7 @@ class Apev2(Block):
         self._has_footer = True
         if not size:
             return
+        TAG_BYTES.check(size)
         data = read_exactly(file, start, size)
         # Flags say that as well, but some writers have them the wrong way round.
         self._has_footer = data[-32:-24] == _MAGIC
@@ -73,7 +75,9 @@ class Apev2(Block):
         if data.startswith(_MAGIC):
             self._header, data = data[:32], data[32:]
         position = 0
-        refuse_beyond_reason(count)
+        if _LEAST_ITEM * count > len(data):
+            raise BrokenTagError("its APE tag is damaged: it does not hold what it counts")
+        FIELDS.check(count)
         while position < len(data) and len(self.entries) < count:
             key_end = data.find(b"\0", position + 8)
             if key_end < 0:
@@ -90,8 +94,10 @@ class Apev2(Block):
     def _entry(self, raw: bytes, key_end: int) -> Entry:
         flags = struct.unpack("<I", raw[4:8])[0]
         role = role_of(raw[8:key_end].decode("latin-1"), genre="Genre")
-        if role is None or flags >> 1 & 3:  # not text
+        if role is None:
             return Entry(raw)
+        if flags >> 1 & 3:  # not text; what is empty says nothing, whatever its kind
+            return Entry(raw, None if raw[key_end + 1 :].strip(b"\0 ") else role)
         values = _values(raw[key_end + 1 :])
         return Entry(raw, role, tuple(values if self._version >= 2000 else split_joint(values)))
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from tagger.files.bounds import FIELDS, OBJECTS, TAG_BYTES
 from tagger.tags.blocks import (
     GENRE,
     ROLES,
@@ -22,7 +23,6 @@ from tagger.tags.blocks import (
     Entry,
     read_exactly,
     read_ranges,
-    refuse_beyond_reason,
     replace_range,
 )
 from tagger.tags.id3v1 import referenced_genres
@@ -67,6 +67,7 @@ class AsfAttributes(Block):
         self._size, count = struct.unpack("<QI", head[16:28])
         if not 30 <= self._size <= file.seek(0, 2) - start:
             raise BrokenTagError("its header claims to be longer than the file")
+        TAG_BYTES.check(self._size)
         self._objects = _objects(read_exactly(file, start + 30, self._size - 30))
         if len(self._objects) != count:
             raise BrokenTagError("its header does not hold what it counts")
@@ -78,6 +79,7 @@ class AsfAttributes(Block):
             self._inner = _objects(extension.data[22:])
         self._guids = [o.guid for o in (*self._objects, *self._inner) if o.guid in _LETTERS]
         super().__init__(self._entries(), exists=True)
+        FIELDS.check(len(self.entries))
 
     def _entries(self) -> Iterator[Entry]:
         for item in (*self._objects, *self._inner):
@@ -189,7 +191,7 @@ class AsfAttributes(Block):
 def _objects(data: bytes) -> list[_Object]:
     objects, position = list[_Object](), 0
     while position < len(data):
-        refuse_beyond_reason(len(objects))
+        OBJECTS.check(len(objects))
         if position + 24 > len(data):
             raise BrokenTagError("its header is damaged")
         size = struct.unpack("<Q", data[position + 16 : position + 24])[0]
@@ -230,8 +232,10 @@ def _records(item: _Object) -> Iterator[Entry]:
             raw = letter + data[position:end]
             name = data[key_start:key_end].decode("utf-16-le", "replace").rstrip("\0").upper()
             role = _ROLES.get(name)
-            if role is None or kind != 0:
+            if role is None:
                 yield Entry(raw)
+            elif kind != 0:  # not text; what is empty says nothing, whatever its kind
+                yield Entry(raw, None if data[value_start:end].strip(b"\0") else role)
             else:
                 text = data[value_start:end].decode("utf-16-le", "replace").rstrip("\0")
                 yield Entry(raw, role, referenced_genres(text) if name == "WM/GENREID" else (text,))

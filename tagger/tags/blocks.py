@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any, BinaryIO, ClassVar
 
-from tagger.errors import GtagError
+from tagger.errors import GtagError, RefusedError
+from tagger.files.bounds import BeyondBoundError
 
 GENRE = "genre"
 GTAG_GENRE = "GTAG_GENRE"
@@ -34,9 +35,6 @@ MULTI_VALUE_SEPARATOR = "; "
 
 _COPY_BYTES = 1 << 20
 
-# No true tag or header has more parts: one that does was made to exhaust the memory.
-_MOST_PARTS = 100_000
-
 
 class BrokenTagError(Exception):
     """A tag cannot be taken apart: the message says why, callers say for which file."""
@@ -48,13 +46,26 @@ class CannotKeepError(Exception):
 
 @contextmanager
 def explained(
-    kind: type[GtagError], path: str | PathLike[str], what: str = "not written"
+    kind: type[GtagError],
+    path: str | PathLike[str],
+    what: str = "not written",
+    *,
+    hint: str | None = None,
 ) -> Iterator[None]:
-    """Turn errors of this module into one of `kind` that names the file."""
+    """Turn errors of this module into one of `kind` that names the file.
+
+    What is beyond a bound is refused, whatever the kind.
+    """
     try:
         yield
     except (BrokenTagError, CannotKeepError) as error:
-        raise kind(f"{what}: {error}", path=path) from error
+        raise kind(f"{what}: {error}", path=path, hint=hint) from error
+    except BeyondBoundError as error:
+        raise RefusedError(
+            f"its tags are neither read nor written: {error}",
+            path=path,
+            hint="another tag editor may take them out",
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -103,10 +114,14 @@ class Block(ABC):
 
     def set(self, role: str, values: tuple[str, ...]) -> None:
         """Replace all entries of a role, at the place of the first of them."""
-        place = next((i for i, e in enumerate(self.entries) if e.role == role), len(self.entries))
+        place = self.place_of(role)
         new = self.make(role, values) if values else []
         before, after = self.entries[:place], self.entries[place:]
         self.entries = [*before, *new, *(e for e in after if e.role != role)]
+
+    def place_of(self, role: str) -> int:
+        """Where the first entry of a role stands, or a new one goes."""
+        return next((i for i, e in enumerate(self.entries) if e.role == role), len(self.entries))
 
     def translated(self, role: str, raw: bytes, shape: Mapping[str, Any]) -> Entry:
         """An entry of a tag of that `shape`, as this tag would say it.
@@ -218,12 +233,6 @@ def to_text(data: bytes) -> str:
 def from_text(text: str) -> bytes:
     """What `to_text` was given."""
     return base64.b64decode(text, validate=True)
-
-
-def refuse_beyond_reason(parts: int) -> None:
-    """Raise BrokenTagError where a tag or header falls into more parts than any true one."""
-    if parts > _MOST_PARTS:
-        raise BrokenTagError("it has more parts than any true file")
 
 
 def read_exactly(file: BinaryIO, start: int, size: int) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from tagger.files.bounds import CHUNKS, FIELDS, TAG_BYTES
 from tagger.tags.blocks import (
     GENRE,
     MULTI_VALUE_SEPARATOR,
@@ -19,7 +20,6 @@ from tagger.tags.blocks import (
     distinct,
     read_exactly,
     read_ranges,
-    refuse_beyond_reason,
     replace_range,
     split_joint,
 )
@@ -86,7 +86,7 @@ class Chunks:
             kind, size = struct.unpack("4s4s", file.read(8))
             chunk = Chunk(kind, position, int(self._number.unpack(size)[0]))
             self.chunks.append(chunk)
-            refuse_beyond_reason(len(self.chunks))
+            CHUNKS.check(len(self.chunks))
             # The last even byte is often forgotten.
             if chunk.end > min(self.end, self._length) + 1:
                 self.sound = False
@@ -223,6 +223,7 @@ class Info(Block):
     def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Chunk | None) -> None:
         super().__init__(exists=chunk is not None)
         self._chunks, self._chunk = chunks, chunk
+        TAG_BYTES.check(chunk.size if chunk else 0)
         data = b"" if chunk is None else read_exactly(file, chunk.start + 8, chunk.size)
         position, self._rest = 4, b""
         while position + 8 <= len(data):
@@ -232,6 +233,7 @@ class Info(Block):
                 raise BrokenTagError("its INFO list is damaged")
             raw = data[position : end + size % 2]
             self.entries.append(_info_entry(raw))
+            FIELDS.check(len(self.entries))
             position += len(raw)
         self._rest = data[position:]
 
@@ -280,6 +282,7 @@ class DamagedInfo(Block):
             size = struct.unpack("<I", data[position + 4 : position + 8])[0]
             raw = data[position : position + 8 + size]
             self.entries.append(_info_entry(raw))
+            FIELDS.check(len(self.entries))
             position += 8 + size
             if size % 2 and not _INFO_ID.match(data, position):
                 position += 1

@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO
 
+from tagger.files.bounds import TAG_BYTES, TAGS
 from tagger.files.formats import AIFF, ASF, DSF, FLAC, MP4, WAV, Format, id3v2_length, skip_id3v2
 from tagger.tags.apev2 import Apev2, leading_apev2_size
 from tagger.tags.asf import AsfAttributes
 from tagger.tags.blocks import Block, BrokenTagError, Description, Entry, read_exactly, role_of
 from tagger.tags.chunks import Chunks, ChunkSlot, DamagedInfo, DsfSlot, Info
+from tagger.tags.deadline import deadline
 from tagger.tags.id3 import Id3v2, read_id3v2
 from tagger.tags.mp4 import Ilst
 from tagger.tags.ogg import OggComments, ogg_content
@@ -30,7 +32,6 @@ from tagger.tags.surroundings import (
     outside,
     peek,
     place_before_id3v1,
-    refuse_too_many,
     tags_behind,
     tags_in_front,
 )
@@ -95,9 +96,17 @@ def open_container(file: BinaryIO, format: Format) -> Container:
     ------
     BrokenTagError
         The main tag, or what surrounds it, is damaged. Damaged hidden tags count as content.
+    BeyondBoundError
+        It has more of something than gtag takes apart.
     """
+    with deadline():
+        return _opened(file, format)
+
+
+def _opened(file: BinaryIO, format: Format) -> Container:
     if format == DSF:
         slot = DsfSlot(file)
+        TAG_BYTES.check(slot.size)
         main = Id3v2(slot, read_exactly(file, slot.start, slot.size))
         return Container(main, lambda: slot.content(file), [main])
     if format in (WAV, AIFF):
@@ -142,6 +151,8 @@ def _open_chunks(file: BinaryIO, start: int) -> Container:
     chunks = Chunks(file, start)
     tags = list[Block]()
     for chunk in chunks.find(b"ID3 "):
+        TAG_BYTES.check(chunk.size)
+        TAGS.check(len(tags))
         data = read_exactly(file, chunk.start + 8, chunk.size)
         try:
             tags.append(Id3v2(ChunkSlot(chunks, chunk), data))
@@ -155,6 +166,7 @@ def _open_chunks(file: BinaryIO, start: int) -> Container:
     tags = [main, *others]
     lists = chunks.info_lists(file)
     for chunk in lists:
+        TAGS.check(len(tags))
         try:
             tags.append(Info(file, chunks, chunk))
         except BrokenTagError:
@@ -185,7 +197,8 @@ def _open_stream(file: BinaryIO, format: Format) -> Container:
         else:
             break
         sound += size
-        refuse_too_many(len(front))
+        TAGS.check(len(front))
+        TAG_BYTES.check(sound)
     others = list[bytes]()
     if format == FLAC:
         comments = FlacComments(file, sound)

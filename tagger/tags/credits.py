@@ -11,6 +11,8 @@ from os import PathLike
 from typing import Any
 
 from tagger.files.formats import Format
+from tagger.tags.containers import open_container
+from tagger.tags.deadline import deadline
 
 # The fields of each family of tags: artist, album, album artist, compilation, title. mutagen gives
 # ID3's older names as these.
@@ -43,7 +45,11 @@ class Credits:
 def read_credits(path: str | PathLike[str], format: Format) -> Credits:
     """A file's credits; empty ones where its tags cannot be read."""
     try:
-        tags = format.open_with_mutagen(path).tags
+        with open(path, "rb") as file:
+            open_container(file, format)  # counts what mutagen would read without end
+            file.seek(0)
+            with deadline():
+                tags = format.open_with_mutagen(file).tags
         said = [_first(tags, field) for field in _FIELDS[format.family]]
     except Exception:  # hostile bytes: nothing depends on it
         return Credits()

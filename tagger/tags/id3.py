@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
+from tagger.files.bounds import FRAMES, TAG_BYTES
 from tagger.files.formats import id3v2_length, synchsafe
 from tagger.tags.blocks import (
     GENRE,
@@ -26,15 +27,18 @@ from tagger.tags.blocks import (
     distinct,
     from_text,
     read_exactly,
-    refuse_beyond_reason,
     replace_range,
     split_joint,
     to_text,
 )
+from tagger.tags.deadline import deadline
+from tagger.tags.id3_bounds import check_id3
 from tagger.tags.id3v1 import is_text, referenced_genres
 
 _FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]")
 _FRAME_ID_22 = re.compile(rb"[A-Z][A-Z0-9]{2}")
+# What stands in a frame that says nothing: an encoding, a byte order, zeros.
+_BLANK = b"\0\1\2\3\xff\xfe "
 _UNSYNC, _EXTENDED, _EXPERIMENTAL, _FOOTER = 0x80, 0x40, 0x20, 0x10
 _COMMENT_LANGUAGE = "eng"  # what other taggers write where none is given
 # Frames of text, by the names that Vorbis comments have for them.
@@ -108,6 +112,7 @@ class Id3v2(Block):
         self.version, self._revision, self._flags = 4, 0, 0
         self._extended, self._tail, self._plain_sizes, self._unsynced = b"", b"", False, False
         if data:
+            check_id3(self._data)
             self._parse(self._data)
 
     def _parse(self, data: bytes) -> None:
@@ -147,11 +152,23 @@ class Id3v2(Block):
                 # An old reference to "no genre" (255) says nothing.
                 said = [g for t in frame.text for g in referenced_genres(t) if t not in _NO_GENRE]
                 return Entry(raw, GENRE, self._values(said))
+            if not raw[self._head :].strip(_BLANK):
+                return Entry(raw, GENRE)
         elif kind in (b"TXXX", b"TXX"):
             frame = self._decode(raw, "TXXX")
             if frame is not None and frame.desc.upper() in GTAG_ROLES:
                 return Entry(raw, frame.desc.upper(), self._values(frame.text))
         return Entry(raw)
+
+    @property
+    def _head(self) -> int:
+        """Bytes of a frame's header."""
+        return 6 if self.version == 2 else 10
+
+    def place_of(self, role: str) -> int:
+        # TagLib reads no further than to a frame without a byte.
+        empty = (i for i, e in enumerate(self.entries) if len(e.raw) == self._head)
+        return min(super().place_of(role), next(empty, len(self.entries)))
 
     def _values(self, texts: list[str]) -> tuple[str, ...]:
         return tuple(texts if self.version == 4 else split_joint(texts))
@@ -173,7 +190,8 @@ class Id3v2(Block):
 
         told: Description = {}
         try:
-            tag = ID3(io.BytesIO(self._data), load_v1=False) if self._data else {}
+            with deadline():
+                tag = ID3(io.BytesIO(self._data), load_v1=False) if self._data else {}
         except Exception:  # hostile bytes: it tells nothing that anybody reads
             return told
         for frame in tag.values():
@@ -396,7 +414,7 @@ def _walk(body: bytes, version: int, *, plain: bool) -> tuple[list[bytes], int]:
             size = synchsafe(body[position + 4 : position + 8])
         if size is None or position + head + size > len(body):
             break
-        refuse_beyond_reason(len(frames))
+        FRAMES.check(len(frames))
         frames.append(body[position : position + head + size])
         position += head + size
     return frames, position
@@ -419,4 +437,5 @@ def _unsync(data: bytes) -> bytes:
 
 def read_id3v2(file: BinaryIO, start: int, size: int) -> Id3v2:
     """The tag of `size` bytes at `start`."""
+    TAG_BYTES.check(size)
     return Id3v2(Slot(start, size), read_exactly(file, start, size))

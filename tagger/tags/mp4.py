@@ -6,11 +6,13 @@ it. Fragmented files have offsets in many more places: they are refused.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from tagger.files.bounds import BOXES, TAG_BYTES
 from tagger.files.formats import iso_boxes
 from tagger.tags.blocks import (
     GENRE,
@@ -20,7 +22,6 @@ from tagger.tags.blocks import (
     Entry,
     read_exactly,
     read_ranges,
-    refuse_beyond_reason,
     replace_range,
     role_of,
 )
@@ -40,6 +41,9 @@ _TAKEN_APART = {
     b"meta": (b"ilst",),
     b"ilst": (b"----",),
 }
+_MUTAGEN_OPENS = frozenset(
+    (b"moov", b"udta", b"trak", b"mdia", b"meta", b"ilst", b"stbl", b"minf", b"moof", b"traf")
+)
 _HANDLER = b"\0" * 8 + b"mdirappl" + b"\0" * 9
 
 
@@ -76,11 +80,12 @@ class Ilst(Block):
 
     def __init__(self, file: BinaryIO, start: int, end: int) -> None:
         self._is_first = start == 0
-        self._top = list(iso_boxes(file, start, end))
+        self._top = list(_few_boxes(file, start, end))
         moov = [box for box in self._top if box[0] == b"moov"]
         if not moov:
             raise BrokenTagError("it has no index (`moov`)")
         _, self._start, _, self._end = moov[0]
+        TAG_BYTES.check(self._end - self._start)
         data = read_exactly(file, self._start, self._end - self._start)
         self._moov = _parse(data, b"")[0]
         self._only = len(moov) == 1 and self._moov_is_plain()
@@ -207,6 +212,27 @@ class Ilst(Block):
                 yield from read_ranges(file, start, end)
 
 
+def _few_boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:
+    """The boxes from `start` to `end`; those inside that mutagen would open are counted, too."""
+    inside, count = list[tuple[int, int]](), 0
+    for box in iso_boxes(file, start, end):
+        count += 1
+        BOXES.check(count)
+        yield box
+        inside += _opened_by_mutagen(box)
+    while inside:
+        for box in iso_boxes(file, *inside.pop()):
+            count += 1
+            BOXES.check(count)
+            inside += _opened_by_mutagen(box)
+
+
+def _opened_by_mutagen(box: tuple[bytes, int, int, int]) -> list[tuple[int, int]]:
+    kind, _, body, end = box
+    # Behind version and flags, also where QuickTime has none.
+    return [(body + 4 * (kind == b"meta"), end)] if kind in _MUTAGEN_OPENS else []
+
+
 def _parse(data: bytes, parent: bytes) -> list[_Box]:
     boxes, position = list[_Box](), 0
     while position < len(data):
@@ -228,7 +254,6 @@ def _parse(data: bytes, parent: bytes) -> list[_Box]:
         if kind in _TAKEN_APART.get(parent, ()) and body[:own] == bytes(own):
             box.data, box.children = body[:own], _parse(body[own:], kind)
         boxes.append(box)
-        refuse_beyond_reason(len(boxes))
         position += size
     return boxes
 
@@ -259,8 +284,13 @@ def _entry(atom: _Box) -> Entry:
             if role == GENRE or (role is not None and parts.get(b"mean") == _ITUNES):
                 return Entry(raw, role, tuple(_texts(atom.children)))
     except BrokenTagError:
-        pass  # then it is no field that we understand
+        # No field that we understand, unless it plainly says nothing.
+        if atom.kind in (_GENRE, _OLD_GENRE) and _BLANK.fullmatch(atom.data):
+            return Entry(raw, GENRE)
     return Entry(raw)
+
+
+_BLANK = re.compile(rb"[\0- ]*(data[\0- ]*)?")
 
 
 def _texts(boxes: list[_Box]) -> Iterator[str]:

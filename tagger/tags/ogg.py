@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from itertools import count as count_from
 from typing import Any, BinaryIO
 
+from tagger.files.bounds import PAGES, TAG_BYTES
 from tagger.files.formats import OGG_FLAC, OGG_VORBIS, OPUS, SPEEX, Format, ogg_pages
 from tagger.tags.blocks import BrokenTagError, CannotKeepError, read_ranges
 from tagger.tags.vorbis import Comments
@@ -92,8 +94,10 @@ def _comment_pages(file: BinaryIO, start: int, magic: bytes, packets: int) -> li
     file.seek(start)
     serial, pages, ended = None, list[Any](), 0
     try:
-        while True:
+        for count in count_from():
+            PAGES.check(count)
             page = OggPage(file)
+            TAG_BYTES.check(file.tell() - start)
             if serial is None and page.first and page.packets[:1]:
                 if page.packets[0].startswith(magic):
                     serial = page.serial
@@ -103,9 +107,10 @@ def _comment_pages(file: BinaryIO, start: int, magic: bytes, packets: int) -> li
                 pages.append(page)
                 ended += len(page.packets) - (not page.complete)
                 if ended >= packets and page.complete:
-                    return pages
+                    break
     except (OggError, EOFError) as error:
         raise BrokenTagError("its Ogg header pages are damaged") from error
+    return pages
 
 
 def _laid_out(packets: list[bytes], layout: list[Any]) -> list[Any] | None:

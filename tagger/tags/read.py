@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from typing import BinaryIO
@@ -14,8 +16,8 @@ from tagger.tags.blocks import (
     GTAG_CONFIDENCE,
     GTAG_GENRE,
     GTAG_MODEL,
-    BrokenTagError,
     distinct,
+    explained,
 )
 from tagger.tags.containers import Container, open_container
 
@@ -66,12 +68,14 @@ def read_tags(path: str | PathLike[str], format: Format) -> TagState:
     ------
     UnreadableError
         The file cannot be read, or its tag is damaged.
+    RefusedError
+        It has more of something than gtag takes apart.
     """
     if not format.is_tagged:
         return TagState()
     try:
-        with open(path, "rb") as file:
-            container = open_or_explain(file, format, path)
+        with opened(path, format) as container:
+            pass
     except OSError as error:
         raise UnreadableError.of_system(error, path) from error
     main = container.main
@@ -87,16 +91,27 @@ def read_tags(path: str | PathLike[str], format: Format) -> TagState:
     )
 
 
+@contextmanager
+def opened(path: str | PathLike[str], format: Format) -> Iterator[Container]:
+    """The tags of a file, for as long as this lasts: what shows to be damaged names the file.
+
+    Raises as `read_tags` does, and OSError.
+    """
+    with readable(path), open(path, "rb") as file:
+        yield open_container(file, format)
+
+
 def open_or_explain(file: BinaryIO, format: Format, path: str | PathLike[str]) -> Container:
     """`open_container`, where a damaged tag is an error that names the file."""
-    try:
+    with readable(path):
         return open_container(file, format)
-    except BrokenTagError as error:
-        raise UnreadableError(
-            f"its tags cannot be read: {error}",
-            path=path,
-            hint="another tag editor may mend them",
-        ) from error
+
+
+def readable(path: str | PathLike[str]) -> AbstractContextManager[None]:
+    """Turn errors about a tag into one that says why the file's tags cannot be read."""
+    return explained(
+        UnreadableError, path, "its tags cannot be read", hint="another tag editor may mend them"
+    )
 
 
 def _confidence(values: tuple[str, ...]) -> float | None:

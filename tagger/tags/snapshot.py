@@ -26,7 +26,7 @@ from tagger.tags.blocks import (
     to_text,
 )
 from tagger.tags.containers import Container
-from tagger.tags.read import open_or_explain
+from tagger.tags.read import open_or_explain, opened
 
 _DAMAGED = "its tags in the journal are damaged"
 _GENRE_CHANGED = "its genre was changed since"
@@ -41,10 +41,9 @@ def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
 
     Raises
     ------
-    UnreadableError, OSError
+    UnreadableError, RefusedError, OSError
     """
-    with open(path, "rb") as file:
-        container = open_or_explain(file, format, path)
+    with opened(path, format) as container:
         return {
             "format": format.name,
             "sound": _sound(container),
@@ -55,14 +54,14 @@ def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
 
 def sound_of(path: str | PathLike[str], format: Format) -> str:
     """SHA-256 of a file's sound, as a snapshot's `sound`. Raises as `snapshot` does."""
-    with open(path, "rb") as file:
-        return _sound(open_or_explain(file, format, path))
+    with opened(path, format) as container:
+        return _sound(container)
 
 
 def sound_begins(path: str | PathLike[str], format: Format) -> str:
     """SHA-256 of its first bytes, as a snapshot's `sound_begins`. Raises as `snapshot` does."""
-    with open(path, "rb") as file:
-        return _sound_begins(open_or_explain(file, format, path))
+    with opened(path, format) as container:
+        return _sound_begins(container)
 
 
 def obstacle(
@@ -86,8 +85,7 @@ def obstacle(
     UnreadableError, OSError
     """
     _check(old, path)
-    with open(path, "rb") as file:
-        container = open_or_explain(file, format, path)
+    with opened(path, format) as container:
         if "sound" not in old:
             return "somebody changed it since"
         if _sound(container) != old["sound"]:
@@ -155,8 +153,7 @@ def same_fields(
     Where `loosely`, the tags may be others than they were, but for these fields.
     """
     _check(old, path)
-    with open(path, "rb") as file:
-        container = open_or_explain(file, format, path)
+    with opened(path, format) as container:
         try:
             blocks = _counterparts(container.blocks, old["blocks"])
             if loosely:

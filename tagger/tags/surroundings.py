@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count as count_from
 from typing import BinaryIO
 
+from tagger.files.bounds import BOXES, OBJECTS, TAG_BYTES, TAGS
 from tagger.files.formats import id3v2_length, iso_boxes
 from tagger.tags.apev2 import Apev2, find_apev2
 from tagger.tags.blocks import Block, BrokenTagError, read_exactly, read_ranges
@@ -20,10 +22,6 @@ _TAG_MAGIC = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 _OGG_TAILS = (1 << 17, 1 << 22)
 
 
-# A file with more tags than these was made to keep its reader busy.
-_MOST_TAGS = 32
-
-
 @dataclass(frozen=True)
 class Placed:
     """A tag before or behind what is the container's own, and where it stands."""
@@ -35,22 +33,18 @@ class Placed:
 
 def tags_in_front(file: BinaryIO, end: int, start: int = 0) -> list[Placed]:
     """The ID3v2 tags one behind the other from `start` to `end`; damaged ones are content."""
-    placed, position = list[Placed](), start
+    placed, position, count = list[Placed](), start, 0
     while position < end and (size := id3v2_length(peek(file, position))):
         if position + size > end:
             break
+        count += 1
+        TAGS.check(count)
+        TAG_BYTES.check(position + size - start)
         with suppress(BrokenTagError):
             block = read_id3v2(file, position, size)
             placed.append(Placed(block, position, position + size))
-        refuse_too_many(len(placed))
         position += size
     return placed
-
-
-def refuse_too_many(tags: int) -> None:
-    """Raise where a file has more tags than any true one."""
-    if tags > _MOST_TAGS:
-        raise BrokenTagError("it has more tags than any true file")
 
 
 def tags_behind(file: BinaryIO, floor: int, *, strict: bool = False) -> list[Placed]:
@@ -59,7 +53,10 @@ def tags_behind(file: BinaryIO, floor: int, *, strict: bool = False) -> list[Pla
     Where `strict`, a damaged APE tag is an error.
     """
     placed, position = list[Placed](), file.seek(0, 2)
-    while position > floor:
+    for count in count_from():
+        if position <= floor:
+            break
+        TAGS.check(count)
         try:
             start, block = _ending_at(file, position)
         except BrokenTagError:
@@ -74,12 +71,9 @@ def tags_behind(file: BinaryIO, floor: int, *, strict: bool = False) -> list[Pla
             break
         if block is not None:
             placed.insert(0, Placed(block, start, position))
-            refuse_too_many(len(placed))
         position = start
     # What has no footer can only be found from its beginning.
-    placed = [*tags_in_front(file, position, floor), *placed]
-    refuse_too_many(len(placed))
-    return placed
+    return [*tags_in_front(file, position, floor), *placed]
 
 
 def _ending_at(file: BinaryIO, end: int) -> tuple[int, Block | None]:
@@ -129,7 +123,8 @@ def place_before_id3v1(file: BinaryIO, back: list[Placed]) -> int:
 def end_of_boxes(file: BinaryIO, start: int) -> int:
     """Where tags begin behind the boxes of an MP4 file; its end where there are none."""
     length = file.seek(0, 2)
-    for _, box, _, _ in iso_boxes(file, start, length):
+    for count, (_, box, _, _) in enumerate(iso_boxes(file, start, length)):
+        BOXES.check(count)
         if peek(file, box, 11).startswith(_TAG_MAGIC):
             return box
     return length
@@ -138,7 +133,10 @@ def end_of_boxes(file: BinaryIO, start: int) -> int:
 def end_of_objects(file: BinaryIO, start: int) -> int:
     """Where tags begin behind the objects of an ASF file; its end where there are none."""
     length = file.seek(0, 2)
-    while start < length and not peek(file, start, 11).startswith(_TAG_MAGIC):
+    for count in count_from():
+        if start >= length or peek(file, start, 11).startswith(_TAG_MAGIC):
+            break
+        OBJECTS.check(count)
         size = int.from_bytes(peek(file, start + 16, 8), "little")
         if size < 24:
             return length

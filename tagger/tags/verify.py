@@ -26,6 +26,7 @@ from tagger.tags.blocks import (
     explained,
 )
 from tagger.tags.containers import Container, open_container
+from tagger.tags.deadline import deadline
 
 Fields = dict[str, tuple[str, ...]]
 
@@ -166,7 +167,12 @@ def _others_as_mutagen_reads(
         tags = _mutagen_tags(path, format, main)
     except Exception:  # what was written is checked with it elsewhere
         return {}
-    fields = {} if tags is None else tags.as_dict() if hasattr(tags, "as_dict") else dict(tags)
+    fields: dict[str, Any] = {}
+    if isinstance(tags, list):  # of pairs: Vorbis comments and ASF attributes
+        for key, value in tags:
+            fields.setdefault(key.lower() if format.family == "vorbis" else key, []).append(value)
+    elif tags is not None:
+        fields = dict(tags)
     return {key: value for key, value in fields.items() if not _OURS.match(key)}
 
 
@@ -178,7 +184,7 @@ _OURS = re.compile(
 
 def _mutagen_tags(path: str | PathLike[str], format: Format, main: Block) -> Any:
     by = APE if isinstance(main, Apev2) else format
-    with open(path, "rb") as file:  # not by name: mutagen would open it for itself
+    with open(path, "rb") as file, deadline():  # not by name: mutagen would open it for itself
         return by.open_with_mutagen(file).tags
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Mapping
+from itertools import count as count_from
 from typing import Any, BinaryIO
 
+from tagger.files.bounds import BLOCKS, FIELDS, SEEK_POINTS, TAG_BYTES
 from tagger.tags.blocks import (
     GENRE,
     Block,
@@ -19,12 +21,12 @@ from tagger.tags.blocks import (
     Description,
     Entry,
     read_exactly,
-    refuse_beyond_reason,
     replace_range,
     role_of,
 )
 
-_STREAMINFO, _PADDING, _COMMENT = 0, 1, 4
+_STREAMINFO, _PADDING, _SEEK_TABLE, _COMMENT = 0, 1, 3, 4
+_SEEK_POINT = 18  # bytes
 
 
 class Comments(Block):
@@ -43,7 +45,9 @@ class Comments(Block):
             raise BrokenTagError("its Vorbis comment is damaged")
         count = struct.unpack("<I", data[position : position + 4])[0]
         position += 4
-        refuse_beyond_reason(count)
+        if 4 * count > len(data) - position:
+            raise BrokenTagError("its Vorbis comment is damaged")
+        FIELDS.check(count)
         for _ in range(count):
             raw, position = self._sized(data, position)
             key, _, value = raw.partition(b"=")
@@ -160,10 +164,14 @@ class FlacComments(Comments):
 
 def _flac_blocks(file: BinaryIO, position: int) -> Iterator[tuple[int, bytes]]:
     """The metadata blocks, whole; raises where they do not lead to sound."""
-    first = True
-    while True:
+    first, start = True, position
+    for count in count_from(1):
+        BLOCKS.check(count)
         head = read_exactly(file, position, 4)
         kind, size = head[0] & 0x7F, int.from_bytes(head[1:])
+        TAG_BYTES.check(position + 4 + size - start)
+        if kind == _SEEK_TABLE:
+            SEEK_POINTS.check(size // _SEEK_POINT)
         body = read_exactly(file, position + 4, size)
         if kind == 127 or (kind == _STREAMINFO) != first or (first and size != 34):
             raise BrokenTagError("its FLAC metadata is damaged")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import struct
 
 import pytest
 
 from tagger.errors import RefusedError
-from tagger.files.formats import identify
+from tagger.files.formats import MP3, identify
 from tagger.files.whole import check_whole
+from tagger.sound.audio import read_excerpts
 from tests.tagger.specimens import ENCODED
+from tests.tagger.tags.helpers import write_and_restore
+from tests.tagger.test_lying_tags import like
 
 UNCOMPRESSED = (".wav", ".aiff")
 
@@ -67,7 +70,7 @@ def test_digital_silence_is_whole(tmp_path):
         assert refusal(path, path.read_bytes(), identify(path)) is None, suffix
 
 
-@pytest.mark.parametrize("suffix", [".flac", ".mp3", ".m4a", ".ogg", ".opus"])
+@pytest.mark.parametrize("suffix", [".flac", ".mp3", ".m4a", ".ogg", ".opus", ".wma"])
 def test_padding_and_pictures_of_zeros_are_whole(make_audio, suffix):
     import mutagen
 
@@ -75,9 +78,58 @@ def test_padding_and_pictures_of_zeros_are_whole(make_audio, suffix):
     file = mutagen.File(path)
     if file.tags is None:
         file.add_tags()
-    file.save(padding=lambda info: 300_000 if suffix in (".flac", ".mp3", ".m4a") else 4_000)
-    assert os.path.getsize(path) > 4_000  # noqa: PTH202
+    before = path.stat().st_size
+    file.save(padding=lambda info: 300_000)
+    assert path.stat().st_size > before + 200_000
     assert refusal(path, path.read_bytes(), identify(path)) is None
+
+
+TAG = b"ID3\4\0\0\0\0\0\x10TIT2\0\0\0\6\0\0\3Title"
+
+
+@pytest.mark.parametrize("front", [TAG, b""], ids=["behind a tag", "at the start"])
+@pytest.mark.parametrize("zeros", [70_000, 3_000_000])
+def test_zeros_before_the_first_frame_are_padding(make_audio, front, zeros):
+    """Regression: 70 kB of them were "incomplete", and 600 kB no MP3 at all."""
+    path = make_audio(".mp3", duration_s=6.0)
+    sound = read_excerpts(path).excerpts[0].samples
+    path.write_bytes(front + bytes(zeros) + path.read_bytes())
+    assert identify(path) == MP3
+    assert refusal(path, path.read_bytes(), MP3) is None
+    nameless = path.rename(path.with_suffix(".bin"))
+    assert identify(nameless) == MP3
+    assert like(read_excerpts(nameless).excerpts[0].samples, sound)
+    write_and_restore(nameless)
+
+
+def test_zeros_in_place_of_the_first_frames_are_a_loss(make_audio):
+    """What was lost ends anywhere, a frame begins only here and there."""
+    path = make_audio(".mp3", duration_s=12.0)
+    content = path.read_bytes()
+    frame = content.index(b"\xff\xfb", len(content) // 2)
+    lost = TAG + bytes(frame + 7) + content[frame + 7 :]
+    assert "zeros" in str(refusal(path, lost, MP3))
+
+
+def test_zeros_behind_all_that_the_header_claims_are_padding(make_audio):
+    path = make_audio(".mp3", duration_s=6.0)
+    content = path.read_bytes()
+    assert b"Info" in content[:300] or b"Xing" in content[:300]
+    assert refusal(path, content + bytes(70_000), MP3) is None
+    assert refusal(path, content + bytes(70_000) + b"TAG" + bytes(125), MP3) is None
+    unclaimed = content.replace(b"Info", b"\0\0\0\0", 1).replace(b"Xing", b"\0\0\0\0", 1)
+    assert "zeros" in str(refusal(path, unclaimed + bytes(70_000), MP3))
+
+
+@pytest.mark.parametrize("suffix", [".mp3", ".wv", ".tta", ".flac"])
+def test_a_picture_of_zeros_behind_the_sound_is_whole(make_audio, suffix):
+    path = make_audio(suffix, duration_s=4.0)
+    picture = b"cover.bmp\0BM" + bytes(200_000)
+    item = struct.pack("<2I", len(picture), 2) + b"Cover Art (Front)\0" + picture
+    numbers = struct.pack("<4I", 2000, len(item) + 32, 1, 0) + bytes(8)
+    content = path.read_bytes() + item + b"APETAGEX" + numbers
+    assert refusal(path, content, identify(path)) is None
+    assert refusal(path, content + b"TAG" + bytes(125), identify(path)) is None
 
 
 @pytest.mark.shared_data

@@ -17,7 +17,10 @@ from tagger import demo
 from tagger.errors import GtagError, NothingToHearError, UnreadableError
 from tagger.sound import decoder
 from tagger.sound.audio import EDGE, EXCERPT_S, SAMPLE_RATE, read_excerpts
+from tests.conftest import SEED
 from tests.tagger.specimens import ENCODED
+
+OTHERS = [SEED] if SEED else []  # other random files than usual
 
 LENGTH = round(EXCERPT_S * SAMPLE_RATE)
 SECONDS = 80.0
@@ -313,7 +316,7 @@ def test_spoilt_files(tmp_path, originals, suffix):
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ENCODED)
 def test_many_spoilt_files(tmp_path, originals, suffix):
-    rng = np.random.default_rng([1, ENCODED.index(suffix)])
+    rng = np.random.default_rng([1, ENCODED.index(suffix), *OTHERS])
     for _ in range(100):
         try_spoilt(originals[suffix], tmp_path / f"a{suffix}", rng)
 
@@ -344,7 +347,7 @@ def test_a_packet_as_long_as_a_track_is_not_decoded(shared_data, tmp_path):
 @pytest.mark.slow
 @pytest.mark.shared_data
 def test_spoilt_corpora(shared_data, tmp_path):
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng([2, *OTHERS])
     for file in sorted((shared_data / "corpora").rglob("*")):
         if file.is_file() and file.stat().st_size:
             for _ in range(10):

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from mutagen.mp4 import MP4 as MutagenMp4
 
-from tagger.errors import RefusedError, UnreadableError
+from tagger.errors import GtagError, RefusedError, UnreadableError
 from tagger.files.formats import MP4
 from tagger.tags.read import read_tags
+from tagger.tags.snapshot import obstacle, snapshot, sound_begins, sound_of
 from tagger.tags.write import Change
 from tests.tagger.tags.helpers import TWO, packets, write, write_and_restore
 
@@ -244,6 +245,26 @@ def test_damaged_index_is_unreadable(make_audio):
     path.write_bytes(data[:place] + b"\x7f" + data[place + 1 :])
     with pytest.raises(UnreadableError, match="damaged"):
         read_tags(path, MP4)
+
+
+def test_a_damaged_table_of_chunks_is_unreadable_to_all_who_compare_the_sound(make_audio):
+    """Regression: an error without a path, and of no kind that a batch knows, left `snapshot`."""
+    path = make_audio(".m4a")
+    old = snapshot(path, MP4)
+    data = path.read_bytes()
+    count = data.index(b"stco") + 8
+    path.write_bytes(data[:count] + b"\x7f\xff\xff\xff" + data[count + 4 :])
+    for read in (
+        lambda: snapshot(path, MP4),
+        lambda: sound_of(path, MP4),
+        lambda: sound_begins(path, MP4),
+        lambda: obstacle(path, MP4, old, {}),
+    ):
+        with pytest.raises(UnreadableError, match="table of chunks") as raised:
+            read()
+        assert raised.value.path == str(path)
+    with pytest.raises(GtagError, match="table of chunks"):
+        write(path)
 
 
 def test_a_long_genre_list(make_audio):
