@@ -65,12 +65,12 @@ def fit_detector(tracks: Tracks, seen: np.ndarray, seed: int = 0) -> FittedDetec
     kinds = np.array([item.kind or MUSIC for item in tracks.items])
     folds = fold_of([item.artist for item in tracks.items], seed)
 
-    def learn(rows: np.ndarray, kinds: np.ndarray, _: int) -> Predict:
+    def learn(rows: np.ndarray, kinds: np.ndarray, weights: np.ndarray, _: int) -> Predict:
         fitted = fit_softmax(rows, kinds, strength=STRENGTH, balanced=True)
         return lambda asked: 1 - fitted.probabilities(asked)[:, fitted.labels.index(MUSIC)]
 
     doubt = np.zeros(len(rows))
-    doubt[known] = out_of_fold(learn, rows[known], kinds[known], folds[known])
+    doubt[known] = out_of_fold(learn, rows[known], kinds[known], np.ones(known.sum()), folds[known])
     music = known & ~tracks.estimated & (kinds == MUSIC)
     threshold = round(float(np.quantile(doubt[music], 1 - DOUBTED)), 4)
     fitted = fit_softmax(rows[known], kinds[known], strength=STRENGTH, balanced=True)

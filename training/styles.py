@@ -10,11 +10,10 @@ import numpy as np
 from tagger.genres import genre_of
 from tagger.training.data.track_views import Tracks
 from tagger.training.measure.metrics import rounded, share
-from tagger.training.multi_label import FEWEST, threshold_of
+from tagger.training.multi_label import AIMS, NOT_NAMED, default_threshold, threshold_of
 from tagger.training.recipes.softmax_regression import fit_softmax
 
 STRENGTH = 0.03  # of data against the penalty
-LOWEST_THRESHOLD = 0.5  # a style that is less probable than not is not named
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,7 @@ class FittedStyles:
     coefficients : np.ndarray [shape=(n_inputs, n_styles)]
     intercept : np.ndarray [shape=(n_styles,)]
     tables : list of dict
-        The card's `style`, one a style. The threshold is 1 for one that is never right often
-        enough to be named.
+        The card's `style`, one a style. A threshold is 1 where the aim is never reached.
     """
 
     coefficients: np.ndarray
@@ -51,16 +49,18 @@ def fit_styles(tracks: Tracks, rows: np.ndarray, folds: np.ndarray) -> FittedSty
     for j, name in enumerate(names):
         mine = known & (best == j)
         confidence, true = said[mine, j], style[mine] == name
-        threshold = threshold_of(confidence, true, LOWEST_THRESHOLD)
-        passed = confidence >= (2.0 if threshold is None else threshold)
+        found = [threshold_of(confidence, true, aim) for aim in AIMS]
+        rising = np.maximum.accumulate([NOT_NAMED if t is None else t for t in found]).tolist()
+        aims = list(zip(AIMS, rising, strict=True))
+        threshold = default_threshold(aims)
+        passed = confidence >= threshold
         named, right = int(passed.sum()), int(true[passed].sum())
-        if right < FEWEST:
-            threshold, named, right = None, 0, 0
         tables.append(
             {
                 "name": name,
                 "genre": genre_of(name),
-                "threshold": 1.0 if threshold is None else threshold,
+                "threshold": min(threshold, 1.0),
+                "aims": [[aim, min(t, 1.0)] for aim, t in aims],
                 "n": int((style == name).sum()),
                 "named": named,
                 **rounded(share("precision", right, named)),

@@ -2,7 +2,8 @@
 
 Its inputs are those of a head (what pretrained networks say, statistics of the spectrogram).
 Weights are a `.npz` file: how inputs are standardised and projected on their principal components,
-an ensemble of networks with one hidden layer, and optionally a linear model of styles. Runs in numpy, so that the result depends on no processor.
+an ensemble of networks with one hidden layer, and optionally a linear model of styles. Runs in
+numpy, so that the result depends on no processor.
 """
 
 from __future__ import annotations
@@ -23,8 +24,15 @@ from tagger.models.track_features import TrackFeatures
 CLIP = 5.0
 
 # Shapes: n_networks, n_inputs, n_components, n_hidden, n_labels, n_styles.
-MEAN, SCALE, PROJECTION = "mean", "scale", "projection"  # [n_inputs] twice, [n_inputs, n_components]
-HIDDEN, HIDDEN_BIAS = "hidden", "hidden_bias"  # [n_networks, n_components, n_hidden], [n_networks, …]
+MEAN, SCALE, PROJECTION = (
+    "mean",
+    "scale",
+    "projection",
+)  # [n_inputs] twice, [n_inputs, n_components]
+HIDDEN, HIDDEN_BIAS = (
+    "hidden",
+    "hidden_bias",
+)  # [n_networks, n_components, n_hidden], [n_networks, …]
 OUTPUT, OUTPUT_BIAS = "output", "output_bias"  # [n_networks, n_hidden, n_labels], [n_networks, …]
 STYLES, STYLES_BIAS = "styles", "styles_bias"  # [n_components, n_styles], [n_styles]
 

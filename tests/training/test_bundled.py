@@ -21,12 +21,18 @@ from tests.training.recorder import Recorder
 from tests.training.test_multi_label import tracks
 
 
+WIDTHS = {
+    **{"embedding": 200, "spread": 200, "yamnet": 1024, "yamnet_logits": 521},
+    "narrow": len(LOG_MEL_FEATURES),
+}
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     small = tracks(estimated=6)
     wide = {
         name: np.concatenate([getattr(small, name), np.zeros((len(small.items), n - 12))], axis=1)
-        for name, n in (("embedding", 200), ("narrow", len(LOG_MEL_FEATURES)))
+        for name, n in WIDTHS.items()
     }
     recorder = Recorder()
     with pytest.MonkeyPatch.context() as patch:

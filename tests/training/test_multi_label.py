@@ -5,19 +5,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger.models.prediction import sigmoid
+from tagger.decide import Policy, named_genres
+from tagger.models.prediction import Prediction, sigmoid
 from tagger.training import multi_label
 from tagger.training.data.fingerprints import N_BYTES
 from tagger.training.data.partial_labels import Known
 from tagger.training.data.track_views import Item, Tracks
 from tagger.training.detectors import fit_detector
 from tagger.training.multi_label import (
+    AIM,
+    LEAST,
+    Family,
+    default_threshold,
     find_thresholds,
     fit_platt,
     fold_of,
     measure,
     out_of_fold,
     targets,
+    threshold_of,
 )
 from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees
@@ -87,14 +93,16 @@ def test_out_of_fold_never_asks_about_what_was_learned():
     rows = np.arange(20.0)[:, None]
     folds = np.arange(20) % 4
 
-    def fit(learned, table, seed):
+    def fit(learned, table, weights, seed):
+        assert len(weights) == len(learned)
+
         def ask(asked):
             assert not set(asked.ravel()) & set(learned.ravel())
             return np.full((len(asked), 1), len(learned))
 
         return ask
 
-    np.testing.assert_array_equal(out_of_fold(fit, rows, np.zeros((20, 1)), folds), 15)
+    np.testing.assert_array_equal(out_of_fold(fit, rows, np.zeros((20, 1)), np.ones(20), folds), 15)
 
 
 def test_platts_scaling_makes_logits_mean_what_they_say():
@@ -112,15 +120,15 @@ def test_genres_are_learned_from_partial_labels(recipe, monkeypatch):
     given = tracks()
     table = targets(given.items, LABELS)
 
-    def fit(rows, known, seed):
+    def fit(rows, known, weights, seed):
         if recipe == "trees":
-            booster = trees.fit_trees(rows, known, seed=seed)
+            booster = trees.fit_trees(rows, known, weights=weights, seed=seed)
             return lambda asked: trees.predict(booster, asked)
-        arrays = networks.fit_networks(rows, known, networks=1, seed=seed)
+        arrays = networks.fit_networks(rows, known, weights=weights, networks=1, seed=seed)
         return lambda asked: networks.predict(arrays, asked)
 
     folds = fold_of([item.artist for item in given.items])
-    logits = out_of_fold(fit, given.embedding, table, folds)
+    logits = out_of_fold(fit, given.embedding, table, np.ones(len(table)), folds)
     music = [i for i, item in enumerate(given.items) if not item.kind]
     right = logits[music].argmax(axis=1) == np.nan_to_num(table[music]).argmax(axis=1)
     assert right.mean() > 0.85
@@ -149,25 +157,88 @@ def test_the_same_seed_gives_the_same_networks(monkeypatch):
     assert first == again
 
 
-def test_a_threshold_is_where_four_of_five_are_right():
+def test_rows_of_no_weight_have_no_say():
+    given = tracks()
+    table = targets(given.items, LABELS)
+    weights = np.where(np.arange(len(table)) % 3 == 0, 0.0, 1.0)
+    wrong = np.where(weights[:, None] == 0, 1 - table, table)
+    right, again = (
+        trees.predict(trees.fit_trees(given.embedding, t, weights=weights), given.embedding)
+        for t in (table, wrong)
+    )
+    np.testing.assert_array_equal(right, again)
+
+
+def test_each_kind_of_input_counts_alike():
+    rng = np.random.default_rng(0)
+    standard = rng.normal(size=(400, 60))
+    projection = networks.principal_components(standard, [10, 50])
+    assert projection.shape == (60, 60)
+    assert not projection[:10, 10:].any() and not projection[10:, :10].any()
+    components = standard @ projection
+    for part in (components[:, :10], components[:, 10:]):
+        assert part.var(axis=0).sum() == pytest.approx(networks.VARIANCE, rel=0.1)
+
+
+def test_a_threshold_is_where_the_aimed_share_is_right():
     confidence = np.linspace(0.99, 0.6, 100)
     right = np.ones(100)
     right[60::2] = 0  # from there on every second one is wrong
     table = np.column_stack([right, 1 - right])
     probabilities = np.column_stack([confidence, np.full(100, 0.01)])
-    figures = find_thresholds(probabilities, table, ["Jazz", "Rock"], np.ones(100, bool))
-    jazz, rock = figures
+    jazz, rock = find_thresholds(probabilities, table, ["Jazz", "Rock"], np.ones(100))
+    for aim, threshold in jazz.aims:
+        named = confidence >= threshold
+        assert right[named].mean() == pytest.approx(max(aim, right.mean()), abs=0.02)
+    thresholds = [threshold for _, threshold in jazz.aims]
+    assert thresholds == sorted(thresholds) and thresholds[0] < thresholds[-1]
     named = confidence >= jazz.threshold
-    assert right[named].mean() >= multi_label.PRECISION
     assert jazz.named == named.sum() and jazz.right == right[named].sum()
-    assert jazz.threshold >= multi_label.LOWEST_THRESHOLD and jazz.worth_having
-    assert rock.threshold > 1 and not rock.worth_having
+    assert rock.threshold == multi_label.NOT_NAMED
 
 
-def test_what_is_doubted_is_neither_named_nor_counted():
+def test_a_handful_that_is_right_by_chance_sets_no_threshold():
+    confidence, right = np.full(5, 0.6), np.ones(5)
+    assert threshold_of(confidence, right, 0.8) is None
+    assert threshold_of(np.full(40, 0.6), np.ones(40), 0.8) == 0.6
+
+
+def test_a_genre_that_never_reaches_the_aim_may_do_with_less():
+    assert default_threshold([(LEAST, 0.4), (AIM, 0.6)]) == 0.6
+    assert default_threshold([(LEAST, 0.4), (AIM, multi_label.NOT_NAMED)]) == 0.4
+
+
+def test_a_sure_child_is_named_and_a_sure_parent_stands_for_an_unsure_child():
+    labels = ["Jazz", "Punk", "Rock"]
+    probabilities = np.array(
+        [
+            [0.1, 0.8, 0.9],  # both are sure
+            [0.1, 0.6, 0.9],  # Punk is not
+            [0.1, 0.65, 0.6],  # Punk is the best, but only Rock is sure
+            [0.1, 0.75, 0.4],  # only Punk is sure
+            [0.2, 0.3, 0.4],  # nothing is
+        ]
+    )
+    named = Family(labels).named(probabilities, np.array([0.5, 0.7, 0.5]))
+    assert [labels[j] if j >= 0 else "" for j in named] == ["Punk", "Rock", "Rock", "Punk", ""]
+
+
+def test_the_report_and_a_scan_name_alike():
+    """`Family.named` says what `tagger.decide` does."""
+    labels = ("Jazz", "Metal", "Punk", "R&B", "Rock", "Soul")
+    rng = np.random.default_rng(0)
+    probabilities, thresholds = rng.random((300, 6)), rng.uniform(0.3, 0.9, 6)
+    named = Family(labels).named(probabilities, thresholds)
+    for row, j in zip(probabilities, named, strict=True):
+        said = Prediction(labels, row, "many-1", thresholds=thresholds, independent=True)
+        names = [name for name, _ in named_genres(said, Policy())]
+        assert names == ([labels[j]] if j >= 0 else [])
+
+
+def test_what_has_no_weight_is_neither_named_nor_counted():
     table = np.array([[1.0]] * 10 + [[0.0]] * 10)
     probabilities = np.full((20, 1), 0.9)
-    music = np.arange(20) < 10
+    music = (np.arange(20) < 10).astype(float)
     (figures,) = find_thresholds(probabilities, table, ["Jazz"], music)
     assert (figures.named, figures.right) == (10, 10)
 
@@ -177,7 +248,7 @@ def test_the_report_counts_what_a_scan_would_do():
     table = targets(given.items, LABELS)
     probabilities = np.nan_to_num(table) * 0.9 + 0.01
     doubted = np.array([bool(item.kind) for item in given.items])
-    figures = find_thresholds(probabilities, table, LABELS, ~doubted)
+    figures = find_thresholds(probabilities, table, LABELS, (~doubted).astype(float))
     report = measure(given, probabilities, table, LABELS, doubted, figures, "songs")
     assert report.shares["right, of songs"] == (117, 117)  # without the three that are estimated
     assert report.shares["named, of recorded noise and voices"] == (0, 24)

@@ -40,6 +40,8 @@ NO_ARTISTS = (
 # The pretrained network of heads, the file of an archive that keeps its embeddings, as a scan
 # computes them, and the array there.
 BACKBONE, BACKBONE_TAG, EMBEDDING_FILE, EMBEDDINGS = "musicnn", "musicnn-1", "views.npz", "musicnn"
+# The second one, of the bundled models.
+YAMNET, YAMNET_TAG = "yamnet", "yamnet-1"
 
 # What numpy raises of damaged .npz files.
 NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
@@ -140,7 +142,7 @@ def yamnet() -> Backbone:
     """The second pretrained network, loaded once a process."""
     from tagger.models.networks import Backbone
 
-    return Backbone(zoo.find("yamnet"))
+    return Backbone(zoo.find(YAMNET))
 
 
 def to_decibels(mel: np.ndarray) -> np.ndarray:
