@@ -321,7 +321,7 @@ def test_a_tree_of_beets_becomes_a_map(tmp_path, genre_map):
         "Disco": "Electronic",
         "House": "Electronic",
         "Deep House": "House",
-        "Idm": "Electronic",
+        "IDM": "Electronic",
         "Metal": "Rock",
         "Doom Metal": "Metal",
         "Trap": "Hip-Hop",
