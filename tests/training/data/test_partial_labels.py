@@ -44,7 +44,7 @@ def test_what_is_known_left_open_and_denied(row, genres, left_open, denied):
 
 
 def test_families_are_styles_of_the_vocabulary():
-    assert set(partial_labels.FAMILIES.values()) == set(vocabulary()["Electronic"])
+    assert set(partial_labels.FAMILIES.values()) <= set(vocabulary()["Electronic"])
     assert known_genres({"family": "Jungle", "style": "Hardstep"}).style == "Drum and Bass"
     named = {*partial_labels.ALLMUSIC.values(), *partial_labels.ID3_IN_EMOTIFY.values()}
     assert named <= set(vocabulary())
