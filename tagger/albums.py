@@ -6,11 +6,11 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from tagger.decide import NONE_BELOW, Policy, Verdict, is_doubted, named_genres
+from tagger.models.prediction import mean_of
 
 if TYPE_CHECKING:
     from tagger.models.prediction import Prediction
@@ -102,9 +102,10 @@ def album_verdicts(
     With ``vote``, where two thirds of the confident tracks, and half of all, have one best genre,
     it goes to the unsure tracks, and to those of another genre that is less probable than this
     one's mean over the album; not to those where its probability is below `LEAST_OWN`, and to
-    none where that mean is below `NONE_BELOW`. With
-    ``one`` all tracks get the genre with the highest mean, or none where that is below its
-    threshold. What is not music gets no genre from its album.
+    none where that mean is below `NONE_BELOW`. Where no genre has such a majority, a vote for
+    Punk counts for Rock, as one for House does for Electronic; tracks of those keep them. With
+    ``one`` all tracks get what the mean of their probabilities gives, or nothing where that is
+    below its threshold. What is not music gets no genre from its album.
 
     Parameters
     ----------
@@ -115,34 +116,39 @@ def album_verdicts(
     nothing: list[Verdict | None] = [None] * len(predictions)
     if policy.album == "off" or len(music) < LEAST_TRACKS:
         return nothing
-    mean = dict(
-        zip(music[0].labels, np.mean([p.probabilities for p in music], axis=0), strict=True)
-    )
-    firsts = [named_genres(p, policy)[:1] for p in music]
-    votes = Counter(name for first in firsts for name, _ in first)
+    mean = mean_of(music)
     if policy.album == "one":
-        genre = max(mean, key=lambda label: mean[label])
-        if mean[genre] < policy.threshold(music[0], genre):
-            reason = f"the album's mean is {genre} {mean[genre]:.2f}, below the threshold"
-            verdict = Verdict(None, float(mean[genre]), reason)
-        else:
+        named = named_genres(mean, replace(policy, genres=1))
+        if named:
             reason = f"the highest mean of the album's {len(music)} tracks"
-            verdict = Verdict(genre, float(mean[genre]), reason)
+            verdict = Verdict(*named[0], reason)
+        else:
+            reason = f"the album's mean is {mean.genre} {mean.confidence:.2f}, below the threshold"
+            verdict = Verdict(None, mean.confidence, reason)
         return [None if p is None else verdict for p in predictions]
-    if not votes:
+    firsts = [name for p in music for name, _ in named_genres(p, policy)[:1]]
+    tops = [(*mean.above(name), name)[0] for name in firsts]
+    majority = _majority(firsts, len(music)) or _majority(tops, len(music))
+    if majority is None:
         return nothing
-    genre, count = votes.most_common(1)[0]
-    if count < CLEAR_MAJORITY * votes.total() or 2 * count < len(music):
-        return nothing
-    confidence = float(np.mean([p.probability_of(genre) for p in music]))
+    genre, count = majority
+    confidence = mean.probability_of(genre)
     if music[0].independent and confidence < NONE_BELOW:
         return nothing
     verdict = Verdict(genre, confidence, f"as {count} of the album's {len(music)} tracks")
     verdicts = list(nothing)
     for i, p in enumerate(predictions):
-        first = named_genres(p, policy)[:1] if p is not None else []
         if p is None or p.probability_of(genre) < LEAST_OWN:
             continue
-        if not first or (first[0][0] != genre and first[0][1] < confidence):
-            verdicts[i] = verdict
+        for name, own in named_genres(p, policy)[:1] or [("", -1.0)]:
+            if own < confidence and genre not in (name, *p.above(name)):
+                verdicts[i] = verdict
     return verdicts
+
+
+def _majority(votes: Sequence[str], n_tracks: int) -> tuple[str, int] | None:
+    """The genre of a clear majority with its votes, if there is one."""
+    for genre, count in Counter(votes).most_common(1):
+        if count >= CLEAR_MAJORITY * len(votes) and 2 * count >= n_tracks:
+            return genre, count
+    return None

@@ -39,9 +39,9 @@ from tagger.models import zoo
 from tagger.models.embeddings import mean_embedding
 from tagger.models.prediction import Prediction
 from tagger.models.track_features import TrackFeatures
-from tagger.options import Album, Detail, Existing, ScanOptions, checked, flag
+from tagger.options import Album, Detail, Existing, ScanOptions, flag
 from tagger.placeholders import DEFAULT_PLACEHOLDERS
-from tagger.scanning import Scanning, care_of
+from tagger.scanning import Scanning, care_of, policy_of
 from tagger.sound.audio import read_excerpts
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.tags.read import TagState, read_tags
@@ -94,14 +94,16 @@ class Classification:
     confidence : float
         Its calibrated probability, from 0 to 1.
     sure : bool
-        Whether `gtag scan` would write it into a file without a genre.
+        Whether `gtag scan` would write a genre into a file without one: this one or, where the
+        model is sure of one below or above it, that one.
     reason : str
         Why not: too unsure, noise, a voice; empty where `sure`.
     genres : tuple of (str, float)
         All genres that the model knows with their probabilities, the most probable first. They do
         not add up to 1 where each is predicted by itself (`prediction.independent`).
     style : str or None
-        The style within `genre`, where the model is sure of one.
+        The style within `genre`, or the genre below it (Punk below Rock), where the model is sure
+        of one.
     duration_s : float or None
         Length of the track, where known.
     model : str
@@ -146,7 +148,9 @@ class Model:
     def __repr__(self) -> str:
         return f"<tagger.Model {self.tag}>"
 
-    def classify(self, path: AnyPath, *, min_confidence: float | None = None) -> Classification:
+    def classify(
+        self, path: AnyPath, *, min_confidence: float | None = None, aim: float | None = None
+    ) -> Classification:
         """Classify one file as a whole. Reads no tags nor cue sheets, and writes nothing.
 
         Parameters
@@ -154,11 +158,14 @@ class Model:
         path : path-like
         min_confidence : float, optional
             The threshold of `sure`, from 0 to 1; by default the model's own for each genre.
+        aim : float, optional
+            In its place: the share of sure names that has to be right, from 0.5 to 0.99.
 
         Raises
         ------
         ConfigurationError
-            `min_confidence` is not from 0 to 1.
+            `min_confidence` is not from 0 to 1, `aim` not from 0.5 to 0.99, both are given, or the
+            model was not measured for an aim.
         UnreadableError
             The sound cannot be read.
         NothingToHearError
@@ -172,16 +179,15 @@ class Model:
         >>> song.genre, song.confidence, song.sure  # doctest: +SKIP
         ('Jazz', 0.93, True)
         """
-        if min_confidence is not None:
-            min_confidence = checked("min_confidence", min_confidence)
+        policy = policy_of(ScanOptions(min_confidence=min_confidence, aim=aim), self.card)
         track = Track(os.fspath(path), identify(path))
         with _ONE_AT_A_TIME, native_messages_hidden():
             classified = classify_section(self.name, track)
         if classified.prediction is None:
             assert classified.error is not None
             raise classified.error
-        prediction = classified.prediction
-        decision = decide(prediction, TagState(), Policy(min_confidence))
+        prediction = policy.read(classified.prediction)
+        decision = decide(prediction, TagState(), policy)
         style = prediction.style_of(prediction.genre)
         return Classification(
             path=track.path,
@@ -255,6 +261,7 @@ def scan(
     write_tags: bool = False,
     model: AnyPath | Model = zoo.DEFAULT,
     min_confidence: float | None = None,
+    aim: float | None = None,
     genres: int = 1,
     detail: Detail = "genre",
     album: Album = "vote",
@@ -287,6 +294,8 @@ def scan(
     min_confidence : float, optional
         Leave alone what is less sure, from 0 to 1; by default the model's own threshold for each
         genre.
+    aim : float, optional
+        In its place: the share of what is named that has to be right, from 0.5 to 0.99.
     existing : {"keep", "replace", "append"}
         What happens to a genre that a person wrote.
     placeholders : iterable of str
@@ -327,6 +336,7 @@ def scan(
     """
     said: dict[str, Any] = {
         "min_confidence": min_confidence,
+        "aim": aim,
         "genres": genres,
         "detail": detail,
         "album": album,
@@ -398,6 +408,7 @@ def write(
     confidence: float = 1.0,
     model: str = "python",
     min_confidence: float | None = None,
+    aim: float | None = None,
     existing: Existing = "keep",
     preserve_mtime: bool = False,
     in_place: bool = False,
@@ -419,7 +430,7 @@ def write(
         How sure you are, where you name the genre, from 0 to 1.
     model : str
         The value of ``GTAG_MODEL``, where you name the genre.
-    min_confidence : float, optional
+    min_confidence, aim : float, optional
         For a Classification, as in `scan`.
     existing, preserve_mtime, in_place, min_age_s, write_incomplete, journal, trust
         As in `scan`.
@@ -445,6 +456,7 @@ def write(
     """
     told: dict[str, Any] = {
         "min_confidence": min_confidence,
+        "aim": aim,
         "existing": existing,
         "preserve_mtime": preserve_mtime,
         "in_place": in_place,
@@ -455,8 +467,8 @@ def write(
     }
     options = ScanOptions(**told)
     if isinstance(genre, Classification):
-        said = Classified(genre.prediction, genre.duration_s)
-        policy = Policy(options.min_confidence, options.existing)
+        policy = Policy(options.min_confidence, options.existing, aim=options.aim)
+        said = Classified(policy.read(genre.prediction), genre.duration_s)
     else:
         names = tuple(dict.fromkeys([genre] if isinstance(genre, str) else genre))
         if not names:

@@ -371,13 +371,11 @@ def _installation(model: str, path: str) -> str:
 
 
 def _mapped(classified: Classified, policy: Policy) -> Classified:
-    """The same in the names of the policy's genre map; the cache stores the model's names."""
-    if not policy.genre_map:
-        return classified
+    """The same as the policy reads it; the cache stores what the model said."""
     prediction = classified.prediction
     return replace(
         classified,
-        prediction=prediction and policy.genre_map.of(prediction, policy.detail),
+        prediction=prediction and policy.read(prediction),
         parts=tuple(_mapped(part, policy) for part in classified.parts),
     )
 
@@ -472,7 +470,8 @@ def _row(
     if prediction is not None:
         best, second = (*prediction.ranked(), second)[:2]
         if named is not None and named.genres and named.confidence is not None:
-            if named.genres[0] == second[0]:  # by its album, not by its own prediction
+            # Named by its album, or in place of the genre above it.
+            if best[0] not in named.genres and named.genres[0] == second[0]:
                 second = best
             best = "; ".join(named.genres), named.confidence
     return TrackResult(

@@ -430,7 +430,7 @@ def _prediction(
 ) -> Prediction:
     of_styles = np.frombuffer(styles, dtype="<f8").tolist()  # empty: the model gave none
     named = [
-        Style(s.name, s.genre, p, s.threshold)
+        Style(s.name, s.genre, p, s.threshold, s.aims)
         for s, p in zip(card.styles if of_styles else (), of_styles, strict=True)
     ]
     return Prediction(
@@ -441,6 +441,7 @@ def _prediction(
         independent=card.independent,
         styles=tuple(sorted(named, key=lambda style: -style.probability)),
         non_music_reason=non_music_reason,
+        aims=card.aims,
     )
 
 

@@ -7,16 +7,16 @@ neither files, containers nor models.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from math import isinf
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from tagger.errors import ConfigurationError
 from tagger.genre_map import GenreMap
+from tagger.models.prediction import mean_of
 from tagger.options import Album, Detail, Existing
 from tagger.placeholders import Placeholders
 from tagger.profiles import Profile
@@ -64,12 +64,15 @@ class Policy:
         Words that do not count as a genre.
     genres : int
         The most genres that are named.
-    detail : {"genre", "style"}
-        Whether a genre's style is named instead, where one is probable enough.
+    aim : float or None
+        The share of what is named that has to be right, for which each genre of the model has a
+        threshold.
+    detail : {"genre", "style", "both"}
+        Whether a genre's style is named instead, or after it, where one is probable enough.
     album : {"off", "vote", "one"}
         Whether tracks of an album get the genre that most of them have, or all of them one.
     genre_map : GenreMap
-        Which names mean the same. Predictions are in its names already, see `GenreMap.of`.
+        Which names mean the same. Predictions are in its names already, see `read`.
     profile : Profile
         The program that reads the tags.
 
@@ -82,6 +85,7 @@ class Policy:
     min_confidence: float | None = None
     existing: Existing = "keep"
     placeholders: Placeholders = field(default_factory=Placeholders)
+    aim: float | None = None
     genres: int = 1
     detail: Detail = "genre"
     album: Album = "off"
@@ -89,11 +93,24 @@ class Policy:
     profile: Profile = field(default_factory=Profile)
 
     def __post_init__(self) -> None:
-        if not self.profile.several and (self.genres > 1 or self.existing == "append"):
+        several = self.genres > 1 or self.existing == "append" or self.detail == "both"
+        if several and not self.profile.several:
             raise ConfigurationError(
                 f"{self.profile.program} reads only one genre of a file",
-                hint="leave out --profile, or both --genres and --existing append",
+                hint="leave out --profile, or --genres, --existing append and --detail both",
             )
+
+    def read(self, prediction: Prediction) -> Prediction:
+        """A model's prediction with the thresholds of the aim, in the names of the genre map.
+
+        Raises
+        ------
+        ConfigurationError
+            The model was not measured for an aim.
+        """
+        if self.aim is not None:
+            prediction = prediction.aimed(self.aim)
+        return self.genre_map.of(prediction, self.detail)
 
     def threshold(self, prediction: Prediction, genre: str) -> float:
         """How probable a genre must be."""
@@ -108,7 +125,8 @@ class Verdict:
     Attributes
     ----------
     genre : str or None
-        A genre or a style. None: no genre is probable enough.
+        A genre or a style; `decide` adds what is above it where both are named. None: no genre is
+        probable enough.
     confidence : float
         Mean over the album.
     reason : str
@@ -130,9 +148,9 @@ class Decision:
     change : Change or None
         Only for the status `would-write`.
     genres : tuple of str
-        The predicted genres or styles, most probable first.
+        The predicted genres or styles, most probable first; a genre stands before its style.
     confidence : float or None
-        Of the first.
+        Of the first; where its style is named after it, of the style.
     """
 
     status: Status
@@ -173,7 +191,8 @@ def decide(
     named = named_genres(prediction, policy)
     if album is not None:
         named = [] if album.genre is None else [(album.genre, album.confidence)]
-    names = tuple(name for name, _ in named)
+    confidences = _with_what_is_above(prediction, named) if policy.detail == "both" else dict(named)
+    names = tuple(confidences)
     user_genres = policy.placeholders.without(tags.user_genres)
     decision = partial(Decision, genres=names, confidence=named[0][1] if named else None)
     if user_genres and policy.existing not in ("replace", "append"):  # whatever else: keep
@@ -194,6 +213,8 @@ def decide(
         else:
             needed = policy.threshold(prediction, prediction.genre)
             reason = f"{guesses}; the threshold is {needed:.2f}"
+            if isinf(needed):
+                reason = f"{guesses}; {prediction.model} reaches no such aim for {prediction.genre}"
         return decision(Status.UNSURE, reason)
     if policy.existing == "append":
         key = policy.genre_map.key
@@ -219,7 +240,7 @@ def decide(
         Change(
             genres=genres,
             gtag_genre=names,
-            confidence=dict(named)[names[0]],
+            confidence=confidences[names[0]],
             model=prediction.model,
             id3_version=policy.profile.id3_version,
         ),
@@ -231,7 +252,7 @@ def agreed(
 ) -> tuple[Prediction | None, str]:
     """One prediction for the tracks of one file, which has one genre field for all of them.
 
-    They agree where the confident predictions, at least half of them, have one best genre.
+    They agree where the confident predictions, at least half of them, name one genre first.
 
     Parameters
     ----------
@@ -246,26 +267,15 @@ def agreed(
         How many tracks have each genre.
     """
     sure = [p for p in predictions if p and not is_doubted(p, policy) and named_genres(p, policy)]
-    votes = Counter(p.genre for p in sure)
+    by_genre = replace(policy, detail="genre")
+    votes = Counter(named_genres(p, by_genre)[0][0] for p in sure)
     counted = [f"{genre} {n}" for genre, n in votes.most_common()]
     if len(sure) < len(predictions):
         counted.append(f"unsure {len(predictions) - len(sure)}")
     tracks, counts = f"its {len(predictions)} tracks", ", ".join(counted)
     if len(votes) != 1 or 2 * len(sure) < len(predictions):
         return None, f"{tracks} do not agree: {counts}"
-    styles = [
-        replace(style, probability=sum(p.probability_of(style.name) for p in sure) / len(sure))
-        for style in sure[0].styles
-    ]
-    mean = replace(
-        sure[0],
-        probabilities=np.mean([p.probabilities for p in sure], axis=0),
-        styles=tuple(sorted(styles, key=lambda style: -style.probability)),
-        chunk_probabilities=None,
-        chunk_starts_s=None,
-        non_music_reason="",
-    )
-    return mean, f"{tracks}: {counts}"
+    return mean_of(sure), f"{tracks}: {counts}"
 
 
 def is_doubted(prediction: Prediction, policy: Policy) -> bool:
@@ -274,19 +284,62 @@ def is_doubted(prediction: Prediction, policy: Policy) -> bool:
 
 
 def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, float]]:
-    """The genres to write with their probabilities; none if the best is not probable enough."""
+    """The genres to write with their probabilities; none if the best is not probable enough.
+
+    A genre below another one, as Punk below Rock, stands before it where it is above its threshold:
+    the more probable guess of Rock does not hide it. Where styles are named, too, what is below a
+    genre takes its place.
+    """
+    sure = {
+        genre: probability
+        for genre, probability in prediction.ranked()
+        if probability >= policy.threshold(prediction, genre)
+    }
+    first = _first(prediction, policy, sure)
     named: dict[str, float] = {}
-    for genre, probability in prediction.ranked():
-        if probability < policy.threshold(prediction, genre):
-            if not named:
-                return []
-            continue
-        style = prediction.style_of(genre) if policy.detail == "style" else None
-        name, probable = (style.name, style.probability) if style else (genre, probability)
-        named.setdefault(name, probable)  # a genre map may give a style the name of another genre
+    for genre in dict.fromkeys((first, *sure)) if first else ():
+        name, probability = _lowest(prediction, policy, genre)
+        named.setdefault(name, probability)  # a genre map may give a style another genre's name
+        if policy.detail == "genre" and genre in sure and len(named) < policy.genres:
+            named.setdefault(genre, sure[genre])
         if len(named) == policy.genres:
             break
     return list(named.items())
+
+
+def _first(prediction: Prediction, policy: Policy, sure: Mapping[str, float]) -> str | None:
+    """The best genre, if it is above its threshold, or one below it is; else a sure one above it.
+
+    Without independent probabilities a genre is less probable than the best, and never surer.
+    """
+    best = prediction.genre
+    if best in sure or _lowest(prediction, replace(policy, detail="genre"), best)[0] != best:
+        return best
+    above = prediction.above(best) if prediction.independent else ()
+    return next((genre for genre in reversed(above) if genre in sure), None)
+
+
+def _lowest(prediction: Prediction, policy: Policy, genre: str) -> tuple[str, float]:
+    """A genre, or the lowest of what is sure below it, with its probability."""
+    name, probability = genre, dict(prediction.ranked())[genre]
+    while below := prediction.style_of(
+        name, genres_only=policy.detail == "genre", at_least=policy.min_confidence or 0.0
+    ):
+        above, name, probability = name, below.name, below.probability
+        if prediction.tree.get(name) != above:  # a style, with nothing below it
+            break
+    return name, probability
+
+
+def _with_what_is_above(
+    prediction: Prediction, named: Sequence[tuple[str, float]]
+) -> dict[str, float]:
+    """Each name after those above it, which are as sure as it is."""
+    all_names: dict[str, float] = {}
+    for name, probability in named:
+        for each in (*prediction.above(name), name):
+            all_names.setdefault(each, probability)
+    return all_names
 
 
 def _why_written(tags: TagState, user_genres: tuple[str, ...], *, appended: bool) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from tagger.files.toml_file import Key, TomlFile
 from tagger.genres import LONGEST_NAME, canonical, same_name, vocabulary, why_no_name
 from tagger.models import zoo
 from tagger.models.prediction import Prediction, Style
+from tagger.options import Detail
 from tagger.placeholders import Placeholders
 from tagger.suggest import did_you_mean
 
@@ -88,17 +89,18 @@ class GenreMap:
                 return
             yield key
 
-    def of(self, prediction: Prediction, detail: Literal["genre", "style"] = "genre") -> Prediction:
+    def of(self, prediction: Prediction, detail: Detail = "genre") -> Prediction:
         """The same prediction in the names of the map.
 
         Of genres that are merged, independent probabilities give the highest one, and the lowest
         threshold among those that are reached; probabilities that exclude each other add up. So do
-        those of the styles of one genre.
+        those of the styles of one genre. A genre stays below another one where all that became it
+        were below what became the other.
 
         Parameters
         ----------
-        detail : {"genre", "style"}
-            With ``style``, a style whose genre is dropped becomes a genre.
+        detail : {"genre", "style", "both"}
+            With the latter two, a style whose genre is dropped becomes a genre.
         """
         if not self:
             return prediction
@@ -109,7 +111,7 @@ class GenreMap:
                 groups.setdefault(name, []).append(i)
         styles = self._styles(prediction.styles, names)
         alone = [s for s in styles if not s.genre and s.name not in groups]
-        alone = sorted(alone, key=lambda s: s.name) if detail == "style" else []
+        alone = sorted(alone, key=lambda s: s.name) if detail != "genre" else []
         assert groups or alone, "genre_map_for refuses a map that leaves nothing"
         merged = [_merged(prediction, members) for members in groups.values()]
         merged += [(s.probability, s.threshold) for s in alone]
@@ -128,6 +130,8 @@ class GenreMap:
             chunk_probabilities=None if alone else chunks,
             chunk_starts_s=None if alone else prediction.chunk_starts_s,
             dropped=f"{gone[0][0]} {gone[0][1]:.2f}" if lost else prediction.dropped,
+            aims=(),  # the thresholds of some aim were chosen before
+            parents=_parents(prediction, names),
         )
 
     def _styles(
@@ -144,6 +148,16 @@ class GenreMap:
             threshold = same.threshold if same else style.threshold
             merged[genre, name] = Style(name, genre, probability, threshold)
         return tuple(sorted(merged.values(), key=lambda style: -style.probability))
+
+
+def _parents(prediction: Prediction, names: Mapping[str, str | None]) -> dict[str, str]:
+    """Which of the new names is below which."""
+    above: dict[str, set[str | None]] = {}
+    for label, name in names.items():
+        if name is not None:
+            above.setdefault(name, set()).add(names.get(prediction.tree.get(label, "")))
+    parents = {name: parents.pop() for name, parents in above.items() if len(parents) == 1}
+    return {name: parent for name, parent in parents.items() if parent and parent != name}
 
 
 def _merged(prediction: Prediction, members: list[int]) -> tuple[float, float]:
@@ -175,9 +189,7 @@ def read_genre_map(path: str | PathLike[str], known: Iterable[str] = ()) -> Genr
     return _Reader(TomlFile(path), known).read()
 
 
-def genre_map_for(
-    path: str | PathLike[str], card: Card, detail: Literal["genre", "style"] = "genre"
-) -> GenreMap:
+def genre_map_for(path: str | PathLike[str], card: Card, detail: Detail = "genre") -> GenreMap:
     """Read a map for a model.
 
     Raises
@@ -188,7 +200,7 @@ def genre_map_for(
     styles = [style.name for style in card.styles]
     known = [name for genre, below in names_of_models().items() for name in (genre, *below)]
     read = read_genre_map(path, [*known, *card.labels, *styles])
-    if not any(map(read, (*card.labels, *(styles if detail == "style" else ())))):
+    if not any(map(read, (*card.labels, *(styles if detail != "genre" else ())))):
         raise ConfigurationError(
             f"drops every genre of {card.tag}",
             path=path,
@@ -214,7 +226,8 @@ class _Reader:
     def __init__(self, file: TomlFile, known: Iterable[str]) -> None:
         self._file = file
         styles = (style for styles in vocabulary().values() for style in styles)
-        self._known = {same_name(n): n for n in (*vocabulary(), *styles, *known)}
+        self._likely = (*vocabulary(), *known)  # few models have the vocabulary's styles
+        self._known = {same_name(n): n for n in (*styles, *self._likely)}
         self._leads: dict[str, str] = {}
         self._parents: dict[str, str] = {}
         self._spelled: dict[str, str] = {}
@@ -318,7 +331,7 @@ class _Reader:
 
     def _check_known(self, name: str, at: Key) -> None:
         if same_name(name) not in self._known:
-            near = did_you_mean(name, self._known.values())
+            near = did_you_mean(name, self._likely) or did_you_mean(name, self._known.values())
             hint = near or "gtag genres lists them; names that only tags have go into [aliases]"
             raise self._file.error(f"no model has a genre {name!r}", *at, hint=hint)
 

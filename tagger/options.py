@@ -22,7 +22,7 @@ from tagger.profiles import PROFILES
 from tagger.suggest import did_you_mean
 
 Existing = Literal["keep", "replace", "append"]
-Detail = Literal["genre", "style"]
+Detail = Literal["genre", "style", "both"]
 Album = Literal["off", "vote", "one"]
 Kind = Literal["flag", "whole", "number", "choice", "text", "path", "model"]
 
@@ -161,6 +161,14 @@ class ScanOptions:
         high=1,
         metavar="P",
     )
+    aim: float | None = _option(
+        "number",
+        "Name what is right in a share P of the cases, as measured for each genre; in place of "
+        "--min-confidence.",
+        low=0.5,
+        high=0.99,
+        metavar="P",
+    )
     genres: int = _option(
         "whole",
         "Name up to N genres, where the model is sure of several.",
@@ -172,7 +180,7 @@ class ScanOptions:
     )
     detail: Detail = _option(
         "choice",
-        "Name the style in place of its genre, where the model is sure of it.",
+        "Name the style in place of its genre, or both, where the model is sure of it.",
         "genre",
         choices=get_args(Detail),
         show_default=True,
@@ -250,6 +258,10 @@ class ScanOptions:
             if value is None and each.default is None:
                 continue
             object.__setattr__(self, each.name, checked(each.name, value))
+        if self.aim is not None and self.min_confidence is not None:
+            raise ConfigurationError(
+                "an aim and a minimum confidence exclude each other", hint="say one of them"
+            )
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:

@@ -13,6 +13,7 @@ from tagger.decide import Policy
 from tagger.files.library import Library, Track
 from tagger.genre_map import GenreMap, genre_map_for
 from tagger.models import zoo
+from tagger.models.card import no_aims
 from tagger.options import ScanOptions
 from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
 from tagger.places import if_there_is_one
@@ -31,14 +32,18 @@ def policy_of(options: ScanOptions, card: Card) -> Policy:
     Raises
     ------
     ConfigurationError
-        The genre map cannot be used, or options contradict each other.
+        The genre map cannot be used, options contradict each other, or the model was not measured
+        for an aim.
     """
+    if options.aim is not None and not card.aims:
+        raise no_aims(card.tag)
     ignored = () if options.no_default_placeholders else DEFAULT_PLACEHOLDERS
     file, detail = options.genre_map, options.detail
     return Policy(
         options.min_confidence,
         options.existing,
         Placeholders((*ignored, *options.placeholders)),
+        aim=options.aim,
         genres=options.genres,
         detail=detail,
         album=options.album,

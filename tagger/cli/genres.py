@@ -42,7 +42,7 @@ def genres(context: click.Context, *, genre_map: str | None) -> ExitStatus:
                 row.append(cell(_written(mapping, name, genre)))
             table.add_row(*row)
     console().print(table)
-    click.echo("\nStyles are named with gtag scan --detail style.")
+    click.echo("\nStyles are named with gtag scan --detail style, or beside their genre: both.")
     return ExitStatus.OK
 
 

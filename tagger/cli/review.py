@@ -52,6 +52,12 @@ _KEYS = (
     metavar="P",
     help="With PATHS: ask about what is less sure. Default: the model's own thresholds.",
 )
+@click.option(
+    "--aim",
+    type=Number(0.5, 0.99),
+    metavar="P",
+    help="With PATHS: ask about what is not named where a share P of the names has to be right.",
+)
 def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
     """Name the genres of the tracks that a scan was unsure of.
 
@@ -251,7 +257,7 @@ class _Dialogue:
             with native_messages_hidden():
                 prediction = classify_track(self._scanning.model, question.track).prediction
             policy = self._scanning.policy
-            named = policy.genre_map.of(prediction, policy.detail).ranked() if prediction else []
+            named = policy.read(prediction).ranked() if prediction else []
             self._predicted = {number: named[:_GUESSES]}  # only of the track at hand
         reported = [
             (result.genre, result.confidence),

@@ -46,8 +46,8 @@ _PARAMS: list[click.Parameter] = [
     *map(
         scan_option,
         (
-            *("model", "min_confidence", "genres", "detail", "album", "existing", "placeholders"),
-            *("no_default_placeholders", "genre_map", "profile"),
+            *("model", "min_confidence", "aim", "genres", "detail", "album", "existing"),
+            *("placeholders", "no_default_placeholders", "genre_map", "profile"),
         ),
     ),
     click.Option(["--report"], type=_PATH, metavar="FILE.csv", help="One row for each track."),

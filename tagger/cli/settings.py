@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from tagger.cli.names import ModelName
 from tagger.errors import ConfigurationError
@@ -26,6 +27,8 @@ SETTABLE = ("scan", "watch", "show", "review", "undo", "train", "evaluate")
 AS_SCAN = ("watch", "show", "review", "undo")
 
 _ONE_RUN = "--{0} belongs to one run: give it on the command line"
+# Only one of two has a value: the one that is said nearer to the command line.
+_EXCLUDE_EACH_OTHER = ("min-confidence", "aim")
 # What cannot be set, and why not.
 _NOT_SETTABLE = {
     **dict.fromkeys(
@@ -86,10 +89,38 @@ def with_settings(name: str, command: click.Command) -> click.Command:
             if not set(context.help_option_names).isdisjoint(args):
                 parse([*args])  # prints the help, beside a broken file, too, and ends
             context.default_map = Settings().default_map(name)
-        return parse(args)
+        left = parse(args)
+        _settle(context, known)
+        return left
 
     known.parse_args = parse_args  # type: ignore[method-assign, assignment]
     return known
+
+
+def _settle(context: click.Context, command: click.Command) -> None:
+    """Of options that exclude each other, drop those that others nearer to the command line beat.
+
+    Raises
+    ------
+    UsageError
+        Two were said in one place.
+    """
+    options = options_of(command)
+    said = {
+        long: context.get_parameter_source(str(options[long].name))
+        for long in _EXCLUDE_EACH_OTHER
+        if long in options and context.params.get(str(options[long].name)) is not None
+    }
+    if len(said) < 2:
+        return
+    if len({*said.values()}) == 1:
+        both = " and ".join(f"--{long}" for long in said)
+        raise click.UsageError(f"{both} exclude each other: say one of them.")
+    sources = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    nearest = next(source for source in sources if source in said.values())
+    for long, source in said.items():
+        if source is not nearest:
+            context.params[str(options[long].name)] = None
 
 
 def as_in_scan(name: str, command: click.Command) -> frozenset[str]:
@@ -159,7 +190,9 @@ class Settings:
         shared = as_in_scan(command, command_of(command))
         if not shared:
             return own
-        return {n: said for n, said in _table(self._file, "scan").items() if n in shared} | own
+        beaten = {*own, *(_EXCLUDE_EACH_OTHER if own.keys() & {*_EXCLUDE_EACH_OTHER} else ())}
+        general = _table(self._file, "scan").items()
+        return {n: said for n, said in general if n in shared and n not in beaten} | own
 
 
 def _table(file: TomlFile, command: str) -> dict[str, tuple[Any, str, int | None]]:

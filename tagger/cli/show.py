@@ -69,7 +69,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
         except NothingToHearError as error:
             silence = error
     policy = policy_of(ScanOptions.of(scan_defaults()), asked.card)
-    prediction = prediction and policy.genre_map.of(prediction, policy.detail)
+    prediction = prediction and policy.read(prediction)
     tags = read_tags(file, format)
     decision = decide(prediction, tags, policy)
     refusal = None

@@ -10,12 +10,14 @@ import hashlib
 import math
 import re
 import tomllib
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tagger.errors import ModelError
+from tagger.errors import ConfigurationError, ModelError
 from tagger.files.regular import read_regular
 from tagger.genres import LONGEST_NAME, why_no_name
 from tagger.placeholders import Placeholders
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 Weights = TypeVar("Weights")
+# Shares of what is named that are right, each with the threshold from which that was measured.
+Aims = tuple[tuple[float, float], ...]
 
 CARD = "card.toml"
 DEFAULT_THRESHOLD = 0.5  # where nothing was measured
@@ -53,20 +57,27 @@ class CalibratedLabel:
         The probability is ``sigmoid(slope * logit + offset)`` (Platt 1999).
     threshold : float
         Probability from which the label is named by default.
+    aims : Aims
+        Thresholds for other shares of right names; empty where none were measured.
     """
 
     slope: float
     offset: float
     threshold: float
+    aims: Aims = ()
 
 
 @dataclass(frozen=True)
 class StyleOnCard:
-    """A style within a genre, and the probability from which it is named by default."""
+    """A style within a genre, and the probability from which it is named by default.
+
+    `aims` are as those of a `CalibratedLabel`.
+    """
 
     name: str
     genre: str
     threshold: float
+    aims: Aims = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +141,12 @@ class Card:
         return np.full(len(self.labels), self.threshold)
 
     @property
+    def aims(self) -> tuple[Aims, ...]:
+        """Thresholds by the share that is right, of each label; empty where none were measured."""
+        aims = tuple(label.aims for label in self.calibrated_labels)
+        return aims if all(aims) else ()
+
+    @property
     def uses(self) -> tuple[str, ...]:
         """Name and version of each model that this one uses: its backbones, or its members."""
         if "backbone" in self.data:
@@ -180,6 +197,39 @@ class Card:
             raise ModelError(
                 f"the weights have {n} outputs for {len(self.labels)} labels", path=self.folder
             )
+
+
+def threshold_at(aims: Aims, share: float) -> float:
+    """Return the threshold from which a share of what is named is right.
+
+    Between two shares of `aims` it is interpolated; beyond the first and the last, theirs holds.
+
+    Returns
+    -------
+    float
+        Infinite where the share is never reached: the next share above has a threshold of 1 or
+        more.
+
+    >>> aims = ((0.8, 0.4), (0.9, 0.6), (0.95, 1.0))
+    >>> [round(threshold_at(aims, share), 2) for share in (0.5, 0.85, 0.9, 0.91, 0.99)]
+    [0.4, 0.5, 0.6, inf, inf]
+    """
+    above = bisect_left(aims, share, key=lambda pair: pair[0])
+    (high_share, high) = aims[min(above, len(aims) - 1)]
+    if high >= 1:
+        return math.inf
+    if above in (0, len(aims)):
+        return high
+    low_share, low = aims[above - 1]
+    return low + (high - low) * (share - low_share) / (high_share - low_share)
+
+
+def no_aims(model: str) -> ConfigurationError:
+    """Return the error for a model that cannot be asked for a share of right names."""
+    return ConfigurationError(
+        f"{model} was not measured for --aim: its card has no thresholds by it",
+        hint="use --min-confidence instead, or another model",
+    )
 
 
 def is_name(value: object) -> bool:
@@ -276,6 +326,10 @@ def _checked(folder: Path, data: dict[str, Any]) -> Card:
         not calibrated or [entry.get("name") for entry in calibrated] == labels,
         "each calibrated label must have a name, a slope and an offset, in the labels' order",
     )
+    _need(
+        len({"aims" in entry for entry in calibrated}) < 2,
+        "either all calibrated labels have aims, or none",
+    )
     styles = _tables(data, "style")
     _need(
         all(isinstance(e.get("name"), str) and e.get("genre") in labels for e in styles),
@@ -303,10 +357,14 @@ def _checked(folder: Path, data: dict[str, Any]) -> Card:
         temperature=temperature,
         threshold=_share(_table(data, "decision"), "threshold", default=DEFAULT_THRESHOLD),
         calibrated_labels=tuple(
-            CalibratedLabel(_number(e, "slope"), _number(e, "offset"), _share(e, "threshold"))
+            CalibratedLabel(
+                _number(e, "slope"), _number(e, "offset"), _share(e, "threshold"), _aims(e)
+            )
             for e in calibrated
         ),
-        styles=tuple(StyleOnCard(e["name"], e["genre"], _share(e, "threshold")) for e in styles),
+        styles=tuple(
+            StyleOnCard(e["name"], e["genre"], _share(e, "threshold"), _aims(e)) for e in styles
+        ),
         learned_from={
             str(entry.get("set")): frozenset(map(str, entry.get("tracks", [])))
             for entry in learned_from
@@ -353,3 +411,25 @@ def _share(table: dict[str, Any], key: str, default: float | None = None) -> flo
     share = _number(table, key, default)
     _need(0 <= share <= 1, f"{key} must be from 0 to 1")
     return share
+
+
+def _aims(table: dict[str, Any]) -> Aims:
+    """Pairs of the share that is right and the threshold, ascending."""
+    if "aims" not in table:
+        return ()
+    pairs = table["aims"]
+    _need(
+        isinstance(pairs, list)
+        and bool(pairs)
+        and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs),
+        "aims must be a list of pairs, each a share and a threshold",
+    )
+    keys = ("a share in aims", "a threshold in aims")
+    named = [dict(zip(keys, pair, strict=True)) for pair in pairs]
+    aims = tuple((_share(pair, keys[0]), _number(pair, keys[1])) for pair in named)
+    _need(
+        all(threshold >= 0 for _, threshold in aims)
+        and all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(aims)),
+        "the shares in aims must ascend, and their thresholds must not descend",
+    )
+    return aims

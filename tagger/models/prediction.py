@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from tagger.models.card import DEFAULT_THRESHOLD
+from tagger.genres import parent_of, same_name
+from tagger.models.card import DEFAULT_THRESHOLD, Aims, no_aims, threshold_at
 from tagger.one_thread import one_thread
 
 if TYPE_CHECKING:
@@ -18,22 +20,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Style:
-    """A style within a genre, with its probability for a track.
+    """A style within a genre, or a genre below another one, with its probability for a track.
 
     Attributes
     ----------
     name, genre : str
-        As ``House`` and ``Electronic``.
+        As ``House`` and ``Electronic``, or ``Punk`` and ``Rock``.
     probability : float
         That the track has both.
     threshold : float
         Probability from which it is named by default.
+    aims : Aims
+        Other thresholds, as on the model's card.
     """
 
     name: str
     genre: str
     probability: float
     threshold: float
+    aims: Aims = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Prediction:
     independent : bool
         Whether the probabilities are independent: none of the genres may fit, or several.
     styles : tuple of Style
-        Most probable first.
+        Those that are no labels, most probable first. `styles_of` has a genre's, labels too.
     chunk_probabilities : np.ndarray [shape=(n_chunks, n_labels)] or None
         The same for each chunk, if the model uses chunks.
     chunk_starts_s : np.ndarray [shape=(n_chunks,)] or None
@@ -62,6 +67,10 @@ class Prediction:
         Why the track does not sound like music, in words; empty if it does.
     dropped : str
         A genre above its threshold that the user's genre map drops, with its probability.
+    aims : tuple of Aims
+        Other thresholds of each genre, as on the model's card; empty where it has none.
+    parents : mapping of str to str, or None
+        From a label to the label above it, as ``Punk`` to ``Rock``. None: as in the vocabulary.
     """
 
     labels: tuple[str, ...]
@@ -74,6 +83,8 @@ class Prediction:
     chunk_starts_s: np.ndarray | None = None
     non_music_reason: str = ""
     dropped: str = ""
+    aims: tuple[Aims, ...] = ()
+    parents: Mapping[str, str] | None = None
 
     def threshold(self, genre: str) -> float:
         """The probability from which a genre is named by default."""
@@ -88,10 +99,88 @@ class Prediction:
             return style.probability
         return float(self.probabilities[self.labels.index(name)])
 
-    def style_of(self, genre: str) -> Style | None:
-        """The most probable style of a genre, if it is above its threshold."""
-        best = next((style for style in self.styles if style.genre == genre), None)
-        return best if best is not None and best.probability >= best.threshold else None
+    @property
+    def tree(self) -> Mapping[str, str]:
+        """From each label below another one to that one."""
+        return _tree_of(self.labels) if self.parents is None else self.parents
+
+    def above(self, name: str) -> tuple[str, ...]:
+        """What is above a genre or style among the labels, the topmost first.
+
+        Of ``House`` it is ``("Electronic",)``, of a genre at the top nothing.
+        """
+        above: list[str] = []
+        if name not in self.labels:
+            above += [style.genre for style in self.styles if style.name == name][:1]
+            name = above[-1] if above else name
+        while (parent := self.tree.get(name)) is not None:
+            above.append(name := parent)
+        return tuple(reversed(above))
+
+    def genres_below(self, genre: str) -> list[Style]:
+        """Labels below a genre, the most probable first.
+
+        None where probabilities are not independent: each label then excludes the one above it.
+        """
+        if not self.independent:
+            return []
+        below = [
+            Style(
+                label,
+                genre,
+                float(self.probabilities[i]),
+                self.threshold(label),
+                self.aims[i] if self.aims else (),
+            )
+            for i, label in enumerate(self.labels)
+            if self.tree.get(label) == genre
+        ]
+        return sorted(below, key=lambda style: -style.probability)
+
+    def styles_of(self, genre: str) -> list[Style]:
+        """Everything below a genre, styles and labels, the most probable first."""
+        below = [style for style in self.styles if style.genre == genre]
+        return sorted(below + self.genres_below(genre), key=lambda style: -style.probability)
+
+    def style_of(
+        self, genre: str, *, genres_only: bool = False, at_least: float = 0.0
+    ) -> Style | None:
+        """The most probable of what is below a genre and above its threshold.
+
+        Of the styles that exclude each other only the most probable one can be that.
+
+        Parameters
+        ----------
+        genres_only : bool
+            Look at labels only.
+        at_least : float
+            A label has to be that probable, too.
+        """
+        style = next((s for s in self.styles if s.genre == genre), None)
+        below = [s for s in self.genres_below(genre) if s.probability >= at_least]
+        if style is not None and not genres_only:
+            below.append(style)
+        sure = (s for s in below if s.probability >= s.threshold)
+        return max(sure, key=lambda s: s.probability, default=None)
+
+    def aimed(self, share: float) -> Prediction:
+        """The same with the thresholds above which a share of what is named is right.
+
+        Raises
+        ------
+        ConfigurationError
+            The model was not measured for it.
+        """
+        if not self.aims:
+            raise no_aims(self.model)
+        return replace(
+            self,
+            thresholds=np.array([threshold_at(aims, share) for aims in self.aims]),
+            styles=tuple(
+                replace(s, threshold=threshold_at(s.aims, share)) if s.aims else s
+                for s in self.styles
+            ),
+        )
 
     def ranked(self) -> list[tuple[str, float]]:
         """Genres and probabilities, the best first."""
@@ -119,6 +208,39 @@ class Prediction:
     @property
     def runner_up_confidence(self) -> float:
         return self.ranked()[1][1] if len(self.labels) > 1 else 0.0
+
+
+@lru_cache(maxsize=32)
+def _tree_of(labels: tuple[str, ...]) -> dict[str, str]:
+    """From labels to the nearest label above them in the vocabulary."""
+    by_key = {same_name(label): label for label in labels}
+    tree: dict[str, str] = {}
+    for label in labels:
+        above = parent_of(label)
+        while above is not None and same_name(above) not in by_key:
+            above = parent_of(above)
+        if above is not None:
+            tree[label] = by_key[same_name(above)]
+    return tree
+
+
+def mean_of(predictions: Sequence[Prediction]) -> Prediction:
+    """Mean of one model's predictions for several tracks, taken for music."""
+    styles = [
+        replace(
+            style,
+            probability=sum(p.probability_of(style.name) for p in predictions) / len(predictions),
+        )
+        for style in predictions[0].styles
+    ]
+    return replace(
+        predictions[0],
+        probabilities=np.mean([p.probabilities for p in predictions], axis=0),
+        styles=tuple(sorted(styles, key=lambda style: -style.probability)),
+        chunk_probabilities=None,
+        chunk_starts_s=None,
+        non_music_reason="",
+    )
 
 
 @dataclass(frozen=True)
@@ -208,13 +330,14 @@ class Classifier(Protocol):
             chunk_probabilities=None if scores.chunks is None else self.calibrated(scores.chunks),
             chunk_starts_s=scores.chunk_starts_s,
             non_music_reason=non_music_reason(features),
+            aims=self.card.aims,
         )
 
     def _styles(self, scores: Scores, probabilities: np.ndarray) -> tuple[Style, ...]:
         if scores.styles is None:
             return ()
         styles = (
-            Style(s.name, s.genre, float(np.exp(given) * probabilities[i]), s.threshold)
+            Style(s.name, s.genre, float(np.exp(given) * probabilities[i]), s.threshold, s.aims)
             for s, given in zip(self.card.styles, scores.styles, strict=True)
             for i in [self.card.labels.index(s.genre)]
         )

@@ -143,6 +143,43 @@ def test_styles_are_voted_on_where_they_are_asked_for():
     assert album_verdicts([bebop] * 3 + [unsure], policy)[3].genre == "Bebop"
 
 
+def loud(rock, punk, jazz=0.05, *, thresholds=(0.5, 0.5, 0.5)):
+    return Prediction(
+        ("Rock", "Punk", "Jazz"),
+        np.array([rock, punk, jazz]),
+        "m-1",
+        thresholds=np.array(thresholds),
+        independent=True,
+    )
+
+
+def test_a_vote_for_punk_is_one_for_rock_where_neither_has_a_majority():
+    """Regression: what is named below Rock took its votes away from the album."""
+    album = [loud(0.8, 0.1)] * 3 + [loud(0.9, 0.6)] * 3 + [loud(0.45, 0.1), loud(0.3, 0.1, 0.55)]
+    verdicts = album_verdicts(album, VOTE)
+    assert verdicts[:6] == [None] * 6  # also those of Punk, which is Rock already
+    assert {verdict.genre for verdict in verdicts[6:]} == {"Rock"}
+    assert verdicts[6].reason == "as 6 of the album's 8 tracks"
+    both = decide(album[3], TagState(), Policy(detail="both"), verdicts[3])
+    assert both.genres == ("Rock", "Punk")
+    verdicts = album_verdicts([loud(0.9, 0.8)] * 5 + [loud(0.4, 0.3)], VOTE)
+    assert verdicts[5].genre == "Punk"
+    with_rock = decide(loud(0.4, 0.3), TagState(), Policy(detail="both"), verdicts[5])
+    assert with_rock.change.genres == ("Rock", "Punk")
+    assert with_rock.change.confidence == verdicts[5].confidence
+
+
+def test_one_album_of_punk_is_not_hidden_by_rock():
+    album = [loud(0.9, 0.7), loud(0.8, 0.6), loud(0.9, 0.3)]
+    assert {v.genre for v in album_verdicts(album, ONE)} == {"Punk"}
+    both = Policy(album="one", detail="both")
+    decisions = [
+        decide(p, TagState(), both, v)
+        for p, v in zip(album, album_verdicts(album, both), strict=True)
+    ]
+    assert {d.genres for d in decisions} == {("Rock", "Punk")}
+
+
 def test_a_persons_genre_stands_whatever_the_album_is():
     verdict = Verdict("Jazz", 0.9, "as 3 of 4")
     assert decide(heard(0.1, 0.2), TagState(genres=("Ska",)), VOTE, verdict).status is Status.KEPT

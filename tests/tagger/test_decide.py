@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tagger.decide import Policy, Status, decide
 from tagger.models.prediction import Prediction, Style
@@ -264,3 +266,177 @@ def test_a_style_takes_the_place_of_its_genre_where_it_is_asked_for_and_sure():
     assert decide(unsure, tagged(), Policy(detail="style")).genres == ("Electronic",)
     other = many(Jazz=0.9, style=Style("House", "Electronic", 0.7, 0.6))
     assert decide(other, tagged(), Policy(detail="style")).genres == ("Jazz",)
+
+
+def below(*, styles=(), independent=True, parents=None, **probabilities):
+    """What a model says that knows genres below others: each is named from 0.6, Punk from 0.5."""
+    labels = ("Rock", "Punk", "Metal", "R&B", "Soul", "Pop", "Electronic")
+    said = {"R&B": probabilities.pop("RnB", 0.05), **probabilities}
+    return Prediction(
+        labels=labels,
+        probabilities=np.array([said.get(label, 0.05) for label in labels]),
+        model="m-1",
+        thresholds=np.array([0.6, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6]),
+        independent=independent,
+        styles=styles,
+        parents=parents,
+    )
+
+
+def named(prediction, **policy):
+    return decide(prediction, tagged(), Policy(**policy)).genres
+
+
+def test_a_sure_punk_is_not_hidden_by_a_surer_rock():
+    """Regression: the best guess alone was named, and what is below a genre never is the best."""
+    decision = decide(below(Rock=0.9, Punk=0.55), tagged(), Policy())
+    assert decision.genres == ("Punk",) and decision.confidence == 0.55
+    assert named(below(Rock=0.9, Punk=0.45)) == ("Rock",)
+    assert named(below(Rock=0.9, Punk=0.7, Metal=0.8)) == ("Metal",)
+    assert named(below(Rock=0.9, Soul=0.8)) == ("Rock",)
+    assert named(below(RnB=0.9, Soul=0.7)) == ("Soul",)
+
+
+def test_an_unsure_rock_with_a_sure_punk_is_punk():
+    assert named(below(Rock=0.58, Punk=0.55)) == ("Punk",)
+    assert named(below(Rock=0.58, Soul=0.57)) == ()
+
+
+def test_an_unsure_metal_that_is_surely_rock_is_rock():
+    decision = decide(below(Metal=0.55, Rock=0.54), tagged(), Policy())
+    assert decision.status is Status.UNSURE
+    lower = replace(below(Metal=0.59, Rock=0.55), thresholds=np.array([0.5, *[0.6] * 6]))
+    assert named(lower) == ("Rock",)
+    # Another genre below it, which is sure, is more than it says.
+    punk = replace(lower, thresholds=np.array([0.5, 0.4, *[0.6] * 5]))
+    assert named(replace(punk, probabilities=np.array([0.55, 0.5, 0.59, 0, 0, 0, 0]))) == ("Punk",)
+    assert named(below(Metal=0.55, Pop=0.54)) == ()
+
+
+def test_a_genre_below_another_stands_before_it():
+    said = below(Rock=0.9, Pop=0.8, Punk=0.7)
+    assert named(said, genres=2) == ("Punk", "Rock")
+    assert named(said, genres=3) == ("Punk", "Rock", "Pop")
+    assert named(below(Rock=0.58, Punk=0.55), genres=3) == ("Punk",)
+    assert named(below(Punk=0.9, Rock=0.8), genres=2) == ("Punk", "Rock")
+
+
+def test_a_minimum_confidence_names_the_best_unless_what_is_below_it_is_sure():
+    """With 0 every genre is above it: a Punk of 0.05 must not take the place of Rock."""
+    assert named(below(Rock=0.9), min_confidence=0.0) == ("Rock",)
+    assert named(below(Rock=0.3, Punk=0.2), min_confidence=0.0) == ("Rock",)
+    assert named(below(Rock=0.9, Punk=0.7), min_confidence=0.0) == ("Punk",)
+    assert named(below(Rock=0.9, Punk=0.7), min_confidence=0.8) == ("Rock",)
+    assert named(below(Rock=0.9, Punk=0.7), min_confidence=0.8, detail="both") == ("Rock",)
+
+
+def test_genres_that_exclude_each_other_hide_nothing():
+    said = below(Rock=0.5, Metal=0.4, independent=False)
+    low = replace(said, thresholds=np.full(7, 0.3))
+    assert named(low) == ("Rock",)
+    assert named(replace(low, probabilities=low.probabilities[[2, 1, 0, 3, 4, 5, 6]])) == ("Metal",)
+
+
+TECHNO = Style("Techno", "Electronic", 0.65, 0.6)
+
+
+@pytest.mark.parametrize(
+    ("said", "style", "both"),
+    [
+        (below(Rock=0.9, Punk=0.7), ("Punk",), ("Rock", "Punk")),
+        (below(Punk=0.9), ("Punk",), ("Rock", "Punk")),
+        (below(Rock=0.9), ("Rock",), ("Rock",)),
+        (below(RnB=0.9, Soul=0.8), ("Soul",), ("R&B", "Soul")),
+        (below(Electronic=0.9, styles=(TECHNO,)), ("Techno",), ("Electronic", "Techno")),
+        (below(Electronic=0.9), ("Electronic",), ("Electronic",)),
+        (below(Rock=0.58), (), ()),
+    ],
+)
+def test_genre_and_style_are_values_of_their_own(said, style, both):
+    assert named(said, detail="style") == style
+    decision = decide(said, tagged(), Policy(detail="both"))
+    assert decision.genres == both
+    if both:
+        assert decision.change.genres == decision.change.gtag_genre == both
+        assert decision.confidence == decision.change.confidence == said.probability_of(both[-1])
+        again = tagged(*both, ours=both, model="m-1")
+        assert decide(said, again, Policy(detail="both")).status is Status.UNCHANGED
+
+
+def test_several_genres_each_with_its_style():
+    said = below(Rock=0.9, Electronic=0.85, Pop=0.8, Punk=0.7, styles=(TECHNO,))
+    assert named(said, detail="both", genres=2) == ("Rock", "Punk", "Electronic", "Techno")
+    assert named(said, detail="style", genres=3) == ("Punk", "Techno", "Pop")
+    assert named(below(Rock=0.9, Punk=0.8, Metal=0.7), detail="both", genres=2) == (
+        *("Rock", "Punk", "Metal"),
+    )
+
+
+def test_a_genre_is_appended_without_what_a_person_wrote_of_it():
+    said = below(Rock=0.9, Punk=0.7)
+    decision = decide(said, tagged("rock music"), Policy(detail="both", existing="append"))
+    assert decision.change is not None
+    assert decision.change.genres == ("rock music", "Punk")
+    assert decision.change.gtag_genre == ("Punk",) and decision.change.confidence == 0.7
+    decision = decide(said, tagged("Punk"), Policy(detail="both", existing="append"))
+    assert decision.change is not None
+    assert decision.change.genres == ("Punk", "Rock") and decision.change.confidence == 0.7
+    kept = decide(said, tagged("Punk", "Rock"), Policy(detail="both", existing="append"))
+    assert kept.status is Status.KEPT
+    unknown = decide(said, tagged("Unknown"), Policy(detail="both"))
+    assert unknown.change is not None and unknown.change.genres == ("Rock", "Punk")
+
+
+def test_a_genre_is_below_another_by_its_name_in_any_spelling():
+    said = Prediction(
+        ("rock music", "Punk Rock", "Funk"),
+        np.array([0.9, 0.7, 0.1]),
+        "own-1",
+        independent=True,
+    )
+    assert said.tree == {"Punk Rock": "rock music"}  # R&B, above Funk, is none of its genres
+    assert named(said, detail="both") == ("rock music", "Punk Rock")
+
+
+def test_all_that_is_below_a_genre_is_found_in_one_place():
+    grunge = Style("Grunge", "Rock", 0.66, 0.6)
+    said = below(Rock=0.9, Punk=0.7, Metal=0.2, styles=(grunge,))
+    assert [s.name for s in said.styles_of("Rock")] == ["Punk", "Grunge", "Metal"]
+    assert said.style_of("Rock").name == "Punk"
+    assert said.style_of("Pop") is None
+    likelier = below(Rock=0.9, Punk=0.6, styles=(grunge,))
+    assert named(likelier, detail="both") == ("Rock", "Grunge")
+    assert named(likelier) == ("Punk",)  # Grunge is no genre
+    assert said.above("Grunge") == said.above("Punk") == ("Rock",) and said.above("Rock") == ()
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=7, max_size=7),
+    st.lists(st.floats(0, 1), min_size=7, max_size=7),
+    st.sampled_from(["genre", "style", "both"]),
+    st.integers(1, 4),
+    st.none() | st.floats(0, 1),
+)
+def test_whatever_a_model_says_what_is_named_is_sure(said, thresholds, detail, genres, least):
+    prediction = replace(
+        below(), probabilities=np.array(said), thresholds=np.array(thresholds), parents=None
+    )
+    policy = Policy(least, detail=detail, genres=genres)
+    decision = decide(prediction, tagged(), policy)
+    if decision.change is None:
+        assert said[int(np.argmax(said))] < policy.threshold(prediction, prediction.genre)
+        return
+    written = decision.change.genres
+    assert len(set(written)) == len(written) <= genres * (2 if detail == "both" else 1)
+    sure = {
+        g
+        for g in prediction.labels
+        if prediction.probability_of(g) >= policy.threshold(prediction, g)
+    }
+    for name in written:
+        lower = [n for n in written if name in prediction.above(n)]
+        assert name in sure or (detail == "both" and lower)
+        if detail == "both":
+            assert set(prediction.above(name)) <= set(written[: written.index(name)])
+        elif any(prediction.probability_of(n) >= prediction.threshold(n) for n in lower):
+            assert detail == "genre" and written.index(lower[0]) < written.index(name)

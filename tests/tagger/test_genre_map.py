@@ -247,6 +247,26 @@ def test_styles_have_names_of_their_own(genre_map):
     assert named('only = ["Club", "Jazz"]\n[merge]\nClub = ["House", "Techno"]') == ("Club",)
 
 
+def test_what_is_below_a_genre_stays_below_it_under_its_new_name(genre_map):
+    said = heard(Rock=0.9, Punk=0.8, Metal=0.1, Jazz=0.2)
+
+    def written(text, detail="both"):
+        policy = Policy(detail=detail, genres=2, genre_map=genre_map(text))
+        return decide(policy.read(said), TagState(), policy).genres
+
+    assert written("") == ("Rock", "Punk")
+    assert written("[rename]\nRock = 'Guitars'\nPunk = 'Noise'") == ("Guitars", "Noise")
+    assert written("drop = ['Rock']") == ("Punk",)
+    assert written("drop = ['Punk']") == ("Rock",)
+    assert written("[parents]\nPunk = 'Rock'") == ("Rock",)
+    assert written("[merge]\nLoud = ['Punk', 'Metal']") == ("Rock", "Loud")
+    # Jazz is not below Rock, so neither is what became of it.
+    assert written("[merge]\nLoud = ['Punk', 'Jazz']") == ("Rock", "Loud")
+    mixed = genre_map("[merge]\nLoud = ['Punk', 'Jazz']").of(said)
+    assert mixed.tree == {"Metal": "Rock"}
+    assert written("[rename]\nRock = 'Guitars'\nPunk = 'Noise'", "genre") == ("Noise", "Guitars")
+
+
 def test_a_style_that_is_called_like_a_genre_is_written_once(genre_map):
     styles = (Style("House", "Electronic", 0.8, 0.6),)
     mapping = genre_map('[rename]\nHouse = "Disco"')
@@ -321,7 +341,7 @@ def test_a_tree_of_beets_becomes_a_map(tmp_path, genre_map):
         "Disco": "Electronic",
         "House": "Electronic",
         "Deep House": "House",
-        "Idm": "Electronic",
+        "IDM": "Electronic",
         "Metal": "Rock",
         "Doom Metal": "Metal",
         "Trap": "Hip-Hop",

@@ -19,6 +19,7 @@ from tagger.options import ScanOptions, default_of, option_of
 WRONG = {
     "model": (3, "a\0b"),
     "min_confidence": (7, -0.1, "0.5", True, math.nan, math.inf, np.float32("nan")),
+    "aim": (0.4, 1, "0.9", True, math.nan),
     "genres": (0, -1, 1.0, "2", None, True, 10**30),
     "detail": ("Style", "", None, 1, "x" * 10**6),
     "album": ("no", False),
@@ -54,6 +55,12 @@ def test_what_does_not_fit_is_refused_in_one_short_line(name, value):
         ScanOptions(**{name: value})
     message = str(caught.value)
     assert message.startswith(f"{name} ") and "\n" not in message and len(message) < 250
+
+
+def test_an_aim_and_a_minimum_confidence_exclude_each_other():
+    with pytest.raises(tagger.ConfigurationError, match="exclude each other"):
+        ScanOptions(aim=0.9, min_confidence=0.0)
+    assert ScanOptions(aim=0.9).min_confidence is None
 
 
 def test_what_fits_is_taken():

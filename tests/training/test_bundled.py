@@ -20,7 +20,6 @@ from tagger.training.recipes import multi_label_trees as trees
 from tests.training.recorder import Recorder
 from tests.training.test_multi_label import tracks
 
-
 WIDTHS = {
     **{"embedding": 200, "spread": 200, "yamnet": 1024, "yamnet_logits": 521},
     "narrow": len(LOG_MEL_FEATURES),

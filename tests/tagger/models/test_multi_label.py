@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tagger import demo
-from tagger.errors import ModelError
+from tagger.errors import ConfigurationError, ModelError
 from tagger.models import zoo
-from tagger.models.card import read_card
+from tagger.models.card import read_card, threshold_at
 from tagger.models.multi_label import CLIP, MultiLabelWeights
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import Excerpt, Sound
@@ -226,4 +229,80 @@ def test_the_bundled_models_know_the_same_genres(name):
     assert made.independent and made.labels == zoo.find("cnn").labels
     assert "Electronic" in made.labels and len(made.labels) >= 12
     assert all(0 < label.threshold <= 1 for label in made.calibrated_labels)
-    assert {"Punk", "Soul", "Latin"} <= set(made.labels)
+    assert {"Punk", "Soul", "Latin"} <= set(made.labels) and made.aims
+
+
+@pytest.mark.parametrize(
+    "aims",
+    [
+        [],
+        0.9,
+        [0.9, 0.5],
+        [[0.9]],
+        [[0.9, 0.5, 0.1]],
+        [[0.9, "0.5"]],
+        [[0.9, float("nan")]],
+        [[1.1, 0.5]],
+        [[0.8, -0.1]],
+        [[0.9, 0.5], [0.8, 0.6]],
+        [[0.8, 0.5], [0.8, 0.6]],
+        [[0.8, 0.5], [0.9, 0.4]],
+    ],
+)
+def test_aims_that_make_no_sense_are_refused(tmp_path, aims):
+    for table in ("label", "style"):
+        made = card(style=[{"name": "Bebop", "genre": "Jazz", "threshold": 0.5}])
+        for entry in made[table]:
+            entry["aims"] = aims
+        with pytest.raises(ModelError, match=r"is not a valid card: .*aims"):
+            write_model(tmp_path / table, made, {"w.npz": packed(arrays())})
+
+
+def test_all_labels_have_aims_or_none_has(tmp_path):
+    made = card()
+    made["label"][0]["aims"] = [[0.9, 0.5]]
+    with pytest.raises(ModelError, match="either all calibrated labels have aims, or none"):
+        write_model(tmp_path / "many", made, {"w.npz": packed(arrays())})
+
+
+@pytest.mark.parametrize("written", [None, [[0.7, 0.31], [0.9, 0.63], [0.98, 1]]])
+def test_aims_of_a_card_are_those_of_its_predictions(tmp_path, written):
+    made = card()
+    for entry in made["label"]:
+        entry |= {} if written is None else {"aims": written}
+    folder = write_model(tmp_path / "many", made, {"w.npz": packed(arrays())}).folder
+    model = zoo.load(str(folder))
+    said = model.predict(features())
+    if written is None:
+        assert said.aims == model.card.aims == ()
+        with pytest.raises(ConfigurationError, match="many-3 was not measured for --aim"):
+            said.aimed(0.9)
+        return
+    assert said.aims == model.card.aims == (((0.7, 0.31), (0.9, 0.63), (0.98, 1.0)),) * 3
+    assert [said.aimed(0.8).threshold(name) for name in LABELS] == pytest.approx([0.47] * 3)
+    assert said.aimed(0.99).threshold("Polka") == math.inf
+    assert said.threshold("Polka") == 0.6  # as before, without an aim
+
+
+@st.composite
+def measured(draw):
+    shares = sorted(draw(st.sets(st.floats(0.5, 0.99), min_size=1, max_size=6)))
+    thresholds = sorted(
+        draw(st.lists(st.floats(0, 1.2), min_size=len(shares), max_size=len(shares)))
+    )
+    return tuple(zip(shares, thresholds, strict=True))
+
+
+@given(measured(), st.floats(0.5, 0.99), st.floats(0.5, 0.99))
+def test_a_higher_aim_never_has_a_lower_threshold(aims, one, other):
+    low, high = sorted((one, other))
+    assert threshold_at(aims, low) <= threshold_at(aims, high) + 1e-12
+    for share, threshold in aims:
+        assert threshold_at(aims, share) == (
+            math.inf if threshold >= 1 else pytest.approx(threshold)
+        )
+    ends = aims[0][1], aims[-1][1]
+    assert all(
+        t == math.inf or ends[0] - 1e-12 <= t <= ends[1] + 1e-12
+        for t in (threshold_at(aims, low), threshold_at(aims, high))
+    )
