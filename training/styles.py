@@ -10,7 +10,7 @@ import numpy as np
 from tagger.genres import genre_of
 from tagger.training.data.track_views import Tracks
 from tagger.training.measure.metrics import rounded, share
-from tagger.training.multi_label import AIMS, NOT_NAMED, default_threshold, threshold_of
+from tagger.training.multi_label import AIMS, LEAST, NOT_NAMED, threshold_of
 from tagger.training.recipes.softmax_regression import fit_softmax
 
 STRENGTH = 0.03  # of data against the penalty
@@ -52,7 +52,7 @@ def fit_styles(tracks: Tracks, rows: np.ndarray, folds: np.ndarray) -> FittedSty
         found = [threshold_of(confidence, true, aim) for aim in AIMS]
         rising = np.maximum.accumulate([NOT_NAMED if t is None else t for t in found]).tolist()
         aims = list(zip(AIMS, rising, strict=True))
-        threshold = default_threshold(aims)
+        threshold = dict(aims)[LEAST]
         passed = confidence >= threshold
         named, right = int(passed.sum()), int(true[passed].sum())
         tables.append(

@@ -13,10 +13,7 @@ from tagger.training.data.partial_labels import Known
 from tagger.training.data.track_views import Item, Tracks
 from tagger.training.detectors import fit_detector
 from tagger.training.multi_label import (
-    AIM,
-    LEAST,
     Family,
-    default_threshold,
     find_thresholds,
     fit_platt,
     fold_of,
@@ -190,7 +187,7 @@ def test_a_threshold_is_where_the_aimed_share_is_right():
     for aim, threshold in jazz.aims:
         named = confidence >= threshold
         # A little more, since expected tracks are counted beside those that were.
-        assert max(aim, right.mean()) - 1e-9 <= right[named].mean() <= max(aim, 0.8) + 0.03
+        assert max(aim, right.mean()) - 1e-9 <= right[named].mean() <= max(aim, 0.8) + 0.04
     thresholds = [threshold for _, threshold in jazz.aims]
     assert thresholds == sorted(thresholds) and thresholds[0] < thresholds[-1]
     named = confidence >= jazz.threshold
@@ -204,9 +201,26 @@ def test_a_handful_that_is_right_by_chance_sets_no_threshold():
     assert threshold_of(np.full(40, 0.6), np.ones(40), 0.8) == 0.6
 
 
-def test_a_genre_that_never_reaches_the_aim_may_do_with_less():
-    assert default_threshold([(LEAST, 0.4), (AIM, 0.6)]) == 0.6
-    assert default_threshold([(LEAST, 0.4), (AIM, multi_label.NOT_NAMED)]) == 0.4
+def test_all_that_is_named_reaches_the_aim_and_each_genre_the_least():
+    """A frequent genre that is right 95 times of 100 does not pay for a rare one that is not."""
+    rng = np.random.default_rng(0)
+    n = 4000
+    rock = rng.random(n) < 0.9
+    confidence = rng.uniform(0.5, 1.0, n)
+    right = rng.random(n) < np.where(rock, confidence * 0.97, confidence - 0.3)
+    probabilities = np.column_stack(
+        [np.where(rock, 0.1, confidence), np.where(rock, confidence, 0.1)]
+    )
+    table = np.column_stack([~rock & right, rock & right]).astype(float)
+    figures = find_thresholds(probabilities, table, ["Jazz", "Rock"], np.ones(n))
+    for place, aim in enumerate(multi_label.AIMS):
+        limits = np.array([f.aims[place][1] for f in figures])
+        named = Family(["Jazz", "Rock"]).named(probabilities, limits)
+        truth = table[np.arange(n), np.maximum(named, 0)]
+        assert truth[named >= 0].mean() >= aim - 0.01 or (limits >= 1).all()
+        for j in (0, 1):
+            if (named == j).sum() > 50:
+                assert truth[named == j].mean() >= min(aim, multi_label.LEAST) - 0.02
 
 
 def test_a_sure_child_is_named_and_a_sure_parent_stands_for_an_unsure_child():

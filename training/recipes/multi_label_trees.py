@@ -21,7 +21,8 @@ PARAMETERS = {
     "max_depth": 3,
     "eta": 0.08,
     "subsample": 0.7,
-    "colsample_bytree": 0.3,
+    "colsample_bytree": 0.2,
+    "max_bin": 64,
     "nthread": 1,  # so that sums do not depend on how many cores there are
 }
 LEAST_HESSIAN = 1e-6
