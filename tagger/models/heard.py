@@ -1,6 +1,6 @@
 """Rejects what is not music, and says what it sounds like instead.
 
-YAMNet's classes decide: its score for music, in mean over the patches of a track. It takes hum and
+YAMNet's classes decide: the scores of music, in mean over the patches of a track. It takes hum and
 steady tones for a synthesizer; they are known by a spectrogram that never changes. The same rules
 hold with every model.
 """
@@ -20,7 +20,8 @@ from tagger.models.track_features import TrackFeatures
 from tagger.models.words_for_sounds import BROAD, CLOSE
 
 NETWORK = "yamnet"
-MUSIC = "Music"
+# The classes that are music: to the network, a choir or a chant need not be "Music".
+MUSIC = ("Music", "Singing", "Choir", "Chant", "Mantra")
 # Measured for each of them in docs/experiments.md.
 LEAST_MUSIC = 0.2  # score below which a track is not music
 STEADY_DB = 0.6  # liveliness below which a sound is steady
@@ -40,7 +41,7 @@ def doubted(highest_hz: np.ndarray, liveliness: np.ndarray, music: np.ndarray) -
     highest_hz, liveliness : np.ndarray [shape=(n,)]
         As in `TrackFeatures`.
     music : np.ndarray [shape=(n,)]
-        YAMNet's mean score for music.
+        As `music_score` returns it.
 
     Returns
     -------
@@ -58,12 +59,29 @@ def non_music_reason(features: TrackFeatures) -> str:
     card = yamnet_card()
     if features.has_sound or card.tag in features.scores:
         scores = _scores(features)
-        if scores[card.labels.index(MUSIC)] < LEAST_MUSIC:
+        if music_score(scores) < LEAST_MUSIC:
             return sounds_like(card.labels, scores)
     highest = float(features.highest_hz)
     if highest < NARROWEST_HZ:
         return f"nothing above {highest / 1000:.1f} kHz, bandwidth too narrow"
     return STEADY if features.liveliness < STEADY_DB else ""
+
+
+def music_score(scores: np.ndarray) -> np.ndarray:
+    """How surely tracks are music, from 0 to 1.
+
+    Parameters
+    ----------
+    scores : np.ndarray [shape=(..., n_labels)]
+        Of YAMNet's classes, in mean over a track.
+
+    Returns
+    -------
+    np.ndarray [shape=(...)]
+    """
+    return np.asarray(
+        scores[..., [yamnet_card().labels.index(name) for name in MUSIC]].max(axis=-1)
+    )
 
 
 def sounds_like(labels: tuple[str, ...], scores: np.ndarray) -> str:

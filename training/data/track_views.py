@@ -19,7 +19,7 @@ import numpy as np
 from tagger.errors import DataError, GtagError
 from tagger.files.durable_io import take_name
 from tagger.models.embeddings import embedding_spread, mean_embedding, mean_logits, mean_scores
-from tagger.models.heard import MUSIC, doubted
+from tagger.models.heard import doubted, music_score
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import (
@@ -66,7 +66,7 @@ class Views:
     yamnet_logits : np.ndarray [shape=(521,)]
         Means over YAMNet's patches.
     music : np.ndarray [shape=()]
-        YAMNet's mean score for music, from 0 to 1.
+        As `heard.music_score` of YAMNet's mean scores.
     estimate : np.ndarray [shape=(n_dimensions,)]
         What musicnn says of patches interpolated from the spectrogram.
     narrow : np.ndarray [shape=(n_statistics,)]
@@ -213,7 +213,7 @@ def _views_of(file: Path) -> dict[str, dict[str, np.ndarray]]:
     if any(len(column) != len(names) for column in columns):
         raise DataError("its parts do not fit together", path=file)
     arrays = dict(zip(_IN_FILE, columns, strict=True))
-    arrays["music"] = arrays["music"][:, yamnet().card.labels.index(MUSIC)]
+    arrays["music"] = music_score(arrays["music"])
     rows = zip(*(column.astype(np.float64) for column in arrays.values()), strict=True)
     return {
         str(track): dict(zip(_IN_FILE, row, strict=True))
@@ -288,7 +288,7 @@ def view(item: Item) -> Views | str:
                 "spread": embedding_spread(musicnn(), features),
                 "yamnet": mean_embedding(yamnet(), features),
                 "yamnet_logits": mean_logits(yamnet(), features),
-                "music": mean_scores(yamnet(), features)[yamnet().card.labels.index(MUSIC)],
+                "music": music_score(mean_scores(yamnet(), features)),
             }
         elif item.mel is not None:
             mel = LogMel((to_decibels(item.mel),), (0.0,), item.ref_db)

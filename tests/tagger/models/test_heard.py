@@ -8,7 +8,14 @@ import pytest
 from tagger import demo
 from tagger.models import zoo
 from tagger.models.embeddings import mean_scores
-from tagger.models.heard import STEADY, UNKNOWN, non_music_reason, sounds_like, yamnet_card
+from tagger.models.heard import (
+    STEADY,
+    UNKNOWN,
+    music_score,
+    non_music_reason,
+    sounds_like,
+    yamnet_card,
+)
 from tagger.models.track_features import TrackFeatures
 from tagger.models.words_for_sounds import BROAD, CLOSE
 from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound, read_excerpts
@@ -98,6 +105,14 @@ def test_a_spectrogram_without_sound_is_only_asked_whether_it_moves(make_audio):
 def test_the_words_for_what_is_heard(scores, reason):
     labels = yamnet_card().labels
     assert sounds_like(labels, np.array([scores.get(label, 0.0) for label in labels])) == reason
+
+
+@pytest.mark.parametrize("sung", ["Music", "Singing", "Choir", "Chant"])
+def test_a_choir_is_music(sung):
+    labels = yamnet_card().labels
+    scores = np.zeros((2, len(labels)))
+    scores[0, labels.index(sung)] = 0.3
+    np.testing.assert_array_equal(music_score(scores), [0.3, 0.0])
 
 
 def test_the_words_are_for_classes_that_there_are():
