@@ -27,7 +27,7 @@ from tagger.files.formats import FORMATS, Format
 from tagger.files.library import Stamp, Track
 from tagger.models import zoo
 from tagger.models.card import CARD, Card
-from tagger.models.detector import WITH_EMBEDDING, WITHOUT
+from tagger.models.heard import yamnet_card
 from tagger.models.prediction import Prediction, Style
 from tagger.places import cache_folder
 from tagger.tags.credits import Credits
@@ -35,8 +35,8 @@ from tagger.tags.read import TagState
 
 log = logging.getLogger(__name__)
 
-# Raise it when results of front ends, detectors or tag readers change: the cache is then rebuilt.
-VERSION = 3
+# Raise it when results of front ends, `heard` or tag readers change: the cache is then rebuilt.
+VERSION = 4
 _APPLICATION = 0x67746167  # "gtag"
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS files (
@@ -377,9 +377,8 @@ def default_cache_path() -> Path:
 
 
 def fingerprint(card: Card) -> str:
-    """Identifies a model, with the models and detectors that it uses."""
-    detectors = (zoo.bundled_folder() / name for name in (WITH_EMBEDDING, WITHOUT))
-    folders = [*(c.folder for c in (card, *zoo.used_by(card))), *detectors]
+    """Identifies a model, with the models that it uses."""
+    folders = [c.folder for c in (card, *zoo.used_by(card), yamnet_card())]
     digest = blake2b(digest_size=8)
     for folder in folders:
         if (folder / CARD).is_file():

@@ -24,18 +24,14 @@ import numpy as np
 from tagger.errors import GtagError
 from tagger.genres import vocabulary
 from tagger.models.card import OUT_OF_FOLD, Card
-from tagger.models.detector import WITH_EMBEDDING, WITHOUT
 from tagger.models.feature_columns import NARROW_FEATURES, logit_columns
 from tagger.models.head import EMBEDDING, NARROW, SPREAD, YAMNET_EMBEDDING, YAMNET_LOGITS
 from tagger.models.multi_label import STYLES, STYLES_BIAS, MultiLabelWeights
 from tagger.models.prediction import logit
 from tagger.models.zoo import bundled_folder
 from tagger.training import multi_label
-from tagger.training.data import steady_sounds
 from tagger.training.data.datasets import BACKBONE_TAG, YAMNET_TAG, yamnet
-from tagger.training.data.steady_sounds import write_steady_sounds
 from tagger.training.data.track_views import Tracks, compute_views
-from tagger.training.detectors import fit_detector
 from tagger.training.measure.metrics import Measured, expected_calibration_error, rounded, share
 from tagger.training.multi_label import NOT_NAMED, Fit, LabelFigures, Predict, Report
 from tagger.training.publish import learned_from, write_model
@@ -257,21 +253,7 @@ INPUTS = {
 
 def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card, Measured]]:
     """Train and publish all models below `work`; each with what it was measured on."""
-    with_embedding = fit_detector(tracks, tracks.embedding, SEED)
-    without = fit_detector(tracks, tracks.narrow, SEED)
-    backbone = BACKBONE_TAG
-    for name, detector, network, seen in (
-        (WITH_EMBEDDING, with_embedding, backbone, tracks.embedding),
-        (WITHOUT, without, "", tracks.narrow),
-    ):
-        card = detector.card(name, backbone=network, n_inputs=seen.shape[1])
-        card["learned_from"] = learned_from(tracks.items, tracks.fingerprint)
-        write_model(work / name, card, {"detector.npz": detector.weights})
-
-    # Noise that is made is for the detectors; genres are learned from recordings.
-    recorded = np.array([item.source != steady_sounds.NAME for item in tracks.items])
-    tracks = tracks.only(recorded)
-    doubted, doubted_fast = with_embedding.doubted[recorded], without.doubted[recorded]
+    doubted = tracks.doubted
     every = Lesson.of(tracks, tuple(vocabulary()), doubted)
     rows, kinds = INPUTS["cnn"].rows(tracks)
     tried = every.train(networks_fit(kinds), rows)
@@ -281,27 +263,24 @@ def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card
         if figures.label in left_out:
             reporter.tell(f"left out: {figures.label}: too few of {figures.n} are named rightly")
     lesson = Lesson.of(tracks, kept, doubted)
-    fast_lesson = Lesson.of(tracks, kept, doubted_fast)
     weights = multi_label.weights_of(tracks, "learning")
     made: dict[str, tuple[Card, Measured]] = {}
 
-    def publish(
-        name: str, of: Lesson, trained: Trained, card: dict[str, Any], files: dict[str, bytes]
-    ) -> None:
-        card = of.card(name, trained) | card
-        published = write_model(work / name, card, files, of.extras(trained))
-        made[name] = published, of.measured(trained)
+    def publish(name: str, trained: Trained, card: dict[str, Any], files: dict[str, bytes]) -> None:
+        card = lesson.card(name, trained) | card
+        published = write_model(work / name, card, files, lesson.extras(trained))
+        made[name] = published, lesson.measured(trained)
         for line in trained.report.lines():
             reporter.tell(f"{name}: {line}")
 
     trained: dict[str, Trained] = {}
     styles: dict[str, FittedStyles] = {}
-    for name, of in (("cnn", lesson), ("fast", fast_lesson)):
+    for name in ("cnn", "fast"):
         rows, kinds = INPUTS[name].rows(tracks)
-        trained[name] = of.train(networks_fit(kinds), rows)
-        arrays = networks.fit_networks(rows, of.table, kinds=kinds, weights=weights, seed=SEED)
+        trained[name] = lesson.train(networks_fit(kinds), rows)
+        arrays = networks.fit_networks(rows, lesson.table, kinds=kinds, weights=weights, seed=SEED)
         components = MultiLabelWeights(networks.packed(arrays)).components(rows)
-        styles[name] = fit_styles(tracks, components, of.folds)
+        styles[name] = fit_styles(tracks, components, lesson.folds)
         arrays |= {STYLES: styles[name].coefficients, STYLES_BIAS: styles[name].intercept}
         card = {
             "kind": "multi-label",
@@ -310,17 +289,17 @@ def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card
             "style": styles[name].tables,
             "tried": left_out,
         }
-        publish(name, of, trained[name], card, {"multi_label.npz": networks.packed(arrays)})
+        publish(name, trained[name], card, {"multi_label.npz": networks.packed(arrays)})
 
     rows = np.concatenate([tracks.narrow, tracks.yamnet_logits], axis=1)
-    grown = fast_lesson.train(trees_fit, rows)
+    grown = lesson.train(trees_fit, rows)
     booster = trees.fit_trees(rows, lesson.table, weights=weights, seed=SEED)
     card = {
         "kind": "boosted-trees",
         "backbone": YAMNET_TAG,
         "features": [*NARROW_FEATURES, *logit_columns(yamnet().card)],
     }
-    publish("trees", fast_lesson, grown, card, {"trees.ubj": bytes(booster.save_raw("ubj"))})
+    publish("trees", grown, card, {"trees.ubj": bytes(booster.save_raw("ubj"))})
 
     weight, ensemble = join(lesson, trained["cnn"], grown)
     card = {
@@ -331,7 +310,7 @@ def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card
         ],
         "style": styles["cnn"].tables,
     }
-    publish("ensemble", lesson, ensemble, card, {})
+    publish("ensemble", ensemble, card, {})
     return made
 
 
@@ -367,8 +346,7 @@ def main(
         shutil.rmtree(work, ignore_errors=True)
     try:
         reporter = TerminalReporter()
-        sets = [*data, write_steady_sounds(work / steady_sounds.NAME)]
-        made = make(compute_views(sets, work, jobs=jobs, reporter=reporter), work, reporter)
+        made = make(compute_views(data, work, jobs=jobs, reporter=reporter), work, reporter)
     except GtagError as error:
         raise click.ClickException(str(error)) from error
     pictures.mkdir(parents=True, exist_ok=True)
@@ -377,7 +355,7 @@ def main(
         (pictures / f"{name}-reliability.png").write_bytes(reliability_diagram(measured, ece))
         (pictures / f"{name}-coverage.png").write_bytes(coverage(measured, card.threshold))
     # Copied, not moved: what is interrupted here goes on without another training.
-    for name in (WITH_EMBEDDING, WITHOUT, *made):
+    for name in made:
         shutil.rmtree(models / name, ignore_errors=True)
         shutil.copytree(work / name, models / name)
     shutil.rmtree(work)

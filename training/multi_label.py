@@ -17,7 +17,6 @@ import numpy as np
 
 from tagger.genres import parent_of
 from tagger.models.prediction import sigmoid
-from tagger.training.data import steady_sounds
 from tagger.training.data.track_views import Item, Tracks
 from tagger.training.measure.metrics import (
     calibration_bins,
@@ -387,7 +386,6 @@ def measure(
     named = real & ~doubted & (name >= 0)
     kind = np.array([bool(item.kind) for item in tracks.items])
     source = np.array([item.source for item in tracks.items])
-    recorded = kind & (source != steady_sounds.NAME)
     every = np.arange(len(best))
     truth_of_best, truth = table[every, best], table[every, np.maximum(name, 0)]
     # Known to have a genre or several, none of them the model's, and none left open that is named.
@@ -423,7 +421,7 @@ def measure(
             truth == 1, music & named & ~np.isnan(truth)
         ),
         "named, of music outside the model's genres": count(named & (truth == 0), outside),
-        "named, of recorded noise and voices": count(named, recorded),
+        "named, of recorded noise and voices": count(named, kind),
         "doubted, of music": count(doubted, music),
     }
     if "Electronic" in labels:

@@ -25,7 +25,6 @@ TERMS = {
     "mirex": "MIREX mood research set; commercial recordings: research and training only",
     "emotify": "Magnatune recordings, CC BY-NC-SA",
     "ishkur": "a guide to electronic music; excerpts never cleared: research only",
-    "steady": "made by gtag",
     "no_music": "ESC-10 (CC), Asterisk and KLettres prompts, free spoken digits",
 }
 

@@ -36,12 +36,12 @@ HISTORY, IMPORTANCE, CORRELATION = "history.csv", "importance.csv", "correlation
 OUT_OF_FOLD = "out_of_fold.npz"
 KINDS = (
     *("cnn", "boosted-trees", "random-forest", "linear", "dense", "head", "multi-label"),
-    *("ensemble", "backbone", "detector"),
+    *("ensemble", "backbone"),
 )
 WITH_BACKBONE = ("head", "multi-label")  # they name one or more
 MAY_HAVE_BACKBONE = ("boosted-trees", "random-forest")  # they name one or none
 # Models that other models use: they predict no genre themselves.
-PARTS = ("backbone", "detector")
+PARTS = ("backbone",)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _HINT = "get the model again from its source, or train it again"

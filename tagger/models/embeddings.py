@@ -38,3 +38,11 @@ def mean_logits(network: Embedder, features: TrackFeatures) -> np.ndarray:
     if tag not in features.logits:
         features.embedded[tag] = network.embed(features)
     return features.logits[tag]
+
+
+def mean_scores(network: Embedder, features: TrackFeatures) -> np.ndarray:
+    """Scores of its own labels, from 0 to 1, in mean over the chunks [shape=(n_labels,)]."""
+    tag = network.card.tag
+    if tag not in features.scores:
+        features.embedded[tag] = network.embed(features)
+    return features.scores[tag]

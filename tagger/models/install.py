@@ -136,14 +136,6 @@ def _answer(card: Card, features: TrackFeatures) -> np.ndarray:
 
         Backbone(card).embed(features)
         return sigmoid(features.logits[card.tag])
-    if card.kind == "detector":
-        from tagger.models.detector import Detector
-        from tagger.models.embeddings import mean_embedding
-
-        detector = Detector(card)
-        if detector.backbone:
-            mean_embedding(zoo.load_backbone(detector.backbone.rpartition("-")[0]), features)
-        return detector.probabilities(features)
     return zoo.load_card(card).predict(features).probabilities
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.feature_columns import FeatureColumns
-from tagger.models.prediction import Classifier, Scores, log_softmax
+from tagger.models.prediction import Classifier, Scores, log_softmax, sigmoid
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.sound.patches import MUSICNN, PATCH_FRAMES, PATCH_MELS, Patches
@@ -168,9 +168,10 @@ class Backbone:
         return self._network.sizes["embedding"]
 
     def embed(self, features: TrackFeatures) -> np.ndarray:
-        """The embedding of each patch; the mean of the tags is kept in `features.logits`."""
+        """The embedding of each patch; means of the tags go to `features.logits` and `scores`."""
         said = self.outputs(self._patches.of(features).patches)
         features.logits[self.card.tag] = said["tags"].mean(axis=0)
+        features.scores[self.card.tag] = sigmoid(said["tags"]).mean(axis=0)
         return said["embedding"]
 
     def starts_s(self, features: TrackFeatures) -> np.ndarray:

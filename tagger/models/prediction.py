@@ -316,7 +316,7 @@ class Classifier(Protocol):
         features : TrackFeatures
             Computed on demand.
         """
-        from tagger.models.detector import non_music_reason
+        from tagger.models.heard import non_music_reason
 
         scores = self.scores(features)
         probabilities = self.calibrated(scores.track)

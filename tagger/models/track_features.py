@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 # Features that are small enough for the cache; what networks said is kept by their names.
-_KEPT = ("log_mel_statistics", "narrow_statistics", "descriptors", "movement", "highest_hz")
-_MEAN, _SPREAD, _LOGITS = "mean", "spread", "logits"
+_KEPT = ("log_mel_statistics", "narrow_statistics", "descriptors", "liveliness", "highest_hz")
+_MEAN, _SPREAD, _LOGITS, _SCORES = "mean", "spread", "logits", "scores"
 
 
 class TrackFeatures:
@@ -48,6 +48,8 @@ class TrackFeatures:
         Its standard deviation over the chunks, as far as computed.
     logits : dict of str to np.ndarray [shape=(n_labels,)]
         Logits of a pretrained network's own labels, in mean over the chunks, as far as computed.
+    scores : dict of str to np.ndarray [shape=(n_labels,)]
+        The same from 0 to 1: the mean over the chunks of each one's score.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class TrackFeatures:
         self.embedded: dict[str, np.ndarray] = {}
         self.spreads: dict[str, np.ndarray] = {}
         self.logits: dict[str, np.ndarray] = {}
+        self.scores: dict[str, np.ndarray] = {}
 
     @classmethod
     def from_sound(cls, sound: Sound) -> TrackFeatures:
@@ -110,7 +113,12 @@ class TrackFeatures:
         return views
 
     def _by_network(self) -> dict[str, dict[str, np.ndarray]]:
-        return {_MEAN: self.embeddings, _SPREAD: self.spreads, _LOGITS: self.logits}
+        return {
+            _MEAN: self.embeddings,
+            _SPREAD: self.spreads,
+            _LOGITS: self.logits,
+            _SCORES: self.scores,
+        }
 
     @property
     def has_sound(self) -> bool:
@@ -185,15 +193,15 @@ class TrackFeatures:
         return describe_log_mel(below_seven_khz(self.log_mel.excerpts))
 
     @cached_property
-    def movement(self) -> np.ndarray:
-        """How the spectrogram moves [shape=(n,)], as named by `no_music.MOVEMENT`."""
-        from tagger.sound.no_music import movement
+    def liveliness(self) -> float:
+        """How much the spectrogram changes over time, in decibels."""
+        from tagger.sound.steadiness import liveliness
 
-        return movement(self.log_mel)
+        return liveliness(self.log_mel)
 
     @cached_property
     def highest_hz(self) -> float:
         """The centre of the highest mel band that is not silent, in hertz."""
-        from tagger.sound.no_music import highest_hz
+        from tagger.sound.steadiness import highest_hz
 
         return highest_hz(self.log_mel)

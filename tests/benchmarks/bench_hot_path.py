@@ -38,9 +38,9 @@ from tagger.sound import (
     descriptors,
     levelled,
     log_mel_statistics,
-    no_music,
     patches,
     spectrogram,
+    steadiness,
     yamnet_patches,
 )
 
@@ -54,7 +54,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
         *((spectrogram, "log_mel"), (levelled, "levelled"), (patches, "patches")),
         *((yamnet_patches, "yamnet_patches"), (descriptors, "describe")),
         *((log_mel_statistics, "describe_log_mel"), (log_mel_statistics, "below_seven_khz")),
-        *((no_music, "movement"), (no_music, "highest_hz")),
+        *((steadiness, "liveliness"), (steadiness, "highest_hz")),
     ],
     "networks": [
         *((networks.Network, "__call__"), (boosted_trees.Trees, "logits")),

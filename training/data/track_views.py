@@ -18,10 +18,10 @@ import numpy as np
 
 from tagger.errors import DataError, GtagError
 from tagger.files.durable_io import take_name
-from tagger.models.embeddings import embedding_spread, mean_embedding, mean_logits
+from tagger.models.embeddings import embedding_spread, mean_embedding, mean_logits, mean_scores
+from tagger.models.heard import doubted, music_score
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
-from tagger.sound.no_music import MOVEMENT
 from tagger.sound.patches import (
     COMPRESSION,
     PATCH_FRAMES,
@@ -65,11 +65,12 @@ class Views:
     yamnet : np.ndarray [shape=(1024,)]
     yamnet_logits : np.ndarray [shape=(521,)]
         Means over YAMNet's patches.
+    music : np.ndarray [shape=()]
+        As `heard.music_score` of YAMNet's mean scores.
     estimate : np.ndarray [shape=(n_dimensions,)]
         What musicnn says of patches interpolated from the spectrogram.
     narrow : np.ndarray [shape=(n_statistics,)]
-    highest_hz : np.ndarray [shape=()]
-    movement : np.ndarray [shape=(3,)]
+    highest_hz, liveliness : np.ndarray [shape=()]
     fingerprint : np.ndarray [shape=(N_BYTES,), dtype=uint8]
         Zeros where it is not known.
     """
@@ -78,10 +79,11 @@ class Views:
     spread: np.ndarray
     yamnet: np.ndarray
     yamnet_logits: np.ndarray
+    music: np.ndarray
     estimate: np.ndarray
     narrow: np.ndarray
     highest_hz: np.ndarray
-    movement: np.ndarray
+    liveliness: np.ndarray
     fingerprint: np.ndarray
 
 
@@ -93,6 +95,7 @@ _IN_FILE = {
     "spread": "musicnn_spread",
     "yamnet": "yamnet",
     "yamnet_logits": "yamnet_logits",
+    "music": "yamnet_scores",
     "narrow": "narrow_statistics",
     "highest_hz": "highest_hz",
 }
@@ -137,9 +140,9 @@ class Tracks:
     ----------
     estimated : np.ndarray [shape=(n,), dtype=bool]
         Where what networks say is estimated: learned from, never measured on.
-    embedding, spread, yamnet, yamnet_logits, narrow, highest_hz, movement, fingerprint : np.ndarray
-        As in `Views`, one row a track. `movement` is NaN, and `fingerprint` zeros, where there is
-        neither sound nor spectrogram.
+    embedding, spread, yamnet, yamnet_logits, music, narrow, highest_hz, liveliness, fingerprint
+        As in `Views`, one row a track. `liveliness` is NaN, and `fingerprint` zeros, where there is
+        neither sound nor spectrogram; `music` is NaN where there is a spectrogram alone.
     """
 
     items: tuple[Item, ...]
@@ -148,10 +151,16 @@ class Tracks:
     spread: np.ndarray
     yamnet: np.ndarray
     yamnet_logits: np.ndarray
+    music: np.ndarray
     narrow: np.ndarray
     highest_hz: np.ndarray
-    movement: np.ndarray
+    liveliness: np.ndarray
     fingerprint: np.ndarray
+
+    @property
+    def doubted(self) -> np.ndarray:
+        """Which a scan would not take for music [shape=(n,), dtype=bool]."""
+        return doubted(self.highest_hz, self.liveliness, self.music)
 
     def only(self, chosen: np.ndarray) -> Tracks:
         """Some of the tracks, by a mask [shape=(n,), dtype=bool]."""
@@ -203,7 +212,9 @@ def _views_of(file: Path) -> dict[str, dict[str, np.ndarray]]:
     names, *columns = read_arrays(file, ("names", *_IN_FILE.values()))
     if any(len(column) != len(names) for column in columns):
         raise DataError("its parts do not fit together", path=file)
-    rows = zip(*(column.astype(np.float64) for column in columns), strict=True)
+    arrays = dict(zip(_IN_FILE, columns, strict=True))
+    arrays["music"] = music_score(arrays["music"])
+    rows = zip(*(column.astype(np.float64) for column in arrays.values()), strict=True)
     return {
         str(track): dict(zip(_IN_FILE, row, strict=True))
         for track, row in zip(names, rows, strict=True)
@@ -265,7 +276,8 @@ def view(item: Item) -> Views | str:
         "yamnet": np.full(yamnet().n_dimensions, np.nan),
         "yamnet_logits": np.full(len(yamnet().card.labels), np.nan),
         "estimate": np.full(musicnn().n_dimensions, np.nan),
-        "movement": np.full(len(MOVEMENT), np.nan),
+        "music": np.array(np.nan),
+        "liveliness": np.array(np.nan),
         "fingerprint": np.zeros(N_BYTES, np.uint8),
     }
     try:
@@ -276,6 +288,7 @@ def view(item: Item) -> Views | str:
                 "spread": embedding_spread(musicnn(), features),
                 "yamnet": mean_embedding(yamnet(), features),
                 "yamnet_logits": mean_logits(yamnet(), features),
+                "music": music_score(mean_scores(yamnet(), features)),
             }
         elif item.mel is not None:
             mel = LogMel((to_decibels(item.mel),), (0.0,), item.ref_db)
@@ -294,7 +307,7 @@ def _computed(features: TrackFeatures) -> dict[str, np.ndarray]:
     return {
         "narrow": features.narrow_statistics.astype(np.float64),
         "highest_hz": np.array(features.highest_hz),
-        "movement": features.movement,
+        "liveliness": np.array(features.liveliness),
         "fingerprint": fingerprint(features.log_mel.excerpts),
     }
 

@@ -215,7 +215,7 @@ def test_a_pickle_in_the_weights_is_not_executed(tmp_path):
         MultiLabelWeights(content.getvalue())
 
 
-@pytest.mark.parametrize("name", ["musicnn", "yamnet", "no-music"])
+@pytest.mark.parametrize("name", ["musicnn", "yamnet"])
 def test_a_part_of_other_models_is_refused_as_a_model(name):
     with pytest.raises(ModelError, match="part of other models"):
         zoo.load(name)

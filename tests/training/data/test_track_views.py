@@ -33,6 +33,8 @@ WIDTHS = {
     "yamnet_logits": 521,
     "narrow_statistics": len(LOG_MEL_FEATURES),
 }
+N_CLASSES = WIDTHS["yamnet_logits"]
+MUSIC = zoo.find("yamnet").labels.index("Music")
 
 
 def write_set(folder: Path, make_audio, *, sound: int, spectrograms: int, kept: int) -> Path:
@@ -66,6 +68,7 @@ def write_set(folder: Path, make_audio, *, sound: int, spectrograms: int, kept: 
             names=np.array(names[-kept:]),
             **{n: np.full((kept, width), 7.0, np.float16) for n, width in WIDTHS.items()},  # type: ignore[arg-type]
             highest_hz=np.full(kept, 9000.0, np.float32),
+            yamnet_scores=np.eye(N_CLASSES, dtype=np.float16)[[MUSIC] * (kept - 1) + [0]],
         )
     return folder
 
@@ -92,7 +95,10 @@ def test_sound_then_what_is_kept_then_an_estimate(make_audio, tmp_path):
     )
     for found, known in zip((*said, seen.narrow, seen.highest_hz), expected, strict=True):
         np.testing.assert_allclose(found[0], known, atol=1e-4)
-    assert all(np.isfinite(view).all() for view in (*said, seen.narrow, seen.movement))
+    assert all(np.isfinite(view).all() for view in (*said, seen.narrow, seen.liveliness))
+    music = features.scores["yamnet-1"][MUSIC]
+    np.testing.assert_allclose(seen.music, [music, seen.music[1], np.nan, np.nan, 1.0, 0.0])
+    np.testing.assert_array_equal(seen.doubted, [False, False, False, False, False, True])
     assert seen.fingerprint.any(axis=1).all()
 
 
@@ -102,7 +108,7 @@ def test_a_set_of_nothing_but_views(make_audio, tmp_path):
     seen = compute_views([folder], tmp_path / "work", jobs=1)
     assert [item.track for item in seen.items] == ["t2", "t3", "t4", "t5"]
     assert not seen.estimated.any() and not seen.fingerprint.any()
-    assert np.isnan(seen.movement).all() and (seen.yamnet == 7.0).all()
+    assert np.isnan(seen.liveliness).all() and (seen.yamnet == 7.0).all()
     again = compute_views([folder], tmp_path / "work", jobs=1)
     np.testing.assert_array_equal(again.yamnet_logits, seen.yamnet_logits)
 
