@@ -308,7 +308,7 @@ def _thresholds(
         counted = (named >= 0) & ~np.isnan(truth)
         n = (weights * counted).sum()
         right = (weights * counted * (truth == 1)).sum()
-        if right + PRIOR * best[counted].mean() >= aim * (n + PRIOR) if n else True:
+        if n == 0 or right + PRIOR * best[counted].mean() >= aim * (n + PRIOR):
             return thresholds
     return np.full(table.shape[1], NOT_NAMED)
 
