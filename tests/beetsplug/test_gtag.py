@@ -138,7 +138,7 @@ def test_what_goes_wrong_is_said(beet):
         (", album: Vote", "album has to be off, vote or one, not 'Vote'"),
         (", detail: 3", "detail has to be genre, style or both, not 3"),
         (", aim: 80", "aim has to be from 0.5 to 0.99, not 80"),
-        (", aim: 0.9", "was not measured for --aim"),
+        (", aim: 0.9", "an aim and a minimum confidence exclude each other"),
         (", count: 0", "genres has to be from 1 to 1000, not 0"),
         (', force: "no"', "force has to be true or false, not 'no'"),
         (", jobs: 0", "jobs has to be from 1"),

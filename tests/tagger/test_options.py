@@ -38,6 +38,7 @@ WRONG = {
     "write_incomplete": ("no",),
     "no_cache": (0,),
     "journal": (5, "a\0b"),
+    "trust": ("yes", 1),
 }
 
 

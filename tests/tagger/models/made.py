@@ -58,12 +58,15 @@ def model_saying(
         **more,
     }
     arrays = {
-        "hidden": np.zeros((1, n, 1)),
+        "mean": np.zeros(n),
+        "scale": np.ones(n),
+        "projection": np.zeros((n, 1)),
+        "hidden": np.zeros((1, 1, 1)),
         "hidden_bias": np.zeros((1, 1)),
         "output": np.zeros((1, 1, len(probabilities))),
         "output_bias": np.zeros((1, len(probabilities))),
     }
     if styles:
-        arrays["styles"] = np.zeros((n, len(styles)))
+        arrays["styles"] = np.zeros((1, len(styles)))
         arrays["styles_bias"] = np.log([p for _, p in styles.values()])
     return write_model(folder, card, {"weights.npz": packed(arrays)}).folder

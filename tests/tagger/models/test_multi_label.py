@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tagger import demo
@@ -293,6 +293,7 @@ def measured(draw):
     return tuple(zip(shares, thresholds, strict=True))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # on a machine that is busy
 @given(measured(), st.floats(0.5, 0.99), st.floats(0.5, 0.99))
 def test_a_higher_aim_never_has_a_lower_threshold(aims, one, other):
     low, high = sorted((one, other))
