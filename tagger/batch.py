@@ -17,8 +17,6 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loky import cpu_count
-
 from tagger.albums import album_verdicts, in_albums, is_album
 from tagger.cache import Cache, CachedPrediction, fingerprint
 from tagger.classify import Classified, classifier, classify_track, from_cache
@@ -316,16 +314,18 @@ def _on_this_machine(
     deadline_s: float,
     cached: Callable[[Track], Classified | None],
 ) -> Iterator[tuple[Track, Classified | Lost]]:
-    workers = jobs or cpu_count()
-    first = list(islice(tracks, max(workers, 2)))
-    tracks = chain(first, tracks)
+    first = list(islice(tracks, 2))
     if apart or (jobs != 1 and len(first) > 1):
+        from loky import cpu_count
+
+        workers = jobs or cpu_count()
+        first += islice(tracks, max(0, workers - len(first)))
         workers = max(1, min(workers, len(first)))
         yield from map_in_workers(
-            classify, tracks, jobs=workers, deadline_s=deadline_s, ready=cached
+            classify, chain(first, tracks), jobs=workers, deadline_s=deadline_s, ready=cached
         )
         return
-    for track in tracks:
+    for track in chain(first, tracks):
         classified = cached(track)
         if classified is None:
             with native_messages_hidden():

@@ -13,7 +13,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
-from tagger.errors import INSTALL_CLUSTER, ConfigurationError, ResourceError
+from tagger.errors import ConfigurationError, ResourceError
+from tagger.extras import need
 from tagger.workers import IN_FLIGHT_PER_WORKER, Lost, Window, with_deadline
 
 Item = TypeVar("Item")
@@ -54,10 +55,9 @@ def map_on_cluster(
     ResourceError
         The scheduler or all workers are lost; the items before are done.
     """
-    try:
-        from distributed import Client, KilledWorker
-    except ImportError as error:
-        raise ConfigurationError("--cluster needs Dask", hint=INSTALL_CLUSTER) from error
+    need("--cluster", "distributed")
+    from distributed import Client, KilledWorker
+
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # it reports each lost worker
     try:
         client = Client(address, timeout=_CONNECT_S, set_as_default=False)

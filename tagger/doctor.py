@@ -12,22 +12,19 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Literal
 
 from tagger.errors import GtagError, ModelError
+from tagger.extras import EXTRAS
 from tagger.places import home
 
 State = Literal["ok", "note", "broken"]
 Found = Iterator[tuple[str, State, str]]  # name, state, words
 
-# Distributions: one of each tuple is needed.
-_LIBRARIES = (
-    *(("av",), ("ai-edge-litert",), ("xgboost-cpu", "xgboost"), ("mutagen",), ("numpy",)),
-    *(("loky",), ("click",), ("rich",)),
-)
-_IF_THERE = ("tensorflow", "scikit-learn", "librosa", "beets", "distributed")
+# Distributions that every scan needs.
+_LIBRARIES = ("av", "ai-edge-litert", "mutagen", "numpy", "soxr", "loky", "click", "rich")
 # Formats without an encoder to try them with: the names of their decoders.
 _DECODE_ONLY = {
     "Monkey's Audio": ("ape",),
@@ -58,6 +55,7 @@ def examine() -> Iterator[Finding]:
     """Check everything, one finding at a time; nothing that is broken ends it."""
     parts = {
         "versions": _versions,
+        "extras": _extras,
         "decoders": _decoders,
         "models": _models,
         "folders": _folders,
@@ -90,20 +88,22 @@ def _versions() -> Found:
     yield "system", "ok", f"{platform.platform()}, {os.cpu_count()} cores"
     encoding = f"{sys.getfilesystemencoding()} names, {sys.stdout.encoding} terminal"
     yield "encoding", "ok", encoding
-    for names in _LIBRARIES:
-        found = next((name for name in names if _version(name)), None)
-        said = "is not installed" if found is None else str(_version(found))
-        yield found or names[0], "ok" if found else "broken", said
-    for name in _IF_THERE:
-        if there := _version(name):
-            yield name, "ok", there
+    for name in _LIBRARIES:
+        try:
+            yield name, "ok", version(name)
+        except PackageNotFoundError:
+            yield name, "broken", "is not installed"
 
 
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+def _extras() -> Found:
+    distributions = packages_distributions()
+    for name, extra in EXTRAS.items():
+        if missing := extra.missing():
+            said = f"not installed: {', '.join(missing)}; {extra.purpose} needs it"
+            yield f"[{name}]", "ok", said
+            continue
+        there = (distributions[package][0] for package in extra.packages)
+        yield f"[{name}]", "ok", ", ".join(f"{d} {version(d)}" for d in there)
 
 
 def _decoders() -> Found:

@@ -16,11 +16,6 @@ from typing import Self
 
 from tagger.suggest import did_you_mean
 
-INSTALL_CLUSTER = (
-    "pip install 'gtag-music[cluster]', or '.[cluster]' in the folder of gtag's source"
-)
-INSTALL_TRAIN = "pip install 'gtag-music[train]', or '.[train]' in the folder of gtag's source"
-
 
 class ExitStatus(IntEnum):
     """Exit status of every command."""

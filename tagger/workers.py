@@ -23,8 +23,6 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any, Generic, TypeVar
 
-from loky import ProcessPoolExecutor
-
 from tagger.errors import ResourceError
 from tagger.exhausted import what_ran_out
 
@@ -215,6 +213,8 @@ class _Pool:
     """loky's executor; its workers print nothing, ignore Ctrl-C, and end with their parent."""
 
     def __init__(self, jobs: int) -> None:
+        from loky import ProcessPoolExecutor  # a scan of one file needs no workers
+
         self.broken = False
         # Workers hold one end of a pipe and exit when the other closes, also if the parent dies.
         self._workers_end, self._lifeline = Pipe(duplex=False)

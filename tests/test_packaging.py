@@ -1,13 +1,36 @@
-"""The names that gtag takes in an environment: `tagger`, and `gtag` among beets' plugins."""
+"""What an installation has: the names that gtag takes, its dependencies and its extras."""
 
 from __future__ import annotations
 
+import ast
+import json
+import os
+import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tagger.extras import EXTRAS, how_to_install
+
 ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+IMPORTED = packages_distributions()  # by the name that is imported, what was installed
+# The only modules of tagger that may import what an extra brings, and which.
+WITH_AN_EXTRA = {"reports/plot.py": "plot", "cluster.py": "cluster"}
+WITHOUT = """
+import sys
+sys.modules.update(dict.fromkeys({blocked}))
+from tagger.cli import main
+main()
+"""
 
 
 def test_training_leaves_users_own_training_alone(tmp_path):
@@ -49,3 +72,181 @@ def test_models_and_the_mark_of_types_are_found():
 def test_beets_plugins_of_others_stand_beside_ours():
     """An __init__.py here would hide beets' own."""
     assert [file.name for file in (ROOT / "beetsplug").glob("*.py")] == ["gtag.py"]
+
+
+def brought_by(requirements: Iterable[str], extra: str = "") -> set[str]:
+    """The distributions that these bring, with all that they need themselves."""
+    found: set[str] = set()
+    waiting = [*requirements]
+    while waiting:
+        wanted = Requirement(waiting.pop())
+        name = canonicalize_name(wanted.name)
+        if wanted.marker and not any(
+            wanted.marker.evaluate({"extra": e}) for e in {"", extra, *wanted.extras}
+        ):
+            continue
+        if name == "gtag-music":
+            waiting += [r for own in wanted.extras for r in PROJECT["optional-dependencies"][own]]
+        elif name not in found:
+            found.add(name)
+            try:
+                waiting += requires(name) or ()
+            except PackageNotFoundError:
+                found.remove(name)  # of another platform
+    return found
+
+
+def with_base_alone(*arguments: str | Path, status: int = 0, without: Sequence[str] = ()) -> str:
+    """What gtag says where nothing can be imported but what `pip install .` brings.
+
+    Or where all can be imported but the packages in `without`.
+    """
+    base = brought_by(PROJECT["dependencies"]) | {"gtag-music"}
+    blocked = set(without) or {
+        name
+        for name, distributions in IMPORTED.items()
+        if not {canonicalize_name(d) for d in distributions} & base
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(blocked=blocked), *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert ran.returncode == status, ran.stderr
+    return ran.stdout + ran.stderr
+
+
+def test_the_base_dependencies_scan_review_show_and_undo(make_audio, tmp_path, monkeypatch):
+    """Regression: `pip install .` brought 250 MB that no scan imports."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    piece = make_audio(".mp3")
+    rows, page, lists = tmp_path / "rows.csv", tmp_path / "page.html", tmp_path / "lists"
+    reports = ("--report", rows, "--html", page, "--playlists", lists)
+    write = ("--write-tags", "--min-confidence", "0", "--jobs", "2")
+    assert "written" in with_base_alone("scan", piece, *write, *reports)
+    assert rows.stat().st_size and page.stat().st_size
+    assert "GTAG_GENRE" in with_base_alone("show", piece)
+    assert "needs a terminal" in with_base_alone("review", rows, status=2)
+    assert "restored" in with_base_alone("undo")
+    assert "GTAG_GENRE" not in with_base_alone("show", "--model", "trees", piece)
+    assert with_base_alone("scan", piece, "--json", "--model", "ensemble").count('"path"') == 1
+
+
+def test_the_doctor_says_which_extras_are_there():
+    told = [json.loads(line) for line in with_base_alone("doctor", "--json").splitlines()]
+    extras = {f["name"]: f["said"] for f in told if f["part"] == "extras"}
+    assert [*extras] == [f"[{name}]" for name in EXTRAS]
+    assert all(said.startswith("not installed: ") for said in extras.values())
+    assert "scikit-learn" in extras["[learn]"] and "gtag train" in extras["[learn]"]
+    without_keras = with_base_alone("doctor", "--json", without=["keras"])
+    told = [json.loads(line) for line in without_keras.splitlines()]
+    extras = {f["name"]: f["said"] for f in told if f["part"] == "extras"}
+    assert extras["[train]"].startswith("not installed: Keras;")
+    assert re.fullmatch(r"matplotlib [\d.]+", extras["[plot]"])
+
+
+@pytest.mark.parametrize(
+    ("command", "without", "needs", "extra"),
+    [
+        ("show {piece} --plot {folder}/plot.png", "matplotlib", "--plot needs matplotlib", "plot"),
+        ("train --from-tags {folder}", "sklearn", "gtag train needs scikit-learn", "learn"),
+        (
+            "train --from-tags {folder}",
+            "scipy sklearn matplotlib",
+            "gtag train needs matplotlib and scikit-learn and scipy",
+            "learn",
+        ),
+        ("train --from-tags {folder}", "matplotlib", "gtag train needs matplotlib", "plot"),
+        ("evaluate --model cnn --data {folder}", "scipy", "gtag evaluate needs scipy", "learn"),
+        (
+            "train --data {folder} --output {folder}/model",
+            "tensorflow keras",
+            "the recipe cnn needs TensorFlow and Keras",
+            "train",
+        ),
+        (
+            "train --recipe boosted-trees --data {folder} --output {folder}/model",
+            "xgboost",
+            "the recipe boosted-trees needs XGBoost",
+            "train",
+        ),
+        (
+            "evaluate --recipe random-forest --data {folder}",
+            "xgboost",
+            "the recipe random-forest needs XGBoost",
+            "train",
+        ),
+        (
+            "evaluate --recipe svm --tune 3 --data {folder}",
+            "optuna",
+            "--tune needs Optuna",
+            "train",
+        ),
+        (
+            "scan {folder} --cluster tcp://localhost:1",
+            "distributed",
+            "--cluster needs Dask",
+            "cluster",
+        ),
+    ],
+)
+def test_a_command_that_lacks_an_extra_names_it(
+    make_audio, tmp_path, command, without, needs, extra
+):
+    piece = make_audio(".mp3")
+    arguments = command.format(piece=piece, folder=tmp_path).split()
+    told = with_base_alone(*arguments, status=2, without=without.split())
+    assert told.splitlines()[-1] == f"gtag: {needs} ({how_to_install(extra)})"
+    assert [*tmp_path.iterdir()] == [piece]
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("tagger/**/*.py")), ids=str)
+def test_tagger_imports_what_its_dependencies_bring(file):
+    """In the bodies of functions, too."""
+    own = file.relative_to(ROOT / "tagger")
+    if own.parts[0] in ("training", "model_zoo"):
+        return
+    base = brought_by(PROJECT["dependencies"])
+    allowed = {name for name, made in IMPORTED.items() if {*map(canonicalize_name, made)} & base}
+    allowed |= {*sys.stdlib_module_names, "tagger"}
+    if extra := WITH_AN_EXTRA.get(own.as_posix()):
+        allowed |= {*EXTRAS[extra].packages}
+    roots = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            roots.add(node.module.partition(".")[0])
+    assert roots - allowed == set()
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_an_extra_brings_what_it_is_said_to_bring(name):
+    brings = brought_by(PROJECT["optional-dependencies"][name])
+    base = brought_by(PROJECT["dependencies"])
+    for package in EXTRAS[name].packages:
+        made = {canonicalize_name(distribution) for distribution in IMPORTED[package]}
+        assert made & brings, f"[{name}] does not bring {package}"
+        assert not made & base, f"{package} comes with every installation"
+
+
+@pytest.mark.parametrize("model", ["fast", "trees"])
+def test_without_litert_two_models_still_listen(make_audio, model):
+    """As on Intel Macs, for which there is no wheel."""
+    piece = make_audio(".mp3")
+    scan = ("scan", piece, "--json", "--no-cache", "--model", model)
+    told = json.loads(with_base_alone(*scan, without=["ai_edge_litert"]).splitlines()[0])
+    assert told["model"].startswith(model) and told["genre"]
+    del told["message"]
+    with_it = json.loads(with_base_alone(*scan).splitlines()[0])
+    assert told == {key: value for key, value in with_it.items() if key in told}
+
+
+@pytest.mark.parametrize("command", ["scan", "show"])
+def test_without_litert_the_other_models_say_what_is_missing(make_audio, command):
+    """Not that this is a bug in gtag."""
+    told = with_base_alone(command, make_audio(".mp3"), status=2, without=["ai_edge_litert"])
+    assert told.startswith("gtag: this model needs LiteRT (ai-edge-litert)")
+    assert "--model trees" in told and len(told.splitlines()) == 1

@@ -17,7 +17,7 @@ import click
 from tagger.cli.names import Group, help_alone
 from tagger.cli.settings import with_settings
 from tagger.cli.streams import STDOUT, give_up_stdout, make_streams_usable
-from tagger.errors import INSTALL_TRAIN, ExitStatus, GtagError
+from tagger.errors import ExitStatus, GtagError
 
 # Each name is a module of this package that holds a command of the same name.
 COMMANDS = (
@@ -35,8 +35,6 @@ COMMANDS = (
     "train",
     "evaluate",
 )
-
-_OF_THE_EXTRA_TRAIN = {"keras", "matplotlib", "optuna", "tensorflow"}
 
 
 class _LazyGroup(Group):
@@ -88,13 +86,6 @@ def main() -> NoReturn:
     except (click.Abort, KeyboardInterrupt):
         _end_undisturbed()
         _fail("gtag: interrupted", ExitStatus.INTERRUPTED)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _OF_THE_EXTRA_TRAIN:
-            raise
-        _fail(
-            f"gtag: this needs {error.name}, which comes with an extra ({INSTALL_TRAIN})",
-            ExitStatus.USAGE,
-        )
     except OSError as error:
         if error.filename == STDOUT:
             give_up_stdout()

@@ -13,6 +13,7 @@ import click
 from tagger.cli.names import ExistingPath, ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.errors import ExitStatus
+from tagger.extras import EXTRAS, need
 
 if TYPE_CHECKING:
     from tagger.training.measure.comparison import Measurement
@@ -67,8 +68,10 @@ def evaluate(
     """Measure models, or recipes, on labelled music.
 
     With --model nothing is trained. With --recipe the recipe is trained anew under each
-    protocol, and the report says what the gap between them means.
+    protocol, and the report says what the gap between them means. Needs the extra [learn], and
+    what the recipe needs.
     """
+    need("gtag evaluate", *EXTRAS["learn"].packages)
     if bool(models) == bool(recipe):
         raise click.UsageError("give either --model or --recipe")
     if settings["resume"] and report is None:

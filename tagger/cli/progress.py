@@ -21,23 +21,24 @@ class Progress:
     """
 
     def __init__(self, *, shown: bool, before: str = "") -> None:
-        from tqdm import tqdm
-
         self._begun = False
-        self._bar: Any = tqdm(
-            desc=before,
-            bar_format="{desc}",
-            unit=" tracks",
-            file=sys.stderr,
-            disable=not (shown and sys.stderr.isatty()),
-            dynamic_ncols=True,
-            smoothing=0.1,
-            leave=False,
-        )
+        self._bar: Any = None
+        if shown and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                desc=before,
+                bar_format="{desc}",
+                unit=" tracks",
+                file=sys.stderr,
+                dynamic_ncols=True,
+                smoothing=0.1,
+                leave=False,
+            )
 
     def expect(self, tracks: Callable[[], Iterable[object]]) -> None:
         """Count the tracks in a thread: walking a large library takes a while."""
-        if not self._bar.disable:
+        if self._bar is not None:
             self._bar.unpause()  # what came before says nothing of tracks a second
             threading.Thread(target=self._count, args=(tracks,), daemon=True).start()
 
@@ -48,12 +49,15 @@ class Progress:
             self._bar.refresh()
 
     def close(self) -> None:
-        shown = self._begun and not self._bar.disable
+        if self._bar is None:
+            return
         self._bar.close()
-        if shown:
+        if self._begun:
             print(file=sys.stderr)
 
     def step(self) -> None:
+        if self._bar is None:
+            return
         if not self._begun:
             self._begun = self._bar.leave = True
             self._bar.bar_format = None
@@ -63,5 +67,8 @@ class Progress:
     def say(self, line: str, *, err: bool = False) -> None:
         """Print a line above the bar."""
         stream = sys.stderr if err else sys.stdout
-        self._bar.write(line, file=stream)
+        if self._bar is None:
+            stream.write(f"{line}\n")
+        else:
+            self._bar.write(line, file=stream)
         stream.flush()

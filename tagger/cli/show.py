@@ -11,6 +11,7 @@ from tagger.cli.files import not_music, opening
 from tagger.cli.scan import options_of_scan
 from tagger.errors import ExitStatus
 from tagger.exhausted import check_memory
+from tagger.extras import need
 from tagger.screen import printable
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _BAR = 30
     "--plot",
     type=click.Path(),
     metavar="OUT.png",
-    help="Draw waveform, spectrogram and timeline.",
+    help="Draw waveform, spectrogram and timeline; needs the extra [plot].",
 )
 def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     """Show one track in detail.
@@ -57,6 +58,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     from tagger.tags.write import check_change
 
     if plot:
+        need("--plot", "matplotlib")
         not_music(plot, "--plot")
     format = supported_format(file)
     sound, prediction, silence = None, None, None

@@ -11,6 +11,7 @@ from tagger.cli.names import ExistingPath, ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.cli.scan_options import Whole
 from tagger.errors import ConfigurationError, ExitStatus
+from tagger.extras import EXTRAS, need
 
 if TYPE_CHECKING:
     from tagger.models.card import Card
@@ -101,10 +102,11 @@ def train(
 ) -> ExitStatus:
     """Train and measure a model.
 
-    With --from-tags it learns your own genres from your own library, and needs no more than what
-    scan needs; most other recipes need the extra [train]. An interrupted training goes on with
-    --resume.
+    With --from-tags it learns your own genres from your own library. That needs the extra [learn],
+    networks and trees [train]. An interrupted training goes on with --resume.
     """
+    need("gtag train", *EXTRAS["learn"].packages)
+
     from tagger.models import zoo
     from tagger.models.card import is_name
     from tagger.models.install import is_bundled

@@ -27,7 +27,8 @@ YAMNET = "yamnet"  # the name of the network that the inputs below are of
 EMBEDDING, SPREAD = "embedding-mean", "embedding-std"
 YAMNET_EMBEDDING, YAMNET_LOGITS = "yamnet-embedding", "yamnet-logits"  # means over its patches
 STATISTICS, NARROW = "log-mel-statistics", "narrow-log-mel-statistics"
-INPUTS = (EMBEDDING, SPREAD, YAMNET_EMBEDDING, YAMNET_LOGITS, STATISTICS, NARROW)
+INPUTS_OF_NETWORKS = (EMBEDDING, SPREAD, YAMNET_EMBEDDING, YAMNET_LOGITS)
+INPUTS = (*INPUTS_OF_NETWORKS, STATISTICS, NARROW)
 
 
 class EmbeddingInputs:
@@ -36,6 +37,7 @@ class EmbeddingInputs:
     Parameters
     ----------
     backbones : sequence of Embedder
+        None are needed for statistics alone.
     names : sequence of str
         From `INPUTS`: what the networks say of the track, and statistics of its log-mel
         spectrogram, of all of it or below 7.4 kHz.
@@ -51,7 +53,9 @@ class EmbeddingInputs:
             raise ValueError(f"inputs must be some of {', '.join(INPUTS)}")
         self._names = names
         self._backbones = {network.card.name: network for network in backbones}
-        self._first = backbones[0]
+        if not backbones and set(INPUTS_OF_NETWORKS) & set(names):
+            raise ValueError("these inputs need a backbone")
+        self._first = backbones[0] if backbones else None
         if YAMNET not in self._backbones and {YAMNET_EMBEDDING, YAMNET_LOGITS} & set(names):
             raise ValueError(f"{YAMNET} must be among the backbones")
 
@@ -85,7 +89,9 @@ class EmbeddingInputs:
         return self._network(name).n_dimensions
 
     def _network(self, name: str) -> Embedder:
-        return self._backbones[YAMNET] if name.startswith(YAMNET) else self._first
+        network = self._backbones[YAMNET] if name.startswith(YAMNET) else self._first
+        assert network is not None
+        return network
 
     def __call__(self, features: TrackFeatures) -> np.ndarray:
         """The inputs for one track [shape=(n_inputs,)]."""
@@ -98,7 +104,7 @@ class EmbeddingInputs:
             case "narrow-log-mel-statistics":
                 return features.narrow_statistics
             case "embedding-std":
-                return embedding_spread(self._first, features)
+                return embedding_spread(self._network(name), features)
             case "yamnet-logits":
                 return mean_logits(self._backbones[YAMNET], features)
         return mean_embedding(self._network(name), features)
@@ -115,14 +121,21 @@ class EmbeddingInputs:
         """
         if SPREAD in self._names or EMBEDDING not in self._names or not features.has_sound:
             return None, None
-        embedding = embedding_by_chunk(self._first, features)
+        network = self._network(EMBEDDING)
+        embedding = embedding_by_chunk(network, features)
         parts = [
             embedding
             if name == EMBEDDING
             else np.tile(self._input(name, features), (len(embedding), 1))
             for name in self._names
         ]
-        return np.concatenate(parts, axis=1), self._first.starts_s(features)
+        return np.concatenate(parts, axis=1), network.starts_s(features)
+
+
+def hears_networks(card: Card) -> bool:
+    """Whether a model has inputs of its backbone; some have statistics alone."""
+    inputs = card.data.get("inputs")
+    return not isinstance(inputs, list) or not set(inputs) <= {STATISTICS, NARROW}
 
 
 class Head(Classifier):

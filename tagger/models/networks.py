@@ -45,13 +45,20 @@ class Network:
     ------
     ValueError, RuntimeError, KeyError
         Where the file is damaged or has another signature.
+    ModelError
+        LiteRT is not installed, as on an Intel Mac.
     """
 
     def __init__(
         self, weights: bytes, input: str, shape: tuple[int, ...], outputs: Sequence[str]
     ) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
+        try:
+            from ai_edge_litert.interpreter import Interpreter
+        except ImportError as error:
+            raise ModelError(
+                "this model needs LiteRT (ai-edge-litert), which is not there",
+                hint="on Intel Macs there is none: --model fast and --model trees work without",
+            ) from error
         self._input = input
         with native_messages_hidden():
             self._interpreter = Interpreter(model_content=weights, num_threads=THREADS)

@@ -173,13 +173,14 @@ def load_card(card: Card) -> Classifier:
 
             return Dense(card)
         case "head":
-            from tagger.models.head import Head
+            from tagger.models.head import Head, hears_networks
 
-            return Head(card, _backbones(card))
+            return Head(card, _backbones(card) if hears_networks(card) else [])
         case "multi-label":
+            from tagger.models.head import hears_networks
             from tagger.models.multi_label import MultiLabel
 
-            return MultiLabel(card, _backbones(card))
+            return MultiLabel(card, _backbones(card) if hears_networks(card) else [])
         case "ensemble":
             from tagger.models.ensemble import Ensemble
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from tagger.errors import INSTALL_TRAIN, ConfigurationError, DataError
+from tagger.errors import ConfigurationError, DataError
+from tagger.extras import need
 from tagger.suggest import did_you_mean
 from tagger.training.data.datasets import Example
 from tagger.training.data.feature_table import feature_rows
@@ -43,7 +43,7 @@ class Entry:
     published : bool
         Whether scan can run the result; if not, it is for benchmarks only.
     needs : tuple of str
-        Packages of the extra [train] that it imports.
+        Packages of the extra [train] that it imports, beside what every recipe needs of [learn].
     """
 
     function: str
@@ -66,7 +66,9 @@ RECIPES = {
         reads="spectrograms",
         needs=_NETWORK,
     ),
-    "boosted-trees": Entry("boosted_trees:fit", "XGBoost on descriptors", ("tune", "select")),
+    "boosted-trees": Entry(
+        "boosted_trees:fit", "XGBoost on descriptors", ("tune", "select"), needs=("xgboost",)
+    ),
     "head": Entry(
         "head:fit",
         "linear head on a pretrained network's embedding; needs no TensorFlow",
@@ -91,6 +93,7 @@ RECIPES = {
         "random forest on descriptors",
         ("augment", "select", "tune"),
         _ALL_OR_MFCC,
+        needs=("xgboost",),
     ),
     "dense": Entry(
         "dense:fit",
@@ -247,12 +250,9 @@ def find(name: str, settings: Settings | None = None, *, to_publish: bool = Fals
     entry = RECIPES[name]
     if settings is not None:
         _check(name, settings)
-    needs = dict.fromkeys(entry.needs, f"the recipe {name}")
+    need(f"the recipe {name}", *entry.needs)
     if settings is not None and settings.tune:
-        needs["optuna"] = "--tune"
-    for package, who in needs.items():
-        if find_spec(package) is None:
-            raise ConfigurationError(f"{who} needs {package}", hint=INSTALL_TRAIN)
+        need("--tune", "optuna")
     name_of_module, _, function = entry.function.partition(":")
     module = import_module(f"{__name__}.{name_of_module}")
     if settings is not None and hasattr(module, "check"):

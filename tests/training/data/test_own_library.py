@@ -139,10 +139,10 @@ def train_without_tensorflow(tmp_path: Path, *options: str, status: int = 0) -> 
 
 
 def gtag(tmp_path: Path, *arguments: str | Path, status: int = 0) -> str:
-    """Run gtag where nothing of the extra [train] can be imported."""
+    """Run gtag where nothing can be imported that only the extra [train] brings."""
     code = """
 import sys
-for name in ("tensorflow", "keras", "optuna"):
+for name in ("tensorflow", "keras", "optuna", "xgboost"):
     sys.modules[name] = None
 from tagger.cli import main
 main()

@@ -284,17 +284,18 @@ def test_a_table_without_features_is_refused(tmp_path, recipe):
 @pytest.mark.parametrize(
     ("recipe", "options", "package"),
     [
-        ("cnn", {}, "keras"),
-        ("dense", {}, "keras"),
-        ("feature-cnn", {}, "keras"),
-        ("transfer", {"weights": "none"}, "keras"),
-        ("svm", {"tune": 3}, "optuna"),
+        ("cnn", {}, "Keras"),
+        ("dense", {}, "Keras"),
+        ("feature-cnn", {}, "Keras"),
+        ("transfer", {"weights": "none"}, "Keras"),
+        ("random-forest", {}, "XGBoost"),
+        ("svm", {"tune": 3}, "Optuna"),
     ],
 )
 def test_a_package_that_is_not_there_is_noticed_before_anything_is_heard(
     tmp_path, monkeypatch, recipe, options, package
 ):
-    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setitem(sys.modules, package.lower(), None)
     who = "--tune" if "tune" in options else f"the recipe {recipe}"
     with pytest.raises(ConfigurationError, match=f"{who} needs {package}"):
         recipes.find(recipe, Settings(tmp_path, **options))
