@@ -51,7 +51,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 @pytest.fixture(autouse=True)
 def _time_for_tags(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that runs other things, too, may hold a test up for longer than a disk ever does."""
+    """A busy machine may hold a test up for longer than a disk ever does."""
     monkeypatch.setattr(deadline, "DEADLINE_S", 3600.0)
 
 
