@@ -235,14 +235,14 @@ class Family:
         sure = probabilities >= thresholds
         result = np.full(len(probabilities), -1)
         for i, best in enumerate(probabilities.argmax(axis=1)):
-            children = [k for k in self.children[best] if sure[i, k]]
             above = self.parent[best]
+            if not sure[i, best] and above >= 0 and sure[i, above]:
+                best = above
+            children = [k for k in self.children[best] if sure[i, k]]
             if children:
                 result[i] = max(children, key=lambda k: probabilities[i, k])
             elif sure[i, best]:
                 result[i] = best
-            elif above >= 0 and sure[i, above]:
-                result[i] = above
         return result
 
 

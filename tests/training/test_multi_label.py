@@ -242,7 +242,7 @@ def test_the_report_and_a_scan_name_alike():
     """`Family.named` says what `tagger.decide` does."""
     labels = ("Jazz", "Metal", "Punk", "R&B", "Rock", "Soul")
     rng = np.random.default_rng(0)
-    probabilities, thresholds = rng.random((300, 6)), rng.uniform(0.3, 0.9, 6)
+    probabilities, thresholds = rng.random((3000, 6)), rng.uniform(0.3, 0.9, 6)
     named = Family(labels).named(probabilities, thresholds)
     for row, j in zip(probabilities, named, strict=True):
         said = Prediction(labels, row, "many-1", thresholds=thresholds, independent=True)
