@@ -42,6 +42,15 @@ def test_the_bundled_network_comes_with_its_licence_and_its_classes():
     assert {"Speech", "Music", "Rain", "Cricket"} <= set(card.labels)
 
 
+def test_many_patches_at_once_are_heard_like_each_alone():
+    backbone = zoo.load_backbone("yamnet")
+    patches = np.random.default_rng(0).normal(-2, 1.5, (31, YAMNET_FRAMES, YAMNET_MELS))
+    together = backbone.outputs(patches.astype(np.float32))
+    for i in (0, 11, 12, 30):
+        for name, alone in backbone.outputs(patches[i : i + 1].astype(np.float32)).items():
+            np.testing.assert_array_equal(together[name][i], alone[0])
+
+
 @pytest.mark.shared_data
 def test_the_command_makes_what_ships(shared_data, tmp_path):
     """The weights are as they were: the new outputs are of the tensors inside the original."""
