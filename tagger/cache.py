@@ -262,7 +262,8 @@ class Cache:
             row = database.execute(query, (sound,)).fetchone()
             return ({}, None) if row is None else (_unpacked(row[0]), row[1])
 
-        return self._ask(look, ({}, None))
+        nothing: tuple[dict[str, np.ndarray], float | None] = ({}, None)
+        return self._ask(look, nothing)
 
     # Maintenance
 

@@ -55,5 +55,5 @@ def write_archive(
         name: rng.normal(size=(len(names), n))
         for name, n in (("musicnn_spread", 200), ("yamnet", 1024), ("yamnet_logits", 521))
     }
-    np.savez(folder / "views.npz", names=np.array(names), musicnn=embeddings, **rest)
+    np.savez(folder / "views.npz", names=np.array(names), musicnn=embeddings, **rest)  # type: ignore[arg-type]
     return folder
