@@ -31,6 +31,7 @@ from tagger.models import zoo
 from tagger.models.card import CARD, Card
 from tagger.models.heard import yamnet_card
 from tagger.models.prediction import Prediction, Style
+from tagger.models.registry import code_of
 from tagger.places import cache_folder
 from tagger.tags.credits import Credits
 from tagger.tags.read import TagState
@@ -385,11 +386,11 @@ def default_cache_path() -> Path:
 
 def fingerprint(card: Card) -> str:
     """Identifies a model, with the models that it uses."""
-    folders = [c.folder for c in (card, *zoo.used_by(card), yamnet_card())]
     digest = blake2b(digest_size=8)
-    for folder in folders:
-        if (folder / CARD).is_file():
-            digest.update(blake2b((folder / CARD).read_bytes()).digest())
+    for each in (card, *zoo.used_by(card), yamnet_card()):
+        if (each.folder / CARD).is_file():
+            digest.update(blake2b((each.folder / CARD).read_bytes()).digest())
+        digest.update(code_of(each.kind).encode())
     return f"{card.tag} {digest.hexdigest()}"
 
 
