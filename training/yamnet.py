@@ -20,7 +20,7 @@ import numpy as np
 
 from tagger.errors import ConfigurationError, GtagError
 from tagger.models.card import Card
-from tagger.models.zoo import bundled_folder
+from tagger.models.registry import bundled_folder
 from tagger.sound.yamnet_patches import yamnet_front_end
 from tagger.training.publish import write_model
 

@@ -1,4 +1,4 @@
-"""Runs networks with LiteRT: on chunks, on descriptors, and the pretrained one below other models.
+"""Runs networks with LiteRT, and pretrained ones that other models use.
 
 Weights are a `.tflite` file with a signature. The converter may swap the order of outputs, so they
 are read by their names there.
@@ -15,12 +15,10 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.feature_columns import FeatureColumns
-from tagger.models.prediction import Classifier, Scores, log_softmax, sigmoid
+from tagger.models.prediction import sigmoid
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.sound.patches import MUSICNN, PATCH_FRAMES, PATCH_MELS, Patches
-from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS
 from tagger.sound.yamnet_patches import YAMNET, YAMNET_FRAMES, YAMNET_MELS
 
 # A scan uses one process a core.
@@ -72,67 +70,6 @@ class Network:
         """The outputs by name for a batch of inputs."""
         answer = self._run(**{self._input: rows.astype(np.float32, copy=False)})
         return {name: answer[name] for name in self.sizes}
-
-
-def chunk_network(weights: bytes) -> Network:
-    """A network from chunks of a log-mel spectrogram to `logits` and `embedding`; see `Network`."""
-    return Network(weights, "chunks", (1, N_MELS, CHUNK_COLUMNS), ("logits", "embedding"))
-
-
-def feature_network(weights: bytes, n_inputs: int) -> Network:
-    """A network from `features`, not yet scaled, to `logits`; see `Network`."""
-    return Network(weights, "features", (1, n_inputs), ("logits",))
-
-
-class ChunkCnn(Classifier):
-    """A chunk-averaged CNN on log-mel spectrograms."""
-
-    def __init__(self, card: Card) -> None:
-        self.card = card
-        self._network = card.load_weights(chunk_network)
-        card.need_outputs(self._network.sizes["logits"])
-
-    @property
-    def n_dimensions(self) -> int:
-        return self._network.sizes["embedding"]
-
-    def embed(self, features: TrackFeatures) -> np.ndarray:
-        return self._network(features.chunks[0])["embedding"]
-
-    def starts_s(self, features: TrackFeatures) -> np.ndarray:
-        return features.chunks[1]
-
-    def scores(self, features: TrackFeatures) -> Scores:
-        logits = self._network(features.chunks[0])["logits"]
-        return Scores(mean_log_probabilities(logits), log_softmax(logits), self.starts_s(features))
-
-
-def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:
-    """A track's score for each label, from its chunks: the average in log space.
-
-    Parameters
-    ----------
-    logits : np.ndarray [shape=(n_chunks, n_labels)]
-
-    Returns
-    -------
-    np.ndarray [shape=(n_labels,)]
-        Log probabilities, not yet calibrated.
-    """
-    return log_softmax(log_softmax(logits).mean(axis=0))
-
-
-class Dense(Classifier):
-    """A network on the descriptors that its card names as `features`."""
-
-    def __init__(self, card: Card) -> None:
-        self.card = card
-        self.columns = FeatureColumns.of_card(card)
-        self._network = card.load_weights(partial(feature_network, n_inputs=len(self.columns)))
-        card.need_outputs(self._network.sizes["logits"])
-
-    def scores(self, features: TrackFeatures) -> Scores:
-        return Scores(log_softmax(self._network(self.columns(features)[None])["logits"])[0])
 
 
 @dataclass(frozen=True)
