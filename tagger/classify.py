@@ -51,6 +51,8 @@ class Classified:
         The key of the sound in a cache; empty without one.
     kept : dict of str to np.ndarray
         Features of the sound for a cache, which other models may use.
+    remark : str
+        What the reason of its decision says beside.
     """
 
     prediction: Prediction | None = None
@@ -61,6 +63,7 @@ class Classified:
     parts: tuple[Classified, ...] = ()
     sound: bytes = b""
     kept: dict[str, np.ndarray] = field(default_factory=dict)
+    remark: str = ""
 
 
 def classify_track(

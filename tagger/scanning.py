@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from tagger.batch import TrackResult, scan_library
+from tagger.batch import scan_library
 from tagger.cache import Cache, default_cache_path
 from tagger.classify import classifier
 from tagger.decide import Policy
@@ -18,6 +18,7 @@ from tagger.options import ScanOptions
 from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
 from tagger.places import if_there_is_one
 from tagger.profiles import PROFILES, Profile
+from tagger.road import TrackResult
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.writing import Care
 

@@ -27,7 +27,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from tagger import batch, demo
+from tagger import batch, demo, road
 from tagger.batch import scan
 from tagger.decide import Policy
 from tagger.files.library import Library, Track
@@ -61,7 +61,10 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
         *((multi_label.MultiLabelWeights, "logits"), (multi_label.MultiLabelWeights, "styles")),
         (linear.LinearWeights, "__call__"),
     ],
-    "tags": [(batch, "decide_and_write"), (batch, "read_credits"), (batch, "read_tags")],
+    "tags": [
+        *((batch, "decided"), (batch, "finished")),
+        *((road, "read_credits"), (road, "read_tags")),
+    ],
 }
 SUFFIXES = (".mp3", ".flac", ".m4a", ".ogg", ".opus", ".wv", ".wma", ".wav")
 COPIES = 48  # tracks by which one and two processes are compared

@@ -185,7 +185,7 @@ def test_a_persons_genre_stands_whatever_the_album_is():
     assert decide(heard(0.1, 0.2), TagState(genres=("Ska",)), VOTE, verdict).status is Status.KEPT
     decision = decide(heard(0.1, 0.2), TagState(), VOTE, verdict)
     assert decision.change.genres == ("Jazz",) and decision.change.confidence == 0.9
-    assert decision.reason == "had no genre; as 3 of 4"
+    assert decision.reason == "had no genre; Jazz 0.90, as 3 of 4"
 
 
 @pytest.mark.parametrize("suffix", [".mp3", ".flac", ".ogg", ".m4a", ".wma", ".wv"])
