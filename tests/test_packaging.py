@@ -185,7 +185,7 @@ def test_the_doctor_says_which_extras_are_there():
             "train",
         ),
         (
-            "scan {folder} --cluster tcp://localhost:1",
+            "scan {folder} --model trees --cluster tcp://localhost:1",
             "distributed",
             "--cluster needs Dask",
             "cluster",
@@ -232,21 +232,17 @@ def test_an_extra_brings_what_it_is_said_to_bring(name):
         assert not made & base, f"{package} comes with every installation"
 
 
-@pytest.mark.parametrize("model", ["fast", "trees"])
-def test_without_litert_two_models_still_listen(make_audio, model):
-    """As on Intel Macs, for which there is no wheel."""
-    piece = make_audio(".mp3")
-    scan = ("scan", piece, "--json", "--no-cache", "--model", model)
-    told = json.loads(with_base_alone(*scan, without=["ai_edge_litert"]).splitlines()[0])
-    assert told["model"].startswith(model) and told["genre"]
-    del told["message"]
-    with_it = json.loads(with_base_alone(*scan).splitlines()[0])
-    assert told == {key: value for key, value in with_it.items() if key in told}
-
-
-@pytest.mark.parametrize("command", ["scan", "show"])
-def test_without_litert_the_other_models_say_what_is_missing(make_audio, command):
+def test_a_network_without_litert_says_what_is_missing():
     """Not that this is a bug in gtag."""
-    told = with_base_alone(command, make_audio(".mp3"), status=2, without=["ai_edge_litert"])
-    assert told.startswith("gtag: this model needs LiteRT (ai-edge-litert)")
-    assert "--model trees" in told and len(told.splitlines()) == 1
+    code = (
+        "import sys; sys.modules['ai_edge_litert'] = None\n"
+        "from tagger.errors import ModelError\nfrom tagger.models import zoo\n"
+        "try:\n    zoo.load_backbone('musicnn')\nexcept ModelError as error:\n    print(error)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout.startswith("networks need LiteRT (ai-edge-litert)"), told.stderr

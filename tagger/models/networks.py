@@ -46,7 +46,7 @@ class Network:
     ValueError, RuntimeError, KeyError
         Where the file is damaged or has another signature.
     ModelError
-        LiteRT is not installed, as on an Intel Mac.
+        LiteRT is not installed.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class Network:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
             raise ModelError(
-                "this model needs LiteRT (ai-edge-litert), which is not there",
-                hint="on Intel Macs there is none: --model fast and --model trees work without",
+                "networks need LiteRT (ai-edge-litert), which is not there",
+                hint="install gtag again, on a platform that the README names",
             ) from error
         self._input = input
         with native_messages_hidden():

@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
-_NUMBERS = {b"i": "b", b"U": "B", b"I": "h", b"l": "i", b"L": "q", b"d": "f", b"D": "d"}
+_COUNTS = {
+    ord(marker): struct.Struct(f">{code}")
+    for marker, code in {"i": "b", "U": "B", "I": "h", "l": "i", "L": "q"}.items()
+}
+_NUMBERS = {**_COUNTS, ord("d"): struct.Struct(">f"), ord("D"): struct.Struct(">d")}
 _DEEPEST = 12  # levels; XGBoost's own files have seven
 _PER_NODE = (
     *("base_weights", "default_left", "left_children", "loss_changes", "parents"),
@@ -54,7 +58,7 @@ def parse(content: bytes) -> Any:
         Where it is not well-formed, or goes on after its end.
     """
     reader = _Reader(content)
-    value = reader.value(reader.take(1), 0)
+    value = reader.value(reader.marker(), 0)
     if reader.position != len(content):
         raise ValueError("data after the end")
     return value
@@ -65,63 +69,73 @@ class _Reader:
         self._content = content
         self.position = 0
 
-    def take(self, n: int) -> bytes:
+    def marker(self) -> int:
+        """The next byte, as a number."""
+        self.position += 1
+        return self._content[self.position - 1]
+
+    def _number(self, kind: struct.Struct) -> Any:
+        (number,) = kind.unpack_from(self._content, self.position)
+        self.position += kind.size
+        return number
+
+    def _take(self, n: int) -> bytes:
         if n < 0 or n > len(self._content) - self.position:
             raise ValueError("cut short")
         self.position += n
         return self._content[self.position - n : self.position]
 
-    def value(self, marker: bytes, depth: int) -> Any:
+    def value(self, marker: int, depth: int) -> Any:
         if depth > _DEEPEST:
             raise ValueError("nested too deeply")
         if marker in _NUMBERS:
-            kind = ">" + _NUMBERS[marker]
-            return struct.unpack(kind, self.take(struct.calcsize(kind)))[0]
-        match marker:
-            case b"S":
-                return self.text()
-            case b"{":
+            return self._number(_NUMBERS[marker])
+        match chr(marker):
+            case "S":
+                return self._text()
+            case "{":
                 return self._object(depth)
-            case b"[":
+            case "[":
                 return self._array(depth)
-            case b"T" | b"F":
-                return marker == b"T"
-            case b"Z":
+            case "T" | "F":
+                return marker == ord("T")
+            case "Z":
                 return None
         raise ValueError("not valid UBJSON")
 
-    def text(self) -> str:
-        return self.take(self._count()).decode()
+    def _text(self) -> str:
+        return self._take(self._count()).decode()
 
     def _count(self) -> int:
-        count = self.value(self.take(1), _DEEPEST)
-        if type(count) is not int:
+        kind = _COUNTS.get(self.marker())
+        if kind is None:
             raise ValueError("not valid UBJSON")
+        count: int = self._number(kind)
         return count
 
     def _object(self, depth: int) -> dict[str, Any]:
         members: dict[str, Any] = {}
         while self._content[self.position] != ord("}"):
-            key = self.text()
+            key = self._text()
             if key in members:  # which of them would XGBoost believe?
                 raise ValueError(f"{key!r} is there twice")
-            members[key] = self.value(self.take(1), depth + 1)
+            members[key] = self.value(self.marker(), depth + 1)
         self.position += 1
         return members
 
     def _array(self, depth: int) -> Any:
         if self._content[self.position] == ord("$"):
-            _, marker, sign = self.take(1), self.take(1), self.take(1)
-            if sign != b"#" or marker not in _NUMBERS:
+            _, marker, sign = self.marker(), self.marker(), self.marker()
+            if sign != ord("#") or marker not in _NUMBERS:
                 raise ValueError("not valid UBJSON")
-            kind = np.dtype(_NUMBERS[marker]).newbyteorder(">")
-            return np.frombuffer(self.take(self._count() * kind.itemsize), kind)
+            kind = np.dtype(_NUMBERS[marker].format)
+            return np.frombuffer(self._take(self._count() * kind.itemsize), kind)
         if self._content[self.position] == ord("#"):  # XGBoost's own counted arrays
-            self.take(1)
-            return [self.value(self.take(1), depth + 1) for _ in range(self._count())]
+            self.position += 1
+            return [self.value(self.marker(), depth + 1) for _ in range(self._count())]
         items = []
         while self._content[self.position] != ord("]"):
-            items.append(self.value(self.take(1), depth + 1))
+            items.append(self.value(self.marker(), depth + 1))
         self.position += 1
         return items
 
