@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -53,6 +53,7 @@ def scan(
     interrupts: Interrupts | None = None,
     cache: Cache | None = None,
     cluster: str | None = None,
+    known: Mapping[str, Classified] | None = None,
 ) -> Generator[TrackResult, None, None]:
     """Yield one TrackResult for each track, in their order.
 
@@ -80,6 +81,8 @@ def scan(
         Where predictions are looked for and stored.
     cluster : str, optional
         Address of a Dask scheduler, whose workers classify instead of local processes.
+    known : mapping of str to Classified, optional
+        By path: tracks that are classified already.
 
     Raises
     ------
@@ -88,7 +91,7 @@ def scan(
     """
     interrupts = interrupts or Interrupts()
     cache = cache or Cache(None)
-    results = _classified(iter(tracks), model, jobs, apart, deadline_s, cache, cluster)
+    results = _classified(iter(tracks), model, jobs, apart, deadline_s, cache, cluster, known or {})
     for track, classified, mapped, tags, verdict in _with_album(results, policy, cache):
         with interrupts.held():
             decision = decided(track, mapped, tags, policy, verdict, writes=write is not None)
@@ -115,6 +118,7 @@ def scan_library(
     interrupts: Interrupts | None = None,
     cache: Cache | None = None,
     cluster: str | None = None,
+    known: Mapping[str, Classified] | None = None,
 ) -> Generator[TrackResult, None, None]:
     """Scan a library with a journal; a dry run unless `writes`.
 
@@ -126,7 +130,7 @@ def scan_library(
         By default the one that all runs of a user share.
     command : sequence of str
         What `gtag undo --list` shows of the run.
-    model, policy, jobs, apart, interrupts, cache, cluster
+    model, policy, jobs, apart, interrupts, cache, cluster, known
         As in `scan`.
 
     Raises
@@ -157,6 +161,7 @@ def scan_library(
             interrupts=interrupts,
             cache=cache,
             cluster=cluster,
+            known=known,
         )
 
 
@@ -210,6 +215,7 @@ def _classified(
     deadline_s: float,
     cache: Cache,
     cluster: str | None,
+    known: Mapping[str, Classified],
 ) -> Iterator[tuple[Track, Classified]]:
     """Each track with its result: from the cache, this process, workers or a cluster.
 
@@ -219,6 +225,8 @@ def _classified(
     """
 
     def cached(track: Track) -> Classified | None:
+        if track.path in known:
+            return known[track.path]
         found = cache.prediction_of(track)
         if found is None or cue_sheet_of(track.path) is not None:
             return None
