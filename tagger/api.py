@@ -49,7 +49,7 @@ from tagger.tags.read import TagState, read_tags
 from tagger.writing import writer
 
 if TYPE_CHECKING:
-    from tagger.models.prediction import Embedder
+    from tagger.models.embeddings import Embedder
 
 __all__ = [
     "Classification",

@@ -27,7 +27,8 @@ from tagger.sound.decoder import SAMPLE_RATE, packets_hash
 
 if TYPE_CHECKING:
     from tagger.files.library import Track
-    from tagger.models.prediction import Classifier, Prediction
+    from tagger.models.classifier import Classifier
+    from tagger.models.prediction import Prediction
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ import hypothesis
 import pytest
 
 from tagger import demo
+from tagger.tags import deadline
 
 SEED = int(os.environ.get("GTAG_TEST_SEED", "0"))
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -46,6 +47,12 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     """What one test heard, no other one remembers; nor does it go by a person's settings."""
     for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(autouse=True)
+def _time_for_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may hold a test up for longer than a disk ever does."""
+    monkeypatch.setattr(deadline, "DEADLINE_S", 3600.0)
 
 
 @pytest.fixture(scope="session")

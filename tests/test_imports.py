@@ -5,9 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from tagger.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 OF_TRAINING = sorted(ROOT.glob("training/**/*.py"))
@@ -20,7 +24,7 @@ MODULES = sorted(
 
 # Packages whose modules the tables name one by one.
 ROOMS = {
-    "tagger": ("files", "sound", "journal", "reports"),
+    "tagger": ("files", "sound", "models", "journal", "reports"),
     "training": ("data", "measure", "report"),
 }
 # What takes long to import, and what the command line must not wait for.
@@ -46,6 +50,9 @@ def name_of(file: Path) -> str:
     return ".".join((*within, *parts)).removesuffix(".__init__")
 
 
+FILES = {name_of(file): file for file in MODULES + OF_TRAINING}
+
+
 def layer(module: str, package: str = "tagger") -> str | None:
     """The part below a package: ``tags`` of ``tagger.tags.write``; None of others' modules.
 
@@ -63,18 +70,36 @@ def _in_room(parts: list[str], package: str) -> str | None:
     return ".".join(parts[:2]) if len(parts) > 1 else None
 
 
-def imports(tree: ast.AST, *, everywhere: bool) -> Iterator[str]:
-    """Dotted names that are imported; only at the top of the module, or in every function too."""
+@cache
+def imports(module: str, *, everywhere: bool, types: bool = False) -> frozenset[str]:
+    """Dotted names that a module imports.
+
+    At its top alone, or in every function, too; with or without what only types need.
+    """
+    return frozenset(_imports(_parsed(FILES[module]), everywhere=everywhere, types=types))
+
+
+def _imports(tree: ast.AST, *, everywhere: bool, types: bool) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute here"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not types:
             continue  # not executed
         elif everywhere or not isinstance(node, ast.FunctionDef | ast.ClassDef):
-            yield from imports(node, everywhere=everywhere)
+            yield from _imports(node, everywhere=everywhere, types=types)
+
+
+@cache
+def _parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
+
+
+def module_of(name: str) -> str | None:
+    """The module of ours that an imported name is, or is in."""
+    return next((m for m in (name, name.rpartition(".")[0]) if m in FILES), None)
 
 
 def root_of(module: str) -> str:
@@ -82,62 +107,67 @@ def root_of(module: str) -> str:
     return "training" if module.startswith("tagger.training.") else module.split(".")[0]
 
 
-def parsed(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"), str(file))
-
-
-def test_the_order_names_every_module():
-    there = {layer(name_of(file)) for file in MODULES} - {None, "__main__"}
-    assert set(order()) == there
-    assert len(order()) == len(set(order()))
-
-
-@pytest.mark.parametrize("file", MODULES, ids=name_of)
-def test_a_module_imports_only_what_stands_above_it(file):
-    own = layer(name_of(file))
-    if own in (None, "__main__"):
-        return
-    position = {name: i for i, name in enumerate(order())}
-    for name in imports(parsed(file), everywhere=True):
-        other = layer(name)
-        if other is not None and other != own:
-            assert position[other] < position[own], f"{own} imports {other}, which stands below it"
-
-
-@pytest.mark.parametrize("file", OF_TRAINING, ids=name_of)
-def test_training_has_an_order_too(file):
-    layers = order("training")
-    assert {layer(name_of(f), "training") for f in OF_TRAINING} - {None} == set(layers)
+@pytest.mark.parametrize("package", ROOMS)
+def test_a_module_imports_only_what_stands_above_it(package):
+    modules = {name: layer(name, package) for name in FILES}
+    layers = order(package)
+    assert {*modules.values()} - {None, "__main__"} == {*layers}
+    assert len(layers) == len({*layers})
     position = {name: i for i, name in enumerate(layers)}
-    own = layer(name_of(file), "training")
-    for name in imports(parsed(file), everywhere=True):
-        other = layer(name, "training")
-        if own is not None and other is not None and other != own:
-            assert position[other] < position[own], f"{own} imports {other}, which stands below it"
+    against = {
+        f"{module} imports {name}, which stands below it"
+        for module, own in modules.items()
+        for name in imports(module, everywhere=True)
+        for other in [layer(name, package)]
+        if own in position and other in position and position[other] > position[own]
+    }
+    assert not against
 
 
-@pytest.mark.parametrize("file", OF_TRAINING, ids=name_of)
-def test_training_knows_nothing_of_the_command_line(file):
-    """Not in the body of a function either."""
-    for name in imports(parsed(file), everywhere=True):
-        assert not f"{name}.".startswith("tagger.cli.")
+def test_no_two_modules_import_each_other_on_any_way():
+    """Nor in the bodies of functions, nor for types alone, nor within a package."""
+    arrows = {
+        module: {module_of(name) for name in imports(module, everywhere=True, types=True)} - {None}
+        for module in FILES
+    }
+    arrows["tagger.cli"] |= {f"tagger.cli.{command}" for command in COMMANDS}  # by their names
+    circles = []
+    while True:
+        try:
+            TopologicalSorter(arrows).prepare()
+        except CycleError as error:
+            circle = error.args[1]
+            circles.append(" → ".join(reversed(circle)))
+            arrows[circle[1]] -= {circle[0]}
+        else:
+            break
+    assert not circles
 
 
-@pytest.mark.parametrize("file", MODULES, ids=name_of)
-def test_who_may_import_what(file):
-    own, tree = layer(name_of(file)), parsed(file)
-    anywhere = {root_of(name) for name in imports(tree, everywhere=True)}
-    at_the_top = {root_of(name) for name in imports(tree, everywhere=False)}
-    if own not in ("files.formats", "tags"):
-        assert "mutagen" not in anywhere
-    assert "training" not in at_the_top
-    if name_of(file) not in ("tagger.cli.train", "tagger.cli.evaluate"):
-        assert "training" not in anywhere
-    assert "pickle" not in anywhere
-    if own in ("errors", "genres", "screen", "files.formats", "files.library"):
-        assert at_the_top & HEAVY == set()
+def test_who_may_import_what():
+    against = set()
+    for module in FILES:
+        own = layer(module)
+        anywhere = {root_of(name) for name in imports(module, everywhere=True)}
+        at_the_top = {root_of(name) for name in imports(module, everywhere=False)}
+        forbidden = set()
+        if root_of(module) == "training":
+            forbidden |= {
+                name
+                for name in imports(module, everywhere=True)
+                if f"{name}.".startswith("tagger.cli.")
+            }
+        else:
+            forbidden |= {"pickle"} & anywhere | {"training"} & at_the_top
+            if module not in ("tagger.cli.train", "tagger.cli.evaluate"):
+                forbidden |= {"training"} & anywhere
+            if own not in ("files.formats", "tags"):
+                forbidden |= {"mutagen"} & anywhere
+            if own in ("errors", "genres", "screen", "files.formats", "files.library"):
+                forbidden |= at_the_top & HEAVY
+        against |= {(module, name) for name in forbidden}
+    assert not against
 
 
-@pytest.mark.parametrize("file", MODULES + OF_TRAINING, ids=name_of)
-def test_a_module_says_what_it_is_for(file):
-    assert ast.get_docstring(parsed(file))
+def test_every_module_says_what_it_is_for():
+    assert not [name for name, file in FILES.items() if not ast.get_docstring(_parsed(file))]

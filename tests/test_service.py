@@ -36,7 +36,7 @@ def test_every_command_line_is_one(line):
     name, *arguments = shlex.split(line)
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
-    command.make_context(name, arguments)
+    command.make_context(name, arguments, parent=click.Context(cli))
 
 
 def test_there_are_as_many_as_there_should_be():

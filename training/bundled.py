@@ -28,7 +28,7 @@ from tagger.models.feature_columns import NARROW_FEATURES, logit_columns
 from tagger.models.head import EMBEDDING, NARROW, SPREAD, YAMNET_EMBEDDING, YAMNET_LOGITS
 from tagger.models.multi_label import STYLES, STYLES_BIAS, MultiLabelWeights
 from tagger.models.prediction import logit
-from tagger.models.zoo import bundled_folder
+from tagger.models.registry import bundled_folder
 from tagger.training import multi_label
 from tagger.training.data.datasets import BACKBONE_TAG, YAMNET_TAG, yamnet
 from tagger.training.data.track_views import Tracks, compute_views

@@ -15,6 +15,7 @@ import numpy as np
 from tagger.errors import DataError
 from tagger.models import zoo
 from tagger.models.card import CARD, OUT_OF_FOLD, Card
+from tagger.models.registry import bundled_folder
 from tagger.training.measure.calibrate import apply_temperature, fit_temperature
 from tagger.training.measure.out_of_fold import (
     CALIBRATION_PROTOCOL,
@@ -113,7 +114,7 @@ def _copied(card: Card) -> dict[str, bytes]:
 
     A name alone would be looked up in the zoo, where another model may have it.
     """
-    if card.folder.parent == zoo.bundled_folder():
+    if card.folder.parent == bundled_folder():
         return {}
     files = {CARD: (card.folder / CARD).read_bytes()}
     if "weights" in card.data:

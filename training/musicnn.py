@@ -25,7 +25,7 @@ import numpy as np
 
 from tagger.errors import GtagError
 from tagger.models.card import Card
-from tagger.models.zoo import bundled_folder
+from tagger.models.registry import bundled_folder
 from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS, patch_front_end
 from tagger.training import wheels
 from tagger.training.publish import write_model

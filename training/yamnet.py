@@ -4,7 +4,8 @@
 
 The network is the one of Google Coral's examples (Apache 2.0), int8, from log-mel patches to scores
 of AudioSet's 521 classes. Its weights stay as they are. Two tensors inside become its outputs, in
-float32: the mean over time before the last layer, and what the sigmoid is taken of.
+float32: the mean over time before the last layer, and what the sigmoid is taken of. It takes
+several patches at once, so that its weights are read once for all of them.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from tagger.errors import ConfigurationError, GtagError
 from tagger.models.card import Card
-from tagger.models.zoo import bundled_folder
+from tagger.models.registry import bundled_folder
 from tagger.sound.yamnet_patches import yamnet_front_end
 from tagger.training.publish import write_model
 
@@ -69,6 +71,13 @@ def with_outputs(content: bytes) -> bytes:
     reshape = codes.index(schema.BuiltinOperator.RESHAPE)
     graph.operators = [op for op in graph.operators if op.opcodeIndex not in (sigmoid, dequantise)]
 
+    # Of any number of patches: the only reshape before the new ones makes a channel of them.
+    (to_channel,) = (op for op in graph.operators if op.opcodeIndex == reshape)
+    shape = graph.tensors[to_channel.inputs[1]]
+    sizes = np.frombuffer(bytes(model.buffers[shape.buffer].data), np.int32).copy()
+    sizes[0] = -1
+    model.buffers[shape.buffer].data = np.frombuffer(sizes.tobytes(), np.uint8)
+
     def add(kind: Any, name: str, like: Any, shape: list[int], type_: int) -> int:
         """A tensor that an operator of a kind makes of another one; its place."""
         tensor = schema.TensorT()
@@ -80,7 +89,7 @@ def with_outputs(content: bytes) -> bytes:
         if kind == reshape:
             operator.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
             operator.builtinOptions = schema.ReshapeOptionsT()
-            operator.builtinOptions.newShape = shape
+            operator.builtinOptions.newShape = [-1, *shape[1:]]
         graph.tensors.append(tensor)
         graph.operators.append(operator)
         return len(graph.tensors) - 1

@@ -49,10 +49,10 @@ def config_path() -> Path:
 
 
 def command_of(name: str) -> click.Command:
-    """A command of gtag, by its name."""
-    from tagger.cli import cli
-
-    command = cli.get_command(click.Context(cli), name)
+    """Return a command of gtag, by its name, while one runs."""
+    root = click.get_current_context().find_root()
+    assert isinstance(root.command, click.Group), "no command of gtag runs"
+    command = root.command.get_command(root, name)
     assert command is not None, f"there is no command {name}"
     return command
 

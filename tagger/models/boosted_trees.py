@@ -11,8 +11,10 @@ from functools import partial
 import numpy as np
 
 from tagger.models.card import Card
+from tagger.models.classifier import Classifier
+from tagger.models.embeddings import Embedder
 from tagger.models.feature_columns import FeatureColumns
-from tagger.models.prediction import Classifier, Embedder, Scores, log_softmax
+from tagger.models.prediction import Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 from tagger.models.ubjson import read_trees
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tagger.errors import ConfigurationError, ModelError
 from tagger.files.regular import read_regular
 from tagger.genres import LONGEST_NAME, why_no_name
+from tagger.models import registry
 from tagger.placeholders import Placeholders
 
 if TYPE_CHECKING:
@@ -34,14 +35,6 @@ DEFAULT_THRESHOLD = 0.5  # where nothing was measured
 # Optional files, for reports and ensembles: training history and out-of-fold predictions.
 HISTORY, IMPORTANCE, CORRELATION = "history.csv", "importance.csv", "correlation.csv"
 OUT_OF_FOLD = "out_of_fold.npz"
-KINDS = (
-    *("cnn", "boosted-trees", "random-forest", "linear", "dense", "head", "multi-label"),
-    *("ensemble", "backbone"),
-)
-WITH_BACKBONE = ("head", "multi-label")  # they name one or more
-MAY_HAVE_BACKBONE = ("boosted-trees", "random-forest")  # they name one or none
-# Models that other models use: they predict no genre themselves.
-PARTS = ("backbone",)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _HINT = "get the model again from its source, or train it again"
@@ -90,7 +83,7 @@ class Card:
     name : str
     version : int
     kind : str
-        One of `KINDS`.
+        One of `registry.kinds`.
     labels : tuple of str
         Genres, in the order of the model's outputs.
     temperature : float
@@ -120,6 +113,12 @@ class Card:
     learned_from: dict[str, frozenset[str]]
     figures: tuple[dict[str, Any], ...]
     data: dict[str, Any]
+
+    @property
+    def is_part(self) -> bool:
+        """Whether other models use it, and it predicts no genre itself."""
+        kind = registry.kind(self.kind)
+        return kind is not None and kind.is_part
 
     @property
     def tag(self) -> str:
@@ -291,35 +290,37 @@ def read_card(folder: Path) -> Card:
 
 def _checked(folder: Path, data: dict[str, Any]) -> Card:
     """The card, or ValueError with what is wrong with it."""
-    name, version, kind = (data.get(key) for key in ("name", "version", "kind"))
+    name, version, kind = data.get("name"), data.get("version"), registry.kind(data.get("kind"))
     labels: Any = data.get("labels")
     _need(is_name(name), "name must be like my-model")
     _need(type(version) is int and 1 <= version < 10**9, "version must be a whole number from 1")
-    _need(kind in KINDS, f"kind must be one of {', '.join(KINDS)}")
+    if kind is None:
+        known = ", ".join(registry.kinds())
+        raise ValueError(f"kind must be one of {known}, or one that an installed package brings")
     _need(
         isinstance(labels, list)
         and all(isinstance(label, str) and label for label in labels)
         and len(labels) == len(set(labels)) >= 2,
         "labels must be two or more different genres",
     )
-    if kind not in PARTS:  # whose labels are never written
+    if not kind.is_part:  # whose labels are never written
         for label in labels:
             _check_label(label)
     members = _tables(data, "members")
-    _need((kind == "ensemble") == bool(members), "an ensemble, and nothing else, must have members")
+    _need(kind.has_members == bool(members), "an ensemble, and nothing else, must have members")
     for entry in members:
         _need(is_name(entry.get("model")), "each member must have a model like cnn-1")
         _number(entry, "weight", default=1.0)
     backbones = _listed(data.get("backbone", []))
     _need(
-        bool(backbones) or kind not in WITH_BACKBONE,
-        f"{' and '.join(WITH_BACKBONE)} models must have a backbone like cnn-1",
+        len(backbones) >= kind.fewest_backbones,
+        f"{data['kind']} models must have a backbone like cnn-1",
     )
     _need(
         all(is_name(backbone) for backbone in backbones)
         and len(set(backbones)) == len(backbones)
-        and (kind in WITH_BACKBONE or len(backbones) <= (kind in MAY_HAVE_BACKBONE)),
-        f"a {kind} model cannot have a backbone {data.get('backbone')!r}",
+        and len(backbones) <= kind.most_backbones,
+        f"a {data['kind']} model cannot have a backbone {data.get('backbone')!r}",
     )
     calibrated = _tables(data, "label")
     _need(

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import numpy as np
 
-from tagger.models.prediction import Embedder
+from tagger.models.card import Card
 from tagger.models.track_features import TrackFeatures
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A network whose embedding other models use."""
+
+    card: Card
+
+    @property
+    def n_dimensions(self) -> int:
+        """Of the embedding."""
+        ...
+
+    def embed(self, features: TrackFeatures) -> np.ndarray:
+        """Embedding of each chunk of a track [shape=(n_chunks, n_dimensions)]."""
+        ...
+
+    def starts_s(self, features: TrackFeatures) -> np.ndarray:
+        """Where each chunk starts in the track, in seconds [shape=(n_chunks,)]."""
+        ...
 
 
 def embedding_by_chunk(network: Embedder, features: TrackFeatures) -> np.ndarray:

@@ -8,7 +8,8 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.prediction import Classifier, Scores, log_softmax, logit
+from tagger.models.classifier import Classifier
+from tagger.models.prediction import Scores, log_softmax, logit
 from tagger.models.track_features import TrackFeatures
 
 

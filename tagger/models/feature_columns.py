@@ -8,8 +8,7 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
-from tagger.models.embeddings import mean_logits
-from tagger.models.prediction import Embedder
+from tagger.models.embeddings import Embedder, mean_logits
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.descriptors import FEATURES
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES

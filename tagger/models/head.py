@@ -11,14 +11,16 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
+from tagger.models.classifier import Classifier
 from tagger.models.embeddings import (
+    Embedder,
     embedding_by_chunk,
     embedding_spread,
     mean_embedding,
     mean_logits,
 )
 from tagger.models.linear import load_weights
-from tagger.models.prediction import Classifier, Embedder, Scores
+from tagger.models.prediction import Scores
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 

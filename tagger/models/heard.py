@@ -12,10 +12,10 @@ from functools import cache
 
 import numpy as np
 
-from tagger.models import zoo
-from tagger.models.card import Card
+from tagger.models.card import Card, read_card
 from tagger.models.embeddings import mean_scores
-from tagger.models.prediction import Embedder
+from tagger.models.networks import Backbone
+from tagger.models.registry import bundled_folder
 from tagger.models.track_features import TrackFeatures
 from tagger.models.words_for_sounds import BROAD, CLOSE
 
@@ -115,7 +115,7 @@ def _best(
 @cache
 def yamnet_card() -> Card:
     """The card of the network that tells music from other sounds."""
-    return zoo.find(str(zoo.bundled_folder() / NETWORK))
+    return read_card(bundled_folder() / NETWORK)
 
 
 def _scores(features: TrackFeatures) -> np.ndarray:
@@ -125,5 +125,5 @@ def _scores(features: TrackFeatures) -> np.ndarray:
 
 
 @cache
-def _network() -> Embedder:
-    return zoo.load_backbone(str(yamnet_card().folder))
+def _network() -> Backbone:
+    return Backbone(yamnet_card())

@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 
 import numpy as np
 
-from tagger.errors import ConfigurationError, ModelError
+from tagger.errors import ConfigurationError, GtagError, ModelError
 from tagger.models import zoo
 from tagger.models.card import (
     CARD,
@@ -25,6 +25,7 @@ from tagger.models.card import (
     read_card,
 )
 from tagger.models.prediction import sigmoid
+from tagger.models.registry import bundled_folder, folders_of_packages, in_words
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
 
@@ -117,8 +118,10 @@ def verify(card: Card) -> None:
     try:
         with native_messages_hidden():
             answer = _answer(card, TrackFeatures.from_sound(sound))
-    except (ValueError, RuntimeError, KeyError) as error:
-        raise ModelError(f"cannot predict: {error}", path=card.folder) from error
+    except GtagError:
+        raise
+    except Exception as error:  # the code of a kind may be a stranger's
+        raise ModelError(f"cannot predict: {in_words(error)}", path=card.folder) from error
     if (
         answer.shape != (len(card.labels),)
         or not np.isfinite(answer).all()
@@ -140,7 +143,7 @@ def _answer(card: Card, features: TrackFeatures) -> np.ndarray:
 
 
 def is_bundled(name: str) -> bool:
-    return name in _names(zoo.bundled_folder())
+    return name in _names(bundled_folder())
 
 
 def own_names() -> list[str]:
@@ -161,9 +164,10 @@ def folder_of(name: str) -> Path:
 
 
 def all_folders() -> list[Path]:
-    """The folders of all models that have a name, also of damaged ones: bundled ones first."""
+    """Return the folders of all models with a name, damaged ones too: bundled ones first."""
     roots = zoo.roots()
-    return [root / name for root in roots for name in _names(root)]
+    own = [root / name for root in roots for name in _names(root)]
+    return own + list(folders_of_packages().values())
 
 
 def _names(root: Path) -> list[str]:

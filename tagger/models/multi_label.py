@@ -14,9 +14,11 @@ import numpy as np
 
 from tagger.errors import ModelError
 from tagger.models.card import Card
+from tagger.models.classifier import Classifier
+from tagger.models.embeddings import Embedder
 from tagger.models.head import EmbeddingInputs
 from tagger.models.linear import read_arrays
-from tagger.models.prediction import Classifier, Embedder, Scores, log_softmax
+from tagger.models.prediction import Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
 
 # Standard deviations: an input further from its mean counts as this far, so that no single one that

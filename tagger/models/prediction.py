@@ -1,21 +1,15 @@
-"""`Prediction`, and the protocols of models. Depends on no file, tag or policy."""
+"""`Prediction`, a model's answer for a track. Depends on no model, file, tag or policy."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from tagger.genres import parent_of, same_name
 from tagger.models.card import DEFAULT_THRESHOLD, Aims, no_aims, threshold_at
-from tagger.one_thread import one_thread
-
-if TYPE_CHECKING:
-    from tagger.models.card import Card
-    from tagger.models.track_features import TrackFeatures
 
 
 @dataclass(frozen=True)
@@ -263,85 +257,6 @@ class Scores:
     chunks: np.ndarray | None = None
     chunk_starts_s: np.ndarray | None = None
     styles: np.ndarray | None = None
-
-
-@runtime_checkable
-class Embedder(Protocol):
-    """A network whose embedding other models use."""
-
-    card: Card
-
-    @property
-    def n_dimensions(self) -> int:
-        """Of the embedding."""
-        ...
-
-    def embed(self, features: TrackFeatures) -> np.ndarray:
-        """Embedding of each chunk of a track [shape=(n_chunks, n_dimensions)]."""
-        ...
-
-    def starts_s(self, features: TrackFeatures) -> np.ndarray:
-        """Where each chunk starts in the track, in seconds [shape=(n_chunks,)]."""
-        ...
-
-
-class Classifier(Protocol):
-    """A loaded model. The kinds differ in `scores` alone.
-
-    Each is made from a card, with ModelError where its weights are damaged or do not fit it.
-    """
-
-    card: Card
-
-    def scores(self, features: TrackFeatures) -> Scores:
-        """The model's output for a track, not yet calibrated."""
-        ...
-
-    def calibrated(self, scores: np.ndarray) -> np.ndarray:
-        """Calibrated probabilities [shape=(..., n_labels)], from `Scores.track`."""
-        if self.card.independent:
-            slopes, offsets = (
-                np.array([getattr(label, name) for label in self.card.calibrated_labels])
-                for name in ("slope", "offset")
-            )
-            return sigmoid(slopes * scores + offsets)
-        return np.exp(log_softmax(scores / self.card.temperature))
-
-    @one_thread()
-    def predict(self, features: TrackFeatures) -> Prediction:
-        """Predict the genres of a track, with calibrated probabilities.
-
-        Parameters
-        ----------
-        features : TrackFeatures
-            Computed on demand.
-        """
-        from tagger.models.heard import non_music_reason
-
-        scores = self.scores(features)
-        probabilities = self.calibrated(scores.track)
-        return Prediction(
-            labels=self.card.labels,
-            probabilities=probabilities,
-            model=self.card.tag,
-            thresholds=self.card.thresholds,
-            independent=self.card.independent,
-            styles=self._styles(scores, probabilities),
-            chunk_probabilities=None if scores.chunks is None else self.calibrated(scores.chunks),
-            chunk_starts_s=scores.chunk_starts_s,
-            non_music_reason=non_music_reason(features),
-            aims=self.card.aims,
-        )
-
-    def _styles(self, scores: Scores, probabilities: np.ndarray) -> tuple[Style, ...]:
-        if scores.styles is None:
-            return ()
-        styles = (
-            Style(s.name, s.genre, float(np.exp(given) * probabilities[i]), s.threshold, s.aims)
-            for s, given in zip(self.card.styles, scores.styles, strict=True)
-            for i in [self.card.labels.index(s.genre)]
-        )
-        return tuple(sorted(styles, key=lambda style: -style.probability))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:

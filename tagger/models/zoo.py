@@ -1,24 +1,21 @@
-"""Finds, verifies and loads models: the bundled ones, the user's own, or any folder."""
+"""Finds, verifies and loads models: the bundled ones, the user's own, packages', or any folder."""
 
 from __future__ import annotations
 
 import re
 from contextlib import suppress
-from importlib.resources import files
 from os import sep
 from pathlib import Path
 
-from tagger.errors import ConfigurationError, ModelError
-from tagger.models.card import CARD, PARTS, Card, inside, read_card
-from tagger.models.prediction import Classifier, Embedder
+from tagger.errors import ConfigurationError, GtagError, ModelError
+from tagger.models.card import CARD, Card, inside, read_card
+from tagger.models.classifier import Classifier
+from tagger.models.embeddings import Embedder
+from tagger.models.registry import OWN, bundled_folder, folders_of_packages, in_words, maker_of
 from tagger.places import data_folder, if_there_is_one
 from tagger.suggest import did_you_mean
 
 DEFAULT = "cnn"
-
-
-def bundled_folder() -> Path:
-    return Path(str(files("tagger.model_zoo")))
 
 
 def user_folder() -> Path:
@@ -50,21 +47,23 @@ def _is_part(card: Path) -> bool:
         kind = re.search(rb'^kind = "(.*)"$', card.read_bytes(), re.M)
     except OSError:
         return False
-    return kind is not None and kind[1].decode(errors="replace") in PARTS
+    own = OWN.get(kind[1].decode(errors="replace")) if kind is not None else None
+    return own is not None and own.is_part
 
 
 def available() -> list[Card]:
-    """The cards of all models that have a name: bundled ones first, then the user's.
+    """The cards of all models that have a name: bundled ones, then the user's, then packages'.
 
     Damaged ones are left out; `load` raises their errors.
     """
     cards = []
     there = [root for root in roots() if root.is_dir()]
-    for folder in (folder for root in there for folder in sorted(root.iterdir())):
+    folders = [folder for root in there for folder in sorted(root.iterdir())]
+    for folder in (*folders, *folders_of_packages().values()):
         if (folder / CARD).is_file():
             with suppress(ModelError):
                 cards.append(read_card(folder))
-    return [card for card in cards if card.kind not in PARTS]
+    return [card for card in cards if not card.is_part]
 
 
 def find(name_or_folder: str) -> Card:
@@ -85,6 +84,9 @@ def find(name_or_folder: str) -> Card:
     for root in roots():
         if (root / name_or_folder / CARD).is_file():
             return read_card(root / name_or_folder)
+    of_packages = folders_of_packages()
+    if name_or_folder in of_packages:
+        return read_card(of_packages[name_or_folder])
     if Path(name_or_folder).is_dir():
         return read_card(Path(name_or_folder))
     raise ModelError(f"there is no model {name_or_folder!r}", hint=_instead_of(name_or_folder))
@@ -157,7 +159,7 @@ def load_card(card: Card) -> Classifier:
     """Load and verify the model of a card."""
     match card.kind:
         case "cnn":
-            from tagger.models.networks import ChunkCnn
+            from tagger.models.chunk_cnn import ChunkCnn
 
             return ChunkCnn(card)
         case "boosted-trees" | "random-forest":
@@ -169,7 +171,7 @@ def load_card(card: Card) -> Classifier:
 
             return Linear(card)
         case "dense":
-            from tagger.models.networks import Dense
+            from tagger.models.dense import Dense
 
             return Dense(card)
         case "head":
@@ -191,7 +193,22 @@ def load_card(card: Card) -> Classifier:
                 path=card.folder,
                 hint="gtag models lists the models that do",
             )
-    raise ModelError(f"this gtag cannot run models of the kind {card.kind}", path=card.folder)
+    return _of_package(card)
+
+
+def _of_package(card: Card) -> Classifier:
+    """The model of a card whose kind another package brings."""
+    make, backbones = maker_of(card.kind), _backbones(card)
+    try:
+        model = make(card, backbones)
+    except GtagError:
+        raise
+    except Exception as error:  # a stranger's code may raise anything
+        raise ModelError(f"cannot be loaded: {in_words(error)}", path=card.folder) from error
+    if Classifier not in type(model).__mro__:
+        raise ModelError(f"its kind {card.kind} makes no Classifier", path=card.folder)
+    loaded: Classifier = model
+    return loaded
 
 
 def used_by(card: Card) -> list[Card]:

@@ -165,9 +165,12 @@ def power_frames(y: np.ndarray, n_fft: int, hop: int, window: int | None = None)
     frames = np.lib.stride_tricks.sliding_window_view(y, window)[::hop]
     power = np.empty((len(frames), 1 + n_fft // 2), dtype=np.float32)
     at_once = _BLOCK // n_fft
+    padded = np.zeros((at_once, n_fft), dtype=np.float32)  # numpy would pad each frame by itself
     for first in range(0, len(frames), at_once):
-        block = frames[first : first + at_once] * hann(window)
-        parts = np.fft.rfft(block, n_fft, axis=1).view(np.float32)  # real, imaginary, real …
+        taken = frames[first : first + at_once]
+        np.multiply(taken, hann(window), out=padded[: len(taken), :window])
+        spectrum = np.fft.rfft(padded[: len(taken)], axis=1)
+        parts = spectrum.view(np.float32)  # real, imaginary, real …
         np.square(parts, out=parts)
         np.add(parts[:, ::2], parts[:, 1::2], out=power[first : first + at_once])
     return power

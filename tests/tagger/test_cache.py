@@ -20,6 +20,7 @@ from tagger.decide import Policy, Status
 from tagger.files.formats import identify
 from tagger.files.library import Library, Stamp, Track
 from tagger.models import zoo
+from tagger.models.registry import bundled_folder
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.decoder import packets_hash
 from tagger.tags.credits import Credits
@@ -311,7 +312,7 @@ def test_what_is_gone_is_pruned(make_audio, file):
 
 
 def test_a_model_made_anew_is_another_one(tmp_path):
-    shutil.copytree(zoo.bundled_folder() / "fast", tmp_path / "fast")
+    shutil.copytree(bundled_folder() / "fast", tmp_path / "fast")
     card = zoo.find(str(tmp_path / "fast"))
     before = fingerprint(card)
     with open(tmp_path / "fast" / "card.toml", "a", encoding="utf-8") as text:

@@ -89,11 +89,10 @@ def test_click_says_of_every_option_what_the_dataclass_says():
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "NaN"])
 def test_no_number_of_any_command_is_nan_or_infinite(value):
     """Regression: `--min-confidence nan` named at 0.37, `--min-age nan` wrote what just changed."""
-    from tagger.cli import COMMANDS
-    from tagger.cli.settings import command_of
+    from tagger.cli import COMMANDS, cli
 
-    tried = 0
-    for command in map(command_of, COMMANDS):
+    tried, context = 0, click.Context(cli)
+    for command in [cli.get_command(context, name) for name in COMMANDS]:
         inner = command.commands.values() if isinstance(command, click.Group) else [command]
         for param in (param for one in inner for param in one.params):
             numeric = (click.types.FloatParamType, click.types.IntParamType)

@@ -9,6 +9,7 @@ from tagger.errors import ConfigurationError
 from tagger.models import zoo
 from tagger.models.card import read_card
 from tagger.models.networks import Network
+from tagger.models.registry import bundled_folder
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS
@@ -196,7 +197,7 @@ def test_where_pip_cannot_download_it_says_what_to_do(tmp_path, monkeypatch):
 
 
 def test_the_bundled_network_comes_with_its_licence():
-    folder = zoo.bundled_folder() / "musicnn"
+    folder = bundled_folder() / "musicnn"
     assert "Permission to use, copy, modify" in (folder / "LICENSE").read_text()
     card = read_card(folder)
     assert card.kind == "backbone" and len(card.labels) == 50

@@ -12,6 +12,7 @@ from tagger.errors import ConfigurationError
 from tagger.models import zoo
 from tagger.models.card import read_card
 from tagger.models.embeddings import mean_embedding, mean_logits
+from tagger.models.registry import bundled_folder
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.yamnet_patches import YAMNET_FRAMES, YAMNET_MELS
@@ -32,13 +33,22 @@ def test_another_network_is_refused(tmp_path):
 
 
 def test_the_bundled_network_comes_with_its_licence_and_its_classes():
-    folder = zoo.bundled_folder() / "yamnet"
+    folder = bundled_folder() / "yamnet"
     licence = (folder / "LICENSE").read_text()
     assert "Apache License" in licence and "Changed for gtag" in licence
     card = read_card(folder)
     assert card.kind == "backbone" and card.data["licence"].startswith("Apache-2.0")
     assert len(card.labels) == 521
     assert {"Speech", "Music", "Rain", "Cricket"} <= set(card.labels)
+
+
+def test_many_patches_at_once_are_heard_like_each_alone():
+    backbone = zoo.load_backbone("yamnet")
+    patches = np.random.default_rng(0).normal(-2, 1.5, (31, YAMNET_FRAMES, YAMNET_MELS))
+    together = backbone.outputs(patches.astype(np.float32))
+    for i in (0, 11, 12, 30):
+        for name, alone in backbone.outputs(patches[i : i + 1].astype(np.float32)).items():
+            np.testing.assert_array_equal(together[name][i], alone[0])
 
 
 @pytest.mark.shared_data
@@ -51,7 +61,7 @@ def test_the_command_makes_what_ships(shared_data, tmp_path):
     arguments = [str(originals / name) for name in (yamnet.FILE, yamnet.CLASSES)]
     ran = CliRunner().invoke(yamnet.main, [*arguments, "--output", str(folder)])
     assert ran.exit_code == 0, ran.output
-    shipped = zoo.bundled_folder() / "yamnet"
+    shipped = bundled_folder() / "yamnet"
     assert read_card(folder).data == read_card(shipped).data
     assert (folder / "LICENSE").read_bytes() == (shipped / "LICENSE").read_bytes()
 
@@ -88,7 +98,7 @@ def test_a_damaged_network_is_refused_by_its_digest(tmp_path):
     from tagger.errors import ModelError
 
     folder = tmp_path / "yamnet"
-    shutil.copytree(zoo.bundled_folder() / "yamnet", folder)
+    shutil.copytree(bundled_folder() / "yamnet", folder)
     content = bytearray((folder / "yamnet.tflite").read_bytes())
     content[1000] ^= 1
     (folder / "yamnet.tflite").write_bytes(content)

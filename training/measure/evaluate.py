@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from tagger.errors import DataError, GtagError, NothingToHearError
+from tagger.models.classifier import Classifier
 from tagger.models.feature_columns import FeatureColumns
-from tagger.models.prediction import Classifier
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.training.data.datasets import (

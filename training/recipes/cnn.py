@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger.models.networks import chunk_network, mean_log_probabilities
+from tagger.models.chunk_cnn import chunk_network, mean_log_probabilities
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
 from tagger.training.data.augment import augment, mixup
 from tagger.training.data.datasets import Example, labels_of, targets, to_decibels

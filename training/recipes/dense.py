@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger.models.networks import feature_network
+from tagger.models.dense import feature_network
 from tagger.models.prediction import log_softmax
 from tagger.training.data.datasets import Example, labels_of, targets
 from tagger.training.data.feature_table import Table, feature_rows, learning_table

@@ -11,9 +11,10 @@ import tomli_w
 
 from tagger.models import install, zoo
 from tagger.models.card import CARD, read_card
+from tagger.models.registry import bundled_folder
 from tests.training.archives import write_archive
 
-BUNDLED = zoo.bundled_folder() / "trees"
+BUNDLED = bundled_folder() / "trees"
 
 
 def rewrite(folder: Path, **changes: object) -> None:
@@ -159,8 +160,8 @@ def test_an_ensemble_comes_with_the_models_in_its_folder(gtag, mine, own, tmp_pa
 
 def test_a_multi_label_model_comes_with_the_backbone_in_its_folder(gtag, own, tmp_path):
     """Regression: the backbone of a head was copied, that of a multi-label model was not."""
-    given = Path(shutil.copytree(zoo.bundled_folder() / "cnn", tmp_path / "given"))
-    shutil.copytree(zoo.bundled_folder() / "musicnn", given / "theirs")
+    given = Path(shutil.copytree(bundled_folder() / "cnn", tmp_path / "given"))
+    shutil.copytree(bundled_folder() / "musicnn", given / "theirs")
     rewrite(given / "theirs", name="theirs")
     rewrite(given, name="many", backbone="theirs-1")
     assert gtag("models", "install", given).status == 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tagger.errors import ConfigurationError, ModelError
 from tagger.files.toml_file import TomlFile, key_lines
 from tagger.models.card import read_card
-from tagger.models.zoo import bundled_folder
+from tagger.models.registry import bundled_folder
 
 
 def test_every_key_and_value_has_its_line():

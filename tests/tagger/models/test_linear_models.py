@@ -15,6 +15,7 @@ from tagger.errors import DataError, ModelError
 from tagger.models import zoo
 from tagger.models.feature_columns import FeatureColumns
 from tagger.models.linear import LinearWeights, pack
+from tagger.models.registry import bundled_folder
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound
 from tagger.sound.descriptors import FEATURES
@@ -115,7 +116,7 @@ def test_a_head_prefers_the_backbone_that_it_brought_along(tmp_path):
     folder = head(tmp_path / "m", ["embedding-mean"], size, backbone="other-7")
     with pytest.raises(ModelError, match="no model 'other'"):
         zoo.load(str(folder))
-    shutil.copytree(zoo.bundled_folder() / "musicnn", folder / "other")
+    shutil.copytree(bundled_folder() / "musicnn", folder / "other")
     with pytest.raises(ModelError, match="needs other-7, not musicnn-"):
         zoo.load(str(folder))
 

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from tagger.errors import ConfigurationError, ExitStatus, ModelError
 from tagger.models import zoo
 from tagger.models.card import CARD, read_card
-from tagger.models.networks import mean_log_probabilities
+from tagger.models.chunk_cnn import mean_log_probabilities
 from tagger.models.prediction import Prediction, log_softmax
+from tagger.models.registry import bundled_folder
 from tagger.training.publish import write_model
 
-BUNDLED = zoo.bundled_folder() / "trees"
+BUNDLED = bundled_folder() / "trees"
 
 
 @pytest.fixture

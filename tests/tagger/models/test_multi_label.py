@@ -16,6 +16,7 @@ from tagger.errors import ConfigurationError, ModelError
 from tagger.models import zoo
 from tagger.models.card import read_card, threshold_at
 from tagger.models.multi_label import CLIP, MultiLabelWeights
+from tagger.models.registry import bundled_folder
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import Excerpt, Sound
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES, NARROW_BANDS, below_seven_khz
@@ -224,7 +225,7 @@ def test_a_part_of_other_models_is_refused_as_a_model(name):
 
 @pytest.mark.parametrize("name", ["cnn", "fast", "trees", "ensemble"])
 def test_the_bundled_models_know_the_same_genres(name):
-    folder = Path(zoo.bundled_folder()) / name
+    folder = Path(bundled_folder()) / name
     made = read_card(folder)
     assert made.independent and made.labels == zoo.find("cnn").labels
     assert "Electronic" in made.labels and len(made.labels) >= 12

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tagger.models import zoo
-from tagger.models.networks import mean_log_probabilities
+from tagger.models.chunk_cnn import mean_log_probabilities
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.spectrogram import chunks
 from tagger.training.data.datasets import read_log_mel_archive
