@@ -13,6 +13,7 @@ import os
 import sqlite3
 import threading
 import time
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +21,7 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -29,6 +31,7 @@ from tagger.models import zoo
 from tagger.models.card import CARD, Card
 from tagger.models.heard import yamnet_card
 from tagger.models.prediction import Prediction, Style
+from tagger.models.registry import code_of
 from tagger.places import cache_folder
 from tagger.tags.credits import Credits
 from tagger.tags.read import TagState
@@ -255,8 +258,13 @@ class Cache:
     def features_of(self, sound: bytes) -> tuple[dict[str, np.ndarray], float | None]:
         """The cached features of a sound, and the length of its track in seconds."""
         query = "SELECT arrays, duration_s FROM features WHERE sound = ?"
-        row = self._ask(lambda db: db.execute(query, (sound,)).fetchone(), None)
-        return ({}, None) if row is None else (_unpacked(row[0]), row[1])
+
+        def look(database: sqlite3.Connection) -> tuple[dict[str, np.ndarray], float | None]:
+            row = database.execute(query, (sound,)).fetchone()
+            return ({}, None) if row is None else (_unpacked(row[0]), row[1])
+
+        nothing: tuple[dict[str, np.ndarray], float | None] = ({}, None)
+        return self._ask(look, nothing)
 
     # Maintenance
 
@@ -378,11 +386,11 @@ def default_cache_path() -> Path:
 
 def fingerprint(card: Card) -> str:
     """Identifies a model, with the models that it uses."""
-    folders = [c.folder for c in (card, *zoo.used_by(card), yamnet_card())]
     digest = blake2b(digest_size=8)
-    for folder in folders:
-        if (folder / CARD).is_file():
-            digest.update(blake2b((folder / CARD).read_bytes()).digest())
+    for each in (card, *zoo.used_by(card), yamnet_card()):
+        if (each.folder / CARD).is_file():
+            digest.update(blake2b((each.folder / CARD).read_bytes()).digest())
+        digest.update(code_of(each.kind).encode())
     return f"{card.tag} {digest.hexdigest()}"
 
 
@@ -451,8 +459,11 @@ def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _unpacked(content: bytes) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return dict(arrays)
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (TypeError, KeyError, EOFError, OSError, BadZipFile, zlib.error) as error:
+        raise ValueError(f"features of a track cannot be read: {error}") from error
 
 
 def _split(path: str) -> tuple[bytes, bytes]:

@@ -20,6 +20,7 @@ from tagger.errors import (
 )
 from tagger.exhausted import what_ran_out
 from tagger.files.cue_sheet import CueSheet, cue_sheet_of
+from tagger.logs import step
 from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import Excerpt, Sound, read_excerpts
@@ -135,9 +136,11 @@ def classify_section(
     if track.format is None:
         return Classified(error=_unrecognised(track.path))
     try:
-        sound = read_excerpts(track.path, begin_s, end_s)
-        features = TrackFeatures.from_sound(sound)
-        prediction = classifier(model).predict(features)
+        with step("decoded", track.path):
+            sound = read_excerpts(track.path, begin_s, end_s)
+        features, loaded = TrackFeatures.from_sound(sound), classifier(model)
+        with step(f"classified by {loaded.card.tag}", track.path):
+            prediction = loaded.predict(features)
     except Exception as error:  # of a decoder or our own: it must not stop the batch
         if isinstance(error, GtagError) and what_ran_out(error) is None:
             return Classified(error=error)

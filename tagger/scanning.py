@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from tagger.classify import Classified, classifier
 from tagger.decide import Policy
 from tagger.files.library import Library, Track
 from tagger.genre_map import GenreMap, genre_map_for
+from tagger.logs import step
 from tagger.models import zoo
 from tagger.models.card import no_aims
 from tagger.options import ScanOptions
@@ -27,6 +29,8 @@ from tagger.writing import Care
 if TYPE_CHECKING:
     from tagger.interrupt import Interrupts
     from tagger.models.card import Card
+
+log = logging.getLogger(__name__)
 
 
 def policy_of(options: ScanOptions, card: Card) -> Policy:
@@ -96,10 +100,12 @@ class Scanning:
         ConfigurationError
             The model or the policy cannot be used.
         """
-        with native_messages_hidden():
+        with native_messages_hidden(), step("loaded", f"the model {self.model}"):
             card = classifier(self.model).card
+        log.info("the model is %s from %s", card.tag, card.folder)
         self.policy = policy_of(self._options, card)
         file = None if self._options.no_cache else if_there_is_one(default_cache_path)
+        log.info("the cache is %s", file or "not used")
         self.cache = stack.enter_context(Cache(file, card))
 
     def library(self, paths: Sequence[str], *, limit: int | None = None) -> Library:

@@ -25,6 +25,7 @@ from typing import Any, Generic, TypeVar
 
 from tagger.errors import ResourceError
 from tagger.exhausted import what_ran_out
+from tagger.logs import debugging, log_on_stderr
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -287,6 +288,8 @@ def _interrupts_blocked() -> Iterator[None]:
 
 def _start(lifeline: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if debugging():
+        log_on_stderr()  # to where stderr leads now
     # The descriptor, not sys.stderr: native libraries write to it too.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()

@@ -17,6 +17,7 @@ from tagger.files.at_rest import MIN_AGE_S, check_at_rest
 from tagger.files.library import Library, Track
 from tagger.files.whole import check_whole
 from tagger.journal.journal import Journal, default_journal_path
+from tagger.logs import step
 from tagger.tags.write import Change, check_change, write_change
 
 
@@ -96,14 +97,15 @@ def writer(
         def write(track: Track, change: Change) -> str | None:
             assert track.format is not None, "an unrecognised file is never written"
             care.check(track, journal.wrote_last)
-            remark = write_change(
-                track.path,
-                track.format,
-                change,
-                journal=run,
-                preserve_mtime=care.preserve_mtime,
-                in_place=care.in_place,
-            )
+            with step("written", track.path):
+                remark = write_change(
+                    track.path,
+                    track.format,
+                    change,
+                    journal=run,
+                    preserve_mtime=care.preserve_mtime,
+                    in_place=care.in_place,
+                )
             if library is not None:
                 library.replaced(track.path)
             return remark

@@ -41,6 +41,7 @@ TEMPORAL = ((128, 51), (64, 51), (32, 51))  # frames, filters
 # No weight of a dead filter is larger. Those of the others have one above 0.0009; between are none.
 DEAD = 1e-5
 BLOCK = 16  # frames that the filters over time are computed for at once
+PLACES = 4  # adjacent bands that the filters over bands are computed at, at once
 
 TAGS = (
     *("rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s"),
@@ -166,10 +167,10 @@ def build(variables: dict[str, np.ndarray]) -> Any:
         layer.set_weights([kernel] if bias is None else [kernel, bias])
         return layer(x)
 
-    def front(number: int, convolve: Any) -> Layer:
+    def front(number: int, convolve: Any, at_once: int = 1) -> Layer:
         """Maximum over bands of a normalised layer.
 
-        `convolve` makes of live filters a tensor [batch, bands, frames, filters].
+        `convolve` makes of live filters a tensor [batch, bands, frames, at_once * filters].
         """
         kernel, bias = weights(number)
         scale, offset = normalisation(number + 1)
@@ -178,23 +179,33 @@ def build(variables: dict[str, np.ndarray]) -> Any:
         scale, offset = scale[live], offset[live]
         sign = np.where(scale < 0, -1.0, 1.0).astype(np.float32)
         x = convolve(kernel[..., live], bias[live])
-        pooled = layers.MaxPooling2D((x.shape[1], 1))(x if (sign > 0).all() else x * sign)
+        signed = x if (sign > 0).all() else x * np.tile(sign, at_once)
+        pooled = layers.MaxPooling2D((x.shape[1], 1))(signed)
         frames = layers.Reshape((-1, x.shape[3]))(pooled)[:, :PATCH_FRAMES]
+        if at_once > 1:
+            frames = ops.max(ops.reshape(frames, (-1, PATCH_FRAMES, at_once, len(scale))), axis=2)
         return Layer(frames * (scale * sign) + offset, live, np.tile(still, (PATCH_FRAMES, 1)))
 
     # A convolution of one channel is slow. Both kinds of filters get channels from the patch, for
     # the same sums.
 
     def timbral(x: Any, number: int) -> Layer:
-        """Filters that are many bands high: the bands under one, at each place, are channels."""
+        """Filters that are many bands high: the bands under them, at a few places, are channels."""
 
         def convolve(kernel: np.ndarray, bias: np.ndarray) -> Any:
-            n_bands = kernel.shape[1]
-            under = [x[:, :, low : low + n_bands] for low in range(PATCH_MELS - n_bands + 1)]
-            stacked = ops.stack(under, axis=1)  # [batch, positions, frames, bands]
-            return convolution(stacked, kernel.transpose(2, 0, 1, 3), bias)
+            length, n_bands, _, n_filters = kernel.shape
+            height = n_bands + PLACES - 1  # bands under a filter at all of the places
+            last = PATCH_MELS - height
+            # The last group overlaps: a place that is there twice does not change the maximum.
+            under = [x[:, :, low : low + height] for low in [*range(0, last, PLACES), last]]
+            stacked = ops.stack(under, axis=1)  # [batch, groups, frames, bands]
+            shifted = np.zeros((length, height, PLACES, n_filters), np.float32)
+            for i in range(PLACES):
+                shifted[:, i : i + n_bands, i] = kernel[:, :, 0]
+            shifted = shifted.reshape(1, length, height, PLACES * n_filters)
+            return convolution(stacked, shifted, np.tile(bias, PLACES))
 
-        return front(number, convolve)
+        return front(number, convolve, PLACES)
 
     def temporal(x: Any, number: int) -> Layer:
         """Filters that are one band high: the frames of a block are channels, in and out."""

@@ -18,6 +18,7 @@ from tagger.cli.names import Group, help_alone
 from tagger.cli.settings import with_settings
 from tagger.cli.streams import STDOUT, give_up_stdout, make_streams_usable
 from tagger.errors import ExitStatus, GtagError
+from tagger.logs import log_on_stderr
 
 # Each name is a module of this package that holds a command of the same name.
 COMMANDS = (
@@ -72,6 +73,7 @@ def main() -> NoReturn:
     from tagger.screen import printable
 
     make_streams_usable()
+    log_on_stderr()
     try:
         status = cli.main(prog_name="gtag", standalone_mode=False)
         sys.stdout.flush()

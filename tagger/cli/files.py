@@ -7,9 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
 from tagger.errors import ConfigurationError, GtagError
+from tagger.logs import log_on_stderr
 
 
 def not_music(path: str, option: str) -> str:
@@ -51,31 +50,16 @@ def opening(path: str) -> Iterator[None]:
         raise ConfigurationError(message, path=path, hint=hint) from error
 
 
-class _Told(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"gtag: {record.getMessage()}", err=True)
-
-
-_TOLD = _Told(logging.WARNING)
-
-
-def tell_warnings_of_journal() -> None:
-    """Show on stderr what the journal warns of, such as a torn file that it cannot mend yet."""
-    for part in ("tagger.journal", "tagger.files.swap"):
-        logging.getLogger(part).addHandler(_TOLD)
-
-
-def log_to(path: str | None) -> None:
-    """Append what gtag logs to a file; without one, log nowhere, nor ever to the terminal."""
-    logger = logging.getLogger("tagger")
-    logger.propagate = False
+def log_to(path: str | None, verbose: int = 0) -> None:
+    """Log on stderr as `log_on_stderr` does, and append everything to a file, if one is given."""
+    log_on_stderr(verbose)
     if path is None:
-        logger.addHandler(logging.NullHandler())
         return
     with opening(path):
         handler = logging.FileHandler(
             not_music(path, "--log-file"), encoding="utf-8", errors="backslashreplace"
         )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("tagger")
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from tagger.cli.files import not_music, opening, tell_warnings_of_journal
+from tagger.cli.files import not_music, opening
 from tagger.cli.scan import options_of_scan
 from tagger.cli.scan_options import Number
 from tagger.errors import ConfigurationError, ExitStatus, GtagError
@@ -75,7 +75,6 @@ def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
     from tagger.review import Review, default_report
     from tagger.scanning import Scanning
 
-    tell_warnings_of_journal()
     journal = options["journal"]
     if journal:
         not_music(journal, "--journal")

@@ -15,7 +15,6 @@ from tagger.cli.files import (
     not_music,
     opening,
     replaceable,
-    tell_warnings_of_journal,
 )
 from tagger.cli.scan_options import scan_option
 from tagger.errors import (
@@ -156,8 +155,7 @@ def scan(
     from tagger.reports.tally import Tally
     from tagger.scanning import Scanning
 
-    log_to(log_file)
-    tell_warnings_of_journal()
+    log_to(log_file, verbose)
     # What is shown: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
     level = (2 if sys.stdout.isatty() and not as_json else 1) + verbose - quiet
     writes = write_tags and not dry_run

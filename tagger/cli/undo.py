@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tagger.cli.files import not_music, tell_warnings_of_journal
+from tagger.cli.files import not_music
 from tagger.cli.scan_options import Number
 from tagger.errors import ExitStatus
 from tagger.screen import printable
@@ -91,7 +91,6 @@ def undo(
         raise click.UsageError(
             "--prune works with --keep-days, --keep-mb, --journal and --trust only."
         )
-    tell_warnings_of_journal()
     run, paths = None, run_and_paths
     if paths and paths[0].isdecimal():
         run, paths = int(paths[0]), paths[1:]

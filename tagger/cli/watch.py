@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from tagger.cli.files import log_to, not_music, tell_warnings_of_journal
+from tagger.cli.files import log_to, not_music
 from tagger.cli.scan import options_of_scan
 from tagger.errors import ConfigurationError, ExitStatus
 from tagger.exhausted import check_memory
@@ -69,8 +69,7 @@ def watch(
             raise ConfigurationError(
                 "is a file", path=path, hint="name its folder, or use gtag scan"
             )
-    log_to(log_file)
-    tell_warnings_of_journal()
+    log_to(log_file, verbose)
     if write_tags and options["journal"]:
         not_music(options["journal"], "--journal")
     scanning = Scanning(ScanOptions.of(options), writes=write_tags, command=sys.argv[1:])

@@ -112,22 +112,23 @@ class EmbeddingInputs:
         return mean_embedding(self._network(name), features)
 
     def by_chunk(self, features: TrackFeatures) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """The inputs for each chunk of the first backbone: its embedding, the rest of the track.
+        """The inputs for each chunk of a backbone: the chunk's embedding, the rest of the track's.
 
         Returns
         -------
         rows : np.ndarray [shape=(n_chunks, n_inputs)] or None
-            None where there is no sound, or a chunk does not have all inputs.
+            None where there is no sound, or no embedding among the inputs.
         starts_s : np.ndarray [shape=(n_chunks,)] or None
             Where each chunk starts in the track, in seconds.
         """
-        if SPREAD in self._names or EMBEDDING not in self._names or not features.has_sound:
+        heard = next((n for n in (EMBEDDING, YAMNET_EMBEDDING) if n in self._names), None)
+        if heard is None or not features.has_sound:
             return None, None
-        network = self._network(EMBEDDING)
+        network = self._network(heard)
         embedding = embedding_by_chunk(network, features)
         parts = [
             embedding
-            if name == EMBEDDING
+            if name == heard
             else np.tile(self._input(name, features), (len(embedding), 1))
             for name in self._names
         ]

@@ -5,7 +5,7 @@ Made from audio by `gtag scan`, or from an archive by training and evaluation.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -96,14 +96,18 @@ class TrackFeatures:
             raise DataError("the spectrogram was not kept")
 
         features = cls(not_kept)
-        by_network = features._by_network()
+        features.take(kept)
+        return features
+
+    def take(self, kept: Mapping[str, np.ndarray]) -> None:
+        """Take features that are known already, by the names of `kept`."""
+        by_network = self._by_network()
         for name, array in kept.items():
             view, _, network = name.partition(" ")
             if network:
                 by_network[view][network] = array
             else:
-                features.__dict__[view] = array  # where a cached property looks first
-        return features
+                self.__dict__[view] = array  # where a cached property looks first
 
     def kept(self) -> dict[str, np.ndarray]:
         """The small features that were computed so far, by name."""

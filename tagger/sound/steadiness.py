@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from tagger.sound.log_mel_statistics import N_WIDE, bands
-from tagger.sound.spectrogram import TOP_DB, LogMel, mel_frequencies
+from tagger.sound.spectrogram import N_MELS, TOP_DB, LogMel, mel_frequencies
 
 SMOOTHING = 11  # columns, 0.5 s: noise flickers from column to column
 NORMAL_SPREAD = 2.56  # standard deviations between these percentiles of a normal distribution
@@ -21,9 +21,11 @@ def highest_hz(log_mel: LogMel) -> float:
 
     Above a low sample rate or a codec's limit is nothing; an old recording at least hisses there.
     """
-    db = np.concatenate(log_mel.excerpts, axis=1)
-    sounding = np.flatnonzero(np.percentile(db, 99, axis=1) > FLOOR_DB)
-    return float(mel_frequencies()[sounding[-1]]) if len(sounding) else 0.0
+    for band in reversed(range(N_MELS)):
+        db = np.concatenate([excerpt[band] for excerpt in log_mel.excerpts])
+        if np.percentile(db, 99) > FLOOR_DB:
+            return float(mel_frequencies()[band])
+    return 0.0
 
 
 def liveliness(log_mel: LogMel) -> float:

@@ -1,12 +1,19 @@
-"""Where a track's milliseconds go, by container; beside it the usual script and two processes.
+"""Where a track's milliseconds go, by container, and every ratio that docs/performance.md has.
 
-    python -m tests.benchmarks.bench_hot_path [--model cnn] [--rounds 5] [--usual] [FOLDER]
+    python -m tests.benchmarks.bench_hot_path [--model cnn …] [--rounds 5] [--usual] [FOLDER]
 
 Pieces of four minutes, stereo at 44.1 kHz, composed and encoded on the spot; with a folder, the
 files in it. Milliseconds of one thread's processor time, the best of several rounds, so that what
-else the machine does counts as little as possible. Two processes against one is time by the clock,
-in turns, each with the start of its workers. `--usual` adds what many scripts do: librosa loads the
-whole file, separates harmonics from percussion, and describes it (19 s a track).
+else the machine does counts as little as possible. In one run, in this order:
+
+- the stages of a scan with the first model,
+- decoding and resampling beside a scan with each model (cnn, fast and trees), in turns,
+- with `--usual`, what others do with the same track: many scripts let librosa load the whole file,
+  separate harmonics from percussion and describe it (19 s a track); peers decode the whole file and
+  let a network hear every second of it,
+- two processes against one with the first model: time by the clock, in turns, each with the start
+  of its workers,
+- the start of a worker.
 """
 
 from __future__ import annotations
@@ -19,8 +26,9 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -31,7 +39,7 @@ from tagger import batch, demo, road
 from tagger.batch import scan
 from tagger.decide import Policy
 from tagger.files.library import Library, Track
-from tagger.models import boosted_trees, linear, multi_label, networks
+from tagger.models import boosted_trees, linear, multi_label, networks, zoo
 from tagger.sound import (
     audio,
     decoder,
@@ -58,7 +66,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     ],
     "networks": [
         *((networks.Network, "__call__"), (boosted_trees.Trees, "logits")),
-        *((multi_label.MultiLabelWeights, "logits"), (multi_label.MultiLabelWeights, "styles")),
+        *((multi_label.MultiLabelWeights, name) for name in ("components", "logits", "styles")),
         (linear.LinearWeights, "__call__"),
     ],
     "tags": [
@@ -66,6 +74,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
         *((road, "read_credits"), (road, "read_tags")),
     ],
 }
+MODELS = ("cnn", "fast", "trees")
 SUFFIXES = (".mp3", ".flac", ".m4a", ".ogg", ".opus", ".wv", ".wma", ".wav")
 COPIES = 48  # tracks by which one and two processes are compared
 
@@ -73,20 +82,22 @@ COPIES = 48  # tracks by which one and two processes are compared
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?")
-    parser.add_argument("--model", default="cnn")
+    parser.add_argument("--model", action="append", dest="models")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--usual", action="store_true")
     options = parser.parse_args()
+    models = options.models or MODELS
     with tempfile.TemporaryDirectory() as scratch:
         if options.folder is None:
             compose(Path(scratch))
         tracks = list(Library([options.folder or scratch]))
-        costs = [cost(track, options.model, options.rounds) for track in tracks]
-        table(tracks, costs)
+        tracks.sort(key=lambda track: not track.path.endswith(".mp3"))  # the first is an MP3
+        table(tracks, [cost(track, models[0], options.rounds) for track in tracks])
+        scan_ms = ratios(tracks, models, options.rounds)
         if options.usual:
-            usual(tracks[0], sum(costs[0].values()))
-        two_processes(tracks[0], options.model)
-        starts(tracks[0], options.model)
+            others(tracks[0], scan_ms)
+        two_processes(tracks[0], models[0])
+        starts(tracks[0], models[0])
 
 
 def compose(folder: Path) -> None:
@@ -169,36 +180,105 @@ def table(tracks: list[Track], costs: list[dict[str, float]]) -> None:
         row = [spent.get(stage, 0.0) for stage in stages]
         cells = "".join(f"{ms:11.1f}" for ms in [*row, sum(row)])
         print(f"{Path(track.path).name[-12:]:12}{cells}", flush=True)
-    heard = ("open", "seek", "decode", "resample")
-    decoding = sum(spent.get(stage, 0.0) for spent in costs for stage in heard)
-    total = sum(sum(spent.values()) for spent in costs)
-    print(f"\na scan costs {total / decoding:.2f} times what decoding and resampling cost alone")
 
 
-def usual(track: Track, scan_ms: float) -> None:
-    """Print what a usual script takes for the same track."""
+def ratios(tracks: list[Track], models: Sequence[str], rounds: int) -> dict[str, float]:
+    """Print decoding and resampling as a share of a scan; milliseconds of the first track's."""
+    decoding = "decoding and resampling"
+    runs = {decoding: partial(_decode, tracks)}
+    runs |= {model: partial(_scan, tracks, model) for model in models}
+    best = {name: [float("inf")] * len(tracks) for name in runs}
+    for turn in range(rounds + 1):
+        for i in range(len(tracks)):
+            for name, run in runs.items():
+                ms = _milliseconds(partial(run, i))
+                if turn:  # the first brings imports, models and caches
+                    best[name][i] = min(best[name][i], ms)
+    first = Path(tracks[0].path).suffix
+    print(f"\n{'':28}{f'ms, {first}':>11}{'share':>8}{f'ms, {len(tracks)} files':>14}{'share':>8}")
+    for name, each in best.items():
+        share, share_of_all = best[decoding][0] / each[0], sum(best[decoding]) / sum(each)
+        title = name if name == decoding else f"scan --model {name}"
+        print(
+            f"{title:28}{each[0]:11.1f}{share:8.2f}{sum(each) / len(each):14.1f}{share_of_all:8.2f}"
+        )
+    return {model: best[model][0] for model in models}
+
+
+def _decode(tracks: list[Track], i: int) -> object:
+    return audio.read_excerpts(tracks[i].path)
+
+
+def _scan(tracks: list[Track], model: str, i: int) -> object:
+    return scanned(tracks[i], model)()
+
+
+def _milliseconds(run: Callable[[], object]) -> float:
+    began = time.process_time()
+    run()
+    return 1000 * (time.process_time() - began)
+
+
+def others(track: Track, scan_ms: dict[str, float]) -> None:
+    """Print what others take for the same track, in scans with each model."""
+    ways = {
+        "the usual script": partial(usual, track),
+        "peers' way, YAMNet": partial(every_second, track, "yamnet"),
+        "peers' way, musicnn": partial(every_second, track, "musicnn"),
+    }
+    print()
+    for name, run in ways.items():
+        run()  # imports, and compiles itself
+        ms = min(_milliseconds(run) for _ in range(2))
+        times = ", ".join(f"{ms / of_model:.1f} {model}" for model, of_model in scan_ms.items())
+        print(f"{name:20} {ms:8.0f} ms, in scans: {times}", flush=True)
+
+
+def usual(track: Track) -> None:
+    """Describe a track as a usual script does."""
     import librosa
     from librosa.beat import beat_track
     from librosa.effects import hpss
 
-    def describe() -> None:
-        y, rate = librosa.load(track.path, sr=audio.SAMPLE_RATE)
-        harmonic, percussive = hpss(y)
-        for function in (
-            *(librosa.feature.chroma_stft, librosa.feature.spectral_centroid),
-            *(librosa.feature.spectral_bandwidth, librosa.feature.spectral_rolloff),
-            *(librosa.feature.spectral_contrast, librosa.feature.mfcc),
-        ):
-            function(y=y, sr=rate).mean(axis=1)
-        for part in (harmonic, percussive):
-            librosa.feature.rms(y=part).mean()
-        beat_track(y=y, sr=rate)
+    y, rate = librosa.load(track.path, sr=audio.SAMPLE_RATE)
+    harmonic, percussive = hpss(y)
+    for function in (
+        *(librosa.feature.chroma_stft, librosa.feature.spectral_centroid),
+        *(librosa.feature.spectral_bandwidth, librosa.feature.spectral_rolloff),
+        *(librosa.feature.spectral_contrast, librosa.feature.mfcc),
+    ):
+        function(y=y, sr=rate).mean(axis=1)
+    for part in (harmonic, percussive):
+        librosa.feature.rms(y=part).mean()
+    beat_track(y=y, sr=rate)
 
-    describe()  # compiles itself
-    began = time.process_time()
-    describe()
-    ms = 1000 * (time.process_time() - began)
-    print(f"the usual script: {ms:.0f} ms for the first of them, {ms / scan_ms:.0f} times a scan")
+
+def every_second(track: Track, network: str) -> None:
+    """Let a network hear all of a track: about one pass a second, of sound decoded at its rate."""
+    import av
+
+    resampler = av.AudioResampler("flt", "mono", levelled.LEVELLED_RATE)
+    with av.open(track.path) as container:
+        container.streams.audio[0].codec_context.thread_count = 1
+        parts = [
+            part.to_ndarray()[0]
+            for frame in [*container.decode(audio=0), None]
+            for part in resampler.resample(frame)
+        ]
+    sound = audio.Excerpt(np.concatenate(parts), 0.0)
+    if network == "yamnet":
+        heard = yamnet_patches.yamnet_patches([sound]).patches  # of 0.96 s
+    else:
+        frames = patches._frames(patches._padded(sound))
+        second = levelled.LEVELLED_RATE // patches.PATCH_HOP  # frames; a patch has three of them
+        windows = np.lib.stride_tricks.sliding_window_view(frames, patches.PATCH_FRAMES, axis=0)
+        heard = np.ascontiguousarray(windows[::second].transpose(0, 2, 1))
+    _backbone(network).outputs(heard)
+
+
+@cache
+def _backbone(name: str) -> Any:
+    return zoo.load_backbone(name)
 
 
 def two_processes(track: Track, model: str) -> None:

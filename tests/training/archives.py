@@ -51,5 +51,9 @@ def write_archive(
     )
     ways = np.random.default_rng(1).normal(size=(len(genres), 200))
     embeddings = np.repeat(ways, tracks_per_genre, axis=0) + rng.normal(0, 1.5, (len(names), 200))
-    np.savez(folder / "views.npz", names=np.array(names), musicnn=embeddings)
+    rest = {
+        name: rng.normal(size=(len(names), n))
+        for name, n in (("musicnn_spread", 200), ("yamnet", 1024), ("yamnet_logits", 521))
+    }
+    np.savez(folder / "views.npz", names=np.array(names), musicnn=embeddings, **rest)  # type: ignore[arg-type]
     return folder

@@ -42,6 +42,13 @@ NO_ARTISTS = (
 BACKBONE, BACKBONE_TAG, EMBEDDING_FILE, EMBEDDINGS = "musicnn", "musicnn-1", "views.npz", "musicnn"
 # The second one, of the bundled models.
 YAMNET, YAMNET_TAG = "yamnet", "yamnet-1"
+# What else an archive may keep of each track, and its name among a track's features.
+KEPT = {
+    "musicnn_spread": f"spread {BACKBONE_TAG}",
+    "yamnet": f"mean {YAMNET_TAG}",
+    "yamnet_logits": f"logits {YAMNET_TAG}",
+    "yamnet_scores": f"scores {YAMNET_TAG}",
+}
 
 # What numpy raises of damaged .npz files.
 NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error)
@@ -81,6 +88,8 @@ class Example:
         From a table, where the set is one.
     embeddings : dict of str to np.ndarray [shape=(n_dimensions,)]
         What pretrained networks made of its sound, by their name and version.
+    kept : dict of str to np.ndarray
+        What else a scan computed of its sound, by the names of `TrackFeatures.kept`.
     """
 
     track: str
@@ -94,6 +103,7 @@ class Example:
     excerpt_columns: tuple[int, ...] = ()
     features: Features | None = field(default=None, repr=False, compare=False)
     embeddings: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+    kept: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
     _views: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def spectrogram(self) -> np.ndarray:
@@ -118,8 +128,10 @@ class Example:
         return LogMel(excerpts=tuple(excerpts), starts_s=starts_s, ref_db=float("nan"))
 
     def track_features(self) -> TrackFeatures:
-        """The input of a model: the spectrogram, and the embeddings that are known."""
-        return TrackFeatures.from_log_mel(self.log_mel(), self.embeddings)
+        """The input of a model: the spectrogram, and what is known of the sound."""
+        features = TrackFeatures.from_log_mel(self.log_mel(), self.embeddings)
+        features.take(self.kept)
+        return features
 
     def view(self, name: str, compute: Callable[[Example], View]) -> View:
         """What a recipe computes from this track, once."""
@@ -238,6 +250,27 @@ def read_embeddings(folder: Path) -> dict[str, np.ndarray]:
     return dict(zip(map(str, tracks), rows.astype(np.float32), strict=True))
 
 
+def read_kept(folder: Path) -> dict[str, dict[str, np.ndarray]]:
+    """What else an archive keeps of each track, by the names of `TrackFeatures.kept`.
+
+    Raises
+    ------
+    DataError
+        Where the file is damaged.
+    """
+    file = folder / EMBEDDING_FILE
+    if not file.is_file():
+        return {}
+    tracks, *columns = read_arrays(file, ("names",), tuple(KEPT))
+    known = {name: c for name, c in zip(KEPT.values(), columns, strict=True) if c is not None}
+    if any(len(column) != len(tracks) for column in known.values()):
+        raise DataError("holds no views: its parts do not fit together", path=file)
+    return {
+        str(track): {name: column[i].astype(np.float32) for name, column in known.items()}
+        for i, track in enumerate(tracks)
+    }
+
+
 def read_log_mel_archive(folder: Path) -> list[Example]:
     """The labelled tracks of a log-mel archive, in the order of its `tracks.csv`.
 
@@ -267,7 +300,7 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
     ):
         raise DataError("is not a log-mel archive: its parts do not fit together", path=file)
     position = {str(name): i for i, name in enumerate(names)}
-    embeddings = read_embeddings(folder)
+    embeddings, kept = read_embeddings(folder), read_kept(folder)
     source = as_text(folder.resolve().name)
     examples = []
     for row in rows:
@@ -285,6 +318,7 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
                 mel=mels[i, :, :width],
                 excerpt_columns=columns if sum(columns) == width else (),
                 embeddings={} if embedding is None else {BACKBONE_TAG: embedding},
+                kept=kept.get(row["track"], {}),
                 **groups_of(row, source),
             )
         )

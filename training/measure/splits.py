@@ -161,6 +161,7 @@ def _segments(example: Example) -> list[Example]:
             mel=example.mel[:, start : start + SEGMENT_COLUMNS],
             excerpt_columns=(),
             embeddings={},  # of the whole track, and a segment says less
+            kept={},
         )
         for start in starts
     ]

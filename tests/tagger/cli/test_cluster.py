@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -69,13 +68,12 @@ def here() -> str:
 def test_a_lost_worker_costs_its_items_a_second_try(cluster):
     with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
         pids = list(client.run(os.getpid).values())
-    killer = threading.Timer(1.5, os.kill, (pids[0], signal.SIGKILL))
-    killer.start()
     results = map_on_cluster(
         slow, range(16), address=cluster.scheduler_address, deadline_s=60, check=here
     )
-    assert list(results) == [(n, n * n) for n in range(16)]
-    killer.join()
+    first = next(results)  # all workers have been checked
+    os.kill(pids[0], signal.SIGKILL)
+    assert [first, *results] == [(n, n * n) for n in range(16)]
 
 
 def test_results_that_are_known_come_in_their_place(cluster):

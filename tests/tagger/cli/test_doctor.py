@@ -10,6 +10,7 @@ from tagger.cache import default_cache_path
 from tagger.demo import ENCODINGS
 from tagger.doctor import examine, without_home
 from tagger.journal.journal import default_journal_path
+from tagger.models import zoo
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_all_is_well_on_a_machine_that_passes_the_tests(gtag, at_home):
         assert re.search(rf"^ .*{re.escape(suffix)} {codec} +ok ", ran.out, re.M) or (
             suffix == ".mp3" and f"{suffix} {codec}" in ran.out
         )
-    for word in ("gtag", "Python", "ffmpeg", "cnn-2", "none yet", "GB free"):
+    for word in ("gtag", "Python", "ffmpeg", zoo.find("cnn").tag, "none yet", "GB free"):
         assert word in ran.out
     assert sorted(at_home.rglob("*")) == before
 

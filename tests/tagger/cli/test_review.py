@@ -137,7 +137,7 @@ def test_accept_choose_type_skip_back_and_go_on(gtag, pieces, tmp_path):
     assert terminal.end() == 0
     shown = terminal.shown.decode()
     assert "3 answered, 1 skipped" in shown and "gtag undo" in shown
-    guesses = re.findall(r"^  ([12])  (\S.*?) +0\.\d\d", shown, re.M)
+    guesses = re.findall(r"^  ([12])  (\S+(?: \S+)?) +0\.\d\d", shown, re.M)
     assert genres(pieces) == [guesses[0][1], guesses[3][1], "Trance", None, None]
     assert all(len(line) <= 80 for line in shown.split("\r\n") if str(tmp_path) not in line)
     # Words of a person's own, which no scan touches.

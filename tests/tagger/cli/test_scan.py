@@ -156,7 +156,7 @@ def test_without_a_terminal_only_the_summary_is_printed(gtag, music):
 
 def test_an_unsure_track_is_listed_with_both_guesses(gtag, music):
     ran = gtag("scan", music / "0.mp3", "-v", "--min-confidence", 1, *ONE)
-    guess = r"[\w-]+ 0\.\d\d"
+    guess = r"[\w& -]+ 0\.\d\d"
     assert re.match(rf"unsure +{guess} or {guess} +{music}/0\.mp3\n", ran.out)
 
 

@@ -230,7 +230,7 @@ def test_a_model_is_measured_on_a_table_that_has_what_it_looks_at(table, tmp_pat
     assert together == {"chroma_stft_mean", "tempo", "mfcc1_mean", "mfcc1_var"}
     with pytest.raises(DataError, match=r"the table lacks mel_.* needs"):
         evaluate_model(zoo.load(str(tmp_path / "of-spectrograms")), table)
-    with pytest.raises(DataError, match=r"fast-2 cannot be measured on it: .* has no spectrogram"):
+    with pytest.raises(DataError, match=r"fast-\d+ cannot be measured on it: .* needs the audio"):
         evaluate_model(zoo.load("fast"), table)
     # Beside an archive of the same tracks the table is found, and both kinds can be measured.
     with pytest.raises(DataError, match="needs the audio itself"):
