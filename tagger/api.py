@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tagger.batch import TrackResult, decide_and_write
 from tagger.classify import Classified, classifier, classify_section
-from tagger.decide import Policy, Status, decide
+from tagger.decide import Policy, Status
 from tagger.errors import (
     ConfigurationError,
     GtagError,
@@ -41,6 +40,8 @@ from tagger.models.prediction import Prediction
 from tagger.models.track_features import TrackFeatures
 from tagger.options import Album, Detail, Existing, ScanOptions, flag
 from tagger.placeholders import DEFAULT_PLACEHOLDERS
+from tagger.road import TagsOf, TrackResult, decided, finished
+from tagger.road import read as as_policy_reads
 from tagger.scanning import Scanning, care_of, policy_of
 from tagger.sound.audio import read_excerpts
 from tagger.sound.native_messages import native_messages_hidden
@@ -182,12 +183,12 @@ class Model:
         policy = policy_of(ScanOptions(min_confidence=min_confidence, aim=aim), self.card)
         track = Track(os.fspath(path), identify(path))
         with _ONE_AT_A_TIME, native_messages_hidden():
-            classified = classify_section(self.name, track)
-        if classified.prediction is None:
+            classified = as_policy_reads(classify_section(self.name, track), policy)
+        prediction = classified.prediction
+        if prediction is None:
             assert classified.error is not None
             raise classified.error
-        prediction = policy.read(classified.prediction)
-        decision = decide(prediction, TagState(), policy)
+        decision = decided(track, classified, None, policy)
         style = prediction.style_of(prediction.genre)
         return Classification(
             path=track.path,
@@ -468,7 +469,7 @@ def write(
     options = ScanOptions(**told)
     if isinstance(genre, Classification):
         policy = Policy(options.min_confidence, options.existing, aim=options.aim)
-        said = Classified(policy.read(genre.prediction), genre.duration_s)
+        said = as_policy_reads(Classified(genre.prediction, genre.duration_s), policy)
     else:
         names = tuple(dict.fromkeys([genre] if isinstance(genre, str) else genre))
         if not names:
@@ -482,15 +483,19 @@ def write(
         policy = Policy(0.0, options.existing, genres=len(names))
     assert said.prediction is not None
     path = os.fspath(path)
-    try:
-        track = Track(path, supported_format(path))
-    except UnreadableError as error:
-        return decide_and_write(Track(path, None), Classified(error=error), policy)
-    care, command = care_of(options), ("(Python: tagger.write)",)
-    with writer(
-        options.journal, care, command=command, model=said.prediction.model
-    ) as write_change:
-        return decide_and_write(track, said, policy, write=write_change)
+    made_by = said.prediction.model
+    track, care, command = Track(path, None), care_of(options), ("(Python: tagger.write)",)
+    with ExitStack() as stack:
+        write_change = None
+        try:
+            track = Track(path, supported_format(path))
+        except UnreadableError as error:
+            said = Classified(error=error)
+        else:
+            run = writer(options.journal, care, command=command, model=made_by)
+            write_change = stack.enter_context(run)
+        decision = decided(track, said, TagsOf(track), policy)
+        return finished(track, said, decision, policy, write=write_change)
 
 
 def undo(

@@ -1,4 +1,4 @@
-"""The batch: classifies tracks, decides, writes if asked to, and yields one TrackResult a track.
+"""The batch: takes many tracks down the road, and yields one TrackResult for each.
 
 Workers only classify. The parent alone reads tags, decides and writes, so that no two writes are
 ever in progress at once.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from itertools import chain, islice, tee
 from os import PathLike
 from pathlib import Path
@@ -20,22 +20,13 @@ from typing import TYPE_CHECKING
 from tagger.albums import album_verdicts, in_albums, is_album
 from tagger.cache import Cache, CachedPrediction, fingerprint
 from tagger.classify import Classified, classifier, classify_track, from_cache
-from tagger.decide import Decision, Policy, Status, Verdict, agreed, decide
-from tagger.errors import (
-    GtagError,
-    NothingToHearError,
-    RefusedError,
-    ResourceError,
-    UnreadableError,
-)
-from tagger.exhausted import what_ran_out
-from tagger.files.cue_sheet import cue_sheet_of, unused_sheet
+from tagger.decide import Policy, Status, Verdict
+from tagger.errors import NothingToHearError, ResourceError, UnreadableError
+from tagger.files.cue_sheet import cue_sheet_of
 from tagger.files.library import Stamp
 from tagger.interrupt import Interrupts
+from tagger.road import TagsOf, TrackResult, cue_tracks, decided, finished, read
 from tagger.sound.native_messages import native_messages_hidden
-from tagger.tags.credits import Credits, read_credits
-from tagger.tags.read import TagState, read_tags
-from tagger.tags.write import refuse_untagged
 from tagger.workers import Lost, map_in_workers
 from tagger.writing import Care, rehearsal, writer
 
@@ -47,36 +38,6 @@ log = logging.getLogger(__name__)
 
 # For one track. Excerpts are bounded: a healthy file on a slow network takes a few seconds.
 DEADLINE_S = 60.0
-
-
-@dataclass(frozen=True)
-class TrackResult:
-    """The result of one track: a row of the report, its fields in the report's order.
-
-    Attributes
-    ----------
-    genre : str
-        The predicted genres; where none is probable enough, the best guess.
-    old_genre, new_genre : str
-        The genres in the tags before and after, joined with ``; ``. After a dry run, what they
-        would be.
-    confidence, runner_up_confidence : float or None
-        Calibrated probabilities; None without a prediction.
-    message : str
-        The reason for the status.
-    """
-
-    path: str
-    status: Status
-    genre: str = ""
-    confidence: float | None = None
-    runner_up: str = ""
-    runner_up_confidence: float | None = None
-    old_genre: str = ""
-    new_genre: str = ""
-    model: str = ""
-    duration_s: float | None = None
-    message: str = ""
 
 
 def scan(
@@ -92,10 +53,11 @@ def scan(
     interrupts: Interrupts | None = None,
     cache: Cache | None = None,
     cluster: str | None = None,
+    known: Mapping[str, Classified] | None = None,
 ) -> Generator[TrackResult, None, None]:
     """Yield one TrackResult for each track, in their order.
 
-    After a file that a cue sheet cuts into tracks come those tracks, with the status `heard`.
+    After a file that a cue sheet cuts into tracks come those tracks, with the status `cue-track`.
 
     Parameters
     ----------
@@ -119,6 +81,8 @@ def scan(
         Where predictions are looked for and stored.
     cluster : str, optional
         Address of a Dask scheduler, whose workers classify instead of local processes.
+    known : mapping of str to Classified, optional
+        By path: tracks that are classified already.
 
     Raises
     ------
@@ -127,13 +91,14 @@ def scan(
     """
     interrupts = interrupts or Interrupts()
     cache = cache or Cache(None)
-    results = _classified(iter(tracks), model, jobs, apart, deadline_s, cache, cluster)
+    results = _classified(iter(tracks), model, jobs, apart, deadline_s, cache, cluster, known or {})
     for track, classified, mapped, tags, verdict in _with_album(results, policy, cache):
         with interrupts.held():
-            result = decide_and_write(track, mapped, policy, verdict, write, rehearse, tags)
+            decision = decided(track, mapped, tags, policy, verdict, writes=write is not None)
+            result = finished(track, mapped, decision, policy, write=write, rehearse=rehearse)
             _store(cache, track, classified, tags, result)
             yield result
-        for row in _parts(mapped, policy):
+        for row in cue_tracks(mapped, policy):
             with interrupts.held():
                 yield row
 
@@ -153,6 +118,7 @@ def scan_library(
     interrupts: Interrupts | None = None,
     cache: Cache | None = None,
     cluster: str | None = None,
+    known: Mapping[str, Classified] | None = None,
 ) -> Generator[TrackResult, None, None]:
     """Scan a library with a journal; a dry run unless `writes`.
 
@@ -164,7 +130,7 @@ def scan_library(
         By default the one that all runs of a user share.
     command : sequence of str
         What `gtag undo --list` shows of the run.
-    model, policy, jobs, apart, interrupts, cache, cluster
+    model, policy, jobs, apart, interrupts, cache, cluster, known
         As in `scan`.
 
     Raises
@@ -195,38 +161,8 @@ def scan_library(
             interrupts=interrupts,
             cache=cache,
             cluster=cluster,
+            known=known,
         )
-
-
-class TagsOf:
-    """The tags of a track: from the cache, or read when first needed.
-
-    Attributes
-    ----------
-    cached : (TagState, Credits) or None
-    """
-
-    def __init__(self, track: Track, cache: Cache | None = None) -> None:
-        self._track = track
-        self.cached = cache.tags_of(track) if cache else None
-
-    @cached_property
-    def state(self) -> TagState:
-        """Raises UnreadableError where they cannot be read."""
-        assert self._track.format is not None, "an unrecognised file has no tags"
-        return self.cached[0] if self.cached else read_tags(self._track.path, self._track.format)
-
-    @cached_property
-    def credits(self) -> Credits:
-        if self.cached:
-            return self.cached[1]
-        format = self._track.format
-        return Credits() if format is None else read_credits(self._track.path, format)
-
-    def read_again(self) -> None:
-        """Ignore the cache: read `state` from the file."""
-        self.cached = None
-        self.__dict__.pop("state", None)
 
 
 def _with_album(
@@ -234,7 +170,7 @@ def _with_album(
 ) -> Iterator[tuple[Track, Classified, Classified, TagsOf, Verdict | None]]:
     """Each track, its result, the same by the genre map, its tags and its album's verdict."""
     items = (
-        (track, classified, _mapped(classified, policy), TagsOf(track, cache))
+        (track, classified, read(classified, policy), TagsOf(track, cache))
         for track, classified in results
     )
     if policy.album == "off":
@@ -243,7 +179,8 @@ def _with_album(
     for album in in_albums(items, lambda item: item[0].path, lambda item: item[3].credits):
         verdicts: list[Verdict | None] = [None] * len(album)
         if is_album([credits for _, credits in album]):
-            predictions = [mapped.prediction for (_, _, mapped, _), _ in album]
+            # A file of many tracks is no track of an album.
+            predictions = [None if m.sheet else m.prediction for (_, _, m, _), _ in album]
             verdicts = album_verdicts(predictions, policy)
         for (item, _), verdict in zip(album, verdicts, strict=True):
             yield (*item, verdict)
@@ -278,6 +215,7 @@ def _classified(
     deadline_s: float,
     cache: Cache,
     cluster: str | None,
+    known: Mapping[str, Classified],
 ) -> Iterator[tuple[Track, Classified]]:
     """Each track with its result: from the cache, this process, workers or a cluster.
 
@@ -287,6 +225,8 @@ def _classified(
     """
 
     def cached(track: Track) -> Classified | None:
+        if track.path in known:
+            return known[track.path]
         found = cache.prediction_of(track)
         if found is None or cue_sheet_of(track.path) is not None:
             return None
@@ -368,141 +308,3 @@ def _installation(model: str, path: str) -> str:
     version = importlib.metadata.version("gtag-music")
     there = "" if os.path.lexists(path) else f" and no {path}"
     return f"gtag {version} with {fingerprint(classifier(model).card)}{there}"
-
-
-def _mapped(classified: Classified, policy: Policy) -> Classified:
-    """The same as the policy reads it; the cache stores what the model said."""
-    prediction = classified.prediction
-    return replace(
-        classified,
-        prediction=prediction and policy.read(prediction),
-        parts=tuple(_mapped(part, policy) for part in classified.parts),
-    )
-
-
-def decide_and_write(
-    track: Track,
-    classified: Classified,
-    policy: Policy,
-    verdict: Verdict | None = None,
-    write: Callable[[Track, Change], str | None] | None = None,
-    rehearse: Callable[[Track, Change], None] | None = None,
-    tags: TagsOf | None = None,
-) -> TrackResult:
-    """Decide about one classified track, and write the change if there is one."""
-    tags = tags or TagsOf(track)
-    if classified.traceback:
-        log.error("unexpected error at %r:\n%s", track.path, classified.traceback)
-    classified, counts = _in_common(classified, policy)
-    row = partial(_row, track.path, classified)
-    if classified.prediction is None and not isinstance(classified.error, NothingToHearError):
-        return row(Status.UNREADABLE, message=_message(classified.error))
-    assert track.format is not None, "an unrecognised file is never classified"
-    try:
-        refuse_untagged(track.format, track.path)
-        decision = decide(classified.prediction, tags.state, policy, verdict)
-        if decision.change is not None and tags.cached and write is not None:
-            tags.read_again()
-            decision = decide(classified.prediction, tags.state, policy, verdict)
-    except Exception as error:
-        return row(_failure(error, Status.UNREADABLE), message=_message(error))
-
-    reason = _message(classified.error) if classified.error else decision.reason + counts
-    if classified.sheet is None and (unused := unused_sheet(track.path)):
-        reason += f"; {unused}"
-    # A file whose genre is only where few programs read it has a genre all the same.
-    row = partial(row, old=tags.state.genres or tags.state.user_genres, named=decision)
-    if decision.change is None:
-        return row(decision.status, message=reason)
-    try:
-        if write is not None:
-            reason = "; ".join(filter(None, (reason, write(track, decision.change))))
-        elif rehearse is not None:
-            rehearse(track, decision.change)
-    except Exception as error:
-        return row(_failure(error), message=_message(error))
-    status = Status.WOULD_WRITE if write is None else Status.WRITTEN
-    return row(status, new=decision.change.genres, message=reason)
-
-
-def _in_common(classified: Classified, policy: Policy) -> tuple[Classified, str]:
-    """One prediction for the tracks of a cue sheet, or why there is none; and their votes."""
-    if classified.sheet is None:
-        return classified, ""
-    prediction, counts = agreed([part.prediction for part in classified.parts], policy)
-    counts = f"{counts} ({Path(classified.sheet.path).name})"
-    if prediction is None:
-        return replace(classified, error=NothingToHearError(counts)), ""
-    return replace(classified, prediction=prediction), f"; {counts}"
-
-
-def _parts(classified: Classified, policy: Policy) -> Iterator[TrackResult]:
-    """A row for each track of a cue sheet, under the path that MPD uses."""
-    if classified.sheet is None:
-        return
-    for cue, part in zip(classified.sheet.tracks, classified.parts, strict=True):
-        path = f"{classified.sheet.path}/track{cue.number:04}"
-        if part.prediction is None and not isinstance(part.error, NothingToHearError):
-            yield _row(path, part, Status.UNREADABLE, message=_message(part.error))
-            continue
-        decision = decide(part.prediction, TagState(), policy)
-        message = f"named {'; '.join(decision.genres)}" if decision.change else decision.reason
-        if part.error:
-            message = _message(part.error)
-        if cue.title:
-            message = f"{cue.title}: {message}"
-        yield _row(path, part, Status.HEARD, message=message, named=decision)
-
-
-def _row(
-    path: str,
-    classified: Classified,
-    status: Status,
-    *,
-    message: str,
-    old: tuple[str, ...] = (),
-    new: tuple[str, ...] | None = None,
-    named: Decision | None = None,
-) -> TrackResult:
-    prediction = classified.prediction
-    best: tuple[str, float | None] = ("", None)
-    second = best
-    if prediction is not None:
-        best, second = (*prediction.ranked(), second)[:2]
-        if named is not None and named.genres and named.confidence is not None:
-            # Named by its album, or in place of the genre above it.
-            if best[0] not in named.genres and named.genres[0] == second[0]:
-                second = best
-            best = "; ".join(named.genres), named.confidence
-    return TrackResult(
-        path=path,
-        status=status,
-        genre=best[0],
-        confidence=best[1],
-        runner_up=second[0],
-        runner_up_confidence=second[1],
-        old_genre="; ".join(old),
-        new_genre="; ".join(old if new is None else new),
-        model=prediction.model if prediction else "",
-        duration_s=classified.duration_s,
-        message=message,
-    )
-
-
-def _failure(error: Exception, otherwise: Status = Status.FAILED) -> Status:
-    if isinstance(error, RefusedError):
-        return Status.REFUSED
-    if isinstance(error, UnreadableError):
-        return Status.UNREADABLE
-    return otherwise
-
-
-def _message(error: Exception | None) -> str:
-    """An error in words, without the path: that has a column of its own."""
-    if isinstance(error, GtagError):
-        return error.message if error.hint is None else f"{error.message} ({error.hint})"
-    log.error("unexpected: %r", error, exc_info=error)
-    lacking = what_ran_out(error) if error else None
-    if lacking is not None:
-        return f"{lacking.message} ({lacking.hint})"
-    return f"{type(error).__name__}: {error}"

@@ -53,6 +53,8 @@ class Classified:
         The key of the sound in a cache; empty without one.
     kept : dict of str to np.ndarray
         Features of the sound for a cache, which other models may use.
+    remark : str
+        What the reason of its decision says beside.
     """
 
     prediction: Prediction | None = None
@@ -63,6 +65,7 @@ class Classified:
     parts: tuple[Classified, ...] = ()
     sound: bytes = b""
     kept: dict[str, np.ndarray] = field(default_factory=dict)
+    remark: str = ""
 
 
 def classify_track(

@@ -38,10 +38,14 @@ class Status(StrEnum):
     UNCHANGED = "unchanged"
     KEPT = "kept"
     UNSURE = "unsure"
-    HEARD = "heard"  # a part of a file, whose tags are the file's
+    CUE_TRACK = "cue-track"  # a part of a file, whose tags are the file's
     UNREADABLE = "unreadable"
     REFUSED = "refused"
     FAILED = "failed"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Status | None:
+        return cls.CUE_TRACK if value == "heard" else None  # as reports called it before
 
     @property
     def is_problem(self) -> bool:
@@ -148,9 +152,12 @@ class Decision:
     change : Change or None
         Only for the status `would-write`.
     genres : tuple of str
-        The predicted genres or styles, most probable first; a genre stands before its style.
+        What is named, by the track's album where that decided: genres or styles, most probable
+        first; a genre stands before its style.
     confidence : float or None
         Of the first; where its style is named after it, of the style.
+    old_genres : tuple of str
+        What the tags say.
     """
 
     status: Status
@@ -158,6 +165,7 @@ class Decision:
     change: Change | None = None
     genres: tuple[str, ...] = ()
     confidence: float | None = None
+    old_genres: tuple[str, ...] = ()
 
 
 def decide(
@@ -186,15 +194,14 @@ def decide(
     >>> print(decide(jazz, TagState(genres=("Bebop",)), Policy()).reason)
     a person wrote Bebop
     """
+    # A file whose genre is only where few programs read it has a genre all the same.
+    decision = partial(Decision, old_genres=tags.genres or tags.user_genres)
     if prediction is None:
-        return Decision(Status.UNSURE, "no sound to classify")
-    named = named_genres(prediction, policy)
-    if album is not None:
-        named = [] if album.genre is None else [(album.genre, album.confidence)]
-    confidences = _with_what_is_above(prediction, named) if policy.detail == "both" else dict(named)
+        return decision(Status.UNSURE, "no sound to classify")
+    confidences, confidence = names_of(prediction, policy, album)
     names = tuple(confidences)
     user_genres = policy.placeholders.without(tags.user_genres)
-    decision = partial(Decision, genres=names, confidence=named[0][1] if named else None)
+    decision = partial(decision, genres=names, confidence=confidence)
     if user_genres and policy.existing not in ("replace", "append"):  # whatever else: keep
         return decision(Status.KEPT, f"a person wrote {_listed(user_genres)}")
     guesses = (
@@ -203,7 +210,7 @@ def decide(
     )
     if is_doubted(prediction, policy):
         return decision(Status.UNSURE, f"{prediction.non_music_reason}; if it is music: {guesses}")
-    if not named:
+    if not names:
         if album is not None:
             reason = f"{guesses}; {album.reason}"
         elif prediction.dropped:
@@ -224,6 +231,7 @@ def decide(
             return decision(Status.KEPT, f"a person wrote {_listed(names)} already")
         names = new_names
 
+    by_album = f"; {album.genre} {album.confidence:.2f}, {album.reason}" if album else ""
     appended_to = user_genres if policy.existing == "append" else ()
     genres = (*appended_to, *names)
     if (
@@ -232,11 +240,11 @@ def decide(
         and set(tags.gtag_genre) == set(names)
         and tags.gtag_model == prediction.model
     ):
-        return decision(Status.UNCHANGED, f"{prediction.model} wrote {_listed(names)} before")
+        before = f"{prediction.model} wrote {_listed(names)} before"
+        return decision(Status.UNCHANGED, before + by_album)
     return decision(
         Status.WOULD_WRITE,
-        _why_written(tags, user_genres, appended=bool(appended_to))
-        + (f"; {album.reason}" if album else ""),
+        _why_written(tags, user_genres, appended=bool(appended_to)) + by_album,
         Change(
             genres=genres,
             gtag_genre=names,
@@ -305,6 +313,21 @@ def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, floa
         if len(named) == policy.genres:
             break
     return list(named.items())
+
+
+def names_of(
+    prediction: Prediction, policy: Policy, album: Verdict | None = None
+) -> tuple[dict[str, float], float | None]:
+    """Return all names to write with their probabilities, and the confidence in them.
+
+    Those of `named_genres` or of the album's verdict; where both are named, what is above them,
+    too.
+    """
+    named = named_genres(prediction, policy)
+    if album is not None:
+        named = [] if album.genre is None else [(album.genre, album.confidence)]
+    names = _with_what_is_above(prediction, named) if policy.detail == "both" else dict(named)
+    return names, named[0][1] if named else None
 
 
 def _first(prediction: Prediction, policy: Policy, sure: Mapping[str, float]) -> str | None:

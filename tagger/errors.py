@@ -1,6 +1,6 @@
 """The errors that gtag raises on purpose, and the exit statuses of every command.
 
-Each error names the file it is about and says what to do. `tagger.cli` prints it, `tagger.batch`
+Each error names the file it is about and says what to do. `tagger.cli` prints it, `tagger.road`
 turns it into a row of the report.
 """
 

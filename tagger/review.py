@@ -15,7 +15,6 @@ from hashlib import sha256
 from pathlib import Path
 
 from tagger.albums import MOST_TRACKS, place, together
-from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.errors import ConfigurationError, GtagError, RefusedError, UnreadableError
 from tagger.files.durable_io import write_whole
@@ -25,6 +24,7 @@ from tagger.genres import canonical
 from tagger.placeholders import Placeholders
 from tagger.places import state_folder
 from tagger.reports.csv_report import possible_paths, read_report
+from tagger.road import TrackResult
 from tagger.tags.credits import Credits, read_credits
 from tagger.tags.read import TagState, read_tags
 from tagger.tags.write import Change, refuse_untagged

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Sequence
+import os
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from tagger.batch import TrackResult, scan_library
+from tagger.albums import in_albums, is_album
+from tagger.batch import scan_library
 from tagger.cache import Cache, default_cache_path
-from tagger.classify import classifier
+from tagger.classify import Classified, classifier
 from tagger.decide import Policy
 from tagger.files.library import Library, Track
 from tagger.genre_map import GenreMap, genre_map_for
@@ -20,6 +22,7 @@ from tagger.options import ScanOptions
 from tagger.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
 from tagger.places import if_there_is_one
 from tagger.profiles import PROFILES, Profile
+from tagger.road import TagsOf, TrackResult
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.writing import Care
 
@@ -114,6 +117,21 @@ class Scanning:
             format_of=lambda path, stamp: self.cache.format_of(path, stamp),  # once it is open
         )
 
+    def album_of(self, track: Track) -> list[Track]:
+        """Return the tracks of a track's folder that are decided together with it, with itself."""
+        if self.policy.album == "off":
+            return [track]
+        folder = os.path.dirname(track.path)  # noqa: PTH120 - paths stay as they were given
+        names = sorted(os.listdir(folder or os.curdir))  # noqa: PTH208
+        files = [os.path.join(folder, name) for name in names]  # noqa: PTH118
+        tracks = self.library([file for file in files if os.path.isfile(file)])  # noqa: PTH113
+        albums = in_albums(tracks, lambda t: t.path, lambda t: TagsOf(t, self.cache).credits)
+        for album in albums:
+            if any(other.path == track.path for other, _ in album):
+                whole = is_album([credits for _, credits in album])
+                return [other for other, _ in album] if whole else [track]
+        return [track]  # it was met under another name
+
     def results(
         self,
         library: Library,
@@ -122,6 +140,7 @@ class Scanning:
         interrupts: Interrupts | None = None,
         apart: bool = False,
         cluster: str | None = None,
+        known: Mapping[str, Classified] | None = None,
     ) -> Generator[TrackResult, None, None]:
         """As `tagger.batch.scan_library`."""
         return scan_library(
@@ -138,4 +157,5 @@ class Scanning:
             interrupts=interrupts,
             cache=self.cache,
             cluster=cluster,
+            known=known,
         )

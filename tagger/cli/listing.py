@@ -15,7 +15,7 @@ from tagger.reports.csv_report import json_line
 from tagger.screen import printable
 
 if TYPE_CHECKING:
-    from tagger.batch import TrackResult
+    from tagger.road import TrackResult
 
 _STYLES = {
     Status.WRITTEN: "green",
@@ -88,7 +88,7 @@ class Listing:
                 return f"{path}: {status}: {said}"
             line.append(f"{path}: {said}")  # whole: it says what to do
             return self._rendered(line)
-        if status in (Status.UNSURE, Status.HEARD):
+        if status in (Status.UNSURE, Status.CUE_TRACK):
             cells = [(_two_guesses(result), _HEARD + _GAP + _TAGS)]
         else:
             cells = [(_guess(result), _HEARD), (self._tags(result), _TAGS)]

@@ -128,7 +128,7 @@ def _look_for_unsure(
             for result in results:
                 if result.status is Status.UNSURE:
                     csv_report.add(result)
-                if result.status is not Status.HEARD:
+                if result.status is not Status.CUE_TRACK:
                     progress.step()
 
 
@@ -249,14 +249,15 @@ class _Dialogue:
     def _guesses(self, question: Question) -> list[tuple[str, float]]:
         """The best guesses: predicted anew, since a report has but two; else the report's."""
         from tagger.classify import classify_track
+        from tagger.road import read
         from tagger.sound.native_messages import native_messages_hidden
 
         number, result = question.number, question.result
         if number not in self._predicted:
             with native_messages_hidden():
-                prediction = classify_track(self._scanning.model, question.track).prediction
-            policy = self._scanning.policy
-            named = policy.read(prediction).ranked() if prediction else []
+                classified = classify_track(self._scanning.model, question.track)
+            prediction = read(classified, self._scanning.policy).prediction
+            named = prediction.ranked() if prediction else []
             self._predicted = {number: named[:_GUESSES]}  # only of the track at hand
         reported = [
             (result.genre, result.confidence),

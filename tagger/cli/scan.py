@@ -203,7 +203,7 @@ def scan(
                 for keeper in kept:
                     keeper.add(result)
                 tell(result)
-                if result.status is not Status.HEARD:  # a part of the file before
+                if result.status is not Status.CUE_TRACK:  # a part of the file before
                     progress.step()
         except KeyboardInterrupt:
             interrupted = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +19,8 @@ from tagger.screen import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tagger.decide import Decision
     from tagger.models.prediction import Prediction
+    from tagger.road import TrackResult
     from tagger.tags.read import TagState
 
 _BAR = 30
@@ -39,76 +41,76 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     """
     check_memory()
 
-    from tagger.classify import classifier
+    from tagger.classify import classifier, classify_track
     from tagger.cli.console import clock, console
     from tagger.cli.settings import scan_defaults
-    from tagger.decide import decide
-    from tagger.errors import GtagError, NothingToHearError
-    from tagger.files.at_rest import check_at_rest
-    from tagger.files.cue_sheet import cue_sheet_of
+    from tagger.errors import NothingToHearError
     from tagger.files.formats import supported_format
-    from tagger.files.whole import check_whole
-    from tagger.models import zoo
-    from tagger.models.track_features import TrackFeatures
+    from tagger.files.library import Library, Track
     from tagger.options import ScanOptions
-    from tagger.scanning import policy_of
-    from tagger.sound.audio import read_excerpts
+    from tagger.road import read
+    from tagger.scanning import Scanning
     from tagger.sound.native_messages import native_messages_hidden
     from tagger.tags.read import read_tags
-    from tagger.tags.write import check_change
 
     if plot:
         need("--plot", "matplotlib")
         not_music(plot, "--plot")
-    format = supported_format(file)
-    sound, prediction, silence = None, None, None
-    with native_messages_hidden():
-        asked = classifier(model or zoo.DEFAULT)
-        try:
-            sound = read_excerpts(file)
-            features = TrackFeatures.from_sound(sound)
-            prediction = asked.predict(features)
-        except NothingToHearError as error:
-            silence = error
-    policy = policy_of(ScanOptions.of(scan_defaults()), asked.card)
-    prediction = prediction and policy.read(prediction)
-    tags = read_tags(file, format)
-    decision = decide(prediction, tags, policy)
-    refusal = None
-    if decision.change is not None:
-        try:
-            check_at_rest(file, min_age_s=0)
-            check_whole(file, format)
-            check_change(file, format, decision.change)
-        except GtagError as error:
-            refusal = error
+    options = ScanOptions.of(scan_defaults() | {"model": model})
+    scanning = Scanning(options, writes=False, command=())
+    with ExitStack() as stack:
+        scanning.load(stack)
+        tag = classifier(scanning.model).card.tag
+        library = scanning.library([file])
+        track = library.track(file) or Track(file, supported_format(file))
+        with native_messages_hidden():
+            classified = classify_track(scanning.model, track)
+        if classified.error and not isinstance(classified.error, NothingToHearError):
+            raise classified.error
+        assert track.format is not None, "an unrecognised file has an error"
+        prediction = read(classified, scanning.policy).prediction
+        tags = read_tags(file, track.format)
+        why_left_out = library.why_left_out(file)
+        album = [track] if why_left_out else scanning.album_of(track)
+        known = {file: classified}
+        results = stack.enter_context(closing(scanning.results(Library([]), album, known=known)))
+        result = next(result for result in results if result.path == file)
+        cue_tracks = list(islice(results, len(classified.parts)))
 
     screen = console()
-    length = f", {clock(sound.duration_s)}" if sound and sound.duration_s else ""
+    length = f", {clock(classified.duration_s)}" if classified.duration_s else ""
     screen.print(printable(file), style="bold", soft_wrap=True)
-    screen.print(f"{format.name}{length}, classified by {asked.card.tag}\n")
-    if prediction is not None:
+    screen.print(f"{track.format.name}{length}, classified by {tag}\n")
+    if cue_tracks:
+        _print_cue_tracks(screen, cue_tracks)
+    elif prediction is not None:
         _print_genres(screen, prediction)
         _print_timeline(screen, prediction)
     _print_tags(screen, tags)
-    if refusal:
-        hint = f" ({refusal.hint})" if refusal.hint else ""
-        doing, reason = "would not write it", refusal.message + hint
-    else:
-        doing, reason = _doing(decision), silence.message if silence else decision.reason
-    sheet = cue_sheet_of(file)
-    if sheet is not None:
-        name, n = printable(Path(sheet.path).name), len(sheet.tracks)
-        screen.print(f"\nA scan classifies each of the {n} tracks in {name}.", soft_wrap=True)
-    else:
-        screen.print(f"\nA scan {doing}: {printable(reason)}", soft_wrap=True)
-    if plot and sound and prediction:
+    scan = "A scan" if len(album) == 1 else "A scan of its folder"
+    doing = "leaves it out" if why_left_out else f"would {_doing(result)}"
+    reason = why_left_out or result.message
+    screen.print(f"\n{scan} {doing}: {printable(reason)}", soft_wrap=True)
+    if plot and prediction and not cue_tracks:
+        from tagger.models.track_features import TrackFeatures
         from tagger.reports.plot import plot_track
+        from tagger.sound.audio import read_excerpts
 
+        with native_messages_hidden():
+            sound = read_excerpts(file)
+        log_mel = TrackFeatures.from_sound(sound).log_mel
         with opening(plot):
-            plot_track(sound, features.log_mel, prediction, printable(Path(file).name), plot)
+            plot_track(sound, log_mel, prediction, printable(Path(file).name), plot)
         screen.print(f"Drawn: {printable(plot)}", soft_wrap=True)
     return ExitStatus.OK
+
+
+def _print_cue_tracks(screen: Console, results: list[TrackResult]) -> None:
+    width = max(len(printable(result.genre)) for result in results)
+    for number, result in enumerate(results, 1):
+        sure = "    " if result.confidence is None else f"{result.confidence:.2f}"
+        shown = f"{printable(result.genre):{width}}  {sure}  {printable(result.message)}"
+        screen.print(f"  {number:3}  {shown}", soft_wrap=True)
 
 
 def _print_genres(screen: Console, prediction: Prediction) -> None:
@@ -152,13 +154,12 @@ def _print_tags(screen: Console, tags: TagState) -> None:
         screen.print(f"  {printable(name):{width}}  {printable(value)}")
 
 
-def _doing(decision: Decision) -> str:
+def _doing(result: TrackResult) -> str:
     from tagger.decide import Status
 
-    if decision.change is not None:
-        return f"would write {printable('; '.join(decision.change.genres))}"
     return {
-        Status.KEPT: "would keep the genre",
-        Status.UNCHANGED: "would change nothing",
-        Status.UNSURE: "would leave it alone",
-    }[decision.status]
+        Status.WOULD_WRITE: f"write {printable(result.new_genre)}",
+        Status.KEPT: "keep the genre",
+        Status.UNCHANGED: "change nothing",
+        Status.UNSURE: "leave it alone",
+    }.get(result.status, "not write it")

@@ -264,18 +264,21 @@ class Library:
             return []
         return [os.path.join(path, name) for name in names if not self._is_skipped(name)]
 
-    def _to_skip(self, given: str) -> bool:
+    def why_left_out(self, given: str) -> str:
+        """Return why a walk leaves out a path that is given, in words; empty: it does not."""
+        excluded = self._is_excluded(given, "")
+        return self._to_skip(given) or ("--exclude matches it" if excluded else "")
+
+    def _to_skip(self, given: str) -> str:
         """As within a folder: lists of files are often made by programs that know no better."""
         folder, name = os.path.split(os.path.normpath(given))
-        if self._is_skipped(name):
-            return True
         while name:
-            if self._is_skipped(os.path.basename(folder)) or os.path.lexists(
-                os.path.join(folder, LEAVE_ALONE)
-            ):
-                return True
+            if self._is_skipped(name):
+                return f"the name {name} is left out by default"
+            if os.path.lexists(os.path.join(folder, LEAVE_ALONE)):
+                return f"the folder {folder or os.curdir} holds a file {LEAVE_ALONE}"
             folder, name = os.path.split(folder)
-        return False
+        return ""
 
     def _is_skipped(self, name: str) -> bool:
         if name.startswith(TEMPORARY_PREFIX):

@@ -11,15 +11,15 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.errors import ConfigurationError, WriteFailedError
+from tagger.road import TrackResult
 
-COLUMNS = tuple(field.name for field in fields(TrackResult))
+COLUMNS = tuple(field.name for field in fields(TrackResult) if field.name != "decision")
 
 _DECIMALS = {"confidence": 4, "runner_up_confidence": 4, "duration_s": 2}
 # A spreadsheet would run what starts like this.
@@ -219,7 +219,7 @@ def json_line(result: TrackResult) -> str:
     are not UTF-8 are escaped as ``\\udcXX``: Python's ``os.fsencode(json.loads(line)["path"])``
     returns the name.
     """
-    values: dict[str, Any] = asdict(result)
+    values: dict[str, Any] = {name: getattr(result, name) for name in COLUMNS}
     for name, decimals in _DECIMALS.items():
         if values[name] is not None:
             values[name] = round(values[name], decimals)

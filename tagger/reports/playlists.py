@@ -25,7 +25,7 @@ from tagger.placeholders import Placeholders
 from tagger.tags.credits import read_credits
 
 if TYPE_CHECKING:
-    from tagger.batch import TrackResult
+    from tagger.road import TrackResult
 
 # Second line of each. Playlists without it are not overwritten.
 MARK = "# Made by gtag scan --playlists, which replaces it."
@@ -76,7 +76,7 @@ class Playlists:
         WriteFailedError
             The disk is full.
         """
-        if result.status is Status.HEARD:  # a part of a file has no tags
+        if result.status is Status.CUE_TRACK:  # a part of a file has no tags
             return
         genres = self._placeholders.without(filter(None, result.new_genre.split("; ")))
         if not genres:

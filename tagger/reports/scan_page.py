@@ -22,7 +22,7 @@ from tagger.reports.tally import MEANING, Tally
 from tagger.screen import printable
 
 if TYPE_CHECKING:
-    from tagger.batch import TrackResult
+    from tagger.road import TrackResult
 
 BINS = 20  # of the histogram of confidence
 # What the page lists above the table of all tracks, and so is held in memory.
@@ -77,7 +77,7 @@ class ScanPage:
         self._tally.add(result)
         if result.model:
             self._models[result.model] = None
-        if result.confidence is not None and result.status is not Status.HEARD:
+        if result.confidence is not None and result.status is not Status.CUE_TRACK:
             at = min(int(result.confidence * BINS), BINS - 1)
             self._confidence[result.status is not Status.UNSURE][at] += 1
         if result.status in (Status.WRITTEN, Status.WOULD_WRITE):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tagger.decide import Status
 
 if TYPE_CHECKING:
-    from tagger.batch import TrackResult
+    from tagger.road import TrackResult
 
 MEANING = {
     Status.WRITTEN: "genre written",
@@ -16,14 +16,14 @@ MEANING = {
     Status.UNCHANGED: "gtag wrote the same before",
     Status.KEPT: "has a genre of your own",
     Status.UNSURE: "left alone: not sure enough, or no music",
-    Status.HEARD: "tracks of cue sheets, in files above",
+    Status.CUE_TRACK: "tracks of cue sheets, in files above",
     Status.UNREADABLE: "could not be read",
     Status.REFUSED: "left alone for its own good",
     Status.FAILED: "could not be written; as it was before",
 }
 
 
-_UNCOUNTED = (Status.UNSURE, Status.HEARD)  # among the genres
+_UNCOUNTED = (Status.UNSURE, Status.CUE_TRACK)  # among the genres
 
 
 class Tally:
@@ -36,9 +36,12 @@ class Tally:
 
     def add(self, result: TrackResult) -> None:
         self.statuses[result.status] += 1
-        if result.confidence is not None and result.status not in _UNCOUNTED:
-            self.genres[result.genre] += 1
-            self._confidence[result.genre] += result.confidence
+        genre, confidence = result.genre, result.confidence
+        if result.decision and result.decision.genres:  # which its album may have chosen
+            genre, confidence = "; ".join(result.decision.genres), result.decision.confidence
+        if confidence is not None and result.status not in _UNCOUNTED:
+            self.genres[genre] += 1
+            self._confidence[genre] += confidence
 
     @property
     def tracks(self) -> int:

@@ -35,7 +35,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from tagger import batch, demo
+from tagger import batch, demo, road
 from tagger.batch import scan
 from tagger.decide import Policy
 from tagger.files.library import Library, Track
@@ -69,7 +69,10 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
         *((multi_label.MultiLabelWeights, name) for name in ("components", "logits", "styles")),
         (linear.LinearWeights, "__call__"),
     ],
-    "tags": [(batch, "decide_and_write"), (batch, "read_credits"), (batch, "read_tags")],
+    "tags": [
+        *((batch, "decided"), (batch, "finished")),
+        *((road, "read_credits"), (road, "read_tags")),
+    ],
 }
 MODELS = ("cnn", "fast", "trees")
 SUFFIXES = (".mp3", ".flac", ".m4a", ".ogg", ".opus", ".wv", ".wma", ".wav")

@@ -96,7 +96,10 @@ def test_classify_hears_the_whole_file_whatever_a_cue_sheet_says(model, make_aud
     alone = model.classify(piece)
     tracks = "".join(f"  TRACK 0{n} AUDIO\n    INDEX 01 00:0{3 * n - 3}:00\n" for n in (1, 2))
     piece.with_suffix(".cue").write_text(f'FILE "{piece.name}" WAVE\n{tracks}')
-    assert [o.status for o in tagger.scan(piece, min_confidence=0)][1:] == ["heard", "heard"]
+    assert [o.status for o in tagger.scan(piece, min_confidence=0)][1:] == [
+        "cue-track",
+        "cue-track",
+    ]
     assert model.classify(piece).genres == alone.genres
 
 

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import pytest
 from mediafile import MediaFile
 
-from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.errors import GtagError
 from tagger.files.formats import identify
 from tagger.reports.csv_report import CsvReport, open_report
 from tagger.review import Review
+from tagger.road import TrackResult
 from tagger.tags.read import TagState, read_tags
 from tagger.tags.write import Change, write_change
 from tagger.training.data.own_library import read_own_library

@@ -8,9 +8,9 @@ import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
-from tagger.batch import TrackResult
 from tagger.cli.listing import Listing
 from tagger.decide import Status
+from tagger.road import TrackResult
 
 
 class Terminal(io.StringIO):

@@ -242,7 +242,7 @@ def test_tracks_of_a_cue_sheet_get_rows_of_their_own(tmp_path):
     assert [row["path"] for row in parts] == [
         str(tmp_path / "album.cue" / f"track000{n}") for n in (1, 2, 3)
     ]
-    assert {row["status"] for row in parts} == {"heard"}
+    assert {row["status"] for row in parts} == {"cue-track"}
     assert [row["genre"] == parts[0]["genre"] for row in parts] == [True, False, True]
     assert parts[1]["message"].startswith("No. 2: ")
     assert float(parts[0]["duration_s"]) == pytest.approx(15.0, abs=0.05)

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.errors import ConfigurationError
 from tagger.reports.csv_report import (
@@ -17,6 +16,7 @@ from tagger.reports.csv_report import (
     read_report,
     resume_report,
 )
+from tagger.road import TrackResult
 
 
 def reported(tmp_path, *results):

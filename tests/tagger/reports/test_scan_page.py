@@ -11,9 +11,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tagger.batch import TrackResult
 from tagger.decide import Status
 from tagger.reports.scan_page import DISTINCT_CHANGES, LISTED, ScanPage
+from tagger.road import TrackResult
 from tagger.screen import printable
 from tests.browser import FITS, seen_in_browser
 
