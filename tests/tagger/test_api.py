@@ -16,7 +16,9 @@ from mediafile import MediaFile
 
 import tagger
 from tagger import api
+from tagger.training.run import train_model
 from tests.conftest import aged
+from tests.training.archives import write_archive
 
 ROOT = Path(__file__).parents[2]
 
@@ -115,15 +117,21 @@ def test_errors_are_typed(model, tmp_path):
         model.classify(text)
     with pytest.raises(tagger.ConfigurationError):  # at once, not with the first result
         tagger.scan(tmp_path / "missing")
+
+
+def test_a_model_without_a_network_has_no_embedding(make_audio, tmp_path):
+    archive = write_archive(tmp_path / "hills")
+    train_model("logistic", [archive], tmp_path / "lines", name="lines")
     with pytest.raises(tagger.ConfigurationError, match=r"no embedding.*cnn"):
-        tagger.load_model("trees").embedding(text)
+        tagger.load_model(tmp_path / "lines").embedding(make_audio(".ogg"))
 
 
-def test_an_embedding_is_200_numbers_whatever_the_model(model, make_audio):
+def test_an_embedding_is_of_the_models_first_network(model, make_audio):
     piece = make_audio(".ogg")
     embedding = model.embedding(piece)
     assert (embedding.shape, embedding.dtype) == ((200,), np.dtype(np.float32))
     assert np.array_equal(embedding, tagger.load_model("ensemble").embedding(piece))
+    assert tagger.load_model("trees").embedding(piece).shape == (1024,)
     other = model.embedding(make_audio(".ogg", style="metal", seed=3))
     assert not np.allclose(embedding, other)
 
