@@ -369,7 +369,10 @@ class Cache:
         except (sqlite3.OperationalError, OSError) as error:  # locked, full, not to be opened
             log.warning("the cache %s cannot be used: %s", self._path, error)
         except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-            log.warning("the cache %s is damaged and is rebuilt: %s", self._path, error)
+            if isinstance(error, _OtherVersionError):  # after an update, nothing to worry about
+                log.info("the cache %s %s, and is rebuilt", self._path, error)
+            else:
+                log.warning("the cache %s is damaged and is rebuilt: %s", self._path, error)
             with suppress(OSError, sqlite3.Error):
                 if not self._rebuilt:
                     self._rebuilt = True
@@ -399,6 +402,10 @@ def sound_of_file(path: str, stamp: Stamp | None) -> bytes:
     return blake2b(repr((path, stamp)).encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
+class _OtherVersionError(sqlite3.DatabaseError):
+    """A cache that another version of gtag made."""
+
+
 def _opened(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=_BUSY_S, check_same_thread=False)
     try:
@@ -406,7 +413,9 @@ def _opened(path: Path) -> sqlite3.Connection:
         application = database.execute("PRAGMA application_id").fetchone()[0]
         if (application, version) != (_APPLICATION, VERSION):
             if database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
-                raise sqlite3.DatabaseError("another version, or not a gtag cache")
+                if application == _APPLICATION:
+                    raise _OtherVersionError(f"is of version {version}, not {VERSION}")
+                raise sqlite3.DatabaseError("not a gtag cache")
             database.execute("PRAGMA journal_mode = WAL")
             with database:
                 database.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")

@@ -47,8 +47,16 @@ def made(tmp_path_factory):
 def features() -> TrackFeatures:
     rng = np.random.default_rng(0)
     db = rng.uniform(-60, 0, (N_MELS, 300)).astype(np.float32)
-    embeddings = {"musicnn-1": rng.normal(size=200)}
-    return TrackFeatures.from_log_mel(LogMel((db,), (0.0,), 0.0), embeddings)
+    heard = TrackFeatures.from_log_mel(LogMel((db,), (0.0,), 0.0))
+    heard.take(
+        {
+            "mean musicnn-1": rng.normal(size=200),
+            "spread musicnn-1": rng.random(200),
+            "mean yamnet-1": rng.random(1024),
+            "logits yamnet-1": rng.normal(size=521),
+        }
+    )
+    return heard
 
 
 def test_every_model_is_there_and_answers(made):
@@ -74,4 +82,5 @@ def test_the_cards_say_what_was_learned_and_measured(made):
     assert any(line.startswith("left out: Folk") for line in said)
     assert any(line.startswith("ensemble: right, of songs") for line in said)
     measured = models["cnn"][1]
-    assert len(measured.tracks) == 114 and measured.right.mean() > 0.8
+    # Not those whose best guess is left open about them.
+    assert 100 < len(measured.tracks) <= 114 and measured.right.mean() > 0.8
