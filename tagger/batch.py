@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain, islice, tee
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,10 +27,9 @@ from tagger.interrupt import Interrupts
 from tagger.road import TagsOf, TrackResult, cue_tracks, decided, finished, read
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.workers import Lost, map_in_workers
-from tagger.writing import Care, rehearsal, writer
 
 if TYPE_CHECKING:
-    from tagger.files.library import Library, Track
+    from tagger.files.library import Track
     from tagger.tags.write import Change
 
 log = logging.getLogger(__name__)
@@ -101,68 +99,6 @@ def scan(
         for row in cue_tracks(mapped, policy):
             with interrupts.held():
                 yield row
-
-
-def scan_library(
-    library: Library,
-    tracks: Iterable[Track] | None = None,
-    *,
-    model: str,
-    policy: Policy,
-    care: Care,
-    writes: bool,
-    journal: str | PathLike[str] | None = None,
-    command: Sequence[str] = (),
-    jobs: int | None = None,
-    apart: bool = False,
-    interrupts: Interrupts | None = None,
-    cache: Cache | None = None,
-    cluster: str | None = None,
-    known: Mapping[str, Classified] | None = None,
-) -> Generator[TrackResult, None, None]:
-    """Scan a library with a journal; a dry run unless `writes`.
-
-    Parameters
-    ----------
-    tracks : iterable of Track, optional
-        Which of the library's tracks are scanned; by default all.
-    journal : path-like, optional
-        By default the one that all runs of a user share.
-    command : sequence of str
-        What `gtag undo --list` shows of the run.
-    model, policy, jobs, apart, interrupts, cache, cluster, known
-        As in `scan`.
-
-    Raises
-    ------
-    ConfigurationError
-        The journal or the model cannot be used: nothing was done.
-    ResourceError
-        As in `scan`.
-    """
-    write = rehearse = None
-    with ExitStack() as stack:
-        if writes:
-            with native_messages_hidden():
-                tag = classifier(model).card.tag
-            write = stack.enter_context(
-                writer(journal, care, command=command, model=tag, library=library)
-            )
-        else:
-            rehearse = stack.enter_context(rehearsal(journal, care))
-        yield from scan(
-            library if tracks is None else tracks,
-            model=model,
-            policy=policy,
-            write=write,
-            rehearse=rehearse,
-            jobs=jobs,
-            apart=apart,
-            interrupts=interrupts,
-            cache=cache,
-            cluster=cluster,
-            known=known,
-        )
 
 
 def _with_album(

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from tagger.albums import in_albums, is_album
-from tagger.batch import scan_library
+from tagger.batch import scan
 from tagger.cache import Cache, default_cache_path
 from tagger.classify import Classified, classifier
 from tagger.decide import Policy
@@ -24,7 +24,7 @@ from tagger.places import if_there_is_one
 from tagger.profiles import PROFILES, Profile
 from tagger.road import TagsOf, TrackResult
 from tagger.sound.native_messages import native_messages_hidden
-from tagger.writing import Care
+from tagger.writing import Care, rehearsal, writer
 
 if TYPE_CHECKING:
     from tagger.interrupt import Interrupts
@@ -142,20 +142,34 @@ class Scanning:
         cluster: str | None = None,
         known: Mapping[str, Classified] | None = None,
     ) -> Generator[TrackResult, None, None]:
-        """As `tagger.batch.scan_library`."""
-        return scan_library(
-            library,
-            tracks,
-            model=self.model,
-            policy=self.policy,
-            care=self.care,
-            writes=self._writes,
-            journal=self._options.journal,
-            command=self._command,
-            jobs=self._options.jobs,
-            apart=apart,
-            interrupts=interrupts,
-            cache=self.cache,
-            cluster=cluster,
-            known=known,
-        )
+        """Scan a library, or those of its tracks that are given, with a journal; see `batch.scan`.
+
+        Raises
+        ------
+        ConfigurationError
+            The journal cannot be used: nothing was done.
+        ResourceError
+            As `tagger.batch.scan`.
+        """
+        write = rehearse = None
+        journal = self._options.journal
+        with ExitStack() as stack:
+            if self._writes:
+                tag = classifier(self.model).card.tag
+                run = writer(journal, self.care, command=self._command, model=tag, library=library)
+                write = stack.enter_context(run)
+            else:
+                rehearse = stack.enter_context(rehearsal(journal, self.care))
+            yield from scan(
+                library if tracks is None else tracks,
+                model=self.model,
+                policy=self.policy,
+                write=write,
+                rehearse=rehearse,
+                jobs=self._options.jobs,
+                apart=apart,
+                interrupts=interrupts,
+                cache=self.cache,
+                cluster=cluster,
+                known=known,
+            )
