@@ -54,7 +54,8 @@ def dig_holes(path: Path) -> None:
 
 def is_sparse(status: os.stat_result) -> bool:
     """Whether a file takes less room on the disk than it has bytes."""
-    return getattr(status, "st_blocks", status.st_size) * 512 <= status.st_size - _HOLE_BYTES
+    blocks = getattr(status, "st_blocks", None)  # of 512 bytes
+    return blocks is not None and blocks * 512 <= status.st_size - _HOLE_BYTES
 
 
 @cache

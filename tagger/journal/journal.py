@@ -147,6 +147,7 @@ class Journal:
         # Absolute, so that SQLite takes no name for a special one (":memory:").
         self.path = Path(file or default_journal_path()).absolute()
         self._said: set[str] = set()
+        self._opened: os.stat_result | None = None
         with self._errors():
             if not self.path.exists():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -207,6 +208,7 @@ class Journal:
         mode = "WAL" if is_watched_wholly(self.path) else "TRUNCATE"
         with suppress(sqlite3.OperationalError):  # another gtag uses it just now: as it is, then
             self._database.execute(f"PRAGMA journal_mode = {mode}")
+        self._opened = self.path.stat()
 
     def __enter__(self) -> Journal:
         return self
@@ -232,6 +234,8 @@ class Journal:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """All of it on the disk at the end, or nothing."""
+        if self._opened is not None and not os.path.samestat(self.path.stat(), self._opened):
+            raise OSError("another file has its name since")  # SQLite would write into the old one
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
