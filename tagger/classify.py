@@ -228,8 +228,9 @@ def _predicts(prediction: Prediction, card: Card) -> bool:
         and np.array_equal(np.asarray(prediction.thresholds), card.thresholds)
         and np.shape(prediction.probabilities) == (len(card.labels),)
         and all(np.all((np.asarray(p) >= 0) & (np.asarray(p) <= 1)) for p in values)
-        and {(s.genre, s.name, s.threshold) for s in prediction.styles}
-        <= {(s.genre, s.name, s.threshold) for s in card.styles}
+        and prediction.aims == card.aims
+        and {(s.genre, s.name, s.threshold, s.aims) for s in prediction.styles}
+        <= {(s.genre, s.name, s.threshold, s.aims) for s in card.styles}
         and type(prediction.non_music_reason) is str
         and prediction.dropped == ""
     )
