@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tagger.errors import ConfigurationError, WriteFailedError
+from tagger.files.at_rest import is_watched_wholly
 from tagger.files.formats import identify
 from tagger.files.replace_file import Identity, replace_file
 from tagger.journal.journal import Journal, default_journal_path
@@ -235,6 +236,13 @@ def test_a_journal_that_vanished_stops_the_write(journal, track):
     with pytest.raises(WriteFailedError, match="journal cannot be used"):
         write(run, track)
     assert track.read_bytes() == OLD
+
+
+def test_on_a_local_disk_each_commit_waits_for_it_once(journal):
+    """Thirteen waits a file made an undo of 3,531 files take minutes."""
+    if not is_watched_wholly(journal.path):
+        pytest.skip("no local disk of Linux")
+    assert (journal._pragma("journal_mode"), journal._pragma("synchronous")) == ("wal", 2)
 
 
 # Runs that were cut off.
