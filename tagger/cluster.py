@@ -120,8 +120,9 @@ def _connected(address: str) -> Any:
     need("--cluster", "distributed")
     from distributed import Client
 
-    for name in ("distributed", "tornado", "asyncio"):  # they report each lost worker
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    for name in list(logging.root.manager.loggerDict):  # they report each lost worker, each its own
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     try:
         _check_address(address)
         return Client(address, timeout=_CONNECT_S, set_as_default=False)
@@ -180,7 +181,8 @@ class _Cluster:
             if not there:
                 raise ConfigurationError(
                     "the cluster has no workers",
-                    hint="start some: dask worker ADDRESS --nthreads 1",
+                    hint="start some: dask worker ADDRESS --nthreads 1; one that has another gtag, "
+                    "or none, may end when it is asked what it runs",
                 )
             if there <= self._bad.keys():
                 raise ConfigurationError(self._bad[min(there)])

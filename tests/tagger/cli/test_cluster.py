@@ -147,6 +147,7 @@ def test_workers_with_threads_are_refused(music):
 
 # Schedulers and workers as people start them, each a process of its own.
 
+ROOT = Path(__file__).parents[3]
 MODEL = zoo.bundled_folder() / "trees"
 # Dask runs it twice.
 SLOWLY = """
@@ -182,7 +183,8 @@ class Processes:
                 [*command, "--scheduler-file", str(self.file), *options],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **environment},
+                cwd=self.folder,  # where Python looks first
+                env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             )
         self.started.append(process)
         return process
@@ -325,13 +327,18 @@ def test_a_worker_without_this_gtag_is_refused(gtag, music, processes, tmp_path)
     (strange / "__init__.py").write_text("")
     processes.worker(PYTHONPATH=str(strange.parent))
     ran = gtag("scan", music, "--model", "trees", "--cluster", processes.address)
-    assert ran.status == 2 and "cannot run gtag: ModuleNotFoundError" in ran.err
+    assert ran.status == 2 and "bug" not in ran.err and "Traceback" not in ran.err
+    # Dask ends such a worker, or hands its error on.
+    assert "cannot run gtag: ModuleNotFoundError" in ran.err or "another gtag, or none" in ran.err
 
 
-def test_a_scan_whose_scheduler_dies_keeps_what_is_done(music, processes, tmp_path):
+def test_a_scan_whose_scheduler_dies_keeps_what_is_done(make_audio, processes, tmp_path):
+    music = tmp_path / "music"
+    for i in range(40):  # more than are at work at once
+        make_audio(".opus", seed=i % 4, duration_s=4.0, name=music / f"{i}.opus")
     processes.worker(SLOWLY)
     report = tmp_path / "report.csv"
-    options = ("--write-tags", "--model", "trees", "--min-confidence", "0")
+    options = ("--write-tags", "--model", "trees", "--min-confidence", "0", "--no-cache")
     scan = subprocess.Popen(
         [
             *(sys.executable, "-m", "tagger", "scan", str(music), *options),
