@@ -6,16 +6,22 @@ The system reports changes in the folders; `files.library` says which files are 
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
+import re
+import secrets
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import product
 
 from tagger.errors import ConfigurationError, GtagError, RefusedError, UnreadableError
 from tagger.files.at_rest import check_at_rest
 from tagger.files.library import Library, Track
+from tagger.files.locks import take_lock
+from tagger.places import state_folder
 from tagger.writing import Care, own_writes
 
 log = logging.getLogger(__name__)
@@ -24,6 +30,8 @@ POLL_S = 5.0
 # A walk over the whole library is followed by a pause of so many times its duration.
 _REST_AFTER_WALK = 20.0
 _CLOCKS_DIFFER_S = 2.0
+_FDINFO = "/proc/self/fdinfo"
+_WATCH = re.compile(r"^inotify wd:\S+ ino:([0-9a-f]+)", re.MULTILINE)
 
 
 class Waiting:
@@ -154,13 +162,20 @@ def arrivals(
     changes = _changes(folders, poll=poll, tick_s=tick_s)
     changed = next(changes)  # from now on the folders are watched
     known_until = time.time()
+    rest = _Unwatched(min(POLL_S, 5 * tick_s), known_until)
+    if not poll:
+        rest.look_below(folders)
     yield whole_library() if first else iter(())
     while True:
         looked = time.time()
         if changed is None:
             missed = True
+            rest.look_below(folders)
         else:
             notice(sorted(changed))
+            if not poll:
+                rest.look_below_soon(changed)
+        rest.poll(notice)
         if missed and time.monotonic() >= walk_from:
             begun = time.monotonic()
             notice(folders, known_until - _CLOCKS_DIFFER_S)
@@ -176,6 +191,128 @@ def arrivals(
         if tracks:
             yield iter(tracks)
         changed = next(changes)
+
+
+@contextmanager
+def alone(folders: Sequence[str]) -> Iterator[None]:
+    """Keep a second watch out of the same folders, and of those in them, while this one writes.
+
+    Parameters
+    ----------
+    folders : sequence of str
+        Real paths.
+
+    Raises
+    ------
+    ConfigurationError
+        Another one is there.
+    """
+    with ExitStack() as stack:
+        with suppress(
+            OSError, ConfigurationError
+        ):  # else nobody is kept out
+            place = state_folder()
+            place.mkdir(parents=True, exist_ok=True)
+            note = place / f"watch-{secrets.token_hex(8)}.lock"
+            lock = take_lock(note)
+            assert lock is not None, "nobody else knows its name"
+            stack.callback(lock.release)
+            note.write_text(json.dumps([os.getpid(), *folders]), encoding="utf-8")
+        for process, folder in _watched_by_others(folders):
+            raise ConfigurationError(
+                f"process {process} watches it already, and writes",
+                path=folder,
+                hint="end that gtag watch before, or name other folders",
+            )
+        yield
+
+
+def _watched_by_others(folders: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Which of these folders other living processes watch, or a folder in or around them."""
+    with suppress(OSError, ConfigurationError):
+        for note in state_folder().glob("watch-*.lock"):
+            with suppress(OSError, ValueError):  # it ends just now, or begins
+                process, *theirs = json.loads(note.read_text(encoding="utf-8"))
+                if process == os.getpid():
+                    continue
+                if (lock := take_lock(note)) is not None:
+                    lock.release()
+                    continue
+                for mine, other in product(folders, theirs):
+                    if os.path.commonpath([mine, other]) in (mine, other):
+                        yield process, mine
+
+
+class _Unwatched:
+    """Folders that Linux does not watch, since it watches only so many: they are looked at instead.
+
+    Neither Linux nor the watcher says so where a limit is reached, but Linux lists what it watches.
+
+    Parameters
+    ----------
+    every_s : float
+    known_until : float
+        What changed before is known, in seconds since the epoch.
+    """
+
+    def __init__(self, every_s: float, known_until: float) -> None:
+        self._every_s, self._known_until = every_s, known_until
+        self._folders: set[str] = set()
+        self._new: set[str] = set()
+        self._next = 0.0
+
+    def look_below(self, folders: Iterable[str]) -> None:
+        """Find those that are not watched."""
+        told = bool(self._folders)
+        self._folders |= _unwatched(folders)
+        if self._folders and not told:
+            log.warning(
+                "the system watches no more folders: what is not watched is looked at every few "
+                "seconds (raise fs.inotify.max_user_watches, and start again)"
+            )
+
+    def look_below_soon(self, changed: Iterable[str]) -> None:
+        """The same of folders that were made, once the watcher has had the time to watch them."""
+        self.look_below(self._new)
+        self._new = {path for path in changed if os.path.isdir(path)}  # noqa: PTH112
+
+    def poll(self, notice: Callable[[list[str], float], None]) -> None:
+        """Notice what changed in them, every few seconds."""
+        begun = time.monotonic()
+        if not self._folders or begun < self._next:
+            return
+        now = time.time()
+        self._folders = {folder for folder in self._folders if os.path.isdir(folder)}  # noqa: PTH112
+        notice(sorted(self._folders), self._known_until - _CLOCKS_DIFFER_S)
+        self._known_until, ended = now, time.monotonic()
+        self._next = ended + max(self._every_s, _REST_AFTER_WALK * (ended - begun))
+
+
+def _unwatched(folders: Iterable[str]) -> set[str]:
+    """Folders on and below these that this process watches not; none where the system won't tell.
+
+    Of one folder within another only the outer one, if both are not watched.
+    """
+    said = list(_descriptors())
+    watched = {int(n, 16) for text in said for n in _WATCH.findall(text)}
+    found, met = set(), 0
+    for folder, inner, _ in (step for root in folders for step in os.walk(root)):
+        met += 1
+        with suppress(OSError):
+            if os.stat(folder).st_ino not in watched and os.access(folder, os.R_OK):  # noqa: PTH116
+                found.add(folder)
+                inner.clear()
+    # Where a file system gives its folders other numbers, as some overlays do, none is found.
+    numbered_otherwise = met == len(found) <= len(watched)
+    return found if said and not numbered_otherwise else set()
+
+
+def _descriptors() -> Iterator[str]:
+    """What Linux says of each file that this process has open."""
+    with suppress(OSError):
+        for name in os.listdir(_FDINFO):  # noqa: PTH208
+            with suppress(OSError), open(f"{_FDINFO}/{name}", encoding="ascii") as file:
+                yield file.read()
 
 
 def _changes(folders: list[str], *, poll: bool, tick_s: float) -> Iterator[set[str] | None]:
@@ -211,11 +348,11 @@ def _changes(folders: list[str], *, poll: bool, tick_s: float) -> Iterator[set[s
                 f"cannot be watched: {error}",
                 path=folders[0],
                 hint="--poll works without the system's notifications; on Linux "
-                "fs.inotify.max_user_watches may be too small",
+                "fs.inotify.max_user_watches or max_user_instances may be too small",
             ) from error
         except RuntimeError as error:
             # A name that is not Unicode, even one that is only read, ends the watcher.
-            log.warning("starting a new watcher: %s", error)
+            log.info("starting a new watcher: %s", error)
             missed = True
             yield None
             time.sleep(tick_s)  # it may happen again at once, and a new watcher takes time

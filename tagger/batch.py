@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger.albums import album_verdicts, in_albums, is_album
-from tagger.cache import Cache, CachedPrediction, fingerprint
-from tagger.classify import Classified, classifier, classify_track, from_cache
+from tagger.cache import Cache, CachedPrediction
+from tagger.classify import Classified, classifier, classify_track, from_cache, why_unusable
+from tagger.cluster import Unanswered, Work, map_on_cluster
 from tagger.decide import Policy, Status, Verdict
 from tagger.errors import NothingToHearError, ResourceError, UnreadableError
 from tagger.files.cue_sheet import cue_sheet_of
-from tagger.files.library import Stamp
+from tagger.files.library import Stamp, is_as_met
+from tagger.installation import installation
 from tagger.interrupt import Interrupts
 from tagger.road import TagsOf, TrackResult, cue_tracks, decided, finished, read
 from tagger.sound.native_messages import native_messages_hidden
@@ -174,7 +176,7 @@ def _classified(
         classify = partial(classify_track, model, cache_file=cache.path)
         results = _on_this_machine(tracks, classify, jobs, apart, deadline_s, cached)
     for track, result in results:
-        if isinstance(result, Lost):
+        if isinstance(result, Lost | Unanswered):
             result = Classified(error=UnreadableError(result.reason, path=track.path))
         if isinstance(result.error, ResourceError):
             log.error("cannot go on at %r:\n%s", track.path, result.traceback)
@@ -216,9 +218,7 @@ def _on_cluster(
     deadline_s: float,
     cache_file: Path | None,
     cached: Callable[[Track], Classified | None],
-) -> Iterator[tuple[Track, Classified | Lost]]:
-    from tagger.cluster import map_on_cluster
-
+) -> Iterator[tuple[Track, Classified | Lost | Unanswered]]:
     first = next(tracks, None)
     if first is None:
         return
@@ -226,21 +226,22 @@ def _on_cluster(
         model = os.path.abspath(model)  # noqa: PTH100 - workers run in other folders
     sent, originals = tee(chain([first], tracks))
     results = map_on_cluster(
-        partial(classify_track, model, cache_file=cache_file, elsewhere=True),
-        (replace(track, path=os.path.abspath(track.path)) for track in sent),  # noqa: PTH100
+        Work(
+            partial(classify_track, model, cache_file=cache_file, elsewhere=True),
+            partial(installation, model),
+            probe=_placed(first),
+            sees=is_as_met,
+            why_unusable=partial(why_unusable, card=classifier(model).card),
+        ),
+        map(_placed, sent),
         address=address,
         deadline_s=deadline_s,
-        check=partial(_installation, model, os.path.abspath(first.path)),  # noqa: PTH100
         ready=cached,
     )
     for (_, result), track in zip(results, originals, strict=False):
         yield track, result
 
 
-def _installation(model: str, path: str) -> str:
-    """What must be equal on all machines of a cluster: gtag, the model, and the files they see."""
-    import importlib.metadata
-
-    version = importlib.metadata.version("gtag-music")
-    there = "" if os.path.lexists(path) else f" and no {path}"
-    return f"gtag {version} with {fingerprint(classifier(model).card)}{there}"
+def _placed(track: Track) -> Track:
+    """The same by a path that means the same on other machines."""
+    return replace(track, path=os.path.abspath(track.path))  # noqa: PTH100

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass, field, replace
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from tagger.sound.decoder import SAMPLE_RATE, packets_hash
 
 if TYPE_CHECKING:
     from tagger.files.library import Track
+    from tagger.models.card import Card
     from tagger.models.classifier import Classifier
     from tagger.models.prediction import Prediction
 
@@ -179,6 +181,59 @@ def _noise() -> Sound:
 def classifier(model: str) -> Classifier:
     """The model, loaded and checked on the first call."""
     return zoo.load(model)
+
+
+def forget_models() -> None:
+    """Load models again when they are next used."""
+    classifier.cache_clear()
+    _reader.cache_clear()
+
+
+def why_unusable(result: object, card: Card) -> str | None:
+    """Say why what came from another machine is no result of this model; None where it is one."""
+    try:
+        usable = isinstance(result, Classified) and _is_of(result, card)
+    except Exception:  # whatever somebody else's objects do when they are looked at
+        usable = False
+    if not usable:
+        return "answers what is no result of the model"
+    assert isinstance(result, Classified)
+    return result.error.message if isinstance(result.error, ResourceError) else None
+
+
+def _is_of(result: Classified, card: Card) -> bool:
+    prediction, error, length = result.prediction, result.error, result.duration_s
+    if result.sheet is not None:
+        return (
+            isinstance(result.sheet, CueSheet)
+            and (prediction, error) == (None, None)
+            and len(result.parts) == len(result.sheet.tracks)
+            and all(part.sheet is None and _is_of(part, card) for part in result.parts)
+        )
+    return (
+        (prediction is None) != (error is None)
+        and (error is None or (isinstance(error, GtagError) and type(error.message) is str))
+        and (prediction is None or _predicts(prediction, card))
+        and (length is None or 0 <= length < inf)
+        and type(result.sound) is bytes
+        and all(np.all(np.isfinite(array)) for array in result.kept.values())
+    )
+
+
+def _predicts(prediction: Prediction, card: Card) -> bool:
+    values = [prediction.probabilities, [style.probability for style in prediction.styles]]
+    return (
+        (prediction.model, prediction.labels) == (card.tag, card.labels)
+        and prediction.independent == card.independent
+        and np.array_equal(np.asarray(prediction.thresholds), card.thresholds)
+        and np.shape(prediction.probabilities) == (len(card.labels),)
+        and all(np.all((np.asarray(p) >= 0) & (np.asarray(p) <= 1)) for p in values)
+        and prediction.aims == card.aims
+        and {(s.genre, s.name, s.threshold, s.aims) for s in prediction.styles}
+        <= {(s.genre, s.name, s.threshold, s.aims) for s in card.styles}
+        and type(prediction.non_music_reason) is str
+        and prediction.dropped == ""
+    )
 
 
 def _unrecognised(path: str) -> UnreadableError:

@@ -78,6 +78,10 @@ class ResourceError(ConfigurationError):
     """Memory, open files or threads ran out: no file is to blame."""
 
 
+class ClusterError(GtagError):
+    """The scheduler or all workers of a cluster are lost; what is done stays done."""
+
+
 class ModelError(ConfigurationError):
     """A model is missing, damaged or not to be trusted."""
 

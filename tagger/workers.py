@@ -135,15 +135,16 @@ def _done(result: Result) -> Future[Result]:
 
 @dataclass
 class Waiting(Generic[Item]):
-    """An item whose result is not yielded yet."""
+    """An item whose result is not yielded yet, and what its submission returned."""
 
     item: Item
-    future: Future[Any]
+    future: Any
     was_ready: bool = False
 
     @property
     def is_lost(self) -> bool:
-        return self.future.done() and isinstance(self.future.exception(), BrokenProcessPool)
+        is_done: bool = self.future.done()
+        return is_done and isinstance(self.future.exception(), BrokenProcessPool)
 
 
 class Window(Generic[Item]):

@@ -57,7 +57,7 @@ def watch(
     """
     check_memory()
 
-    from tagger.arrivals import arrivals
+    from tagger.arrivals import alone, arrivals
     from tagger.cli.listing import teller
     from tagger.files.library import Library
     from tagger.interrupt import Interrupts
@@ -77,6 +77,8 @@ def watch(
     tell = teller(0 if quiet or as_json else 2 + verbose, as_json=as_json, say=click.echo)
     counts: Counter[str] = Counter()
     with ExitStack() as stack:
+        if write_tags:
+            stack.enter_context(alone(folders))
         interrupts = stack.enter_context(Interrupts(signal.SIGINT, signal.SIGTERM))
         try:
             scanning.load(stack)

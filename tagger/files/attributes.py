@@ -1,4 +1,4 @@
-"""Carries owner, mode, extended attributes, ACLs and times from a file to its edited copy.
+"""Carries owner, mode, extended attributes, ACLs, flags and times from a file to its edited copy.
 
 What cannot be copied is an error, never a silent loss.
 """
@@ -20,8 +20,9 @@ if sys.platform == "linux":
     import fcntl
 
 # Of Linux: <linux/fs.h>.
-_FS_IOC_GETFLAGS = 0x80086601
+_FS_IOC_GETFLAGS, _FS_IOC_SETFLAGS = 0x80086601, 0x40086602
 _FS_IMMUTABLE_FL, _FS_APPEND_FL = 0x10, 0x20
+_CARRIED_FLAGS = 0x1 | 0x2 | 0x4 | 0x8 | 0x40 | 0x80  # of chattr: s, u, c, S, d and A
 
 # <linux/capability.h>
 _CAP_CHOWN, _CAP_FOWNER, _CAP_FSETID = 0, 3, 4
@@ -57,6 +58,7 @@ def carry_attributes(
             _carry_extended_on_macos(original, copy)
         else:
             _carry_extended(original, copy)
+            _carry_flags(original, copy)
         # Last, since a change of owner takes bits away, and until here nobody else should read it.
         mode = stat.S_IMODE(seen.st_mode)
         if stat.S_IMODE(copy.stat().st_mode) != mode:
@@ -155,6 +157,35 @@ def _carry_extended(original: Path, copy: Path) -> None:
             os.setxattr(copy, name, value)
 
 
+def _carry_flags(original: Path, copy: Path) -> None:
+    wanted, present = _flags(original), _flags(copy)
+    if wanted is None or present is None or not (wanted ^ present) & _CARRIED_FLAGS:
+        return
+    flags = present & ~_CARRIED_FLAGS | wanted & _CARRIED_FLAGS
+    descriptor = os.open(copy, os.O_RDONLY)
+    try:
+        fcntl.ioctl(descriptor, _FS_IOC_SETFLAGS, flags.to_bytes(8, sys.byteorder))
+    finally:
+        os.close(descriptor)
+
+
+def _flags(path: Path) -> int | None:
+    """What `lsattr` shows; None where there are no flags."""
+    if sys.platform != "linux":
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        answer = fcntl.ioctl(descriptor, _FS_IOC_GETFLAGS, bytes(8))
+    except OSError:  # not every file system has flags
+        return None
+    finally:
+        os.close(descriptor)
+    return int.from_bytes(answer[:4], sys.byteorder)
+
+
 def _extended(path: Path) -> dict[str, bytes]:
     if not hasattr(os, "listxattr"):
         return {}
@@ -177,17 +208,7 @@ def _carry_extended_on_macos(original: Path, copy: Path) -> None:
 def protection(path: Path) -> str:
     """The flag beside the mode that forbids to replace a file or change a folder; or nothing."""
     if sys.platform == "linux":
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError:
-            return ""
-        try:
-            answer = fcntl.ioctl(descriptor, _FS_IOC_GETFLAGS, bytes(8))
-        except OSError:  # not every file system has flags
-            return ""
-        finally:
-            os.close(descriptor)
-        flags = int.from_bytes(answer[:4], sys.byteorder)
+        flags = _flags(path) or 0
         append_only, immutable = flags & _FS_APPEND_FL, flags & _FS_IMMUTABLE_FL
     elif hasattr(stat, "UF_APPEND"):
         flags = getattr(path.stat(), "st_flags", 0)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TextIO
+
+_PUNCH_HOLE = 0x1 | 0x2  # of Linux: <linux/falloc.h>; the size is kept
+_HOLE_BYTES = 1 << 16  # blocks of file systems are smaller
+_ZEROS = bytes(_HOLE_BYTES)
 
 # What systems answer that cannot sync a folder, or let nobody open one for it.
 _FOLDER_SYNC_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EISDIR}
@@ -29,6 +36,35 @@ def copy_content(source: Path, destination: Path) -> None:
             reader.seek(copied)
             writer.seek(copied)
         shutil.copyfileobj(reader, writer, 1 << 20)
+
+
+def dig_holes(path: Path) -> None:
+    """Give blocks of zeros back to the disk, as in a sparse file, where the system can."""
+    fallocate = _fallocate()
+    if fallocate is None:
+        return
+    with open(path, "r+b", buffering=0) as file:
+        for start in range(0, os.fstat(file.fileno()).st_size, _HOLE_BYTES):
+            piece = file.read(_HOLE_BYTES)
+            if len(piece) == _HOLE_BYTES and piece == _ZEROS:
+                offset, size = ctypes.c_int64(start), ctypes.c_int64(_HOLE_BYTES)
+                if fallocate(file.fileno(), _PUNCH_HOLE, offset, size) != 0:
+                    return
+
+
+def is_sparse(status: os.stat_result) -> bool:
+    """Whether a file takes less room on the disk than it has bytes."""
+    blocks = getattr(status, "st_blocks", None)  # of 512 bytes
+    return blocks is not None and blocks * 512 <= status.st_size - _HOLE_BYTES
+
+
+@cache
+def _fallocate() -> Callable[..., int] | None:
+    """The system's call, which Python has no name for; None where there is none."""
+    if sys.platform != "linux":
+        return None
+    found: Callable[..., int] | None = getattr(ctypes.CDLL(None), "fallocate64", None)
+    return found
 
 
 def overwrite(source: Path, target: Path) -> None:

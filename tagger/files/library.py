@@ -88,6 +88,21 @@ class Track:
     stamp: Stamp | None = field(default=None, compare=False)
 
 
+def is_as_met(track: Track) -> bool:
+    """Whether a track can be read, and has the size that it had when it was met."""
+    try:
+        descriptor = os.open(track.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return False
+    try:
+        os.read(descriptor, 1)
+        return track.stamp is None or os.fstat(descriptor).st_size == track.stamp.size
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
 class Library:
     """The tracks of files and folders, in the order given; within a folder by code points.
 

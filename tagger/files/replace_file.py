@@ -27,7 +27,14 @@ from tagger.files.attributes import (
     protection,
     why_not_replaced,
 )
-from tagger.files.durable_io import copy_content, overwrite, sync_file, sync_folder
+from tagger.files.durable_io import (
+    copy_content,
+    dig_holes,
+    is_sparse,
+    overwrite,
+    sync_file,
+    sync_folder,
+)
 from tagger.files.identity import Identity, digest_of
 from tagger.files.swap import Witness, swap, touched
 
@@ -47,6 +54,7 @@ def replace_file(
     verify: Callable[[str, str], object],
     *,
     before_copy: Callable[[str, str | None], object] | None = None,
+    after_copy: Callable[[str], object] | None = None,
     before_swap: Callable[[Identity, Identity, str], object] | None = None,
     after_swap: Callable[[], object] | None = None,
     preserve_mtime: bool = False,
@@ -65,6 +73,8 @@ def replace_file(
     before_copy : function of the copy's and the backup's path, optional
         Called before either file is made, so that a journal can name what may be left behind.
         The backup is None but for a file that is written in place.
+    after_copy : function of the copy's SHA-256, optional
+        Called before `edit`.
     before_swap : function of both identities and the copy's path, optional
         Journals the intent, durably. What it raises stops the write.
     after_swap : function, optional
@@ -112,8 +122,12 @@ def replace_file(
             with _removed_on_error(copy):
                 copy_content(target, copy)
                 copied = digest_of(copy)
+                if after_copy is not None:
+                    after_copy(copied)
                 edit(str(copy))
                 verify(str(target), str(copy))
+                if is_sparse(seen):
+                    dig_holes(copy)
                 if not through:
                     carry_attributes(target, copy, seen, preserve_mtime=preserve_mtime)
                 sync_file(copy)

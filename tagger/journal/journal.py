@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tagger.errors import ConfigurationError, GtagError, WriteFailedError
+from tagger.files.at_rest import is_watched_wholly
 from tagger.files.identity import Identity
 from tagger.files.locks import take_lock
 from tagger.journal.recovery import FileState, settle
@@ -146,6 +147,7 @@ class Journal:
         # Absolute, so that SQLite takes no name for a special one (":memory:").
         self.path = Path(file or default_journal_path()).absolute()
         self._said: set[str] = set()
+        self._opened: os.stat_result | None = None
         with self._errors():
             if not self.path.exists():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,8 +182,6 @@ class Journal:
             )
 
     def _prepare(self) -> None:
-        # Not WAL: that needs memory shared between processes, which network folders lack.
-        self._database.execute("PRAGMA journal_mode = TRUNCATE")
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.execute("PRAGMA foreign_keys = ON")
         self._database.execute("PRAGMA trusted_schema = OFF")
@@ -203,6 +203,12 @@ class Journal:
             )
         if (verdict := self._pragma("quick_check(1)")) != "ok":
             raise sqlite3.DatabaseError(verdict)
+        # WAL waits for the disk once a commit, and not five times. It needs memory shared between
+        # processes, which network folders lack.
+        mode = "WAL" if is_watched_wholly(self.path) else "TRUNCATE"
+        with suppress(sqlite3.OperationalError):  # another gtag uses it just now: as it is, then
+            self._database.execute(f"PRAGMA journal_mode = {mode}")
+        self._opened = self.path.stat()
 
     def __enter__(self) -> Journal:
         return self
@@ -228,6 +234,8 @@ class Journal:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """All of it on the disk at the end, or nothing."""
+        if self._opened is not None and not os.path.samestat(self.path.stat(), self._opened):
+            raise OSError("another file has its name since")  # SQLite would write into the old one
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield

@@ -6,6 +6,7 @@ An undo is a run like any other, by the same careful write, and can be taken bac
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -283,7 +284,7 @@ class _Undo:
     def _obstacle(self, path: str, change: ChangeRecord) -> Undone | None:
         """Why a change cannot be taken back in a file; None where nothing is in the way."""
         try:
-            if self._holds_result(path, change):
+            if self._seems_to_hold_result(path, change):
                 if change.format in _FORMATS:  # a journal of somebody else's may name any file
                     refuse_unless(_FORMATS[change.format], path, path)
                 return None
@@ -307,10 +308,20 @@ class _Undo:
             return Undone(path, UndoStatus.REFUSED, f"{_CHANGED_SINCE}: {error.message}")
         return None if reason is None else Undone(path, UndoStatus.REFUSED, reason)
 
-    def _holds_result(self, path: str, change: ChangeRecord) -> bool:
-        """Whether a file holds what a change made of it, or what stands for that."""
+    def _seems_to_hold_result(self, path: str, change: ChangeRecord) -> bool:
+        """Whether a file holds what a change made of it, or what stands for that.
+
+        Of a file that is about to be copied, size and time suffice: the copy is hashed.
+        """
+        if not self._dry_run and not os.path.islink(path):  # noqa: PTH114 - as the journal has it
+            now = os.stat(path)  # noqa: PTH116
+            if (now.st_size, now.st_mtime_ns) == (change.after.size, change.after.mtime_ns):
+                return stat.S_ISREG(now.st_mode)
+        return self._is_result(Identity.of(path).digest, change)
+
+    def _is_result(self, digest: str, change: ChangeRecord) -> bool:
         root = self.lineage.root
-        return root(Identity.of(path).digest) == root(change.after.digest)
+        return root(digest) == root(change.after.digest)
 
     def _write(self, run: Run, path: str, change: ChangeRecord) -> str | None:
         format = _FORMATS.get(change.format)
@@ -326,11 +337,13 @@ class _Undo:
         )
         edited = False  # by somebody else, since
 
-        def edit(copy: str) -> None:
+        def after_copy(digest: str) -> None:
             # Asked of the copy: nobody can change that between question and edit.
             nonlocal edited
+            edited = not self._is_result(digest, change)
+
+        def edit(copy: str) -> None:
             refuse_unless(format, copy, path)
-            edited = not self._holds_result(copy, change)
             if edited:
                 reason = obstacle(copy, format, change.old, change.new, force=self._force)
                 if reason is not None:
@@ -348,6 +361,7 @@ class _Undo:
             edit,
             verify,
             before_copy=pending.before_copy,
+            after_copy=after_copy,
             before_swap=pending.before_swap,
             after_swap=pending.after_swap,
             preserve_mtime=change.preserve_mtime,

@@ -286,3 +286,15 @@ def digest_of(pieces: Iterable[bytes]) -> str:
     for piece in pieces:
         digest.update(piece)
     return digest.hexdigest()
+
+
+def same_bytes(ones: Iterable[bytes], others: Iterable[bytes]) -> bool:
+    """Whether pieces, one behind the other, are the same bytes, however they are cut."""
+    left, right = filter(None, ones), filter(None, others)
+    one = other = b""
+    while True:
+        one, other = one or next(left, b""), other or next(right, b"")
+        n = min(len(one), len(other))
+        if n == 0 or one[:n] != other[:n]:
+            return one == other
+        one, other = one[n:], other[n:]

@@ -22,8 +22,8 @@ from tagger.tags.blocks import (
     MULTI_VALUE_SEPARATOR,
     ROLES,
     Block,
-    digest_of,
     explained,
+    same_bytes,
 )
 from tagger.tags.containers import Container, open_container
 from tagger.tags.deadline import deadline
@@ -47,7 +47,7 @@ def check_kept(original: str | PathLike[str], copy: str | PathLike[str], format:
                 raise WriteFailedError(
                     f"not written: another field of its {before.name} would change", path=original
                 )
-        if digest_of(old.content()) != digest_of(new.content()):
+        if not same_bytes(old.content(), new.content()):
             raise WriteFailedError("not written: its sound would change", path=original)
 
 

@@ -4,6 +4,9 @@
 
 import os
 import shutil
+import subprocess
+import sys
+import threading
 
 import pytest
 
@@ -175,3 +178,50 @@ def test_a_folder_that_is_gone_ends_it(tmp_path):
     root.rename(tmp_path / "elsewhere")
     with pytest.raises(UnreadableError, match="is gone"):
         next(batches)
+
+
+LIMITED = """
+import logging, sys
+from tagger.arrivals import arrivals
+from tagger.files.library import Library
+from tagger.writing import Care
+logging.basicConfig()
+batches = arrivals(Library(sys.argv[1:]), sys.argv[1:], Care(0.2))
+list(next(batches))
+print("watching", flush=True)
+for batch in batches:
+    for track in batch:
+        print(track.path, flush=True)
+"""
+
+
+def test_folders_beyond_the_systems_limit_are_looked_at_instead(make_audio, tmp_path):
+    """Two of four files were missed, without a word."""
+    limited = ["unshare", "-U", "-r", "sh", "-c"]
+    if not shutil.which("unshare") or subprocess.call(
+        [*limited, "echo 3 > /proc/sys/user/max_inotify_watches"], stderr=subprocess.DEVNULL
+    ):
+        pytest.skip("needs a user that may lower the limit for a process")
+    source, root = make_audio(".mp3", duration_s=1.5), tmp_path / "music"
+    for i in range(4):
+        (root / str(i)).mkdir(parents=True)
+    begin = 'echo 3 > /proc/sys/user/max_inotify_watches && exec "$@"'
+    with subprocess.Popen(
+        [*limited, begin, "sh", sys.executable, "-c", LIMITED, str(root)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as watching:
+        too_long = threading.Timer(60, watching.kill)
+        too_long.start()
+        assert watching.stdout.readline() == "watching\n"
+        places = [f"{i}/a.mp3" for i in range(4)] + ["new/inner/a.mp3"]
+        for place in places:
+            (root / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, root / place)
+        found = {watching.stdout.readline().strip() for _ in places}
+        too_long.cancel()
+        watching.kill()
+        said = watching.stderr.read()
+    assert found == {str(root / place) for place in places}
+    assert "fs.inotify.max_user_watches" in said

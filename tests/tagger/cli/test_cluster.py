@@ -1,22 +1,30 @@
-"""A scan on a Dask cluster: a real scheduler and two real workers on the loopback interface."""
+"""A scan on a Dask cluster: a real scheduler and real workers on the loopback interface."""
 
 from __future__ import annotations
 
 import csv
 import os
+import re
+import shutil
 import signal
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+import tagger.installation as installation_module
 from tagger.batch import scan
 from tagger.cache import Cache
-from tagger.cluster import map_on_cluster
+from tagger.classify import forget_models
+from tagger.cluster import Work, map_on_cluster
 from tagger.decide import Policy
 from tagger.errors import ConfigurationError
 from tagger.files.library import Library
 from tagger.models import zoo
+from tests.tagger.cli.conftest import rows
 
 distributed = pytest.importorskip("distributed", reason="the extra [cluster] is not installed")
 
@@ -61,40 +69,40 @@ def slow(n: int) -> int:
     return n * n
 
 
-def here() -> str:
+def here(expected: str) -> str:
     return "ready"
+
+
+SLOW = Work(slow, here)
 
 
 def test_a_lost_worker_costs_its_items_a_second_try(cluster):
     with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
         pids = list(client.run(os.getpid).values())
-    results = map_on_cluster(
-        slow, range(16), address=cluster.scheduler_address, deadline_s=60, check=here
-    )
-    first = next(results)  # all workers have been checked
+    results = map_on_cluster(SLOW, range(16), address=cluster.scheduler_address, deadline_s=60)
+    first = next(results)  # all workers have been asked
     os.kill(pids[0], signal.SIGKILL)
     assert [first, *results] == [(n, n * n) for n in range(16)]
 
 
 def test_results_that_are_known_come_in_their_place(cluster):
     results = map_on_cluster(
-        slow,
+        SLOW,
         range(6),
         address=cluster.scheduler_address,
         deadline_s=60,
-        check=here,
         ready=lambda n: None if n in (1, 4) else -n - 1,
     )
     assert list(results) == [(0, -1), (1, 1), (2, -3), (3, -4), (4, 16), (5, -6)]
 
 
-def process() -> str:
+def process(expected: str) -> str:
     return f"process {os.getpid()}"
 
 
 def test_a_worker_with_another_model_is_refused(cluster):
     results = map_on_cluster(
-        slow, range(2), address=cluster.scheduler_address, deadline_s=60, check=process
+        Work(slow, process), range(2), address=cluster.scheduler_address, deadline_s=60
     )
     with pytest.raises(
         ConfigurationError, match=r"the worker tcp://.* has process \d+, here it is"
@@ -135,3 +143,226 @@ def test_workers_with_threads_are_refused(music):
                 cluster=threaded.scheduler_address,
             )
         )
+
+
+# Schedulers and workers as people start them, each a process of its own.
+
+ROOT = Path(__file__).parents[3]
+MODEL = zoo.bundled_folder() / "trees"
+# Dask runs it twice.
+SLOWLY = """
+import time
+from tagger import classify
+def classify_track(*arguments, **options):
+    time.sleep(0.5)
+    return classify.as_it_was(*arguments, **options)
+if not hasattr(classify, "as_it_was"):
+    classify.as_it_was, classify.classify_track = classify.classify_track, classify_track
+"""
+LYING = """
+from tagger import classify
+classify.classify_track = lambda *arguments, **options: 42
+"""
+
+
+class Processes:
+    """A scheduler, and workers that are started one by one."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.file = folder, folder / "scheduler.json"
+        self.started: list[subprocess.Popen[bytes]] = []
+        self.scheduler = self._start("scheduler", "--port", "0", "--host", "127.0.0.1")
+        self._wait_for(self.file.exists)
+        with distributed.Client(scheduler_file=str(self.file), set_as_default=False) as client:
+            self.address = client.scheduler.address
+
+    def _start(self, kind, *options, before=(), **environment):
+        command = [*before, sys.executable, "-m", "dask", kind, "--no-dashboard"]
+        with open(self.folder / f"{len(self.started)}.log", "wb") as log:
+            process = subprocess.Popen(
+                [*command, "--scheduler-file", str(self.file), *options],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,  # where Python looks first
+                env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            )
+        self.started.append(process)
+        return process
+
+    def worker(self, preload="", *, before=(), **environment):
+        """Start one and wait until the scheduler knows it."""
+        script = self.folder / f"preload{len(self.started)}.py"
+        script.write_text(preload)
+        options = ("--nthreads", "1", "--no-nanny", "--preload", str(script))
+        with distributed.Client(self.address, set_as_default=False) as client:
+            known = len(client.scheduler_info(n_workers=-1)["workers"])
+            self._start("worker", *options, before=before, **environment)
+            self._wait_for(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) > known)
+
+    def _wait_for(self, happened):
+        deadline = time.monotonic() + 60
+        while not happened():
+            said = [log.read_text() for log in self.folder.glob("*.log")]
+            assert time.monotonic() < deadline, said
+            time.sleep(0.05)
+
+    def end(self):
+        for process in self.started:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def processes(tmp_path, monkeypatch):
+    from tagger import cluster as module
+
+    monkeypatch.setattr(module, "_POLL_S", 0.3)
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    started = Processes(folder)
+    yield started
+    started.end()
+
+
+def own_model(home: Path, *, slope: str = "") -> None:
+    """The user's model `mine`, with another calibration where a slope is given."""
+    card = (MODEL / "card.toml").read_text().replace('name = "trees"', 'name = "mine"', 1)
+    if slope:
+        card = re.sub(r"^slope = .*$", f"slope = {slope}", card, flags=re.MULTILINE)
+    folder = home / "gtag" / "models" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "card.toml").write_text(card)
+    shutil.copyfile(MODEL / "trees.ubj", folder / "trees.ubj")
+
+
+def scanned(gtag, music, report, *options):
+    """What was said, and the rows."""
+    ran = gtag("scan", music, "--report", report, *options)
+    assert ran.status != 2, ran.err
+    return ran, rows(report)
+
+
+def joins_late(processes, **options):
+    """Start a worker while a scan is under way."""
+    joining = threading.Timer(1.0, processes.worker, kwargs=options)
+    joining.start()
+    return joining
+
+
+def test_a_late_worker_with_another_calibration_says_nothing(gtag, music, processes, tmp_path):
+    """Every third file was tagged with its answers, or got them into the cache."""
+    own_model(tmp_path / "data")
+    own_model(tmp_path / "elsewhere", slope="25.0")
+    _, here = scanned(gtag, music, tmp_path / "here.csv", "--model", "mine", "--no-cache")
+    processes.worker(SLOWLY, XDG_DATA_HOME=str(tmp_path / "data"))
+    joining = joins_late(processes, XDG_DATA_HOME=str(tmp_path / "elsewhere"))
+    on_cluster = ("--model", "mine", "--cluster", processes.address)
+    ran, there = scanned(gtag, music, tmp_path / "there.csv", *on_cluster)
+    joining.join()
+    assert there == here
+    assert "left out: the worker tcp://" in ran.err and "here it is gtag" in ran.err
+    _, again = scanned(gtag, music, tmp_path / "again.csv", "--model", "mine", "--jobs", 1)
+    assert again == here
+
+
+def test_a_worker_loads_a_model_again_that_has_changed(gtag, music, processes, tmp_path):
+    own_model(tmp_path / "data")
+    processes.worker(XDG_DATA_HOME=str(tmp_path / "data"))
+    on_cluster = ("--model", "mine", "--no-cache", "--cluster", processes.address)
+    _, before = scanned(gtag, music, tmp_path / "before.csv", *on_cluster)
+    shutil.rmtree(tmp_path / "data")
+    own_model(tmp_path / "data", slope="25.0")
+    forget_models()  # this process is two runs of gtag here
+    installation_module._loaded.cache_clear()
+    ran, after = scanned(gtag, music, tmp_path / "after.csv", *on_cluster)
+    assert "left out" not in ran.err
+    _, here = scanned(gtag, music, tmp_path / "h.csv", "--model", "mine", "--no-cache")
+    assert after == here != before
+
+
+def test_a_late_worker_that_cannot_see_the_library_is_left_out(
+    gtag, make_audio, processes, tmp_path
+):
+    if shutil.which("unshare") is None or subprocess.call(["unshare", "-m", "true"]):
+        pytest.skip("needs a user that may hide folders from a process")
+    for i in range(16):
+        make_audio(".opus", seed=i % 4, duration_s=4.0, name=Path(f"music/{i // 8}/{i}.opus"))
+    music = tmp_path / "music"
+    options = ("--model", "trees", "--no-cache")
+    _, here = scanned(gtag, music, tmp_path / "here.csv", *options)
+    processes.worker(SLOWLY)
+    # It sees the first files and not the last, as a machine whose second disk is not mounted.
+    hidden = ("unshare", "-m", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', music / "1")
+    joining = joins_late(processes, before=hidden)
+    on_cluster = (*options, "--cluster", processes.address)
+    ran, there = scanned(gtag, music, tmp_path / "there.csv", *on_cluster)
+    joining.join()
+    assert there == here
+    assert "left out: the worker" in ran.err and "cannot read" in ran.err
+
+
+def test_a_lying_worker_is_left_out_and_its_tracks_go_to_others(gtag, music, processes, tmp_path):
+    options = ("--model", "trees", "--no-cache")
+    _, here = scanned(gtag, music, tmp_path / "here.csv", *options)
+    processes.worker(SLOWLY)
+    processes.worker(LYING)
+    on_cluster = (*options, "--cluster", processes.address)
+    ran, there = scanned(gtag, music, tmp_path / "there.csv", *on_cluster)
+    assert there == here
+    assert "answers what is no result of the model" in ran.err
+
+
+def test_lying_workers_alone_make_rows_that_say_so(gtag, music, processes, tmp_path):
+    processes.worker(LYING)
+    on_cluster = ("--model", "trees", "--no-cache", "--cluster", processes.address)
+    ran, there = scanned(gtag, music, tmp_path / "there.csv", *on_cluster)
+    assert ran.status == 1 and "bug" not in ran.err
+    assert {row["status"] for row in there} == {"unreadable"}
+    assert all("answers what is no result of the model" in row["message"] for row in there)
+
+
+def test_a_worker_without_this_gtag_is_refused(gtag, music, processes, tmp_path):
+    strange = tmp_path / "strange" / "tagger"
+    strange.mkdir(parents=True)
+    (strange / "__init__.py").write_text("")
+    processes.worker(PYTHONPATH=str(strange.parent))
+    ran = gtag("scan", music, "--model", "trees", "--cluster", processes.address)
+    assert ran.status == 2 and "bug" not in ran.err and "Traceback" not in ran.err
+    # Dask ends such a worker, or hands its error on.
+    assert "cannot run gtag: ModuleNotFoundError" in ran.err or "another gtag, or none" in ran.err
+
+
+def test_a_scan_whose_scheduler_dies_keeps_what_is_done(make_audio, processes, tmp_path):
+    music = tmp_path / "music"
+    for i in range(40):  # more than are at work at once
+        make_audio(".opus", seed=i % 4, duration_s=4.0, name=music / f"{i}.opus")
+    processes.worker(SLOWLY)
+    report = tmp_path / "report.csv"
+    options = ("--write-tags", "--model", "trees", "--min-confidence", "0", "--no-cache")
+    scan = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "tagger", "scan", str(music), *options),
+            *("--report", str(report), "--json", "--cluster", processes.address),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")},
+    )
+    for _ in range(3):
+        assert '"written"' in scan.stdout.readline()
+    processes.scheduler.kill()
+    _, err = scan.communicate(timeout=120)
+    assert scan.returncode == 1, err
+    assert "the cluster's scheduler is" in err and "what is done stays" in err
+    assert "Traceback" not in err and "bug" not in err
+    done = rows(report)
+    assert len(done) >= 3 and {row["status"] for row in done} == {"written"}
+
+
+@pytest.mark.parametrize("address", ["foo", "tcp://foo:bar", "zmq://foo:1", "tls://127.0.0.1:1"])
+def test_what_is_no_address_is_no_bug(gtag, music, address):
+    """Dask fails at each in another way, and with a traceback behind the error."""
+    ran = gtag("scan", music, "--model", "trees", "--cluster", address)
+    assert ran.status == 2
+    assert f"no Dask scheduler answers at {address}" in ran.err and "Traceback" not in ran.err

@@ -116,3 +116,17 @@ def test_only_folders_are_watched(gtag, make_audio):
     ran = gtag("watch", piece)
     assert ran.status == 2 and "name its folder" in ran.err
     assert gtag("watch", piece.parent / "nothing").status == 2
+
+
+def test_a_second_watch_says_who_is_there(gtag, tmp_path, monkeypatch):
+    """Both wrote, and each took the other for another program that has the files open."""
+    watching = Watching(tmp_path)
+    inner = watching.root / "inner"
+    inner.mkdir()
+    for folder in (watching.root, inner, tmp_path):
+        ran = gtag("watch", folder, "--write-tags")
+        assert ran.status == 2
+        assert f"process {watching.process.pid} watches it already" in ran.err
+    assert watching.end()[0] == 0
+    Watching(tmp_path).end()
+    assert not list((tmp_path / "state").rglob("watch-*"))

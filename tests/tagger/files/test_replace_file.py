@@ -137,6 +137,41 @@ def test_keeps_extended_attributes(track):
     }
 
 
+def lsattr(path: Path) -> str:
+    return subprocess.run(["lsattr", path], capture_output=True, text=True, check=True).stdout[:22]
+
+
+def test_keeps_the_flags_of_chattr(track):
+    """A file that `dump` leaves out, or whose bytes are written at once, was neither any more."""
+    if subprocess.run(["chattr", "+dASs", track], capture_output=True, check=False).returncode:
+        pytest.skip("no flags here")
+    flags = lsattr(track)
+    replace_file(track, edit, accept)
+    assert lsattr(track) == flags and {*"dASs"} <= {*flags}
+
+
+def test_a_sparse_file_stays_sparse(tmp_path):
+    """20 kB became 200 MB."""
+    path = tmp_path / "track.wav"
+    with open(path, "wb") as file:
+        file.write(b"head")
+        file.seek(50 << 20)
+        file.write(b"tail")
+    before = path.stat()
+    if before.st_blocks * 512 > 1 << 20:
+        pytest.skip("no sparse files here")
+
+    def edit(copy):
+        with open(copy, "r+b") as file:
+            file.write(b"HEAD")
+
+    replace_file(path, edit, lambda original, copy: None)
+    after = path.stat()
+    assert after.st_size == before.st_size and after.st_blocks * 512 <= 256 << 10
+    content = path.read_bytes()
+    assert (content[:4], content[-4:], content.count(0)) == (b"HEAD", b"tail", (50 << 20) - 4)
+
+
 def test_keeps_an_acl_and_inherits_none(tmp_path):
     # As the kernel encodes them: version 2, then tag, permissions and id of each entry.
     def acl(*entries: tuple[int, int, int]) -> bytes:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mutagen.apev2 import APEv2
 from mutagen.id3 import ID3, TIT2
 
 from tagger.errors import WriteFailedError
 from tagger.files.formats import FLAC, MP3
 from tagger.tags import write as write_module
+from tagger.tags.blocks import same_bytes
 from tagger.tags.read import read_tags
 from tagger.tags.verify import check_kept, check_planned
 from tagger.tags.write import Change, apply_change, write_change
@@ -182,3 +186,14 @@ def test_the_journal_has_the_old_values_before_the_swap(make_audio):
     assert journal.old["format"] == "MP3"
     assert [role for _, role, _ in journal.old["blocks"][0]["fields"]] == list(new)
     assert read_tags(path, MP3).genres == ("Rock",)
+
+
+@given(data=st.binary(max_size=30), cuts=st.lists(st.lists(st.integers(0, 30)), min_size=2))
+def test_the_same_bytes_are_the_same_however_they_are_cut(data, cuts):
+    def cut(content, places):
+        places = sorted({0, len(content), *(min(place, len(content)) for place in places)})
+        return [content[a:b] for a, b in pairwise(places)] + [b""]
+
+    assert same_bytes(cut(data, cuts[0]), cut(data, cuts[1]))
+    for other in (data + b"x", data[:-1] if data else b"x", bytes([b ^ 1 for b in data]) or b"x"):
+        assert not same_bytes(cut(data, cuts[0]), cut(other, cuts[1]))
