@@ -208,9 +208,7 @@ def alone(folders: Sequence[str]) -> Iterator[None]:
         Another one is there.
     """
     with ExitStack() as stack:
-        with suppress(
-            OSError, ConfigurationError
-        ):  # else nobody is kept out
+        with suppress(OSError, ConfigurationError):  # else nobody is kept out
             place = state_folder()
             place.mkdir(parents=True, exist_ok=True)
             note = place / f"watch-{secrets.token_hex(8)}.lock"
