@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
-import pickle
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -339,11 +338,14 @@ class _Cluster:
                 return Lost(0.0, self._deadline_s)
         with _scheduler_errors():
             if sent.future.status == "finished":
-                return sent.future.result(timeout=_POLL_S)
+                try:
+                    return sent.future.result(timeout=_POLL_S)
+                except (AttributeError, ImportError, TypeError, ValueError) as error:
+                    return error  # it is of a kind that this machine does not know
             if sent.future.status == "error":
-                error = sent.future.exception()
-                is_killed = isinstance(error, KilledWorker)
-                return Lost(0.0, self._deadline_s) if is_killed else error
+                failure = sent.future.exception()
+                is_killed = isinstance(failure, KilledWorker)
+                return Lost(0.0, self._deadline_s) if is_killed else failure
         raise ClusterError("the cluster's scheduler is gone, or was restarted", hint=_GO_ON)
 
     def _holder(self, sent: _Sent) -> str | None:
@@ -359,12 +361,11 @@ class _Cluster:
         if isinstance(answer, Exception):
             return None, f"fails: {type(answer).__name__}: {answer}"
         try:
-            installation, seen, content = answer
+            installation, seen, result = answer
             if installation != self._expected:
                 return None, f"has {installation}, here it is {self._expected}"
             if not seen and self._work.sees(item):
                 return None, f"cannot read {getattr(item, 'path', item)}, but this machine can"
-            result = pickle.loads(content)
         except Exception as error:  # of whatever the worker sent
             return None, f"answers what cannot be read: {type(error).__name__}: {error}"
         return result, self._work.why_unusable(result)
@@ -416,8 +417,8 @@ def _answer(
     sees: Callable[[Any], bool],
     deadline_s: float,
     item: Any,
-) -> tuple[str, bool, bytes]:
-    """What a worker runs, whether it sees an item, and the item's result, pickled."""
+) -> tuple[str, bool, Any]:
+    """What a worker runs, whether it sees an item, and the item's result."""
     found = installation(expected)
     result = with_deadline(function, deadline_s, item) if found == expected else None
-    return found, sees(item), pickle.dumps(result)
+    return found, sees(item), result

@@ -12,7 +12,6 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
-import tagger
 from tagger.classify import classifier, forget_models
 from tagger.models import zoo
 from tagger.models.heard import yamnet_card
@@ -48,7 +47,7 @@ def installation(model: str, expected: str = "") -> str:
 @cache
 def _gtag() -> str:
     """Of the code that runs, and of the network that comes with it and tells what is music."""
-    root = Path(tagger.__file__).parent
+    root = Path(__file__).parent
     code = [file for package in _PACKAGES for file in (root / package).glob("*.py")]
     version = importlib.metadata.version("gtag-music")
     return f"gtag {version} ({_fingerprint([*code, *_files(yamnet_card().folder)])})"
