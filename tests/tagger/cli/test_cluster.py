@@ -301,7 +301,12 @@ def test_a_late_worker_that_cannot_see_the_library_is_left_out(
     assert "left out: the worker" in ran.err and "cannot read" in ran.err
 
 
-def test_a_lying_worker_is_left_out_and_its_tracks_go_to_others(gtag, music, processes, tmp_path):
+def test_a_lying_worker_is_left_out_and_its_tracks_go_to_others(
+    gtag, make_audio, processes, tmp_path
+):
+    music = tmp_path / "music"
+    for i in range(40):  # the scan lasts until both workers are known
+        make_audio(".opus", seed=i % 4, duration_s=4.0, name=music / f"{i}.opus")
     options = ("--model", "trees", "--no-cache")
     _, here = scanned(gtag, music, tmp_path / "here.csv", *options)
     processes.worker(SLOWLY)
