@@ -44,7 +44,7 @@ from tagger.training.measure.training_history import (
     importance_table,
 )
 from tagger.training.publish import check_output, learned_from, with_cost, write_model
-from tagger.training.recipes import Fitted, Recipe, Settings
+from tagger.training.recipes.fitting import Fitted, Recipe, Settings
 from tagger.training.reporter import SILENT, Reporter
 
 TIMED = 20  # tracks

@@ -15,7 +15,7 @@ from tagger.training.data.datasets import Example
 from tagger.training.reporter import SILENT, Reporter
 
 if TYPE_CHECKING:
-    from tagger.training.recipes import Settings
+    from tagger.training.recipes.fitting import Settings
 
 CALL = "call.json"
 HEARD = "heard-"  # folders of decoded sound, valid whatever is learned from it

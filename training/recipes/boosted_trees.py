@@ -20,8 +20,8 @@ from tagger.training.data.datasets import Example, labels_of, targets, to_decibe
 from tagger.training.data.feature_table import feature_names, most_important, random_of
 from tagger.training.measure.importance import gains
 from tagger.training.measure.splits import set_aside
-from tagger.training.recipes import Fitted, Settings, fitted_on_features
 from tagger.training.recipes.classical import predict_trees
+from tagger.training.recipes.fitting import Fitted, Settings, fitted_on_features
 from tagger.training.recipes.tuning import search
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from tagger.models.prediction import log_softmax
 from tagger.training.data.datasets import Example, labels_of
 from tagger.training.data.feature_table import Table, learning_table
 from tagger.training.measure.importance import gains
-from tagger.training.recipes import Fitted, Settings, fitted_on_features
+from tagger.training.recipes.fitting import Fitted, Settings, fitted_on_features
 from tagger.training.recipes.logistic import fit_regression
 from tagger.training.recipes.tuning import tune
 

@@ -19,8 +19,8 @@ from tagger.models.chunk_cnn import chunk_network, mean_log_probabilities
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB, chunks, front_end
 from tagger.training.data.augment import augment, mixup
 from tagger.training.data.datasets import Example, labels_of, targets, to_decibels
-from tagger.training.recipes import Fitted, Settings
 from tagger.training.recipes.epoch_by_epoch import Batches, History, train_by_epochs
+from tagger.training.recipes.fitting import Fitted, Settings
 from tagger.training.recipes.keras_start import start_keras
 
 CHANNELS = (24, 48, 96, 160)

@@ -11,8 +11,8 @@ from tagger.models.dense import feature_network
 from tagger.models.prediction import log_softmax
 from tagger.training.data.datasets import Example, labels_of, targets
 from tagger.training.data.feature_table import Table, feature_rows, learning_table
-from tagger.training.recipes import Fitted, Settings, fitted_on_features
 from tagger.training.recipes.cnn import converted
+from tagger.training.recipes.fitting import Fitted, Settings, fitted_on_features
 from tagger.training.recipes.keras_start import start_keras
 from tagger.training.recipes.tuning import tune
 

@@ -14,7 +14,7 @@ from tagger.files.durable_io import take_name, write_whole
 from tagger.models.prediction import log_softmax
 from tagger.sound.spectrogram import chunks
 from tagger.training.data.datasets import Example, targets
-from tagger.training.recipes import Settings
+from tagger.training.recipes.fitting import Settings
 
 WATCHED = 256  # examples at most, so that measuring after each epoch stays quick
 AT_ONCE = 32  # of them

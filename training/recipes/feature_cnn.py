@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tagger.training.data.datasets import Example
-from tagger.training.recipes import Fitted, Settings
 from tagger.training.recipes.dense import fit_network
+from tagger.training.recipes.fitting import Fitted, Settings
 
 CHANNELS = (32, 64)
 WIDTH = 5  # features

@@ -15,7 +15,7 @@ from tagger.models.card import CARD
 from tagger.models.head import EMBEDDING, NARROW, EmbeddingInputs
 from tagger.models.linear import LinearWeights
 from tagger.training.data.datasets import Example, labels_of, musicnn, targets
-from tagger.training.recipes import Fitted, Settings
+from tagger.training.recipes.fitting import Fitted, Settings
 from tagger.training.recipes.logistic import fit_regression
 
 # With some hundred tracks the embedding alone serves better: figures are in docs/experiments.md.

@@ -20,9 +20,10 @@ from tagger.errors import ConfigurationError
 from tagger.places import home
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
 from tagger.training.data.datasets import Example, labels_of
-from tagger.training.recipes import Fitted, Settings, efficientnet_lite
 from tagger.training.recipes import cnn as chunk_cnn
+from tagger.training.recipes import efficientnet_lite
 from tagger.training.recipes.epoch_by_epoch import train_by_epochs
+from tagger.training.recipes.fitting import Fitted, Settings
 from tagger.training.recipes.keras_start import start_keras
 
 SIZE = 128  # pixels either way

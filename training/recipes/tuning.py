@@ -15,7 +15,7 @@ from tagger.training.measure.splits import set_aside
 if TYPE_CHECKING:
     import optuna
 
-    from tagger.training.recipes import Settings
+    from tagger.training.recipes.fitting import Settings
 
 
 def tune(
