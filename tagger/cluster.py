@@ -8,8 +8,6 @@ of a lost worker.
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -374,6 +372,9 @@ class _Cluster:
 @contextmanager
 def _scheduler_errors(*, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
     """Turn what the client raises when the scheduler is lost into a ClusterError."""
+    import asyncio
+    import concurrent.futures
+
     cancelled = (asyncio.CancelledError, concurrent.futures.CancelledError)
     try:
         yield

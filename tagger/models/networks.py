@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from functools import partial
 from typing import Any
 
@@ -58,6 +59,7 @@ class Network:
                 hint="install gtag again, on a platform that the README names",
             ) from error
         self._input = input
+        self._lock = Lock()  # an interpreter that two threads call at once answers with nonsense
         with native_messages_hidden():
             self._interpreter = Interpreter(model_content=weights, num_threads=THREADS)
             self._run: Any = self._interpreter.get_signature_runner()
@@ -68,7 +70,8 @@ class Network:
 
     def __call__(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """The outputs by name for a batch of inputs."""
-        answer = self._run(**{self._input: rows.astype(np.float32, copy=False)})
+        with self._lock:
+            answer = self._run(**{self._input: rows.astype(np.float32, copy=False)})
         return {name: answer[name] for name in self.sizes}
 
 
