@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from threading import Lock
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
