@@ -18,7 +18,7 @@ MEANING = {
     Status.UNSURE: "left alone: not sure enough, or no music",
     Status.CUE_TRACK: "tracks of cue sheets, in files above",
     Status.UNREADABLE: "could not be read",
-    Status.REFUSED: "left alone for its own good",
+    Status.REFUSED: "not safe to write now",
     Status.FAILED: "could not be written; as it was before",
 }
 
