@@ -21,9 +21,9 @@ from beets.plugins import BeetsPlugin
 from beets.util import syspath
 
 import tagger
-from tagger.options import flag
-from tagger.placeholders import Placeholders
-from tagger.screen import printable
+from tagger.deciding.placeholders import Placeholders
+from tagger.pipeline.options import flag
+from tagger.system.screen import printable
 
 # beets has several genres; older ones had one text.
 FIELD = "genres" if "genres" in Item._fields else "genre"

@@ -16,9 +16,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tagger.classify import Classified, classifier, classify_section
-from tagger.decide import Policy, Status
-from tagger.errors import (
+from tagger.containers.formats import identify, supported_format
+from tagger.containers.read import TagState, read_tags
+from tagger.deciding.decide import Policy, Status
+from tagger.deciding.placeholders import DEFAULT_PLACEHOLDERS
+from tagger.deciding.vocabulary import why_no_name
+from tagger.journal.journal import Journal, RunRecord
+from tagger.journal.undo import Undone, UndoStatus, undo_run
+from tagger.library.walk import Track
+from tagger.models import zoo
+from tagger.models.embeddings import mean_embedding
+from tagger.models.prediction import Prediction
+from tagger.models.track_features import TrackFeatures
+from tagger.pipeline.classify import Classified, classifier, classify_section
+from tagger.pipeline.options import Album, Detail, Existing, ScanOptions, flag
+from tagger.pipeline.road import TagsOf, TrackResult, decided, finished
+from tagger.pipeline.road import read as as_policy_reads
+from tagger.pipeline.scanning import Scanning, care_of, policy_of
+from tagger.pipeline.writing import writer
+from tagger.sound.audio import read_excerpts
+from tagger.sound.native_messages import native_messages_hidden
+from tagger.storage.at_rest import MIN_AGE_S
+from tagger.system.errors import (
     ConfigurationError,
     GtagError,
     ModelError,
@@ -28,25 +47,6 @@ from tagger.errors import (
     UnreadableError,
     WriteFailedError,
 )
-from tagger.files.at_rest import MIN_AGE_S
-from tagger.files.formats import identify, supported_format
-from tagger.files.library import Track
-from tagger.genres import why_no_name
-from tagger.journal.journal import Journal, RunRecord
-from tagger.journal.undo import Undone, UndoStatus, undo_run
-from tagger.models import zoo
-from tagger.models.embeddings import mean_embedding
-from tagger.models.prediction import Prediction
-from tagger.models.track_features import TrackFeatures
-from tagger.options import Album, Detail, Existing, ScanOptions, flag
-from tagger.placeholders import DEFAULT_PLACEHOLDERS
-from tagger.road import TagsOf, TrackResult, decided, finished
-from tagger.road import read as as_policy_reads
-from tagger.scanning import Scanning, care_of, policy_of
-from tagger.sound.audio import read_excerpts
-from tagger.sound.native_messages import native_messages_hidden
-from tagger.tags.read import TagState, read_tags
-from tagger.writing import writer
 
 if TYPE_CHECKING:
     from tagger.models.embeddings import Embedder

@@ -22,8 +22,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tagger import demo
-from tagger.tags import deadline
+from tagger.containers import deadline
+from tagger.sound import demo
 
 SEED = int(os.environ.get("GTAG_TEST_SEED", "0"))
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -87,7 +87,7 @@ def make_audio(tmp_path: Path, _encoded: Callable[..., Path]) -> Callable[..., P
     `make_audio(".mp3")` → a path in `tmp_path`; `make_audio(".m4a", codec="alac", name="a.m4a")`.
     It is an hour old, since gtag leaves alone what changed just now.
     Other keywords (`rate`, `channels`, `container`, `codec`, `bit_rate`, `options`) go to
-    `tagger.demo.encode`.
+    `tagger.sound.demo.encode`.
     """
 
     def make(

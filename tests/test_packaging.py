@@ -18,13 +18,13 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tagger.extras import EXTRAS, how_to_install
+from tagger.system.extras import EXTRAS, how_to_install
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 IMPORTED = packages_distributions()  # by the name that is imported, what was installed
 # The only modules of tagger that may import what an extra brings, and which.
-WITH_AN_EXTRA = {"reports/plot.py": "plot", "cluster.py": "cluster"}
+WITH_AN_EXTRA = {"reports/plot.py": "plot", "pipeline/cluster.py": "cluster"}
 WITHOUT = """
 import sys
 sys.modules.update(dict.fromkeys({blocked}))
@@ -236,7 +236,7 @@ def test_a_network_without_litert_says_what_is_missing():
     """Not that this is a bug in gtag."""
     code = (
         "import sys; sys.modules['ai_edge_litert'] = None\n"
-        "from tagger.errors import ModelError\nfrom tagger.models import zoo\n"
+        "from tagger.system.errors import ModelError\nfrom tagger.models import zoo\n"
         "try:\n    zoo.load_backbone('musicnn')\nexcept ModelError as error:\n    print(error)"
     )
     told = subprocess.run(

@@ -18,8 +18,8 @@ from typing import Any
 
 import click
 
-from tagger.errors import ConfigurationError, DataError, GtagError
-from tagger.files.durable_io import write_whole
+from tagger.storage.durable_io import write_whole
+from tagger.system.errors import ConfigurationError, DataError, GtagError
 from tagger.training.data.datasets import Example
 from tagger.training.data.load_examples import Sources, load_examples
 from tagger.training.data.resume import Call, digest

@@ -21,14 +21,14 @@ from typing import Any
 import click
 import numpy as np
 
-from tagger.errors import GtagError
-from tagger.genres import vocabulary
+from tagger.deciding.vocabulary import vocabulary
 from tagger.models.card import OUT_OF_FOLD, Card
 from tagger.models.feature_columns import NARROW_FEATURES, logit_columns
 from tagger.models.head import EMBEDDING, NARROW, SPREAD, YAMNET_EMBEDDING, YAMNET_LOGITS
 from tagger.models.multi_label import STYLES, STYLES_BIAS, MultiLabelWeights
 from tagger.models.prediction import logit
 from tagger.models.registry import bundled_folder
+from tagger.system.errors import GtagError
 from tagger.training import multi_label
 from tagger.training.data.datasets import BACKBONE_TAG, YAMNET_TAG, yamnet
 from tagger.training.data.track_views import Tracks, compute_views

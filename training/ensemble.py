@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from tagger.errors import DataError
 from tagger.models import zoo
 from tagger.models.card import CARD, OUT_OF_FOLD, Card
 from tagger.models.registry import bundled_folder
+from tagger.system.errors import DataError
 from tagger.training.measure.calibrate import apply_temperature, fit_temperature
 from tagger.training.measure.out_of_fold import (
     CALIBRATION_PROTOCOL,

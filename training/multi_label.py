@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger.genres import parent_of
+from tagger.deciding.vocabulary import parent_of
 from tagger.models.prediction import sigmoid
 from tagger.training.data.track_views import Item, Tracks
 from tagger.training.measure.metrics import (
@@ -229,8 +229,8 @@ class Family:
     def named(self, probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
         """Return the label that a scan names for each track, -1 for none [shape=(n,)].
 
-        `tagger.decide` has the rule: a child that is sure stands for its parent, and a parent that
-        is sure for a child that is not.
+        `tagger.deciding.decide` has the rule: a child that is sure stands for its parent, and a
+        parent that is sure for a child that is not.
         """
         sure = probabilities >= thresholds
         result = np.full(len(probabilities), -1)

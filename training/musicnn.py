@@ -23,10 +23,10 @@ from typing import Any
 import click
 import numpy as np
 
-from tagger.errors import GtagError
 from tagger.models.card import Card
 from tagger.models.registry import bundled_folder
 from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS, patch_front_end
+from tagger.system.errors import GtagError
 from tagger.training import wheels
 from tagger.training.publish import write_model
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from tagger.files.durable_io import write_whole
 from tagger.models.card import CARD, Card, read_card
+from tagger.storage.durable_io import write_whole
 from tagger.training.data.datasets import Example, as_in_card
 from tagger.training.data.fingerprints import packed
 from tagger.training.data.folders import check_folder

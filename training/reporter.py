@@ -8,7 +8,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from tagger.screen import printable
+from tagger.system.screen import printable
 
 
 class Reporter:

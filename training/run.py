@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from tagger.errors import DataError
-from tagger.files.durable_io import take_name
 from tagger.models import zoo
 from tagger.models.card import (
     CORRELATION,
@@ -27,6 +25,8 @@ from tagger.models.card import (
     OUT_OF_FOLD,
     Card,
 )
+from tagger.storage.durable_io import take_name
+from tagger.system.errors import DataError
 from tagger.training import recipes
 from tagger.training.data.datasets import Example, labels_of, targets
 from tagger.training.data.feature_table import feature_rows, scannable

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tagger.errors import ConfigurationError
+from tagger.system.errors import ConfigurationError
 
 
 def download(requirement: str, file: Path, hint: str) -> Path:

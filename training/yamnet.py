@@ -18,10 +18,10 @@ from typing import Any
 import click
 import numpy as np
 
-from tagger.errors import ConfigurationError, GtagError
 from tagger.models.card import Card
 from tagger.models.registry import bundled_folder
 from tagger.sound.yamnet_patches import yamnet_front_end
+from tagger.system.errors import ConfigurationError, GtagError
 from tagger.training.publish import write_model
 
 NAME = "yamnet"

@@ -17,8 +17,8 @@ import click
 from tagger.cli.names import Group, help_alone
 from tagger.cli.settings import with_settings
 from tagger.cli.streams import STDOUT, give_up_stdout, make_streams_usable
-from tagger.errors import ExitStatus, GtagError
-from tagger.logs import log_on_stderr
+from tagger.system.errors import ExitStatus, GtagError
+from tagger.system.logs import log_on_stderr
 
 # Each name is a module of this package that holds a command of the same name.
 COMMANDS = (
@@ -70,7 +70,7 @@ def cli(context: click.Context) -> ExitStatus:
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit status."""
-    from tagger.screen import printable
+    from tagger.system.screen import printable
 
     make_streams_usable()
     log_on_stderr()
@@ -128,7 +128,7 @@ def _end_undisturbed() -> None:
 
 
 def _fail_where_something_ran_out(error: Exception) -> None:
-    from tagger.exhausted import what_ran_out
+    from tagger.system.exhausted import what_ran_out
 
     lacking = what_ran_out(error)
     if lacking is not None:

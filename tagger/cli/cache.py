@@ -6,7 +6,7 @@ import click
 
 from tagger.cli.names import Group, help_alone
 from tagger.cli.scan_options import Whole
-from tagger.errors import ExitStatus
+from tagger.system.errors import ExitStatus
 
 _UNUSED_DAYS = 365
 
@@ -24,8 +24,8 @@ def cache(context: click.Context) -> ExitStatus:
 @cache.command()
 def info() -> ExitStatus:
     """Show where the cache is, and what it holds."""
-    from tagger.cache import Cache, default_cache_path
-    from tagger.screen import printable
+    from tagger.pipeline.cache import Cache, default_cache_path
+    from tagger.system.screen import printable
 
     path = default_cache_path()
     click.echo(printable(str(path)))
@@ -59,7 +59,7 @@ def prune(*, days: int) -> ExitStatus:
 
     A disk or network folder that is not connected looks as if its files were gone.
     """
-    from tagger.cache import Cache, default_cache_path
+    from tagger.pipeline.cache import Cache, default_cache_path
 
     path = default_cache_path()
     if not path.exists():
@@ -74,7 +74,7 @@ def prune(*, days: int) -> ExitStatus:
 @cache.command()
 def clear() -> ExitStatus:
     """Delete everything: the next scan decodes every file."""
-    from tagger.cache import Cache, default_cache_path
+    from tagger.pipeline.cache import Cache, default_cache_path
 
     path = default_cache_path()
     Cache(path).clear()

@@ -18,8 +18,8 @@ from tagger.cli.settings import (
     config_path,
     options_of,
 )
-from tagger.errors import ConfigurationError, ExitStatus
-from tagger.screen import printable
+from tagger.system.errors import ConfigurationError, ExitStatus
+from tagger.system.screen import printable
 
 _HEAD = """\
 # gtag's settings. The command line goes before the environment (GTAG_SCAN_MODEL), and that before

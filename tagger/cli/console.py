@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from tagger.screen import printable
+from tagger.system.screen import printable
 
 WIDTH = 80
 

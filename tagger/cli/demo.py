@@ -8,9 +8,9 @@ import time
 import click
 
 from tagger.cli.files import opening
-from tagger.errors import ExitStatus
-from tagger.files.at_rest import MIN_AGE_S
-from tagger.screen import printable
+from tagger.storage.at_rest import MIN_AGE_S
+from tagger.system.errors import ExitStatus
+from tagger.system.screen import printable
 
 
 @click.command()
@@ -21,7 +21,7 @@ def demo(folder: str) -> ExitStatus:
     They are composed by rule: they show how gtag works, not how accurate it is.
     """
     from tagger.cli.scan import scan
-    from tagger.demo import make_demo
+    from tagger.sound.demo import make_demo
 
     with opening(folder):
         paths = make_demo(folder)

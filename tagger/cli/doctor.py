@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from tagger.cli.settings import SETTABLE, Settings
-from tagger.errors import ExitStatus, GtagError
+from tagger.system.errors import ExitStatus, GtagError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tagger.doctor import Finding
+    from tagger.pipeline.doctor import Finding
 
 _STYLES = {"ok": "green", "note": "yellow", "broken": "bold red"}
 
@@ -29,7 +29,7 @@ def doctor(*, as_json: bool) -> ExitStatus:
     It tries decoders, models, folders, settings, journal and cache, and changes nothing. Copy the
     table into a bug report: it names none of your files, and shows your home folder as ~.
     """
-    from tagger.doctor import examine
+    from tagger.pipeline.doctor import examine
 
     findings = []
     for finding in chain(_noticed(examine()), [_settings()]):
@@ -57,7 +57,7 @@ def _noticed(findings: Iterator[Finding]) -> Iterator[Finding]:
 
 
 def _settings() -> Finding:
-    from tagger.doctor import Finding, explained, without_home
+    from tagger.pipeline.doctor import Finding, explained, without_home
 
     settings = Settings()
     try:

@@ -12,8 +12,8 @@ import click
 
 from tagger.cli.names import ExistingPath, ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
-from tagger.errors import ExitStatus
-from tagger.extras import EXTRAS, need
+from tagger.system.errors import ExitStatus
+from tagger.system.extras import EXTRAS, need
 
 if TYPE_CHECKING:
     from tagger.training.measure.comparison import Measurement
@@ -92,7 +92,7 @@ def evaluate(
 @contextmanager
 def _kept(report: Path | None) -> Iterator[Path]:
     """The report's folder; without one, a place for it that is gone afterwards."""
-    from tagger.screen import printable
+    from tagger.system.screen import printable
     from tagger.training.report.report import PAGE, check_report
 
     if report is not None:
@@ -129,7 +129,7 @@ def _evaluate_models(models: Sequence[str], data: Path, report: Path) -> ExitSta
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:
-    from tagger.screen import printable
+    from tagger.system.screen import printable
 
     metrics = evaluation.metrics()
     if evaluation.warning:
@@ -161,7 +161,7 @@ def _evaluate_recipe(
     *,
     kept: bool,
 ) -> ExitStatus:
-    from tagger.screen import printable
+    from tagger.system.screen import printable
     from tagger.training.measure.comparison import evaluate_recipe
     from tagger.training.reporter import TerminalReporter
 
@@ -186,7 +186,7 @@ def _print_table(rows: Sequence[Measurement]) -> None:
     from rich.text import Text
 
     from tagger.cli.console import console
-    from tagger.screen import printable
+    from tagger.system.screen import printable
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("Measured", overflow="fold")

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tagger.errors import ConfigurationError, GtagError
-from tagger.logs import log_on_stderr
+from tagger.system.errors import ConfigurationError, GtagError
+from tagger.system.logs import log_on_stderr
 
 
 def not_music(path: str, option: str) -> str:
@@ -16,7 +16,7 @@ def not_music(path: str, option: str) -> str:
 
     `gtag scan --report song.mp3` is a mistake.
     """
-    from tagger.files.formats import has_audio_extension, identify
+    from tagger.containers.formats import has_audio_extension, identify
 
     try:
         is_music = has_audio_extension(path) or (os.path.lexists(path) and identify(path))

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from tagger.cli.names import Group
-from tagger.errors import ExitStatus
+from tagger.system.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from tagger.genre_map import GenreMap
+    from tagger.deciding.genre_map import GenreMap
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -26,7 +26,7 @@ def genres(context: click.Context, *, genre_map: str | None) -> ExitStatus:
     if context.invoked_subcommand is not None:
         return ExitStatus.OK
     from tagger.cli.console import Column, cell, console, plain_table
-    from tagger.genre_map import GenreMap, names_of_models, read_genre_map
+    from tagger.deciding.genre_map import GenreMap, names_of_models, read_genre_map
 
     names, mapping = names_of_models(), GenreMap()
     if genre_map:
@@ -61,7 +61,7 @@ def import_(*, tree: str) -> ExitStatus:
     It replaces each genre with its topmost parent or, with a list of genres in "only", with the
     nearest of those.
     """
-    from tagger.genre_map import map_of_tree
+    from tagger.deciding.genre_map import map_of_tree
 
     made = map_of_tree(tree)
     click.echo(

@@ -10,12 +10,12 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from tagger.cli.console import console
-from tagger.decide import Status
+from tagger.deciding.decide import Status
 from tagger.reports.csv_report import json_line
-from tagger.screen import printable
+from tagger.system.screen import printable
 
 if TYPE_CHECKING:
-    from tagger.road import TrackResult
+    from tagger.pipeline.road import TrackResult
 
 _STYLES = {
     Status.WRITTEN: "green",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tagger.cli.names import Group, ModelName
-from tagger.errors import ExitStatus
-from tagger.screen import printable
+from tagger.system.errors import ExitStatus
+from tagger.system.screen import printable
 
 if TYPE_CHECKING:
     from tagger.models.card import Card
@@ -85,9 +85,9 @@ def verify(*, name: str | None) -> ExitStatus:
 
     NAME is a model's name or folder; without it, all models that have a name.
     """
-    from tagger.errors import ModelError
     from tagger.models import install as installing
     from tagger.models.card import read_card
+    from tagger.system.errors import ModelError
 
     status = ExitStatus.OK
     folders = installing.all_folders() if name is None else [installing.folder_of(name)]

@@ -8,8 +8,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from tagger.errors import ConfigurationError, ExitStatus
-from tagger.suggest import did_you_mean
+from tagger.system.errors import ConfigurationError, ExitStatus
+from tagger.system.suggest import did_you_mean
 
 
 class Group(click.Group):

@@ -13,21 +13,21 @@ import click
 from tagger.cli.files import not_music, opening
 from tagger.cli.scan import options_of_scan
 from tagger.cli.scan_options import Number
-from tagger.errors import ConfigurationError, ExitStatus, GtagError
-from tagger.exhausted import check_memory
-from tagger.options import ScanOptions
-from tagger.screen import printable
+from tagger.pipeline.options import ScanOptions
+from tagger.system.errors import ConfigurationError, ExitStatus, GtagError
+from tagger.system.exhausted import check_memory
+from tagger.system.screen import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tagger.cli.progress import Progress
-    from tagger.files.library import Library, Track
-    from tagger.interrupt import Interrupts
-    from tagger.review import Question, Review
-    from tagger.scanning import Scanning
-    from tagger.tags.write import Change
-    from tagger.writing import Care
+    from tagger.containers.write import Change
+    from tagger.library.walk import Library, Track
+    from tagger.pipeline.scanning import Scanning
+    from tagger.pipeline.writing import Care
+    from tagger.reviewing.review import Question, Review
+    from tagger.system.interrupt import Interrupts
 
 Step = Literal["next", "back", "quit"]
 
@@ -71,9 +71,9 @@ def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
 
     from tagger.cli.progress import Progress
     from tagger.cli.settings import scan_defaults
-    from tagger.interrupt import Interrupts
-    from tagger.review import Review, default_report
-    from tagger.scanning import Scanning
+    from tagger.pipeline.scanning import Scanning
+    from tagger.reviewing.review import Review, default_report
+    from tagger.system.interrupt import Interrupts
 
     journal = options["journal"]
     if journal:
@@ -115,9 +115,9 @@ def _look_for_unsure(
     scanning: Scanning, library: Library, report: Path, progress: Progress
 ) -> None:
     """Scan, and write the report of the unsure tracks for this review and later ones."""
-    from tagger.decide import Status
-    from tagger.interrupt import Interrupts
+    from tagger.deciding.decide import Status
     from tagger.reports.csv_report import CsvReport, open_report
+    from tagger.system.interrupt import Interrupts
 
     with opening(str(report)):
         report.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def _look_for_unsure(
 @contextmanager
 def _lazy_writer(journal: str | None, care: Care) -> Iterator[Callable[[Track, Change], None]]:
     """A function that writes, with one run for all answers: none where there is no answer."""
-    from tagger.writing import writer
+    from tagger.pipeline.writing import writer
 
     with ExitStack() as stack:
         opened: list[Callable[[Track, Change], str | None]] = []
@@ -155,7 +155,7 @@ class _Dialogue:
 
     def __init__(self, review: Review, interrupts: Interrupts, scanning: Scanning) -> None:
         from tagger.cli.console import console
-        from tagger.player import Player
+        from tagger.reviewing.player import Player
 
         self.player = Player()
         self.problems = 0
@@ -248,8 +248,8 @@ class _Dialogue:
 
     def _guesses(self, question: Question) -> list[tuple[str, float]]:
         """The best guesses: predicted anew, since a report has but two; else the report's."""
-        from tagger.classify import classify_track
-        from tagger.road import read
+        from tagger.pipeline.classify import classify_track
+        from tagger.pipeline.road import read
         from tagger.sound.native_messages import native_messages_hidden
 
         number, result = question.number, question.result
@@ -305,9 +305,9 @@ class _Dialogue:
         self._screen.print(line, soft_wrap=True)
 
     def _ask_for_genres(self) -> tuple[str, ...]:
-        from tagger.genres import vocabulary
-        from tagger.review import as_genres
-        from tagger.suggest import near_names
+        from tagger.deciding.vocabulary import vocabulary
+        from tagger.reviewing.review import as_genres
+        from tagger.system.suggest import near_names
 
         known = [name for genre, styles in vocabulary().items() for name in (genre, *styles)]
         known += [name for name in self._typed if name not in known]

@@ -17,21 +17,21 @@ from tagger.cli.files import (
     replaceable,
 )
 from tagger.cli.scan_options import scan_option
-from tagger.errors import (
+from tagger.pipeline.options import ScanOptions
+from tagger.system.errors import (
     ConfigurationError,
     ExitStatus,
     GtagError,
     RefusedError,
     WriteFailedError,
 )
-from tagger.exhausted import check_memory
-from tagger.options import ScanOptions
-from tagger.screen import printable
+from tagger.system.exhausted import check_memory
+from tagger.system.screen import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tagger.files.library import Library, Track
+    from tagger.library.walk import Library, Track
     from tagger.reports.csv_report import CsvReport, Done
     from tagger.reports.scan_page import ScanPage
     from tagger.reports.tally import Tally
@@ -148,12 +148,12 @@ def scan(
     from tagger.cli.listing import teller
     from tagger.cli.progress import Progress
     from tagger.cli.summary import print_summary
-    from tagger.decide import Status
-    from tagger.files.library import read_file_list
-    from tagger.interrupt import Interrupts
+    from tagger.deciding.decide import Status
+    from tagger.library.walk import read_file_list
+    from tagger.pipeline.scanning import Scanning
     from tagger.reports.csv_report import Done, read_report
     from tagger.reports.tally import Tally
-    from tagger.scanning import Scanning
+    from tagger.system.interrupt import Interrupts
 
     log_to(log_file, verbose)
     # What is shown: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
@@ -249,7 +249,7 @@ def options_of_scan(*names: str) -> list[click.Parameter]:
 @contextmanager
 def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvReport, Done]]:
     """The report, and what it holds already."""
-    from tagger.decide import Status
+    from tagger.deciding.decide import Status
     from tagger.reports.csv_report import CsvReport, Done, open_report, resume_report
 
     not_music(file, "--report")

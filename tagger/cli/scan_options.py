@@ -1,4 +1,4 @@
-"""The options of a scan for click, made from `tagger.options`; and numbers for other commands."""
+"""The options of a scan for click, from `tagger.pipeline.options`; and numbers for others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tagger.cli.names import ModelName
-from tagger.options import HIGHEST, Option, default_of, option_of
+from tagger.pipeline.options import HIGHEST, Option, default_of, option_of
 
 
 class Number(click.FloatRange):
@@ -46,7 +46,7 @@ def _checked(
 
 
 def scan_option(name: str) -> click.Option:
-    """One option of a scan, by the name of its field in `tagger.options.ScanOptions`."""
+    """One option of a scan, by the name of its field in `tagger.pipeline.options.ScanOptions`."""
     option = option_of(name)
     flags = [f"--{(option.flag or name).replace('_', '-')}", name]
     if option.kind == "flag":

@@ -15,11 +15,11 @@ import click
 from click.core import ParameterSource
 
 from tagger.cli.names import ModelName
-from tagger.errors import ConfigurationError
-from tagger.suggest import did_you_mean
+from tagger.system.errors import ConfigurationError
+from tagger.system.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from tagger.files.toml_file import TomlFile
+    from tagger.system.toml_file import TomlFile
 
 # The commands that have a table in the file.
 SETTABLE = ("scan", "watch", "show", "review", "undo", "train", "evaluate")
@@ -43,7 +43,7 @@ _NOT_SETTABLE = {
 
 def config_path() -> Path:
     """The file, whether it is there or not."""
-    from tagger.places import config_folder
+    from tagger.system.places import config_folder
 
     return config_folder() / "config.toml"
 
@@ -151,8 +151,8 @@ class Settings:
 
     @cached_property
     def _file(self) -> TomlFile | None:
-        from tagger.files.toml_file import TomlFile
-        from tagger.places import if_there_is_one
+        from tagger.system.places import if_there_is_one
+        from tagger.system.toml_file import TomlFile
 
         path = if_there_is_one(config_path)
         return TomlFile(path) if path and os.path.lexists(path) else None

@@ -11,17 +11,17 @@ import click
 
 from tagger.cli.files import not_music, opening
 from tagger.cli.scan import options_of_scan
-from tagger.errors import ExitStatus
-from tagger.exhausted import check_memory
-from tagger.extras import need
-from tagger.screen import printable
+from tagger.system.errors import ExitStatus
+from tagger.system.exhausted import check_memory
+from tagger.system.extras import need
+from tagger.system.screen import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tagger.containers.read import TagState
     from tagger.models.prediction import Prediction
-    from tagger.road import TrackResult
-    from tagger.tags.read import TagState
+    from tagger.pipeline.road import TrackResult
 
 _BAR = 30
 
@@ -41,17 +41,17 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     """
     check_memory()
 
-    from tagger.classify import classifier, classify_track
     from tagger.cli.console import clock, console
     from tagger.cli.settings import scan_defaults
-    from tagger.errors import NothingToHearError
-    from tagger.files.formats import supported_format
-    from tagger.files.library import Library, Track
-    from tagger.options import ScanOptions
-    from tagger.road import read
-    from tagger.scanning import Scanning
+    from tagger.containers.formats import supported_format
+    from tagger.containers.read import read_tags
+    from tagger.library.walk import Library, Track
+    from tagger.pipeline.classify import classifier, classify_track
+    from tagger.pipeline.options import ScanOptions
+    from tagger.pipeline.road import read
+    from tagger.pipeline.scanning import Scanning
     from tagger.sound.native_messages import native_messages_hidden
-    from tagger.tags.read import read_tags
+    from tagger.system.errors import NothingToHearError
 
     if plot:
         need("--plot", "matplotlib")
@@ -155,7 +155,7 @@ def _print_tags(screen: Console, tags: TagState) -> None:
 
 
 def _doing(result: TrackResult) -> str:
-    from tagger.decide import Status
+    from tagger.deciding.decide import Status
 
     return {
         Status.WOULD_WRITE: f"write {printable(result.new_genre)}",

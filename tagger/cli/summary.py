@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from tagger.cli.console import Column, bar, cell, console, plain_table
-from tagger.decide import Status
+from tagger.deciding.decide import Status
 from tagger.reports.tally import MEANING, Tally
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from tagger.files.library import Library
+    from tagger.library.walk import Library
 
 _BAR = 24
 

@@ -10,8 +10,8 @@ import click
 from tagger.cli.names import ExistingPath, ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.cli.scan_options import Whole
-from tagger.errors import ConfigurationError, ExitStatus
-from tagger.extras import EXTRAS, need
+from tagger.system.errors import ConfigurationError, ExitStatus
+from tagger.system.extras import EXTRAS, need
 
 if TYPE_CHECKING:
     from tagger.models.card import Card
@@ -157,7 +157,7 @@ def train(
 
 
 def _say_done(card: Card, where: str) -> None:
-    from tagger.screen import printable
+    from tagger.system.screen import printable
     from tagger.training.report.report import PAGE
     from tagger.training.report.training_report import report_training
 
@@ -179,8 +179,8 @@ def _say_done(card: Card, where: str) -> None:
 
 def _next_version(folder: Path) -> int:
     """So that tags tell a model that was trained again from the one before."""
-    from tagger.errors import ModelError
     from tagger.models.card import read_card
+    from tagger.system.errors import ModelError
 
     try:
         return read_card(folder).version + 1

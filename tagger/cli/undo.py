@@ -13,15 +13,15 @@ import click
 
 from tagger.cli.files import not_music
 from tagger.cli.scan_options import Number
-from tagger.errors import ExitStatus
-from tagger.screen import printable
+from tagger.system.errors import ExitStatus
+from tagger.system.screen import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tagger.interrupt import Interrupts
     from tagger.journal.journal import Journal, RunRecord
     from tagger.journal.undo import Undone, UndoStatus
+    from tagger.system.interrupt import Interrupts
 
 
 @click.command()
@@ -83,9 +83,9 @@ def undo(
     with --find by their sound. Other fields that were edited since keep their values; a file whose
     genre or sound was changed since is left alone.
     """
-    from tagger.interrupt import Interrupts
     from tagger.journal.journal import Journal, default_journal_path
     from tagger.journal.undo import UndoStatus, run_to_undo, undo_run
+    from tagger.system.interrupt import Interrupts
 
     if prune and (run_and_paths or as_list or dry_run or force or find):
         raise click.UsageError(

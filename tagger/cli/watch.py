@@ -14,10 +14,10 @@ import click
 
 from tagger.cli.files import log_to, not_music
 from tagger.cli.scan import options_of_scan
-from tagger.errors import ConfigurationError, ExitStatus
-from tagger.exhausted import check_memory
-from tagger.options import ScanOptions
-from tagger.screen import printable
+from tagger.pipeline.options import ScanOptions
+from tagger.system.errors import ConfigurationError, ExitStatus
+from tagger.system.exhausted import check_memory
+from tagger.system.screen import printable
 
 _AS_IN_SCAN = options_of_scan(
     *("write_tags", "model", "min_confidence", "aim", "genres", "detail", "album", "existing"),
@@ -57,11 +57,11 @@ def watch(
     """
     check_memory()
 
-    from tagger.arrivals import alone, arrivals
     from tagger.cli.listing import teller
-    from tagger.files.library import Library
-    from tagger.interrupt import Interrupts
-    from tagger.scanning import Scanning
+    from tagger.library.arrivals import alone, arrivals
+    from tagger.library.walk import Library
+    from tagger.pipeline.scanning import Scanning
+    from tagger.system.interrupt import Interrupts
 
     folders = [os.path.realpath(path) for path in paths]
     for path, folder in zip(paths, folders, strict=True):

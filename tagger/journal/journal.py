@@ -20,10 +20,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from tagger.errors import ConfigurationError, GtagError, WriteFailedError
-from tagger.files.at_rest import is_watched_wholly
-from tagger.files.identity import Identity
-from tagger.files.locks import take_lock
 from tagger.journal.recovery import FileState, settle
 from tagger.journal.rows import (
     ChangeRecord,
@@ -38,8 +34,12 @@ from tagger.journal.rows import (
     an_open_change,
     or_none,
 )
-from tagger.places import state_folder
-from tagger.screen import printable
+from tagger.storage.at_rest import is_watched_wholly
+from tagger.storage.identity import Identity
+from tagger.storage.locks import take_lock
+from tagger.system.errors import ConfigurationError, GtagError, WriteFailedError
+from tagger.system.places import state_folder
+from tagger.system.screen import printable
 
 log = logging.getLogger(__name__)
 

@@ -22,14 +22,14 @@ from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
-from tagger.errors import GtagError
-from tagger.files.durable_io import overwrite, sync_folder
-from tagger.files.formats import identify
-from tagger.files.identity import Identity
-from tagger.files.replace_file import TEMPORARY_PREFIX
-from tagger.files.swap import clear_up
+from tagger.containers.formats import identify
 from tagger.journal.rows import OpenChange
-from tagger.screen import printable
+from tagger.storage.durable_io import overwrite, sync_folder
+from tagger.storage.identity import Identity
+from tagger.storage.replace_file import TEMPORARY_PREFIX
+from tagger.storage.swap import clear_up
+from tagger.system.errors import GtagError
+from tagger.system.screen import printable
 
 _PIECE = 1 << 12  # bytes that are compared at once: what a file system writes together
 

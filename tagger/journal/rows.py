@@ -15,8 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from tagger.files.identity import Identity
-from tagger.files.replace_file import is_temporary_of
+from tagger.storage.identity import Identity
+from tagger.storage.replace_file import is_temporary_of
 
 Kind = Literal["scan", "undo"]
 

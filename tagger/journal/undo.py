@@ -12,23 +12,23 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from tagger.errors import (
+from tagger.containers.formats import FORMATS
+from tagger.containers.snapshot import obstacle, restore, same_fields, snapshot
+from tagger.containers.verify import check_kept
+from tagger.containers.write import refuse_unless
+from tagger.journal.journal import ChangeRecord, DamagedChange, Journal, Run, RunRecord
+from tagger.journal.recovery import FileState, file_state
+from tagger.journal.undo_find import find_by_content, find_by_sound, folders_of, has_its_sound
+from tagger.storage.identity import Identity
+from tagger.storage.replace_file import check_writable, replace_file
+from tagger.system.errors import (
     ConfigurationError,
     GtagError,
     RefusedError,
     UnreadableError,
     WriteFailedError,
 )
-from tagger.exhausted import what_ran_out
-from tagger.files.formats import FORMATS
-from tagger.files.identity import Identity
-from tagger.files.replace_file import check_writable, replace_file
-from tagger.journal.journal import ChangeRecord, DamagedChange, Journal, Run, RunRecord
-from tagger.journal.recovery import FileState, file_state
-from tagger.journal.undo_find import find_by_content, find_by_sound, folders_of, has_its_sound
-from tagger.tags.snapshot import obstacle, restore, same_fields, snapshot
-from tagger.tags.verify import check_kept
-from tagger.tags.write import refuse_unless
+from tagger.system.exhausted import what_ran_out
 
 _FORMATS = {format.name: format for format in FORMATS}
 

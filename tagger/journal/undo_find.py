@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tagger.errors import GtagError
-from tagger.files.formats import identify
-from tagger.files.replace_file import TEMPORARY_PREFIX, Identity
+from tagger.containers.formats import identify
+from tagger.containers.snapshot import obstacle, sound_begins, sound_of
 from tagger.journal.journal import ChangeRecord, Lineage
-from tagger.tags.snapshot import obstacle, sound_begins, sound_of
+from tagger.storage.replace_file import TEMPORARY_PREFIX, Identity
+from tagger.system.errors import GtagError
 
 # Tags that were edited since, with their covers, make a file so much larger or smaller.
 _MOST_EDITED = 32 << 20

@@ -17,11 +17,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tagger.errors import ConfigurationError, ModelError
-from tagger.files.regular import read_regular
-from tagger.genres import LONGEST_NAME, why_no_name
+from tagger.deciding.placeholders import Placeholders
+from tagger.deciding.vocabulary import LONGEST_NAME, why_no_name
 from tagger.models import registry
-from tagger.placeholders import Placeholders
+from tagger.system.errors import ConfigurationError, ModelError
+from tagger.system.regular import read_regular
 
 if TYPE_CHECKING:
     import numpy as np

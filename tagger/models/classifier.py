@@ -10,7 +10,7 @@ from tagger.models.card import Card
 from tagger.models.heard import non_music_reason
 from tagger.models.prediction import Prediction, Scores, Style, log_softmax, sigmoid
 from tagger.models.track_features import TrackFeatures
-from tagger.one_thread import one_thread
+from tagger.system.one_thread import one_thread
 
 
 class Classifier(Protocol):

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.classifier import Classifier
 from tagger.models.prediction import Scores, log_softmax, logit
 from tagger.models.track_features import TrackFeatures
+from tagger.system.errors import ModelError
 
 
 class Ensemble(Classifier):

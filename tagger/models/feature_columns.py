@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.embeddings import Embedder, mean_logits
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.descriptors import FEATURES
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
+from tagger.system.errors import ModelError
 
 # The features of the log-mel spectrogram below 7.4 kHz.
 NARROW_FEATURES = tuple(f"narrow_{name}" for name in LOG_MEL_FEATURES)

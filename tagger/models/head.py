@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.classifier import Classifier
 from tagger.models.embeddings import (
@@ -23,6 +22,7 @@ from tagger.models.linear import load_weights
 from tagger.models.prediction import Scores
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
+from tagger.system.errors import ModelError
 
 YAMNET = "yamnet"  # the name of the network that the inputs below are of
 # Mean and standard deviation over the chunks, of the first backbone that the card names.

@@ -12,7 +12,6 @@ from tempfile import mkdtemp
 
 import numpy as np
 
-from tagger.errors import ConfigurationError, GtagError, ModelError
 from tagger.models import zoo
 from tagger.models.card import (
     CARD,
@@ -28,6 +27,7 @@ from tagger.models.prediction import sigmoid
 from tagger.models.registry import bundled_folder, folders_of_packages, in_words
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
+from tagger.system.errors import ConfigurationError, GtagError, ModelError
 
 
 def install(folder: Path) -> Card:

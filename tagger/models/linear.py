@@ -11,12 +11,12 @@ import zipfile
 
 import numpy as np
 
-from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.classifier import Classifier
 from tagger.models.feature_columns import FeatureColumns
 from tagger.models.prediction import Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
+from tagger.system.errors import ModelError
 
 _LARGEST = 1 << 28  # bytes: more is not a linear model, but an attack on memory
 

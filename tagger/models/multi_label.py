@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.classifier import Classifier
 from tagger.models.embeddings import Embedder
@@ -20,6 +19,7 @@ from tagger.models.head import EmbeddingInputs
 from tagger.models.linear import read_arrays
 from tagger.models.prediction import Scores, log_softmax
 from tagger.models.track_features import TrackFeatures
+from tagger.system.errors import ModelError
 
 # Standard deviations: an input further from its mean counts as this far, so that no single one that
 # is unheard of decides.

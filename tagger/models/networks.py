@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from tagger.errors import ModelError
 from tagger.models.card import Card
 from tagger.models.prediction import sigmoid
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.sound.patches import MUSICNN, PATCH_FRAMES, PATCH_MELS, Patches
 from tagger.sound.yamnet_patches import YAMNET, YAMNET_FRAMES, YAMNET_MELS
+from tagger.system.errors import ModelError
 
 # A scan uses one process a core.
 THREADS = 1

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tagger.errors import ModelError
+from tagger.system.errors import ModelError
 
 GROUP = "gtag.models"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tagger.errors import DataError
+from tagger.system.errors import DataError
 
 if TYPE_CHECKING:
     from tagger.sound.audio import Excerpt, Sound

@@ -7,13 +7,13 @@ from contextlib import suppress
 from os import sep
 from pathlib import Path
 
-from tagger.errors import ConfigurationError, GtagError, ModelError
 from tagger.models.card import CARD, Card, inside, read_card
 from tagger.models.classifier import Classifier
 from tagger.models.embeddings import Embedder
 from tagger.models.registry import OWN, bundled_folder, folders_of_packages, in_words, maker_of
-from tagger.places import data_folder, if_there_is_one
-from tagger.suggest import did_you_mean
+from tagger.system.errors import ConfigurationError, GtagError, ModelError
+from tagger.system.places import data_folder, if_there_is_one
+from tagger.system.suggest import did_you_mean
 
 DEFAULT = "cnn"
 

@@ -15,9 +15,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from tagger.decide import Status
-from tagger.errors import ConfigurationError, WriteFailedError
-from tagger.road import TrackResult
+from tagger.deciding.decide import Status
+from tagger.pipeline.road import TrackResult
+from tagger.system.errors import ConfigurationError, WriteFailedError
 
 COLUMNS = tuple(field.name for field in fields(TrackResult) if field.name != "decision")
 

@@ -16,16 +16,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagger.decide import Status
-from tagger.errors import GtagError, RefusedError, WriteFailedError
-from tagger.files.durable_io import new_file
-from tagger.files.formats import identify
-from tagger.genres import canonical
-from tagger.placeholders import Placeholders
-from tagger.tags.credits import read_credits
+from tagger.containers.credits import read_credits
+from tagger.containers.formats import identify
+from tagger.deciding.decide import Status
+from tagger.deciding.placeholders import Placeholders
+from tagger.deciding.vocabulary import canonical
+from tagger.storage.durable_io import new_file
+from tagger.system.errors import GtagError, RefusedError, WriteFailedError
 
 if TYPE_CHECKING:
-    from tagger.road import TrackResult
+    from tagger.pipeline.road import TrackResult
 
 # Second line of each. Playlists without it are not overwritten.
 MARK = "# Made by gtag scan --playlists, which replaces it."

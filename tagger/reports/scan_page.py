@@ -15,14 +15,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagger.decide import Status
-from tagger.errors import WriteFailedError
-from tagger.files.durable_io import new_file
+from tagger.deciding.decide import Status
 from tagger.reports.tally import MEANING, Tally
-from tagger.screen import printable
+from tagger.storage.durable_io import new_file
+from tagger.system.errors import WriteFailedError
+from tagger.system.screen import printable
 
 if TYPE_CHECKING:
-    from tagger.road import TrackResult
+    from tagger.pipeline.road import TrackResult
 
 BINS = 20  # of the histogram of confidence
 # What the page lists above the table of all tracks, and so is held in memory.
@@ -98,7 +98,7 @@ class ScanPage:
         ------
         WriteFailedError
         """
-        from tagger.pages import pieces
+        from tagger.reports.pages import pieces
 
         try:
             with new_file(self._target) as file:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from tagger.decide import Status
+from tagger.deciding.decide import Status
 
 if TYPE_CHECKING:
-    from tagger.road import TrackResult
+    from tagger.pipeline.road import TrackResult
 
 MEANING = {
     Status.WRITTEN: "genre written",

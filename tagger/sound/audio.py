@@ -17,12 +17,12 @@ from os import PathLike
 
 import numpy as np
 
-from tagger.errors import NothingToHearError, UnreadableError
-from tagger.one_thread import one_thread
 from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, SoundSource, Source, reason
 from tagger.sound.downmix import Downmix, Samples
 from tagger.sound.ogg_links import ogg_links
 from tagger.sound.sources import Chain, LibsndfileSource, Opener, Section
+from tagger.system.errors import NothingToHearError, UnreadableError
+from tagger.system.one_thread import one_thread
 
 EXCERPT_S = 12.0
 PLACES = (1 / 6, 1 / 2, 5 / 6)  # of the track: where the excerpts' middles lie

@@ -19,9 +19,9 @@ from typing import Any, Self
 import av
 import numpy as np
 
-from tagger.errors import UnreadableError
-from tagger.files.formats import skip_id3v2, sound_start
+from tagger.containers.formats import skip_id3v2, sound_start
 from tagger.sound.downmix import Downmix, Samples
+from tagger.system.errors import UnreadableError
 
 SAMPLE_RATE = 22050  # Hz
 

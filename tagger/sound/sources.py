@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tagger.errors import UnreadableError
 from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, SoundSource, Source
 from tagger.sound.downmix import Downmix, Samples
 from tagger.sound.ogg_links import MAGIC
+from tagger.system.errors import UnreadableError
 
 Opener = Callable[[Downmix], SoundSource]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tagger import demo
+from tagger.sound import demo
 from tagger.sound.audio import SAMPLE_RATE, read_excerpts
 
 SUFFIXES = (".mp3", ".flac", ".m4a", ".ogg", ".opus", ".wav", ".wma", ".wv")

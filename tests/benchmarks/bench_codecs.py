@@ -18,12 +18,12 @@ import numpy as np
 import soxr
 from tqdm import tqdm
 
-from tagger import demo
-from tagger.classify import classify_track
-from tagger.decide import Policy, decide
-from tagger.errors import GtagError
-from tagger.files.library import Library, Track
-from tagger.tags.read import TagState
+from tagger.containers.read import TagState
+from tagger.deciding.decide import Policy, decide
+from tagger.library.walk import Library, Track
+from tagger.pipeline.classify import classify_track
+from tagger.sound import demo
+from tagger.system.errors import GtagError
 from tagger.training.measure.metrics import wilson
 
 RATE = 44_100

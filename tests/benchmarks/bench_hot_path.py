@@ -35,14 +35,15 @@ from unittest.mock import patch
 
 import numpy as np
 
-from tagger import batch, demo, road
-from tagger.batch import scan
-from tagger.decide import Policy
-from tagger.files.library import Library, Track
+from tagger.deciding.decide import Policy
+from tagger.library.walk import Library, Track
 from tagger.models import boosted_trees, linear, multi_label, networks, zoo
+from tagger.pipeline import batch, road
+from tagger.pipeline.batch import scan
 from tagger.sound import (
     audio,
     decoder,
+    demo,
     descriptors,
     levelled,
     log_mel_statistics,
@@ -313,8 +314,8 @@ def starts(track: Track, model: str) -> None:
     """Print how long a worker takes from nothing to its first track, and what it has imported."""
     code = (
         "import sys, time\n"
-        "from tagger.classify import classify_track\n"
-        "from tagger.files.library import Library\n"
+        "from tagger.pipeline.classify import classify_track\n"
+        "from tagger.library.walk import Library\n"
         "[track] = Library([sys.argv[2]])\n"
         "began = time.process_time()\n"
         "assert classify_track(sys.argv[1], track).prediction\n"

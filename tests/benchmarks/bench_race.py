@@ -25,9 +25,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
-from tagger.errors import RefusedError
-from tagger.files import swap
-from tagger.files.replace_file import replace_file
+from tagger.storage import swap
+from tagger.storage.replace_file import replace_file
+from tagger.system.errors import RefusedError
 
 WAYS: dict[str, dict[str, Callable[..., bool]]] = {
     "exchanged": {},

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from mediafile import MediaFile
 
-from tagger import demo
+from tagger.sound import demo
 
 IN_A_FOLDER = 20
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import psutil
 
-from tagger import demo
-from tagger.batch import scan
-from tagger.decide import Policy
-from tagger.errors import GtagError
-from tagger.files.library import Library, Track
+from tagger.deciding.decide import Policy
+from tagger.library.walk import Library, Track
+from tagger.pipeline.batch import scan
+from tagger.sound import demo
 from tagger.sound.audio import read_excerpts
+from tagger.system.errors import GtagError
 
 SUFFIXES = (".mp3", ".flac", ".m4a", ".ogg", ".opus")
 

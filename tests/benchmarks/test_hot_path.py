@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tagger.files.library import Library
+from tagger.library.walk import Library
 from tests.benchmarks.bench_hot_path import STAGES, cost
 
 

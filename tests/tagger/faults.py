@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from tagger.files import swap
+from tagger.storage import swap
 
 # The functions of `os` that take a path or a descriptor first and can fail on a dying disk.
 _ON_PATHS = (

@@ -10,7 +10,7 @@ import av
 import taglib
 from av.logging import Capture
 
-from tagger.files.formats import TTA, identify
+from tagger.containers.formats import TTA, identify
 
 Seen = dict[str, dict[str, str]]
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tagger.errors import ConfigurationError
+from tagger.system.errors import ConfigurationError
 from tagger.training import benchmarks
 from tagger.training.benchmarks import PICTURE, RESULTS, ROWS, Row, read_results, run
 from tagger.training.data.datasets import read_log_mel_archive

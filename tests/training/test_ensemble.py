@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
-from tagger.errors import DataError, ModelError
 from tagger.models import zoo
 from tagger.models.card import CARD, OUT_OF_FOLD
+from tagger.system.errors import DataError, ModelError
 from tagger.training.ensemble import best_weights, train_ensemble
 from tagger.training.measure.calibrate import apply_temperature
 from tagger.training.measure.out_of_fold import OutOfFoldPredictions, described, pack, unpack

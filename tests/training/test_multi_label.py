@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger.decide import Policy, named_genres
+from tagger.deciding.decide import Policy, named_genres
 from tagger.models.prediction import Prediction, sigmoid
 from tagger.training import multi_label
 from tagger.training.data.fingerprints import N_BYTES
@@ -239,7 +239,7 @@ def test_a_sure_child_is_named_and_a_sure_parent_stands_for_an_unsure_child():
 
 
 def test_the_report_and_a_scan_name_alike():
-    """`Family.named` says what `tagger.decide` does."""
+    """`Family.named` says what `tagger.deciding.decide` does."""
     labels = ("Jazz", "Metal", "Punk", "R&B", "Rock", "Soul")
     rng = np.random.default_rng(0)
     probabilities, thresholds = rng.random((3000, 6)), rng.uniform(0.3, 0.9, 6)

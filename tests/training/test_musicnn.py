@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger.errors import ConfigurationError
 from tagger.models import zoo
 from tagger.models.card import read_card
 from tagger.models.networks import Network
@@ -13,6 +12,7 @@ from tagger.models.registry import bundled_folder
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS
+from tagger.system.errors import ConfigurationError
 from tagger.training import musicnn, wheels
 
 BACK = 3 * 64 + 561

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tagger.errors import ConfigurationError
 from tagger.models import zoo
 from tagger.models.card import read_card
 from tagger.models.embeddings import mean_embedding, mean_logits
@@ -16,6 +15,7 @@ from tagger.models.registry import bundled_folder
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.yamnet_patches import YAMNET_FRAMES, YAMNET_MELS
+from tagger.system.errors import ConfigurationError
 from tagger.training import yamnet
 
 
@@ -95,7 +95,7 @@ def test_it_hears_what_the_original_heard(shared_data, name):
 
 
 def test_a_damaged_network_is_refused_by_its_digest(tmp_path):
-    from tagger.errors import ModelError
+    from tagger.system.errors import ModelError
 
     folder = tmp_path / "yamnet"
     shutil.copytree(bundled_folder() / "yamnet", folder)

@@ -20,12 +20,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from tagger.errors import DataError
-from tagger.files.library import Library
-from tagger.genres import canonical
+from tagger.deciding.vocabulary import canonical
+from tagger.library.walk import Library
 from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.spectrogram import N_MELS, TOP_DB, LogMel
+from tagger.system.errors import DataError
 
 if TYPE_CHECKING:
     from tagger.models.networks import Backbone

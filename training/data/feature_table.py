@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tagger.errors import DataError
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.descriptors import FEATURES
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
+from tagger.system.errors import DataError
 from tagger.training.data.augment import altered
 from tagger.training.data.datasets import (
     Example,

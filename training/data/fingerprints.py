@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tagger.errors import DataError
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.spectrogram import TOP_DB
+from tagger.system.errors import DataError
 
 N_BANDS, N_SEGMENTS = 16, 8  # bits
 N_BYTES = N_BANDS * N_SEGMENTS // 8

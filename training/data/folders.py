@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from pathlib import Path
 
-from tagger.errors import ConfigurationError
+from tagger.system.errors import ConfigurationError
 
 
 def check_folder(folder: Path, what: str, signs: Set[str]) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tagger.errors import ModelError
-from tagger.files.formats import has_audio_extension
+from tagger.containers.formats import has_audio_extension
 from tagger.models import zoo
 from tagger.models.card import Card
+from tagger.system.errors import ModelError
 from tagger.training.data.datasets import as_in_card
 from tagger.training.data.fingerprints import N_BYTES, is_among, unpacked
 

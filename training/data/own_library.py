@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from tagger.errors import DataError, GtagError
-from tagger.files.formats import Format
-from tagger.files.library import Library
-from tagger.genres import canonical
+from tagger.containers.credits import read_credits
+from tagger.containers.formats import Format
+from tagger.containers.read import read_tags
+from tagger.deciding.placeholders import Placeholders
+from tagger.deciding.vocabulary import canonical
+from tagger.library.walk import Library
 from tagger.models.card import why_no_label
-from tagger.placeholders import Placeholders
-from tagger.tags.credits import read_credits
-from tagger.tags.read import read_tags
+from tagger.system.errors import DataError, GtagError
 from tagger.training.data.datasets import SoundFile, as_text
 from tagger.training.reporter import SILENT, Reporter
 

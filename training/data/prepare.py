@@ -20,12 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tagger.errors import ConfigurationError, DataError, GtagError, NothingToHearError
-from tagger.files.durable_io import take_name, write_whole
 from tagger.models.track_features import TrackFeatures
+from tagger.pipeline.workers import Lost, map_in_workers
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import patch_front_end
 from tagger.sound.spectrogram import N_MELS, TOP_DB, front_end
+from tagger.storage.durable_io import take_name, write_whole
+from tagger.system.errors import ConfigurationError, DataError, GtagError, NothingToHearError
 from tagger.training.data.datasets import (
     BACKBONE_TAG,
     EMBEDDING_FILE,
@@ -39,7 +40,6 @@ from tagger.training.data.datasets import (
     read_tracks,
 )
 from tagger.training.reporter import SILENT, Reporter
-from tagger.workers import Lost, map_in_workers
 
 DEADLINE_S = 60.0  # for one file
 PARTS = "parts"

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tagger.errors import ConfigurationError
-from tagger.files.durable_io import write_whole
+from tagger.storage.durable_io import write_whole
+from tagger.system.errors import ConfigurationError
 from tagger.training.data.datasets import Example
 from tagger.training.reporter import SILENT, Reporter
 

@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tagger.errors import DataError, GtagError
-from tagger.files.durable_io import take_name
 from tagger.models.embeddings import embedding_spread, mean_embedding, mean_logits, mean_scores
 from tagger.models.heard import doubted, music_score
 from tagger.models.track_features import TrackFeatures
+from tagger.pipeline.workers import Lost, map_in_workers
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import (
     COMPRESSION,
@@ -31,6 +30,8 @@ from tagger.sound.patches import (
     WHOLE_PATCHES,
 )
 from tagger.sound.spectrogram import COLUMN_S, LogMel, mel_frequencies
+from tagger.storage.durable_io import take_name
+from tagger.system.errors import DataError, GtagError
 from tagger.training.data.datasets import (
     as_in_card,
     as_text,
@@ -43,7 +44,6 @@ from tagger.training.data.datasets import (
 from tagger.training.data.fingerprints import N_BYTES, fingerprint
 from tagger.training.data.partial_labels import Known, known_genres
 from tagger.training.reporter import SILENT, Reporter
-from tagger.workers import Lost, map_in_workers
 
 RIDGE = 30.0
 DEADLINE_S = 120.0

@@ -14,7 +14,7 @@ from math import hypot
 from pathlib import Path
 from typing import Any
 
-from tagger.errors import DataError
+from tagger.system.errors import DataError
 from tagger.training import recipes
 from tagger.training.data.datasets import Example
 from tagger.training.data.feature_table import feature_names, feature_rows

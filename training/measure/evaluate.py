@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from tagger.errors import DataError, GtagError, NothingToHearError
 from tagger.models.classifier import Classifier
 from tagger.models.feature_columns import FeatureColumns
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
+from tagger.system.errors import DataError, GtagError, NothingToHearError
 from tagger.training.data.datasets import (
     is_log_mel_archive,
     read_genre_folders,

@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from tagger.errors import DataError
+from tagger.system.errors import DataError
 from tagger.training.measure import calibrate
 from tagger.training.measure.metrics import (
     Measured,

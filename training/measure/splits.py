@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tagger.errors import DataError
 from tagger.sound.spectrogram import COLUMN_S
+from tagger.system.errors import DataError
 from tagger.training.data.datasets import NO_ARTISTS, Example
 
 FOLDS = 3  # where a set has none of its own

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tagger.errors import ModelError
 from tagger.models.card import CORRELATION, HISTORY, IMPORTANCE, Card, inside
+from tagger.system.errors import ModelError
 
 CURVES = ("loss", "accuracy", "val_loss", "val_accuracy")
 LARGEST = 1e6  # number in a table

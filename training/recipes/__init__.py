@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from tagger.errors import ConfigurationError, DataError
-from tagger.extras import need
-from tagger.suggest import did_you_mean
+from tagger.system.errors import ConfigurationError, DataError
+from tagger.system.extras import need
+from tagger.system.suggest import did_you_mean
 from tagger.training.data.datasets import Example
 from tagger.training.recipes.fitting import Recipe, Settings
 from tagger.training.reporter import SILENT, Reporter

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from tagger.files.durable_io import take_name, write_whole
 from tagger.models.prediction import log_softmax
 from tagger.sound.spectrogram import chunks
+from tagger.storage.durable_io import take_name, write_whole
 from tagger.training.data.datasets import Example, targets
 from tagger.training.recipes.fitting import Settings
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from tagger.errors import DataError
 from tagger.models.card import CARD
 from tagger.models.head import EMBEDDING, NARROW, EmbeddingInputs
 from tagger.models.linear import LinearWeights
+from tagger.system.errors import DataError
 from tagger.training.data.datasets import Example, labels_of, musicnn, targets
 from tagger.training.recipes.fitting import Fitted, Settings
 from tagger.training.recipes.logistic import fit_regression

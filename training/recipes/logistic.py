@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tagger.errors import DataError
 from tagger.models.linear import pack
 from tagger.models.prediction import log_softmax
+from tagger.system.errors import DataError
 from tagger.training.data.datasets import Example
 from tagger.training.measure.splits import set_aside
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tagger.errors import ConfigurationError
-from tagger.places import home
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
+from tagger.system.errors import ConfigurationError
+from tagger.system.places import home
 from tagger.training.data.datasets import Example, labels_of
 from tagger.training.recipes import cnn as chunk_cnn
 from tagger.training.recipes import efficientnet_lite

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tagger.errors import DataError
+from tagger.system.errors import DataError
 from tagger.training.data.feature_table import Table
 from tagger.training.measure.calibrate import apply_temperature, fit_temperature
 from tagger.training.measure.splits import set_aside

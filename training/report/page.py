@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from tagger.pages import page
+from tagger.reports.pages import page
 
 
 class Page:

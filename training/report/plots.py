@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
-from tagger.screen import printable
+from tagger.system.screen import printable
 from tagger.training.measure.metrics import (
     Measured,
     accuracy_by_coverage,

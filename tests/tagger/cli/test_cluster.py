@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-import tagger.installation as installation_module
-from tagger.batch import scan
-from tagger.cache import Cache
-from tagger.classify import forget_models
-from tagger.cluster import Work, map_on_cluster
-from tagger.decide import Policy
-from tagger.errors import ConfigurationError
-from tagger.files.library import Library
+import tagger.pipeline.installation as installation_module
+from tagger.deciding.decide import Policy
+from tagger.library.walk import Library
 from tagger.models import zoo
+from tagger.pipeline.batch import scan
+from tagger.pipeline.cache import Cache
+from tagger.pipeline.classify import forget_models
+from tagger.pipeline.cluster import Work, map_on_cluster
+from tagger.system.errors import ConfigurationError
 from tests.tagger.cli.conftest import rows
 
 distributed = pytest.importorskip("distributed", reason="the extra [cluster] is not installed")
@@ -111,7 +111,7 @@ def test_a_worker_with_another_model_is_refused(cluster):
 
 
 def test_where_no_scheduler_is_the_command_says_so(gtag, music, monkeypatch):
-    from tagger import cluster as module
+    from tagger.pipeline import cluster as module
 
     monkeypatch.setattr(module, "_CONNECT_S", 0.5)
     ran = gtag("scan", music, "--cluster", "tcp://127.0.0.1:1")
@@ -152,7 +152,7 @@ MODEL = zoo.bundled_folder() / "trees"
 # Dask runs it twice.
 SLOWLY = """
 import time
-from tagger import classify
+from tagger.pipeline import classify
 def classify_track(*arguments, **options):
     time.sleep(0.5)
     return classify.as_it_was(*arguments, **options)
@@ -160,7 +160,7 @@ if not hasattr(classify, "as_it_was"):
     classify.as_it_was, classify.classify_track = classify.classify_track, classify_track
 """
 LYING = """
-from tagger import classify
+from tagger.pipeline import classify
 classify.classify_track = lambda *arguments, **options: 42
 """
 
@@ -214,7 +214,7 @@ class Processes:
 
 @pytest.fixture
 def processes(tmp_path, monkeypatch):
-    from tagger import cluster as module
+    from tagger.pipeline import cluster as module
 
     monkeypatch.setattr(module, "_POLL_S", 0.3)
     folder = tmp_path / "dask"

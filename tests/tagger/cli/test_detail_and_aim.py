@@ -180,7 +180,7 @@ def test_an_aim_chooses_the_threshold_of_each_genre_and_style(gtag, piece, measu
 
 
 def test_the_cache_serves_every_aim(gtag, piece, measured, monkeypatch):
-    from tagger import classify
+    from tagger.pipeline import classify
 
     assert len(scanned(gtag, piece, "--model", measured, "--aim", "0.8")) == 1
     monkeypatch.setattr(classify, "read_excerpts", None)  # nothing is decoded again

@@ -6,11 +6,11 @@ import sqlite3
 
 import pytest
 
-from tagger.cache import default_cache_path
-from tagger.demo import ENCODINGS
-from tagger.doctor import examine, without_home
 from tagger.journal.journal import default_journal_path
 from tagger.models import zoo
+from tagger.pipeline.cache import default_cache_path
+from tagger.pipeline.doctor import examine, without_home
+from tagger.sound.demo import ENCODINGS
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def test_what_is_broken_is_named_and_makes_the_status_1(gtag, at_home, make_audi
 def test_a_damaged_journal_and_a_folder_that_is_none(monkeypatch, at_home):
     state = at_home / "state"
     monkeypatch.setenv("XDG_STATE_HOME", str(state))
-    monkeypatch.setattr("tagger.doctor._models", lambda: iter(()))
-    monkeypatch.setattr("tagger.doctor._decoders", lambda: iter(()))
+    monkeypatch.setattr("tagger.pipeline.doctor._models", lambda: iter(()))
+    monkeypatch.setattr("tagger.pipeline.doctor._decoders", lambda: iter(()))
     (state / "gtag").mkdir(parents=True)
     (state / "gtag" / "journal.sqlite").write_bytes(b"no database" * 500)
     broken = {f.part: f.said for f in examine() if f.state == "broken"}
@@ -84,7 +84,7 @@ def test_a_damaged_journal_and_a_folder_that_is_none(monkeypatch, at_home):
 
 
 def test_sound_that_is_not_heard_is_broken(tmp_path):
-    from tagger.doctor import _decoded
+    from tagger.pipeline.doctor import _decoded
 
     file = tmp_path / "piece.mp3"
     file.write_bytes(b"no sound at all")

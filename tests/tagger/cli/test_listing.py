@@ -9,8 +9,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from tagger.cli.listing import Listing
-from tagger.decide import Status
-from tagger.road import TrackResult
+from tagger.deciding.decide import Status
+from tagger.pipeline.road import TrackResult
 
 
 class Terminal(io.StringIO):

@@ -62,7 +62,7 @@ except SystemExit:
         "loky",
         "sqlite3",
         "jinja2",
-        "tagger.batch",
+        "tagger.pipeline.batch",
     }
     assert heavy & set(ran.stderr.split()) == set()
 

@@ -16,16 +16,16 @@ import pytest
 from mediafile import MediaFile
 
 import tagger
-from tagger.batch import scan
-from tagger.classify import Classified
-from tagger.decide import Policy, Status
-from tagger.files.library import Library
-from tagger.interrupt import Interrupts
+from tagger.deciding.decide import Policy, Status
+from tagger.library.walk import Library
 from tagger.models.prediction import Prediction
-from tagger.options import ScanOptions
+from tagger.pipeline.batch import scan
+from tagger.pipeline.classify import Classified
+from tagger.pipeline.options import ScanOptions
+from tagger.pipeline.scanning import Scanning
 from tagger.reports.csv_report import COLUMNS, CsvReport, open_report, read_report
-from tagger.review import Review
-from tagger.scanning import Scanning
+from tagger.reviewing.review import Review
+from tagger.system.interrupt import Interrupts
 from tests.conftest import aged
 from tests.tagger.models.made import model_saying
 

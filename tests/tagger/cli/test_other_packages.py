@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tagger import cache, classify
 from tagger.models import registry, zoo
+from tagger.pipeline import cache, classify
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "python.md").read_text(encoding="utf-8")
 CODE, ENTRY, CARD = re.findall(

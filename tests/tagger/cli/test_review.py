@@ -17,9 +17,9 @@ import pytest
 from mediafile import MediaFile
 
 import tagger
-from tagger.decide import Status
+from tagger.deciding.decide import Status
+from tagger.pipeline.road import TrackResult
 from tagger.reports.csv_report import CsvReport, open_report
-from tagger.road import TrackResult
 from tests.conftest import aged
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX terminals")

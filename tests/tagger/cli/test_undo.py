@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 import pytest
 from mediafile import MediaFile
 
-from tagger.files.formats import identify
-from tagger.files.replace_file import Identity
+from tagger.containers.formats import identify
+from tagger.containers.write import Change, write_change
 from tagger.journal.journal import Journal
-from tagger.tags.write import Change, write_change
+from tagger.storage.replace_file import Identity
 
 
 @pytest.fixture

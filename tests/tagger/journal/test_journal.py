@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tagger.errors import ConfigurationError, WriteFailedError
-from tagger.files.at_rest import is_watched_wholly
-from tagger.files.formats import identify
-from tagger.files.replace_file import Identity, replace_file
+from tagger.containers.formats import identify
+from tagger.containers.write import Change, write_change
 from tagger.journal.journal import Journal, default_journal_path
 from tagger.journal.undo import UndoStatus, undo_run
-from tagger.tags.write import Change, write_change
+from tagger.storage.at_rest import is_watched_wholly
+from tagger.storage.replace_file import Identity, replace_file
+from tagger.system.errors import ConfigurationError, WriteFailedError
 from tests.tagger.faults import Faults
 
 OLD, NEW = b"fLaC" + b"old" * 1000, b"fLaC" + b"newer" * 1000
@@ -254,8 +254,8 @@ def cut_off_run(journal_path: Path, code: str, *arguments: object) -> None:
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from tagger.journal.journal import Journal\n"
-        "from tagger.files import durable_io, replace_file as module\n"
-        "from tagger.files.replace_file import replace_file\n"
+        "from tagger.storage import durable_io, replace_file as module\n"
+        "from tagger.storage.replace_file import replace_file\n"
         "def die(*anything): os.kill(os.getpid(), signal.SIGKILL)\n"
         "journal = Journal(sys.argv[1]); run = journal.start_run('scan', sys.argv)\n"
         "path = sys.argv[2]; pending = run.change(path, 'FLAC'); pending.old = ['old']\n"
@@ -332,7 +332,7 @@ def test_a_torn_file_is_not_mended_over_somebody_s_new_one(journal, track):
 
 
 CUT_OFF_AFTER_EXCHANGE = (
-    "from tagger.files import swap\nswap._is_untouched = die\nreplace_file(path, **hooks)"
+    "from tagger.storage import swap\nswap._is_untouched = die\nreplace_file(path, **hooks)"
 )
 
 
@@ -363,7 +363,7 @@ def test_the_last_whole_file_gets_the_name_back(journal, track, caplog, code):
     """Regression: a copy was removed behind a crash even where nothing else was left."""
     before_swap = code != CUT_OFF_AFTER_EXCHANGE
     if before_swap:
-        code = "from tagger.files import swap\nswap.exchange = die\nreplace_file(path, **hooks)"
+        code = "from tagger.storage import swap\nswap.exchange = die\nreplace_file(path, **hooks)"
     cut_off_run(journal.path, code, track)
     track.unlink()
     journal.recover()
@@ -504,7 +504,7 @@ def test_a_lock_that_cannot_be_removed_is_still_given_back(journal, monkeypatch)
 
 RUN = """
 import sys
-from tagger.files.formats import identify
+from tagger.containers.formats import identify
 from tagger.journal.journal import Journal
 run = Journal(sys.argv[1]).start_run("scan", ())
 print(run.id, flush=True)

@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from tagger.batch import scan
-from tagger.decide import Policy
-from tagger.errors import WriteFailedError
-from tagger.files import replace_file as module
-from tagger.files.formats import identify
-from tagger.files.identity import Identity
-from tagger.files.library import Library
+from tagger.containers.formats import identify
+from tagger.containers.write import Change, write_change
+from tagger.deciding.decide import Policy
 from tagger.journal.journal import Journal
 from tagger.journal.undo import UndoStatus, undo_run
-from tagger.tags.write import Change, write_change
+from tagger.library.walk import Library
+from tagger.pipeline.batch import scan
+from tagger.storage import replace_file as module
+from tagger.storage.identity import Identity
+from tagger.system.errors import WriteFailedError
+from tests.tagger.containers.helpers import content_hash
 from tests.tagger.journal.test_journal import NEW, OLD, cut_off_run, write
-from tests.tagger.tags.helpers import content_hash
 
 SHM = Path("/dev/shm")  # another file system than that of temporary files, as a rule
 
@@ -71,10 +71,10 @@ def tear(journal, path, written=2500):
 # Writes genre after genre in place, so slowly that a kill most often tears the file.
 SCAN = """
 import sys, time
-from tagger.files import replace_file as module
-from tagger.files.formats import identify
+from tagger.storage import replace_file as module
+from tagger.containers.formats import identify
 from tagger.journal.journal import Journal
-from tagger.tags.write import Change, write_change
+from tagger.containers.write import Change, write_change
 
 def overwrite(source, target):
     content = source.read_bytes()

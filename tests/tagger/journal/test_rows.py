@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tagger.errors import GtagError
-from tagger.files.formats import identify
+from tagger.containers.formats import identify
+from tagger.containers.snapshot import restore, same_fields, snapshot
+from tagger.containers.write import Change, write_change
 from tagger.journal.journal import ChangeRecord, DamagedChange, Journal
 from tagger.journal.undo import UndoStatus, undo_run
-from tagger.tags.snapshot import restore, same_fields, snapshot
-from tagger.tags.write import Change, write_change
+from tagger.system.errors import GtagError
 from tests.tagger.specimens import EVERY_CONTAINER, specimen, tag_as_people_do
 
 JAZZ = Change(("Jazz",), ("Jazz",), 0.91, "cnn-1")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tagger.files.identity import Identity
 from tagger.journal.journal import Journal
 from tagger.journal.undo import UndoStatus, undo_run
+from tagger.storage.identity import Identity
 
 BACKUP = b"fLaC" + b"what a stranger wants there" * 100
 SCRIPT = b"echo forged"

@@ -9,15 +9,15 @@ from mutagen.flac import FLAC
 from mutagen.id3 import TCON, TXXX
 from mutagen.wave import WAVE
 
-from tagger.errors import ConfigurationError
-from tagger.files.formats import identify
+from tagger.containers.formats import identify
+from tagger.containers.snapshot import restore, same_fields, snapshot
+from tagger.containers.write import Change, write_change
 from tagger.journal.journal import Journal
 from tagger.journal.undo import UndoStatus, undo_run
-from tagger.tags.snapshot import restore, same_fields, snapshot
-from tagger.tags.write import Change, write_change
+from tagger.system.errors import ConfigurationError
+from tests.tagger.containers.helpers import content_hash
 from tests.tagger.readers import as_programs_see, genres_seen, lost
 from tests.tagger.specimens import EVERY_CONTAINER, as_mutagen_says, specimen, tag_as_people_do
-from tests.tagger.tags.helpers import content_hash
 
 JAZZ = Change(("Jazz",), ("Jazz",), 0.91, "cnn-1")
 METAL = Change(("Metal", "Rock"), ("Metal",), 0.66, "cnn-2")

@@ -8,12 +8,12 @@ from mutagen.flac import Picture
 from mutagen.id3 import APIC, TCON, TIT2
 from mutagen.mp4 import MP4Cover
 
+from tagger.containers.snapshot import snapshot
 from tagger.journal.journal import Journal
 from tagger.journal.undo import UndoStatus, undo_run
-from tagger.tags.snapshot import snapshot
+from tests.tagger.containers.helpers import content_hash
 from tests.tagger.journal.test_undo import METAL, scan, undo
 from tests.tagger.specimens import EVERY_CONTAINER, as_mutagen_says, specimen, tag_as_people_do
-from tests.tagger.tags.helpers import content_hash
 
 _OURS = ("tcon", "genre", "\xa9gen", "gtag")
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from mutagen.id3 import TCON
 
-from tagger import demo
-from tagger.files.formats import identify
+from tagger.containers.formats import identify
+from tagger.containers.write import Change, write_change
 from tagger.journal.journal import Journal
-from tagger.tags.write import Change, write_change
+from tagger.sound import demo
 
 TURNS = 9
 

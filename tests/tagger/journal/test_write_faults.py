@@ -17,21 +17,21 @@ from unittest.mock import patch
 
 import pytest
 
-from tagger.batch import scan
-from tagger.decide import Policy
-from tagger.errors import GtagError, WriteFailedError
-from tagger.files import swap
-from tagger.files.formats import Format, identify
-from tagger.files.library import Library, Track
-from tagger.files.replace_file import TEMPORARY_PREFIX
+from tagger.containers.formats import Format, identify
+from tagger.containers.snapshot import same_fields, snapshot
+from tagger.containers.write import Change, write_change
+from tagger.deciding.decide import Policy
 from tagger.journal.journal import Journal
 from tagger.journal.undo import undo_run
-from tagger.tags.snapshot import same_fields, snapshot
-from tagger.tags.write import Change, write_change
+from tagger.library.walk import Library, Track
+from tagger.pipeline.batch import scan
+from tagger.storage import swap
+from tagger.storage.replace_file import TEMPORARY_PREFIX
+from tagger.system.errors import GtagError, WriteFailedError
+from tests.tagger.containers.helpers import content_hash
 from tests.tagger.faults import Faults, injected
 from tests.tagger.loopback import mounted
 from tests.tagger.specimens import ENCODED, EVERY_CONTAINER, specimen, tag_as_people_do
-from tests.tagger.tags.helpers import content_hash
 
 T = TypeVar("T")
 
@@ -296,9 +296,9 @@ def place(request, tmp_path):
 
 SCAN = """
 import sys
-from tagger.files.formats import identify
+from tagger.containers.formats import identify
 from tagger.journal.journal import Journal
-from tagger.tags.write import Change, write_change
+from tagger.containers.write import Change, write_change
 journal_file, genre, in_place, *paths = sys.argv[1:]
 formats = {path: identify(path) for path in paths}
 change = Change((genre,), (genre,), 0.9, "cnn-1")

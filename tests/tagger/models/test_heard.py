@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger import demo
 from tagger.models import zoo
 from tagger.models.embeddings import mean_scores
 from tagger.models.heard import (
@@ -18,6 +17,7 @@ from tagger.models.heard import (
 )
 from tagger.models.track_features import TrackFeatures
 from tagger.models.words_for_sounds import BROAD, CLOSE
+from tagger.sound import demo
 from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound, read_excerpts
 from tests.tagger.models import steady_sounds
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagger.errors import DataError, ModelError
 from tagger.models import zoo
 from tagger.models.feature_columns import FeatureColumns
 from tagger.models.linear import LinearWeights, pack
@@ -21,6 +20,7 @@ from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound
 from tagger.sound.descriptors import FEATURES
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, LogMel
+from tagger.system.errors import DataError, ModelError
 from tagger.training.publish import write_model
 
 

@@ -13,12 +13,12 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger.errors import ConfigurationError, ExitStatus, ModelError
 from tagger.models import zoo
 from tagger.models.card import CARD, read_card
 from tagger.models.chunk_cnn import mean_log_probabilities
 from tagger.models.prediction import Prediction, log_softmax
 from tagger.models.registry import bundled_folder
+from tagger.system.errors import ConfigurationError, ExitStatus, ModelError
 from tagger.training.publish import write_model
 
 BUNDLED = bundled_folder() / "trees"

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tagger import demo
-from tagger.errors import ConfigurationError, ModelError
 from tagger.models import zoo
 from tagger.models.card import read_card, threshold_at
 from tagger.models.multi_label import CLIP, MultiLabelWeights
 from tagger.models.registry import bundled_folder
 from tagger.models.track_features import TrackFeatures
+from tagger.sound import demo
 from tagger.sound.audio import Excerpt, Sound
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES, NARROW_BANDS, below_seven_khz
 from tagger.sound.spectrogram import N_MELS, LogMel
+from tagger.system.errors import ConfigurationError, ModelError
 from tagger.training.publish import write_model
 from tagger.training.recipes.multi_label import packed
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from tagger.decide import Status
-from tagger.errors import ConfigurationError
+from tagger.deciding.decide import Status
+from tagger.pipeline.road import TrackResult
 from tagger.reports.csv_report import (
     COLUMNS,
     CsvReport,
@@ -16,7 +16,7 @@ from tagger.reports.csv_report import (
     read_report,
     resume_report,
 )
-from tagger.road import TrackResult
+from tagger.system.errors import ConfigurationError
 
 
 def reported(tmp_path, *results):

@@ -10,10 +10,10 @@ import m3u8
 import pytest
 from mediafile import MediaFile
 
-from tagger.decide import Status
-from tagger.placeholders import Placeholders
+from tagger.deciding.decide import Status
+from tagger.deciding.placeholders import Placeholders
+from tagger.pipeline.road import TrackResult
 from tagger.reports.playlists import MARK, Playlists
-from tagger.road import TrackResult
 
 
 def made(folder, *results):

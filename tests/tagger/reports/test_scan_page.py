@@ -11,10 +11,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tagger.decide import Status
+from tagger.deciding.decide import Status
+from tagger.pipeline.road import TrackResult
 from tagger.reports.scan_page import DISTINCT_CHANGES, LISTED, ScanPage
-from tagger.road import TrackResult
-from tagger.screen import printable
+from tagger.system.screen import printable
 from tests.browser import FITS, seen_in_browser
 
 HOSTILE = (

@@ -19,10 +19,9 @@ import soundfile
 from mutagen import flac, id3, mp4
 from mutagen.ogg import OggPage
 
-from tagger import demo
-from tagger.errors import NothingToHearError, UnreadableError
-from tagger.sound import audio
+from tagger.sound import audio, demo
 from tagger.sound.audio import EDGE, EXCERPT_S, SAMPLE_RATE, read_excerpts
+from tagger.system.errors import NothingToHearError, UnreadableError
 
 LENGTH = round(EXCERPT_S * SAMPLE_RATE)
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger import demo
+from tagger.sound import demo
 from tagger.sound.audio import EDGE, SAMPLE_RATE, Excerpt, read_excerpts
 from tagger.sound.descriptors import FEATURES, TABLE_HOP, describe
 from tests.conftest import SHARED_DATA

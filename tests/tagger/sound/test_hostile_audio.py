@@ -13,10 +13,9 @@ import av
 import numpy as np
 import pytest
 
-from tagger import demo
-from tagger.errors import GtagError, NothingToHearError, UnreadableError
-from tagger.sound import decoder
+from tagger.sound import decoder, demo
 from tagger.sound.audio import EDGE, EXCERPT_S, SAMPLE_RATE, read_excerpts
+from tagger.system.errors import GtagError, NothingToHearError, UnreadableError
 from tests.conftest import SEED
 from tests.tagger.specimens import ENCODED
 

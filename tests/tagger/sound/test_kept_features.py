@@ -7,15 +7,15 @@ import struct
 import av
 import pytest
 
-from tagger import demo
-from tagger.batch import scan
-from tagger.decide import Policy, Status
-from tagger.errors import RefusedError
-from tagger.files.formats import FORMATS, has_audio_extension, identify
-from tagger.files.library import Library
+from tagger.containers.formats import FORMATS, has_audio_extension, identify
+from tagger.containers.read import TagState, read_tags
+from tagger.containers.write import Change, check_change, write_change
+from tagger.deciding.decide import Policy, Status
+from tagger.library.walk import Library
 from tagger.models import zoo
-from tagger.tags.read import TagState, read_tags
-from tagger.tags.write import Change, check_change, write_change
+from tagger.pipeline.batch import scan
+from tagger.sound import demo
+from tagger.system.errors import RefusedError
 
 HEARD = {
     ".aac": ("AAC without a container", {"container": "adts", "codec": "aac"}),

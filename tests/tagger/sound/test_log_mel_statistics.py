@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger import demo
+from tagger.sound import demo
 from tagger.sound.audio import Excerpt, read_excerpts
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES, describe_log_mel
 from tagger.sound.spectrogram import COLUMN_S, log_mel

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
-from tagger import demo
 from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures
-from tagger.one_thread import one_thread
+from tagger.sound import demo
 from tagger.sound.audio import Excerpt, Sound
+from tagger.system.one_thread import one_thread
 
 
 def threads() -> set[int]:

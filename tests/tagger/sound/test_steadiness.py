@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger import demo
 from tagger.models.heard import non_music_reason
 from tagger.models.track_features import TrackFeatures
-from tagger.sound import steadiness
+from tagger.sound import demo, steadiness
 from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound
 from tagger.sound.spectrogram import LogMel, log_mel
 from tagger.training.data.datasets import to_decibels

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from tagger.errors import DataError
+from tagger.system.errors import DataError
 from tagger.training.data.datasets import (
     labels_of,
     read_genre_folders,

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tagger import demo
-from tagger.errors import ModelError
 from tagger.models import zoo
 from tagger.models.card import read_card
+from tagger.sound import demo
 from tagger.sound.audio import read_excerpts
 from tagger.sound.spectrogram import N_MELS, log_mel
+from tagger.system.errors import ModelError
 from tagger.training.data.fingerprints import N_BYTES, fingerprint, is_among, packed, unpacked
 from tagger.training.data.leakage import seen
 from tagger.training.measure.evaluate import evaluate_model

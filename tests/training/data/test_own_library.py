@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from mediafile import MediaFile
 
-from tagger.errors import DataError
-from tagger.files.formats import identify
+from tagger.containers.credits import read_credits
+from tagger.containers.formats import identify
+from tagger.containers.read import read_tags
+from tagger.containers.write import Change, write_change
 from tagger.models import zoo
-from tagger.tags.credits import read_credits
-from tagger.tags.read import read_tags
-from tagger.tags.write import Change, write_change
+from tagger.system.errors import DataError
 from tagger.training.data.own_library import merged_spellings, read_own_library
 from tests.training.recorder import Recorder
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from mediafile import MediaFile
 
-from tagger.errors import ConfigurationError, DataError
 from tagger.sound.audio import read_excerpts
 from tagger.sound.spectrogram import TOP_DB, log_mel
+from tagger.system.errors import ConfigurationError, DataError
 from tagger.training.data import prepare as preparation
 from tagger.training.data.datasets import SoundFile, read_genre_folders, read_log_mel_archive
 from tagger.training.data.load_examples import Sources, load_examples, with_artists
@@ -181,7 +181,7 @@ def test_names_that_are_no_text_are_kept(make_audio, monkeypatch, tmp_path):
 
 
 def test_a_file_that_kills_its_worker_is_left_out(monkeypatch, pieces, tmp_path):
-    from tagger.workers import Lost
+    from tagger.pipeline.workers import Lost
 
     def crash(file):
         if file.track.startswith("jazz/jazz.00000"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger.errors import ConfigurationError
+from tagger.system.errors import ConfigurationError
 from tagger.training.data.datasets import Example, read_log_mel_archive
 from tagger.training.data.resume import Call
 from tagger.training.recipes import Settings, classical

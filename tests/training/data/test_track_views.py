@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tagger.errors import DataError
 from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.sound.patches import log_mel_frames
 from tagger.sound.spectrogram import TOP_DB, log_mel
+from tagger.system.errors import DataError
 from tagger.training.data.track_views import (
     Views,
     compute_views,

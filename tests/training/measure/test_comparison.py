@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tagger.errors import DataError
+from tagger.system.errors import DataError
 from tagger.training.data.datasets import read_log_mel_archive
 from tagger.training.measure.comparison import (
     ALL,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from tagger.errors import DataError
+from tagger.system.errors import DataError
 from tagger.training.data.datasets import Example
 from tagger.training.measure.splits import (
     SEGMENT_COLUMNS,

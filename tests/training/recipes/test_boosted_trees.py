@@ -13,15 +13,15 @@ import pytest
 import tomli_w
 import xgboost
 
-from tagger import demo
-from tagger.errors import DataError, ModelError
 from tagger.models import ubjson, zoo
 from tagger.models.boosted_trees import Trees
 from tagger.models.card import CARD, read_card
 from tagger.models.track_features import TrackFeatures
 from tagger.models.ubjson import read_trees
+from tagger.sound import demo
 from tagger.sound.audio import Excerpt, Sound
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
+from tagger.system.errors import DataError, ModelError
 from tagger.training.data import feature_table
 from tagger.training.data.datasets import labels_of, read_log_mel_archive
 from tagger.training.measure import splits

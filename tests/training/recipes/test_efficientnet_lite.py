@@ -13,7 +13,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from tagger.errors import ConfigurationError
+from tagger.system.errors import ConfigurationError
 from tagger.training.recipes import Settings, efficientnet_lite, find, transfer
 
 LITE = "EfficientNetLite0"

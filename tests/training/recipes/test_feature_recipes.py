@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tagger.errors import ConfigurationError, DataError
 from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.descriptors import FEATURES
+from tagger.system.errors import ConfigurationError, DataError
 from tagger.training import recipes
 from tagger.training.data import feature_table
 from tagger.training.data.datasets import read_log_mel_archive, targets

@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tagger.errors import ConfigurationError
 from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures
+from tagger.system.errors import ConfigurationError
 from tagger.training.data.datasets import read_log_mel_archive
 from tagger.training.recipes import Settings, cnn, find, transfer
 from tagger.training.run import train_model

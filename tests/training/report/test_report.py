@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from tagger.errors import ConfigurationError
 from tagger.models.card import Card
+from tagger.system.errors import ConfigurationError
 from tagger.training.measure.evaluate import Evaluation, warning, worst_mistakes
 from tagger.training.measure.metrics import Measured
 from tagger.training.measure.training_history import (

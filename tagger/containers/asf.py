@@ -1,0 +1,246 @@
+"""Attributes of an ASF (WMA) file, record by record as raw bytes.
+
+They stand in three objects of the header, each with its own layout. A first value goes into the
+extended content description, further ones into the metadata library, as the format wants it. Some
+programs read the objects in the order of the file, others the extended content description first:
+they agree where it stands first.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from tagger.containers.blocks import (
+    GENRE,
+    ROLES,
+    Block,
+    BrokenTagError,
+    CannotKeepError,
+    Entry,
+    read_exactly,
+    read_ranges,
+    replace_range,
+)
+from tagger.containers.bounds import FIELDS, OBJECTS, TAG_BYTES
+from tagger.containers.id3v1 import referenced_genres
+
+_EXTENDED = bytes.fromhex("40a4d0d207e3d21197f000a0c95ea850")
+_METADATA = bytes.fromhex("eacbf8c5af5b77488467aa8c44fa4cca")
+_LIBRARY = bytes.fromhex("941c23449894d149a1411d134e457054")
+_EXTENSION = bytes.fromhex("b503bf5f2ea9cf118ee300c00c205365")
+_PADDING = bytes.fromhex("74d40618dfca0945a4ba9aabcb96aae8")
+_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_EXTENSION_HEAD = bytes.fromhex("11d2d3abbaa9cf118ee600c00c2053650600")
+
+# One letter before each raw record says where it stands.
+_LETTERS = {_EXTENDED: b"E", _METADATA: b"M", _LIBRARY: b"L"}
+
+
+def attribute_name(role: str) -> str:
+    """What a role's attribute is called: as other taggers name theirs, with a slash."""
+    return "WM/Genre" if role == GENRE else role.replace("_", "/", 1)
+
+
+_ROLES = {attribute_name(role).upper(): role for role in ROLES} | {"WM/GENREID": GENRE}
+
+
+@dataclass
+class _Object:
+    guid: bytes
+    data: bytes  # without the 24 bytes of GUID and size
+
+    def rendered(self) -> bytes:
+        return self.guid + struct.pack("<Q", len(self.data) + 24) + self.data
+
+
+class AsfAttributes(Block):
+    """The attributes in the header that begins at `start`."""
+
+    name = "ASF attributes"
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        head = read_exactly(file, start, 30)
+        self._start, self._reserved = start, head[28:]
+        self._size, count = struct.unpack("<QI", head[16:28])
+        if not 30 <= self._size <= file.seek(0, 2) - start:
+            raise BrokenTagError("its header claims to be longer than the file")
+        TAG_BYTES.check(self._size)
+        self._objects = _objects(read_exactly(file, start + 30, self._size - 30))
+        if len(self._objects) != count:
+            raise BrokenTagError("its header does not hold what it counts")
+        self._inner: list[_Object] = []
+        self._extensions = [o for o in self._objects if o.guid == _EXTENSION]
+        for extension in self._extensions[:1]:
+            if extension.data[:18] != _EXTENSION_HEAD:
+                raise BrokenTagError("its header extension is damaged")
+            self._inner = _objects(extension.data[22:])
+        self._guids = [o.guid for o in (*self._objects, *self._inner) if o.guid in _LETTERS]
+        super().__init__(self._entries(), exists=True)
+        FIELDS.check(len(self.entries))
+
+    def _entries(self) -> Iterator[Entry]:
+        for item in (*self._objects, *self._inner):
+            if item.guid in _LETTERS:
+                yield from _records(item)
+
+    def prepare(self) -> None:
+        if len(set(self._guids)) != len(self._guids) or len(self._extensions) > 1:
+            raise CannotKeepError("it has its attributes more than once")
+
+    def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
+        key = attribute_name(role).encode("utf-16-le") + b"\0\0"
+        entries = []
+        for i, value in enumerate(values):
+            text = value.encode("utf-16-le") + b"\0\0"
+            if i == 0 and len(text) <= 0xFFFF:
+                raw = b"E" + struct.pack("<H", len(key)) + key
+                raw += struct.pack("<2H", 0, len(text)) + text
+            else:
+                raw = b"L" + struct.pack("<4HI", 0, 0, len(key), 0, len(text)) + key + text
+            entries.append(Entry(raw, role, (value,)))
+        return entries
+
+    def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
+        self.prepare()
+        outer = [_Object(o.guid, o.data) for o in self._objects]
+        inner = [_Object(o.guid, o.data) for o in self._inner]
+        for guid, letter in _LETTERS.items():
+            records = [e.raw[1:] for e in self.entries if e.raw[:1] == letter]
+            data = struct.pack("<H", len(records)) + b"".join(records)
+            there = next((o for o in (*outer, *inner) if o.guid == guid), None)
+            if there is not None:
+                there.data = data
+            elif records:
+                (outer if guid == _EXTENDED else inner).append(_Object(guid, data))
+        place = self._best_place(outer) if shape is None else shape.get("place")
+        if place is not None:
+            extended = next(o for o in outer if o.guid == _EXTENDED)
+            outer.remove(extended)
+            outer.insert(place, extended)
+        if shape is not None:  # what was made for gtag's sake goes again, if it is empty
+            made = set(_LETTERS) - {bytes.fromhex(guid) for guid in shape["objects"]}
+            outer = [o for o in outer if o.guid not in made or o.data != bytes(2)]
+            inner = [o for o in inner if o.guid not in made or o.data != bytes(2)]
+            if not inner and not shape["extension"]:
+                outer = [o for o in outer if o.guid != _EXTENSION]
+        if inner and not any(o.guid == _EXTENSION for o in outer):
+            outer.append(_Object(_EXTENSION, b""))
+        body = b"".join(o.rendered() for o in inner)
+        for item in outer:
+            if item.guid == _EXTENSION:
+                item.data = _EXTENSION_HEAD + struct.pack("<I", len(body)) + body
+        size = 30 + sum(len(o.rendered()) for o in outer)
+        self._correct_file_size(outer, file, size - self._size)
+        head = read_exactly(file, self._start, 16) + struct.pack("<QI", size, len(outer))
+        data = head + self._reserved + b"".join(o.rendered() for o in outer)
+        replace_range(file, self._start, self._size, data)
+
+    def _best_place(self, outer: list[_Object]) -> int | None:
+        """Where the extended content description is to go; None where it is to stay.
+
+        It stays where that would change the order in which some read what is not ours.
+        """
+        guids = [o.guid for o in outer]
+        if _EXTENDED not in guids or _EXTENSION not in guids:
+            return None
+        places = {e.role: set[bytes]() for e in self.entries}
+        names: dict[bytes, set[bytes]] = {b"E": set(), b"M": set(), b"L": set()}
+        for entry in self.entries:
+            places[entry.role].add(entry.raw[:1])
+            if entry.role is None:
+                names[entry.raw[:1]].add(_key(entry.raw))
+        ours_are_split = any(len(where) > 1 for role, where in places.items() if role)
+        others_are_split = names[b"E"] & (names[b"M"] | names[b"L"])
+        if guids.index(_EXTENDED) < guids.index(_EXTENSION) or not ours_are_split:
+            return None
+        return None if others_are_split else guids.index(_EXTENSION)
+
+    def _correct_file_size(self, objects: list[_Object], file: BinaryIO, growth: int) -> None:
+        """The header says how long the file is; where that was true, it stays true."""
+        length = file.seek(0, 2)
+        for item in objects:
+            if item.guid == _PROPERTIES and item.data[16:24] == struct.pack("<Q", length):
+                new = struct.pack("<Q", length + growth)
+                item.data = item.data[:16] + new + item.data[24:]
+
+    def shape(self) -> dict[str, Any]:
+        guids = [o.guid for o in self._objects]
+        return {
+            "objects": [guid.hex() for guid in self._guids],
+            "extension": bool(self._extensions),
+            "place": guids.index(_EXTENDED) if _EXTENDED in guids else None,
+        }
+
+    def content(self, file: BinaryIO, end: int) -> Iterator[bytes]:
+        """All up to `end` that new attributes must leave: other objects, and what follows."""
+        for item in (*self._objects, *self._inner):
+            if item.guid == _PROPERTIES:
+                yield item.guid + item.data[:16] + item.data[24:]
+            elif item.guid not in (_EXTENSION, *_LETTERS):
+                yield item.rendered()
+        yield from self.sound(file, end)
+
+    def sound(self, file: BinaryIO, end: int) -> Iterator[bytes]:
+        """All between the header and `end`."""
+        yield from read_ranges(file, self._start + self._size, end)
+
+
+def _objects(data: bytes) -> list[_Object]:
+    objects, position = list[_Object](), 0
+    while position < len(data):
+        OBJECTS.check(len(objects))
+        if position + 24 > len(data):
+            raise BrokenTagError("its header is damaged")
+        size = struct.unpack("<Q", data[position + 16 : position + 24])[0]
+        if size < 24 or position + size > len(data):
+            raise BrokenTagError("its header is damaged")
+        objects.append(
+            _Object(data[position : position + 16], data[position + 24 : position + size])
+        )
+        position += size
+    return objects
+
+
+def _key(raw: bytes) -> bytes:
+    """The name of an attribute, as it stands in a record behind its letter."""
+    if raw[:1] == b"E":
+        return raw[3 : 3 + int.from_bytes(raw[1:3], "little")].upper()
+    return raw[13 : 13 + int.from_bytes(raw[5:7], "little")].upper()
+
+
+def _records(item: _Object) -> Iterator[Entry]:
+    """The records of an object, each with the letter of the object before it."""
+    data, position = item.data, 2
+    letter = _LETTERS[item.guid]
+    try:
+        for _ in range(struct.unpack("<H", data[:2])[0]):
+            if letter == b"E":
+                key_start = position + 2
+                key_end = key_start + struct.unpack("<H", data[position:key_start])[0]
+                kind, size = struct.unpack("<2H", data[key_end : key_end + 4])
+                value_start = key_end + 4
+            else:
+                key_start = position + 12
+                _, _, key_size, kind, size = struct.unpack("<4HI", data[position:key_start])
+                key_end = value_start = key_start + key_size
+            end = value_start + size
+            if end > len(data):
+                raise BrokenTagError("its attributes are damaged")
+            raw = letter + data[position:end]
+            name = data[key_start:key_end].decode("utf-16-le", "replace").rstrip("\0").upper()
+            role = _ROLES.get(name)
+            if role is None:
+                yield Entry(raw)
+            elif kind != 0:  # not text; what is empty says nothing, whatever its kind
+                yield Entry(raw, None if data[value_start:end].strip(b"\0") else role)
+            else:
+                text = data[value_start:end].decode("utf-16-le", "replace").rstrip("\0")
+                yield Entry(raw, role, referenced_genres(text) if name == "WM/GENREID" else (text,))
+            position = end
+    except struct.error as error:
+        raise BrokenTagError("its attributes are damaged") from error
+    if position != len(data):
+        raise BrokenTagError("its attributes are damaged")

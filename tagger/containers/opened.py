@@ -1,0 +1,243 @@
+"""Opens a file of the table: which tags it has, which of them is the main one, what is sound.
+
+The main tag is the container's own; a genre in any other is hidden, though players may show it.
+An MP3 or TTA whose only words stand in an APEv2 tag has that for its main one: its players read it,
+and a new ID3v2 tag would take its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import BinaryIO
+
+from tagger.containers.apev2 import Apev2, leading_apev2_size
+from tagger.containers.asf import AsfAttributes
+from tagger.containers.blocks import (
+    Block,
+    BrokenTagError,
+    Description,
+    Entry,
+    read_exactly,
+    role_of,
+)
+from tagger.containers.bounds import TAG_BYTES, TAGS
+from tagger.containers.chunks import Chunks, ChunkSlot, DamagedInfo, DsfSlot, Info
+from tagger.containers.deadline import deadline
+from tagger.containers.formats import (
+    AIFF,
+    ASF,
+    DSF,
+    FLAC,
+    MP4,
+    WAV,
+    Format,
+    id3v2_length,
+    skip_id3v2,
+)
+from tagger.containers.id3 import Id3v2, read_id3v2
+from tagger.containers.mp4 import Ilst
+from tagger.containers.ogg import OggComments, ogg_content
+from tagger.containers.surroundings import (
+    Placed,
+    ape_that_programs_see,
+    end_before,
+    end_of_boxes,
+    end_of_objects,
+    end_of_pages,
+    outside,
+    peek,
+    place_before_id3v1,
+    tags_behind,
+    tags_in_front,
+)
+from tagger.containers.vorbis import FlacComments
+
+
+@dataclass
+class Container:
+    """The tags of one open file.
+
+    Attributes
+    ----------
+    main : Block
+        Exists or could be made.
+    content : function
+        Yields everything in the file but tags, in pieces: the sound above all.
+    sound : function, optional
+        The same without what tag editors change beside their tags, where that is something.
+    blocks : list of Block
+        All tags, always in the same order, whichever is the main one; those that could be made
+        among them.
+    """
+
+    main: Block
+    content: Callable[[], Iterator[bytes]]
+    blocks: list[Block]
+    sound: Callable[[], Iterator[bytes]] | None = None
+
+    @property
+    def hidden(self) -> list[Block]:
+        """The tags beside the main one."""
+        return [block for block in self.blocks if block is not self.main]
+
+    def asks_for_genre(self, block: Block) -> bool:
+        """Whether a tag beside the main one is to say the genre; one is made only with that."""
+        if block is self.main:
+            return False
+        return block.wants_genre and (block.exists or self.main.is_bare)
+
+    def description(self) -> Description:
+        """What the hidden tags say besides the genre; of several, the first has the word."""
+        told: Description = {}
+        for block in self.hidden:
+            for name, values in block.description().items():
+                if role_of(name, genre="GENRE") is None:
+                    told.setdefault(name, values)
+        return told
+
+    def carried(self) -> list[Entry]:
+        """What the main tag says for the hidden ones where it says nothing else.
+
+        Most programs show the first tag that says anything, and no other: to them a main tag that
+        says only the genre takes the title and the artist away.
+        """
+        return self.main.tell(self.description())
+
+
+def open_container(file: BinaryIO, format: Format) -> Container:
+    """Take the tags of a file apart; positions hold until something is written.
+
+    Raises
+    ------
+    BrokenTagError
+        The main tag, or what surrounds it, is damaged. Damaged hidden tags count as content.
+    BeyondBoundError
+        It has more of something than gtag takes apart.
+    """
+    with deadline():
+        return _opened(file, format)
+
+
+def _opened(file: BinaryIO, format: Format) -> Container:
+    if format == DSF:
+        slot = DsfSlot(file)
+        TAG_BYTES.check(slot.size)
+        main = Id3v2(slot, read_exactly(file, slot.start, slot.size))
+        return Container(main, lambda: slot.content(file), [main])
+    if format in (WAV, AIFF):
+        return _open_chunks(file, skip_id3v2(file))
+    if format.family in ("id3", "ape") or format == FLAC:
+        return _open_stream(file, format)
+    start = skip_id3v2(file)
+    front = tags_in_front(file, start)
+    if format == MP4:
+        back = tags_behind(file, end_of_boxes(file, start))
+        ilst = Ilst(file, start, end_before(back, file))
+        return _surrounded(file, ilst, front, back, lambda: ilst.content(file))
+    if format == ASF:
+        back = tags_behind(file, end_of_objects(file, start))
+        end, attributes = end_before(back, file), AsfAttributes(file, start)
+        opened = _surrounded(file, attributes, front, back, lambda: attributes.content(file, end))
+        return replace(opened, sound=lambda: attributes.sound(file, end))
+    pages_end = end_of_pages(file)
+    back = tags_behind(file, pages_end)
+    end, comments = end_before(back, file), OggComments(file, start, pages_end, format)
+    return _surrounded(file, comments, front, back, lambda: ogg_content(file, start, end, comments))
+
+
+def _surrounded(
+    file: BinaryIO,
+    main: Block,
+    front: list[Placed],
+    back: list[Placed],
+    inner: Callable[[], Iterator[bytes]],
+) -> Container:
+    """A container of which `inner` yields what stands between the tags in front and behind."""
+
+    def content() -> Iterator[bytes]:
+        yield from outside(file, 0, front[-1].end if front else 0, front)
+        yield from inner()
+        yield from outside(file, end_before(back, file), file.seek(0, 2), back)
+
+    return Container(main, content, [main, *(p.block for p in (*front, *back))])
+
+
+def _open_chunks(file: BinaryIO, start: int) -> Container:
+    chunks = Chunks(file, start)
+    tags = list[Block]()
+    for chunk in chunks.find(b"ID3 "):
+        TAG_BYTES.check(chunk.size)
+        TAGS.check(len(tags))
+        data = read_exactly(file, chunk.start + 8, chunk.size)
+        try:
+            tags.append(Id3v2(ChunkSlot(chunks, chunk), data))
+        except BrokenTagError:
+            # Programs do not read what does not begin like a tag, and few what stands behind one.
+            if data[:3] == b"ID3" and not tags:
+                raise
+            chunks.take_for_content(chunk)
+    main: Block
+    main, *others = tags or [Id3v2(ChunkSlot(chunks, None))]
+    tags = [main, *others]
+    lists = chunks.info_lists(file)
+    for chunk in lists:
+        TAGS.check(len(tags))
+        try:
+            tags.append(Info(file, chunks, chunk))
+        except BrokenTagError:
+            tags.append(DamagedInfo(file, chunks, chunk))
+    if chunks.is_wav and not lists:
+        tags.append(Info(file, chunks, None))  # some programs read only that
+    front, back = tags_in_front(file, start), tags_behind(file, chunks.end)
+
+    def content() -> Iterator[bytes]:
+        yield from outside(file, 0, start, front)
+        yield from chunks.content(file)
+        yield from outside(file, chunks.end, file.seek(0, 2), back)
+
+    return Container(main, content, [*tags, *(p.block for p in (*front, *back))])
+
+
+def _open_stream(file: BinaryIO, format: Format) -> Container:
+    """ID3v2 in front, ID3v1 and perhaps APE behind, a stream of sound between them."""
+    sound, front = 0, list[Block]()
+    while True:
+        if size := id3v2_length(peek(file, sound)):
+            front.append(read_id3v2(file, sound, size))
+        elif format.family == "id3" and (size := leading_apev2_size(file, sound)):
+            try:
+                front.append(Apev2(file, sound, size))
+            except BrokenTagError:
+                break  # it is content
+        else:
+            break
+        sound += size
+        TAGS.check(len(front))
+        TAG_BYTES.check(sound)
+    others = list[bytes]()
+    if format == FLAC:
+        comments = FlacComments(file, sound)
+        sound, others = comments.end, comments.others()
+    back = tags_behind(file, sound, strict=format.family == "ape")
+    hidden = [p.block for p in back]
+    main: Block
+    if format == FLAC:
+        main, blocks = comments, [comments, *front, *hidden]
+    elif format.family == "ape":
+        apes = [block for block in hidden if isinstance(block, Apev2)]
+        main = apes[-1] if apes else Apev2(file, place_before_id3v1(file, back), 0)
+        blocks = [main, *front, *(block for block in hidden if block is not main)]
+    else:
+        first = next((b for b in front if isinstance(b, Id3v2)), None) or read_id3v2(file, 0, 0)
+        blocks = [first, *(block for block in front if block is not first), *hidden]
+        ape = ape_that_programs_see(file, back)
+        main = ape if ape is not None and ape.describes and first.is_bare else first
+
+    def read(others: list[bytes]) -> Iterator[bytes]:
+        yield from others
+        yield from outside(file, sound, file.seek(0, 2), back)
+
+    # What a decoder must know stands in the first block; pictures and seek points follow.
+    return Container(main, partial(read, others), blocks, partial(read, others[:1]))

@@ -1,0 +1,218 @@
+"""Proves that a written copy is as planned: our fields are there, all else is as it was.
+
+What must not change is compared as raw bytes: every other field of every tag, and everything in
+the file that is no tag, the packets of sound above all. What must be there is read twice: by gtag,
+and by mutagen, which did not write it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from os import PathLike
+from typing import Any
+
+from tagger.containers.apev2 import Apev2
+from tagger.containers.asf import attribute_name
+from tagger.containers.blocks import (
+    GENRE,
+    MULTI_VALUE_SEPARATOR,
+    ROLES,
+    Block,
+    explained,
+    same_bytes,
+)
+from tagger.containers.deadline import deadline
+from tagger.containers.formats import APE, Format
+from tagger.containers.opened import Container, open_container
+from tagger.system.errors import RefusedError, WriteFailedError
+
+Fields = dict[str, tuple[str, ...]]
+
+
+def check_kept(original: str | PathLike[str], copy: str | PathLike[str], format: Format) -> None:
+    """Check that all but genre and GTAG fields is in `copy` as in `original`.
+
+    Raises
+    ------
+    WriteFailedError
+        It is not: the copy must not be used.
+    """
+    with _both_open(original, copy, format) as (old, new):
+        if [b.name for b in old.blocks] != [b.name for b in new.blocks]:
+            raise WriteFailedError("not written: a tag was lost or added", path=original)
+        for before, after in zip(old.blocks, new.blocks, strict=True):
+            if before.foreign() != after.foreign() and not _is_carried(old, new, before, after):
+                raise WriteFailedError(
+                    f"not written: another field of its {before.name} would change", path=original
+                )
+        if not same_bytes(old.content(), new.content()):
+            raise WriteFailedError("not written: its sound would change", path=original)
+
+
+@contextmanager
+def _both_open(
+    original: str | PathLike[str], copy: str | PathLike[str], format: Format
+) -> Iterator[tuple[Container, Container]]:
+    with (
+        explained(WriteFailedError, original),
+        open(original, "rb") as old,
+        open(copy, "rb") as new,
+    ):
+        yield open_container(old, format), open_container(new, format)
+
+
+def _is_carried(old: Container, new: Container, before: Block, after: Block) -> bool:
+    """Whether all that one of two main tags says more than the other stands in hidden tags, too.
+
+    A write carries it over into a tag that said nothing, and undo takes it away again.
+    """
+    if before is not old.main or after is not new.main:
+        return False
+    if before.is_bare:
+        bare, told, source = before, after, new
+    else:
+        bare, told, source = after, before, old
+    carried = {e.raw for e in source.carried()}
+    return bare.is_bare and bare.foreign() == [r for r in told.foreign() if r not in carried]
+
+
+def check_planned(
+    original: str | PathLike[str], copy: str | PathLike[str], format: Format, planned: Fields
+) -> None:
+    """Check that `copy` says what was planned, and no hidden genre anything else.
+
+    Parameters
+    ----------
+    planned : dict
+        Values by role, of the main tag.
+
+    Raises
+    ------
+    WriteFailedError
+    """
+    problem = None
+    with explained(WriteFailedError, original), open(copy, "rb") as file:
+        container = open_container(file, format)
+        if any(container.main.values(role) != values for role, values in planned.items()):
+            problem = "the tags do not read back as planned"
+        allowed = {genre.casefold() for genre in planned[GENRE]}
+        for block in container.hidden:
+            if not {genre.casefold() for genre in block.values(GENRE)} <= allowed:
+                problem = f"its {block.name} would name another genre"
+        if problem is None and _as_mutagen_reads(copy, format, container.main) != planned:
+            refuse_if_mutagen_cannot_read(original, format, container.main)
+            problem = "mutagen does not read the tags as planned"
+    if problem is not None:
+        raise WriteFailedError(f"not written: {problem}", path=original)
+
+
+def check_seen(original: str | PathLike[str], copy: str | PathLike[str], format: Format) -> None:
+    """Check that programs see in `copy` every other field that they see in `original`.
+
+    That is more than `check_kept`, which looks at the fields one by one: a tag that begins to say
+    something hides what the tags behind it say.
+
+    Raises
+    ------
+    WriteFailedError
+    """
+    with _both_open(original, copy, format) as (old, new):
+        if old.main.is_bare:
+            told, now = old.description(), new.main.description()
+            told = {n: v for n, v in told.items() if new.main.tell({n: v})}
+            kept = all(
+                MULTI_VALUE_SEPARATOR.join(now.get(n, ())) == MULTI_VALUE_SEPARATOR.join(v)
+                for n, v in told.items()
+            )
+        else:
+            seen = _others_as_mutagen_reads(original, format, old.main)
+            now_seen = _others_as_mutagen_reads(copy, format, new.main)
+            kept = all(key in now_seen and now_seen[key] == seen[key] for key in seen)
+    if not kept:
+        raise WriteFailedError(
+            "not written: programs would no longer see its other fields", path=original
+        )
+
+
+def _as_mutagen_reads(path: str | PathLike[str], format: Format, main: Block) -> Fields | None:
+    fields: Fields = dict.fromkeys(ROLES, ())
+    try:
+        tags = _mutagen_tags(path, format, main)
+        reader = _ape if isinstance(main, Apev2) else _READERS[format.family]
+        for role in ROLES:
+            with suppress(KeyError):  # a field that is not there
+                fields[role] = reader(tags, role)
+    except Exception:  # whatever mutagen fails at: it does not read what was planned
+        return None
+    return fields
+
+
+def refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format, main: Block) -> None:
+    """Raise RefusedError where mutagen could not check what gtag writes."""
+    try:
+        _mutagen_tags(path, format, main)
+    except Exception as error:
+        raise RefusedError(
+            "not written: mutagen cannot read it, so the write could not be verified", path=path
+        ) from error
+
+
+def _others_as_mutagen_reads(
+    path: str | PathLike[str], format: Format, main: Block
+) -> dict[str, Any]:
+    """Every field but the genre and gtag's own; none where mutagen cannot read the file."""
+    try:
+        tags = _mutagen_tags(path, format, main)
+    except Exception:  # what was written is checked with it elsewhere
+        return {}
+    fields: dict[str, Any] = {}
+    if isinstance(tags, list):  # of pairs: Vorbis comments and ASF attributes
+        for key, value in tags:
+            fields.setdefault(key.lower() if format.family == "vorbis" else key, []).append(value)
+    elif tags is not None:
+        fields = dict(tags)
+    return {key: value for key, value in fields.items() if not _OURS.match(key)}
+
+
+_OURS = re.compile(
+    r"(TXXX:|----:com\.apple\.iTunes:)?GTAG[_/]|(----:.*:)?GENRE$|TCON$|\xa9gen$|gnre$|WM/Genre(ID)?$",
+    re.IGNORECASE,
+)
+
+
+def _mutagen_tags(path: str | PathLike[str], format: Format, main: Block) -> Any:
+    by = APE if isinstance(main, Apev2) else format
+    with open(path, "rb") as file, deadline():  # not by name: mutagen would open it for itself
+        return by.open_with_mutagen(file).tags
+
+
+def _id3(tags: Any, role: str) -> tuple[str, ...]:
+    values = tags["TCON"].genres if role == GENRE else tags[f"TXXX:{role}"].text
+    if tags.version < (2, 4, 0):
+        values = [v for value in values for v in value.split(MULTI_VALUE_SEPARATOR)]
+    return tuple(values)
+
+
+def _mp4(tags: Any, role: str) -> tuple[str, ...]:
+    if role == GENRE:
+        return tuple(tags["\xa9gen"])
+    return tuple(bytes(v).decode() for v in tags[f"----:com.apple.iTunes:{role}"])
+
+
+def _asf(tags: Any, role: str) -> tuple[str, ...]:
+    return tuple(str(value) for value in tags[attribute_name(role)])
+
+
+def _vorbis(tags: Any, role: str) -> tuple[str, ...]:
+    return tuple(tags[role])  # keys in either case; "genre" is the role's own name
+
+
+def _ape(tags: Any, role: str) -> tuple[str, ...]:
+    values = list(tags[role])
+    # Joined in APEv1.
+    return tuple(values[0].split(MULTI_VALUE_SEPARATOR) if len(values) == 1 else values)
+
+
+_READERS = {"id3": _id3, "mp4": _mp4, "asf": _asf, "vorbis": _vorbis, "ape": _ape}

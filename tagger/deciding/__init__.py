@@ -1,0 +1,1 @@
+"""From a prediction and the tags to a decision: vocabulary, map, policy, albums."""

@@ -1,0 +1,380 @@
+"""Decides what to do with a file, and why, from its prediction, its tags and the policy.
+
+All rules about a user's library are here, in one function without side effects. It depends on
+neither files, containers nor models.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import partial
+from math import isinf
+from typing import TYPE_CHECKING
+
+from tagger.containers.write import Change
+from tagger.deciding.genre_map import GenreMap
+from tagger.deciding.placeholders import Placeholders
+from tagger.deciding.profiles import Profile
+from tagger.models.prediction import mean_of
+from tagger.pipeline.options import Album, Detail, Existing
+from tagger.system.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from tagger.containers.read import TagState
+    from tagger.models.prediction import Prediction
+
+# Where the best of independent genres is less probable, the track has none of them.
+NONE_BELOW = 0.5
+
+
+class Status(StrEnum):
+    """What became of a file: the `status` column of the report."""
+
+    WRITTEN = "written"
+    WOULD_WRITE = "would-write"
+    UNCHANGED = "unchanged"
+    KEPT = "kept"
+    UNSURE = "unsure"
+    CUE_TRACK = "cue-track"  # a part of a file, whose tags are the file's
+    UNREADABLE = "unreadable"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Status | None:
+        return cls.CUE_TRACK if value == "heard" else None  # as reports called it before
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether a command that met it ends with exit status 1."""
+        return self in (Status.UNREADABLE, Status.REFUSED, Status.FAILED)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What gtag writes.
+
+    Attributes
+    ----------
+    min_confidence : float or None
+        Below this probability a file is left alone; above 0, what is not music is, too. None: the
+        model's own threshold for each genre.
+    existing : {"keep", "replace", "append"}
+        What happens to a genre that a person wrote.
+    placeholders : Placeholders
+        Words that do not count as a genre.
+    genres : int
+        The most genres that are named.
+    aim : float or None
+        The share of what is named that has to be right, for which each genre of the model has a
+        threshold.
+    detail : {"genre", "style", "both"}
+        Whether a genre's style is named instead, or after it, where one is probable enough.
+    album : {"off", "vote", "one"}
+        Whether tracks of an album get the genre that most of them have, or all of them one.
+    genre_map : GenreMap
+        Which names mean the same. Predictions are in its names already, see `read`.
+    profile : Profile
+        The program that reads the tags.
+
+    Raises
+    ------
+    ConfigurationError
+        More genres are to be written than the profile's program reads.
+    """
+
+    min_confidence: float | None = None
+    existing: Existing = "keep"
+    placeholders: Placeholders = field(default_factory=Placeholders)
+    aim: float | None = None
+    genres: int = 1
+    detail: Detail = "genre"
+    album: Album = "off"
+    genre_map: GenreMap = field(default_factory=GenreMap)
+    profile: Profile = field(default_factory=Profile)
+
+    def __post_init__(self) -> None:
+        several = self.genres > 1 or self.existing == "append" or self.detail == "both"
+        if several and not self.profile.several:
+            raise ConfigurationError(
+                f"{self.profile.program} reads only one genre of a file",
+                hint="leave out --profile, or --genres, --existing append and --detail both",
+            )
+
+    def read(self, prediction: Prediction) -> Prediction:
+        """A model's prediction with the thresholds of the aim, in the names of the genre map.
+
+        Raises
+        ------
+        ConfigurationError
+            The model was not measured for an aim.
+        """
+        if self.aim is not None:
+            prediction = prediction.aimed(self.aim)
+        return self.genre_map.of(prediction, self.detail)
+
+    def threshold(self, prediction: Prediction, genre: str) -> float:
+        """How probable a genre must be."""
+        own = self.min_confidence
+        return prediction.threshold(genre) if own is None else own
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The genre of a track by its album, which replaces its own prediction.
+
+    Attributes
+    ----------
+    genre : str or None
+        A genre or a style; `decide` adds what is above it where both are named. None: no genre is
+        probable enough.
+    confidence : float
+        Mean over the album.
+    reason : str
+    """
+
+    genre: str | None
+    confidence: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do with one file.
+
+    Attributes
+    ----------
+    status : Status
+    reason : str
+    change : Change or None
+        Only for the status `would-write`.
+    genres : tuple of str
+        What is named, by the track's album where that decided: genres or styles, most probable
+        first; a genre stands before its style.
+    confidence : float or None
+        Of the first; where its style is named after it, of the style.
+    old_genres : tuple of str
+        What the tags say.
+    """
+
+    status: Status
+    reason: str
+    change: Change | None = None
+    genres: tuple[str, ...] = ()
+    confidence: float | None = None
+    old_genres: tuple[str, ...] = ()
+
+
+def decide(
+    prediction: Prediction | None, tags: TagState, policy: Policy, album: Verdict | None = None
+) -> Decision:
+    """Decide what to do with one file.
+
+    A genre that a person wrote comes first: where it is kept, the model's confidence does not
+    matter.
+
+    Parameters
+    ----------
+    prediction : Prediction or None
+        None for a silent file, which is never written.
+    album : Verdict, optional
+        Replaces the predicted genres; what is not music stays unsure.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tagger.models.prediction import Prediction
+    >>> from tagger.containers.read import TagState
+    >>> jazz = Prediction(("Jazz", "Rock"), np.array([0.9, 0.1]), "my-model-1")
+    >>> print(decide(jazz, TagState(), Policy()).status)
+    would-write
+    >>> print(decide(jazz, TagState(genres=("Bebop",)), Policy()).reason)
+    a person wrote Bebop
+    """
+    # A file whose genre is only where few programs read it has a genre all the same.
+    decision = partial(Decision, old_genres=tags.genres or tags.user_genres)
+    if prediction is None:
+        return decision(Status.UNSURE, "no sound to classify")
+    confidences, confidence = names_of(prediction, policy, album)
+    names = tuple(confidences)
+    user_genres = policy.placeholders.without(tags.user_genres)
+    decision = partial(decision, genres=names, confidence=confidence)
+    if user_genres and policy.existing not in ("replace", "append"):  # whatever else: keep
+        return decision(Status.KEPT, f"a person wrote {_listed(user_genres)}")
+    guesses = (
+        f"{prediction.genre} {prediction.confidence:.2f} or {prediction.runner_up} "
+        f"{prediction.runner_up_confidence:.2f}"
+    )
+    if is_doubted(prediction, policy):
+        return decision(Status.UNSURE, f"{prediction.non_music_reason}; if it is music: {guesses}")
+    if not names:
+        if album is not None:
+            reason = f"{guesses}; {album.reason}"
+        elif prediction.dropped:
+            reason = f"the genre map drops {prediction.dropped}; {guesses}"
+        elif prediction.independent and prediction.confidence < NONE_BELOW:
+            reason = f"sounds like none of the genres of {prediction.model}; {guesses}"
+        else:
+            needed = policy.threshold(prediction, prediction.genre)
+            reason = f"{guesses}; the threshold is {needed:.2f}"
+            if isinf(needed):
+                reason = f"{guesses}; {prediction.model} reaches no such aim for {prediction.genre}"
+        return decision(Status.UNSURE, reason)
+    if policy.existing == "append":
+        key = policy.genre_map.key
+        written = {*map(key, user_genres)}
+        new_names = tuple(name for name in names if key(name) not in written)
+        if user_genres and not new_names:
+            return decision(Status.KEPT, f"a person wrote {_listed(names)} already")
+        names = new_names
+
+    by_album = f"; {album.genre} {album.confidence:.2f}, {album.reason}" if album else ""
+    appended_to = user_genres if policy.existing == "append" else ()
+    genres = (*appended_to, *names)
+    if (
+        set(tags.genres) == set(genres)
+        and not (policy.existing == "replace" and user_genres)
+        and set(tags.gtag_genre) == set(names)
+        and tags.gtag_model == prediction.model
+    ):
+        before = f"{prediction.model} wrote {_listed(names)} before"
+        return decision(Status.UNCHANGED, before + by_album)
+    return decision(
+        Status.WOULD_WRITE,
+        _why_written(tags, user_genres, appended=bool(appended_to)) + by_album,
+        Change(
+            genres=genres,
+            gtag_genre=names,
+            confidence=confidences[names[0]],
+            model=prediction.model,
+            id3_version=policy.profile.id3_version,
+        ),
+    )
+
+
+def agreed(
+    predictions: Sequence[Prediction | None], policy: Policy
+) -> tuple[Prediction | None, str]:
+    """One prediction for the tracks of one file, which has one genre field for all of them.
+
+    They agree where the confident predictions, at least half of them, name one genre first.
+
+    Parameters
+    ----------
+    predictions : sequence of Prediction or None
+        Of each track; None for silence.
+
+    Returns
+    -------
+    Prediction or None
+        The mean of the confident ones. None: they do not agree.
+    str
+        How many tracks have each genre.
+    """
+    sure = [p for p in predictions if p and not is_doubted(p, policy) and named_genres(p, policy)]
+    by_genre = replace(policy, detail="genre")
+    votes = Counter(named_genres(p, by_genre)[0][0] for p in sure)
+    counted = [f"{genre} {n}" for genre, n in votes.most_common()]
+    if len(sure) < len(predictions):
+        counted.append(f"unsure {len(predictions) - len(sure)}")
+    tracks, counts = f"its {len(predictions)} tracks", ", ".join(counted)
+    if len(votes) != 1 or 2 * len(sure) < len(predictions):
+        return None, f"{tracks} do not agree: {counts}"
+    return mean_of(sure), f"{tracks}: {counts}"
+
+
+def is_doubted(prediction: Prediction, policy: Policy) -> bool:
+    """Whether it is probably not music; with a minimum confidence of 0 it is named anyway."""
+    return bool(prediction.non_music_reason) and policy.min_confidence != 0
+
+
+def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, float]]:
+    """The genres to write with their probabilities; none if the best is not probable enough.
+
+    A genre below another one, as Punk below Rock, stands before it where it is above its threshold:
+    the more probable guess of Rock does not hide it. Where styles are named, too, what is below a
+    genre takes its place.
+    """
+    sure = {
+        genre: probability
+        for genre, probability in prediction.ranked()
+        if probability >= policy.threshold(prediction, genre)
+    }
+    first = _first(prediction, policy, sure)
+    named: dict[str, float] = {}
+    for genre in dict.fromkeys((first, *sure)) if first else ():
+        name, probability = _lowest(prediction, policy, genre)
+        named.setdefault(name, probability)  # a genre map may give a style another genre's name
+        if policy.detail == "genre" and genre in sure and len(named) < policy.genres:
+            named.setdefault(genre, sure[genre])
+        if len(named) == policy.genres:
+            break
+    return list(named.items())
+
+
+def names_of(
+    prediction: Prediction, policy: Policy, album: Verdict | None = None
+) -> tuple[dict[str, float], float | None]:
+    """Return all names to write with their probabilities, and the confidence in them.
+
+    Those of `named_genres` or of the album's verdict; where both are named, what is above them,
+    too.
+    """
+    named = named_genres(prediction, policy)
+    if album is not None:
+        named = [] if album.genre is None else [(album.genre, album.confidence)]
+    names = _with_what_is_above(prediction, named) if policy.detail == "both" else dict(named)
+    return names, named[0][1] if named else None
+
+
+def _first(prediction: Prediction, policy: Policy, sure: Mapping[str, float]) -> str | None:
+    """The best genre, if it is above its threshold, or one below it is; else a sure one above it.
+
+    Without independent probabilities a genre is less probable than the best, and never surer.
+    """
+    best = prediction.genre
+    if best in sure or _lowest(prediction, replace(policy, detail="genre"), best)[0] != best:
+        return best
+    above = prediction.above(best) if prediction.independent else ()
+    return next((genre for genre in reversed(above) if genre in sure), None)
+
+
+def _lowest(prediction: Prediction, policy: Policy, genre: str) -> tuple[str, float]:
+    """A genre, or the lowest of what is sure below it, with its probability."""
+    name, probability = genre, dict(prediction.ranked())[genre]
+    while below := prediction.style_of(
+        name, genres_only=policy.detail == "genre", at_least=policy.min_confidence or 0.0
+    ):
+        above, name, probability = name, below.name, below.probability
+        if prediction.tree.get(name) != above:  # a style, with nothing below it
+            break
+    return name, probability
+
+
+def _with_what_is_above(
+    prediction: Prediction, named: Sequence[tuple[str, float]]
+) -> dict[str, float]:
+    """Each name after those above it, which are as sure as it is."""
+    all_names: dict[str, float] = {}
+    for name, probability in named:
+        for each in (*prediction.above(name), name):
+            all_names.setdefault(each, probability)
+    return all_names
+
+
+def _why_written(tags: TagState, user_genres: tuple[str, ...], *, appended: bool) -> str:
+    if user_genres:
+        verb = "added to" if appended else "in place of"
+        return f"{verb} {_listed(user_genres)}"
+    if tags.user_genres:
+        return f"{_listed(tags.user_genres)} is a placeholder"
+    if tags.genres and tags.gtag_genre:
+        return f"{tags.gtag_model or 'gtag'} wrote {_listed(tags.gtag_genre)}"
+    return "had no genre"
+
+
+def _listed(genres: tuple[str, ...]) -> str:
+    return "; ".join(genres)

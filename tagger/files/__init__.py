@@ -1,1 +1,0 @@
-"""Files: which ones are tracks, what they hold, and how one takes the place of another."""

@@ -1,0 +1,1 @@
+"""The road of a track, and what takes many tracks down it."""

@@ -1,0 +1,156 @@
+"""How a run writes into files: what is refused, how carefully, and with a journal for undo.
+
+The command line and the Python API both write through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from os import PathLike
+from pathlib import Path
+
+from tagger.containers.whole import check_whole
+from tagger.containers.write import Change, check_change, write_change
+from tagger.journal.journal import Journal, default_journal_path
+from tagger.library.walk import Library, Track
+from tagger.storage.at_rest import MIN_AGE_S, check_at_rest
+from tagger.system.errors import GtagError
+from tagger.system.logs import step
+
+
+@dataclass(frozen=True)
+class Care:
+    """How careful writes are.
+
+    Attributes
+    ----------
+    min_age_s : float
+        A file that changed within so many seconds is refused.
+    whole_only : bool
+        Refuse files that are cut off or hold zeros.
+    preserve_mtime : bool
+        Keep the time of modification.
+    in_place : bool
+        Write files that no new file can replace (hard links, another's file) too, into the file
+        itself: a crash may then tear it.
+    trust : bool
+        Use a journal that belongs to another user.
+    """
+
+    min_age_s: float = MIN_AGE_S
+    whole_only: bool = True
+    preserve_mtime: bool = False
+    in_place: bool = False
+    trust: bool = False
+
+    def check(self, track: Track, is_own: Callable[[str], bool]) -> None:
+        """Refuse what another program still writes, and what is not all there.
+
+        Raises
+        ------
+        RefusedError
+        """
+        assert track.format is not None, "an unrecognised file is never written"
+        check_at_rest(track.path, min_age_s=self.min_age_s, is_own=is_own)
+        if self.whole_only:
+            check_whole(track.path, track.format)
+
+
+@contextmanager
+def writer(
+    journal_file: str | PathLike[str] | None,
+    care: Care,
+    *,
+    command: Sequence[str],
+    model: str | None,
+    library: Library | None = None,
+) -> Iterator[Callable[[Track, Change], str | None]]:
+    """A function that writes a change, with a run of the journal for as long as this lasts.
+
+    It returns what could not be done behind a file that is written, in words, or None.
+
+    Parameters
+    ----------
+    journal_file : path-like or None
+        None: the one that all of a person's runs share.
+    care : Care
+    command : sequence of str
+        What `gtag undo --list` shows.
+    model : str or None
+        Name and version, as ``cnn-2``; None where a person decides.
+    library : Library, optional
+        The walk under way, which must not meet a file again that a write replaced.
+
+    Raises
+    ------
+    ConfigurationError
+        The journal cannot be used; nothing may be written then.
+    """
+    with (
+        Journal(journal_file, trust=care.trust) as journal,
+        journal.start_run("scan", command, model) as run,
+    ):
+
+        def write(track: Track, change: Change) -> str | None:
+            assert track.format is not None, "an unrecognised file is never written"
+            care.check(track, journal.wrote_last)
+            with step("written", track.path):
+                remark = write_change(
+                    track.path,
+                    track.format,
+                    change,
+                    journal=run,
+                    preserve_mtime=care.preserve_mtime,
+                    in_place=care.in_place,
+                )
+            if library is not None:
+                library.replaced(track.path)
+            return remark
+
+        yield write
+
+
+@contextmanager
+def own_writes(
+    journal_file: str | PathLike[str] | None, *, trust: bool = False
+) -> Iterator[Callable[[str], bool]]:
+    """Whether it was gtag that changed a file last, by a journal that is there; none is made."""
+    with ExitStack() as stack:
+
+        @cache  # opened where it is asked for
+        def journal() -> Journal | None:
+            with suppress(GtagError, OSError):  # a write will report it
+                file = Path(journal_file or default_journal_path())
+                if file.exists():
+                    return stack.enter_context(Journal(file, trust=trust))
+            return None
+
+        def is_own(path: str) -> bool:
+            opened = journal()
+            return opened is not None and opened.wrote_last(path)
+
+        yield is_own
+
+
+@contextmanager
+def rehearsal(
+    journal_file: str | PathLike[str] | None, care: Care
+) -> Iterator[Callable[[Track, Change], None]]:
+    """A function that raises what writing would, for dry runs; it leaves nothing behind."""
+    with own_writes(journal_file, trust=care.trust) as is_own:
+
+        def rehearse(track: Track, change: Change) -> None:
+            assert track.format is not None, "an unrecognised file is never written"
+            care.check(track, is_own)
+            check_change(
+                track.path,
+                track.format,
+                change,
+                preserve_mtime=care.preserve_mtime,
+                in_place=care.in_place,
+            )
+
+        yield rehearse

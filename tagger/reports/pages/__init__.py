@@ -1,0 +1,72 @@
+"""Self-contained HTML pages: one look, and one place where text is escaped.
+
+Templates escape every text, and make control characters visible.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from tagger.system.screen import printable
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def pieces(template: str, *, script: str | None = None, **values: Any) -> Iterator[str]:
+    """A page, piece by piece, so that a long one need not be in memory.
+
+    Parameters
+    ----------
+    template : str
+        Name of a file of this package.
+    script : str, optional
+        Name of the one script that the page may run.
+    **values
+        What the template needs. `Markup` is not escaped.
+    """
+    from markupsafe import Markup
+
+    code = _text(script) if script else ""
+    # Even if a hole were found in the escaping: nothing is fetched, nothing else runs.
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    if code:
+        policy += f"; script-src 'sha256-{b64encode(sha256(code.encode()).digest()).decode()}'"
+    yield from (
+        _environment()
+        .get_template(template)
+        .generate(policy=Markup(policy), script=Markup(code), **values)
+    )
+
+
+def page(template: str, **values: Any) -> str:
+    """A page as one text."""
+    return "".join(pieces(template, **values))
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    return Environment(
+        loader=FunctionLoader(_text),
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _shown(value: Any) -> Any:
+    """A value as the page shows it, before it is escaped."""
+    return value if hasattr(value, "__html__") else printable(str(value))
+
+
+def _text(name: str) -> str:
+    return files("tagger.reports.pages").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,199 @@
+"""The review: what a scan was unsure of, one track after the other, and what a person says.
+
+An answer is written as carefully as any change, and as the person's own word: it is kept by later
+scans, and learned from by `gtag train --from-tags`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from tagger.containers.credits import Credits, read_credits
+from tagger.containers.formats import supported_format
+from tagger.containers.read import TagState, read_tags
+from tagger.containers.write import Change, refuse_untagged
+from tagger.deciding.albums import MOST_TRACKS, place, together
+from tagger.deciding.decide import Status
+from tagger.deciding.placeholders import Placeholders
+from tagger.deciding.vocabulary import canonical
+from tagger.library.walk import Track
+from tagger.pipeline.road import TrackResult
+from tagger.reports.csv_report import possible_paths, read_report
+from tagger.storage.durable_io import write_whole
+from tagger.system.errors import ConfigurationError, GtagError, RefusedError, UnreadableError
+from tagger.system.places import state_folder
+
+
+def default_report() -> Path:
+    """The report of the unsure tracks that a review itself looked for."""
+    return state_folder() / "review.csv"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One track that a person is asked about.
+
+    Attributes
+    ----------
+    number : int
+        Its place among the unsure tracks, from 0.
+    track : Track
+    result : TrackResult
+        Its row in the report.
+    tags : TagState
+    credits : Credits
+    answered : bool
+        Whether a person said its genre, here or with another program.
+    """
+
+    number: int
+    track: Track
+    result: TrackResult
+    tags: TagState
+    credits: Credits
+    answered: bool
+
+
+class Review:
+    """The unsure tracks of a report, and which of them were skipped.
+
+    What is answered shows in the files themselves; what was skipped is noted beside the journal,
+    until all tracks were seen or the report is a new one.
+
+    Parameters
+    ----------
+    report : path-like
+    write : function of a Track and a Change
+        See `tagger.pipeline.writing`.
+    placeholders : Placeholders, optional
+        Words that are no genre, and so no answer.
+
+    Attributes
+    ----------
+    skipped : set of int
+        Numbers of the tracks that were skipped.
+
+    Raises
+    ------
+    ConfigurationError
+        It is not a report.
+    """
+
+    def __init__(
+        self,
+        report: str | os.PathLike[str],
+        write: Callable[[Track, Change], None],
+        placeholders: Placeholders | None = None,
+    ) -> None:
+        self._rows = [
+            result for result in read_report(os.fspath(report)) if result.status is Status.UNSURE
+        ]
+        self._write = write
+        self._placeholders = placeholders or Placeholders()
+        key = sha256(os.fsencode(os.path.realpath(report))).hexdigest()[:16]
+        self._notes = state_folder() / f"review-{key}.json"
+        skipped: set[str] = set()
+        # None yet; or damaged: then they are asked for again.
+        with suppress(OSError, ValueError, TypeError):
+            if self._notes.stat().st_mtime >= Path(report).stat().st_mtime:
+                skipped = set(json.loads(self._notes.read_bytes()))
+        self.skipped = {i for i, row in enumerate(self._rows) if row.path in skipped}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def question(self, number: int) -> Question:
+        """The question about a track.
+
+        Raises
+        ------
+        GtagError
+            The track cannot be found, read or written.
+        """
+        row = self._rows[number]
+        path = _restored(row.path)
+        format = supported_format(path)
+        refuse_untagged(format, path)
+        tags = read_tags(path, format)
+        answered = bool(self._placeholders.without(tags.user_genres))
+        return Question(
+            number, Track(path, format), row, tags, read_credits(path, format), answered
+        )
+
+    def album(self, question: Question) -> list[Question]:
+        """The track with its neighbours of the same album that have no answer yet."""
+        before = list(self._neighbours(question, -1))
+        return [*reversed(before), question, *self._neighbours(question, 1)]
+
+    def _neighbours(self, question: Question, step: int) -> Iterator[Question]:
+        here = place(question.track.path, question.credits)
+        number = question.number + step
+        while 0 <= number < len(self) and abs(number - question.number) < MOST_TRACKS:
+            try:
+                other = self.question(number)
+            except GtagError:
+                return
+            there = place(other.track.path, other.credits)
+            if not together(here, there):
+                return
+            if not other.answered:
+                yield other
+            here, number = there, number + step
+
+    def answer(self, question: Question, genres: tuple[str, ...]) -> None:
+        """Write what the person says.
+
+        Raises
+        ------
+        GtagError
+            As `write` does; the file is as it was.
+        """
+        self._write(question.track, Change(genres))
+        self.skipped.discard(question.number)
+
+    def skip(self, number: int) -> None:
+        """Note that a track was skipped, for the next review of this report.
+
+        Raises
+        ------
+        ConfigurationError
+            The note cannot be written.
+        """
+        self.skipped.add(number)
+        paths = [self._rows[i].path for i in sorted(self.skipped)]
+        try:
+            self._notes.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self._notes, json.dumps(paths).encode("ascii"))
+        except OSError as error:
+            raise ConfigurationError.of_system(error, self._notes) from error
+
+    def finish(self) -> None:
+        """All were seen: the next review asks for the skipped ones again."""
+        self._notes.unlink(missing_ok=True)
+
+
+def as_genres(typed: str) -> tuple[str, ...]:
+    """The genres in a typed line, in the vocabulary's spelling where it has one.
+
+    >>> as_genres(" hip hop; Polka ")
+    ('Hip-Hop', 'Polka')
+    """
+    names = (" ".join(name.split()) for name in typed.split(";"))
+    return tuple(dict.fromkeys(canonical(name) or name for name in names if name))
+
+
+def _restored(shown: str) -> str:
+    """The path that a report shows, where a file tells which one it was."""
+    there = [path for path in possible_paths(shown) if os.path.lexists(path)]
+    if len(there) == 1:
+        return there[0]
+    if there:
+        raise RefusedError("could be one of several files with odd characters", path=shown)
+    relative = None if Path(shown).is_absolute() else "go to the folder that was scanned from"
+    raise UnreadableError("no longer exists", path=shown, hint=relative)

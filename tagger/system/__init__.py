@@ -1,0 +1,1 @@
+"""What needs nothing of music: errors, folders, the screen, logs, Ctrl-C."""
