@@ -204,7 +204,7 @@ class Model:
         )
 
     def embedding(self, path: AnyPath) -> np.ndarray:
-        """A track's embedding by the model's backbone, to search by similarity.
+        """Return a track's embedding by the model's backbone, to search by similarity.
 
         Tracks that sound alike have embeddings with a high cosine similarity.
 
@@ -546,7 +546,7 @@ def undo(
 
 
 def runs(journal: AnyPath | None = None, *, trust: bool = False) -> list[RunRecord]:
-    """All runs in the journal, the newest first: ``gtag undo --list``.
+    """Return all runs in the journal, the newest first: ``gtag undo --list``.
 
     Raises
     ------

@@ -112,7 +112,7 @@ def main() -> NoReturn:
 
 
 def _variable_of(error: click.UsageError) -> str:
-    """The variable of the environment that a wrong value comes from, if any."""
+    """Return the variable of the environment that a wrong value comes from, if any."""
     param = error.param if isinstance(error, click.BadParameter) else None
     if error.ctx is None or param is None or not param.name or not param.envvar:
         return ""

@@ -61,7 +61,9 @@ def init() -> ExitStatus:
 
 
 def example() -> str:
-    """A config.toml that sets nothing: every option with its help and default, commented out."""
+    """Return a config.toml that sets nothing: every option with its help and default, commented
+    out.
+    """
     import textwrap
 
     parts = [_HEAD]
@@ -84,7 +86,7 @@ def example() -> str:
 
 
 def _in_toml(option: click.Option) -> str:
-    """The default, or something of its kind where there is none."""
+    """Return the default, or an example value of its kind."""
     default = option.to_info_dict()["default"]
     if option.multiple:
         return "[]"
@@ -135,7 +137,7 @@ def show(context: click.Context, *, command: str | None, changed: bool) -> ExitS
 def _settings_of(
     parent: click.Context, settings: Settings, name: str
 ) -> list[tuple[str, Any, str]]:
-    """Each option of a command: its name, its value, and what set it."""
+    """Return each option of a command: its name, its value, and what set it."""
     from click.core import ParameterSource
 
     command = command_of(name)

@@ -44,7 +44,7 @@ def doctor(*, as_json: bool) -> ExitStatus:
 
 
 def _noticed(findings: Iterator[Finding]) -> Iterator[Finding]:
-    """The same, showing on stderr which part is being checked."""
+    """Yield the checks, showing on stderr which part is being checked."""
     shown = sys.stderr.isatty()
     part = ""
     for finding in findings:

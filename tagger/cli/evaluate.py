@@ -91,7 +91,7 @@ def evaluate(
 
 @contextmanager
 def _kept(report: Path | None) -> Iterator[Path]:
-    """The report's folder; without one, a place for it that is gone afterwards."""
+    """Yield the report's folder; without one, a temporary folder."""
     from tagger.system.screen import printable
     from tagger.training.report.report import PAGE, check_report
 

@@ -12,7 +12,7 @@ from tagger.system.logs import log_on_stderr
 
 
 def not_music(path: str, option: str) -> str:
-    """The path of a file that is about to be made or overwritten, unless that is a track.
+    """Check a path that is about to be made or overwritten: no track is overwritten.
 
     `gtag scan --report song.mp3` is a mistake.
     """
@@ -30,7 +30,7 @@ def not_music(path: str, option: str) -> str:
 
 
 def replaceable(path: str, option: str) -> str:
-    """As `not_music`, for a file that is replaced as a whole, which a device cannot be."""
+    """Check, as `not_music` does, a file that is replaced as a whole, which a device cannot be."""
     if os.path.lexists(path) and not os.path.isfile(path):  # noqa: PTH113
         raise ConfigurationError(f"{option} needs a regular file", path=path)
     return not_music(path, option)

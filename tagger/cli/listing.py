@@ -31,7 +31,7 @@ _LEAST_FOR_CELL, _LEAST_FOR_PATH = 4, 12
 
 
 def teller(level: int, *, as_json: bool, say: Callable[..., None]) -> Callable[[TrackResult], None]:
-    """A function that prints each result where the options of a command want it.
+    """Return a function that prints each result where the options of a command want it.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Listing:
         self._arrow, self._cut = ("→", "…") if unicode else ("->", "~")
 
     def line(self, result: TrackResult) -> str:
-        """The line of a track, or two with the reason."""
+        """Format the line of a track, or two with the reason."""
         status, style = result.status, _STYLES.get(result.status, "")
         room = _STATUS + _GAP
         line = Text().append(_padded(status, _STATUS), style)
@@ -108,7 +108,7 @@ class Listing:
         return f"{old} stays" if old == new else f"{old} {self._arrow} {new}"
 
     def _cut_end(self, text: str, others: int) -> str:
-        """A cell that leaves so much room for the others."""
+        """Cut a cell at its end to leave so much room for the others."""
         if self._width is None:
             return text
         # The last column stays free: some terminals begin a new line when it is filled.
@@ -118,7 +118,7 @@ class Listing:
         return set_cell_size(text, width - 1).rstrip() + self._cut
 
     def _cut_start(self, text: str, before: int) -> str:
-        """A path of which the end fits, with so much before it."""
+        """Cut a path at its start to what fits after so much."""
         if self._width is None:
             return text
         width = max(_LEAST_FOR_PATH, self._width - before - 1)

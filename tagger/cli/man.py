@@ -18,7 +18,7 @@ from tagger.cli import cli
 
 
 def man_page(version: str) -> str:
-    """gtag(1), for `man` and `mandoc`; gtag's version is shown at its foot."""
+    """Return gtag(1), for `man` and `mandoc`; gtag's version is shown at its foot."""
     context, *below = _contexts(cli, "gtag")
     description = _paragraphs(cli.help)
     name = description[0].rstrip(".")
@@ -45,7 +45,7 @@ def man_page(version: str) -> str:
 
 
 def markdown_page() -> str:
-    """The same as Markdown: a heading and a table for each command."""
+    """Return the manual as Markdown: a heading and a table for each command."""
     lines: list[str] = []
     for one in _contexts(cli, "gtag"):
         lines += [f"## {one.command_path}", "", f"    {one.command_path} {_pieces(one)}", ""]
@@ -59,7 +59,7 @@ def markdown_page() -> str:
 def _contexts(
     command: click.Command, name: str, parent: click.Context | None = None
 ) -> Iterator[click.Context]:
-    """A command, and all below it."""
+    """Yield a command's context, and those of all commands below it."""
     context = click.Context(command, info_name=name, parent=parent, **command.context_settings)
     yield context
     if isinstance(command, click.Group):
@@ -74,7 +74,7 @@ def _pieces(context: click.Context) -> str:
 
 
 def _options(context: click.Context) -> Iterator[tuple[str, str]]:
-    """Each option's names, and what help says of it."""
+    """Yield each option's names and its help."""
     for option in context.command.get_params(context):
         record = option.get_help_record(context) if isinstance(option, click.Option) else None
         if record is not None:

@@ -27,7 +27,7 @@ class Group(click.Group):
 
 
 def help_alone(context: click.Context) -> ExitStatus:
-    """What a group does without a command: show its help.
+    """Show the help of a group that is run without a command.
 
     On stderr and as wrong usage: a script that lost its arguments must not go on.
     """

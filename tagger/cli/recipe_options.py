@@ -44,5 +44,5 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def any_given(settings: Mapping[str, Any]) -> bool:
-    """Whether one of them differs from its default."""
+    """Tell whether one of the options differs from its default."""
     return any(value or (value is False and name == "augment") for name, value in settings.items())

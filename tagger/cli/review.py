@@ -134,7 +134,9 @@ def _look_for_unsure(
 
 @contextmanager
 def _lazy_writer(journal: str | None, care: Care) -> Iterator[Callable[[Track, Change], None]]:
-    """A function that writes, with one run for all answers: none where there is no answer."""
+    """Yield a function that writes, with one run for all answers; without an answer there is no
+    run.
+    """
     from tagger.pipeline.writing import writer
 
     with ExitStack() as stack:
@@ -247,7 +249,7 @@ class _Dialogue:
         return f"The answer is for the {n} unsure tracks of this album."
 
     def _guesses(self, question: Question) -> list[tuple[str, float]]:
-        """The best guesses: predicted anew, since a report has but two; else the report's."""
+        """Return the best guesses: predicted anew, since a report has two; else the report's."""
         from tagger.pipeline.classify import classify_track
         from tagger.pipeline.road import read
         from tagger.sound.native_messages import native_messages_hidden
@@ -371,7 +373,7 @@ def _forget_early_keys() -> None:
 
 
 def _key() -> str:
-    """One key; what a paste or an arrow sends beyond it is dropped."""
+    """Read one key; what a paste or an arrow sends beyond it is dropped."""
     try:
         pressed: str = click.getchar()
     except EOFError:

@@ -242,13 +242,13 @@ def scan(
 
 
 def options_of_scan(*names: str) -> list[click.Parameter]:
-    """Those options of `gtag scan` that another command has as well."""
+    """Return those options of `gtag scan` that another command has as well."""
     return [option for option in scan.params if option.name in names]
 
 
 @contextmanager
 def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvReport, Done]]:
-    """The report, and what it holds already."""
+    """Open the report; yield it and the rows that it holds already."""
     from tagger.deciding.decide import Status
     from tagger.reports.csv_report import CsvReport, Done, open_report, resume_report
 
@@ -270,7 +270,7 @@ def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvRepo
 
 @contextmanager
 def _page(file: str) -> Iterator[ScanPage]:
-    """The page; it is written, as partial, also where an error ends the scan."""
+    """Yield the page; it is written, as partial, also where an error ends the scan."""
     from tagger.reports.scan_page import ScanPage
 
     with opening(file):

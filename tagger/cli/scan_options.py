@@ -46,7 +46,7 @@ def _checked(
 
 
 def scan_option(name: str) -> click.Option:
-    """One option of a scan, by the name of its field in `tagger.pipeline.options.ScanOptions`."""
+    """Return one option of a scan, by the name of its field in `pipeline.options.ScanOptions`."""
     option = option_of(name)
     flags = [f"--{(option.flag or name).replace('_', '-')}", name]
     if option.kind == "flag":

@@ -42,7 +42,7 @@ _NOT_SETTABLE = {
 
 
 def config_path() -> Path:
-    """The file, whether it is there or not."""
+    """Return the path of config.toml, whether it is there or not."""
     from tagger.system.places import config_folder
 
     return config_folder() / "config.toml"
@@ -58,7 +58,7 @@ def command_of(name: str) -> click.Command:
 
 
 def options_of(command: click.Command) -> dict[str, click.Option]:
-    """The options that can be set, by their names in the file: their long names."""
+    """Return the options that can be set, by their names in the file: their long names."""
     options = {_long_name(o): o for o in command.params if isinstance(o, click.Option)}
     return {name: option for name, option in options.items() if name not in _NOT_SETTABLE}
 
@@ -68,12 +68,12 @@ def _long_name(option: click.Option) -> str:
 
 
 def variable(command: str, name: str) -> str:
-    """What an option is called in the environment."""
+    """Return the name of an option's environment variable."""
     return f"GTAG_{command}_{name}".upper().replace("-", "_")
 
 
 def with_settings(name: str, command: click.Command) -> click.Command:
-    """The same command, its options' defaults from the environment and config.toml."""
+    """Return a command whose options have their defaults from the environment and config.toml."""
     if name not in SETTABLE:
         return command
     known = copy.copy(command)
@@ -98,7 +98,7 @@ def with_settings(name: str, command: click.Command) -> click.Command:
 
 
 def _settle(context: click.Context, command: click.Command) -> None:
-    """Of options that exclude each other, drop those that others nearer to the command line beat.
+    """Drop, of options that exclude each other, those that others nearer to the command line beat.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def _settle(context: click.Context, command: click.Command) -> None:
 
 
 def as_in_scan(name: str, command: click.Command) -> frozenset[str]:
-    """The options of a command that take what [scan] says, where nothing else says it."""
+    """Return the options of a command that take what [scan] says, where nothing else says it."""
     if name not in AS_SCAN:
         return frozenset()
     from tagger.cli.scan import scan
@@ -137,7 +137,7 @@ def as_in_scan(name: str, command: click.Command) -> frozenset[str]:
 
 
 def scan_defaults() -> dict[str, Any]:
-    """The options of `gtag scan` as settings and gtag's defaults have them."""
+    """Return the options of `gtag scan` as settings and gtag's defaults have them."""
     root = click.get_current_context().find_root()
     return command_of("scan").make_context("scan", ["."], parent=root).params
 
@@ -158,12 +158,12 @@ class Settings:
         return TomlFile(path) if path and os.path.lexists(path) else None
 
     def default_map(self, command: str) -> dict[str, Any]:
-        """A command's values by the names of its parameters, for click."""
+        """Return a command's values by the names of its parameters, for click."""
         options = options_of(command_of(command))
         return {str(options[n].name): value for n, (value, _, _) in self.values(command).items()}
 
     def values(self, command: str) -> dict[str, tuple[Any, str, int | None]]:
-        """What the file says of a command's options.
+        """Return the values that the file has for a command's options.
 
         Returns
         -------
@@ -196,7 +196,7 @@ class Settings:
 
 
 def _table(file: TomlFile, command: str) -> dict[str, tuple[Any, str, int | None]]:
-    """A command's own table, as `Settings.values` gives it."""
+    """Return a command's own table, as `Settings.values` gives it."""
     options = options_of(command_of(command))
     said: dict[str, tuple[Any, str, int | None]] = {}
     for name, value in file.data.get(command, {}).items():
@@ -215,7 +215,7 @@ def _table(file: TomlFile, command: str) -> dict[str, tuple[Any, str, int | None
 
 
 def _checked(file: TomlFile, option: click.Option, value: Any, *at: str | int) -> Any:
-    """A value as click takes it from a default; a relative path starts at the file's folder."""
+    """Return a value as click takes it; relative paths start at the file's folder."""
     if not option.multiple:
         return _checked_one(file, option, value, *at)
     if not isinstance(value, list):

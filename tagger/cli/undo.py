@@ -145,7 +145,7 @@ def undo(
 
 
 def _named(journal: Journal, run: RunRecord) -> str:
-    """A run in words, by which a person knows it."""
+    """Describe a run so that a person recognises it."""
     began = f", begun {run.started[:16].replace('T', ' ')} UTC" if run.started else ""
     changes = f"{run.in_force} change{'s' if run.in_force != 1 else ''}"
     folder = journal.folder_of(run.id)
@@ -154,7 +154,7 @@ def _named(journal: Journal, run: RunRecord) -> str:
 
 
 def _command(arguments: Sequence[str], run: int | None) -> str:
-    """A command line once more, with a run that it did not name."""
+    """Return a command line with the run that it did not name."""
     words = ["gtag", *arguments]
     if run is not None:
         words.insert(words.index("undo") + 1, str(run))

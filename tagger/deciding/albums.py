@@ -64,7 +64,7 @@ def place(path: str, credits: Credits) -> tuple[str, str, str]:
 
 
 def together(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:
-    """Whether neighbours belong together, by their `place`."""
+    """Tell whether neighbours belong together, by their `place`."""
     if one[1] and other[1]:
         return one[1:] == other[1:]
     return one[0] == other[0]
@@ -75,7 +75,7 @@ def _most(credits: Credits) -> int:
 
 
 def is_album(credits: Sequence[Credits]) -> bool:
-    """Whether tracks are an album of one artist, ignoring guests, and not a compilation.
+    """Tell whether tracks are an album of one artist, ignoring guests, and not a compilation.
 
     >>> from tagger.containers.credits import Credits
     >>> is_album([Credits("Nas"), Credits("Nas feat. Lauryn Hill"), Credits("Nas")])
@@ -97,7 +97,7 @@ def is_album(credits: Sequence[Credits]) -> bool:
 def album_verdicts(
     predictions: Sequence[Prediction | None], policy: Policy
 ) -> list[Verdict | None]:
-    """The album's verdict for each of its tracks; None: its own prediction counts.
+    """Return the album's verdict for each of its tracks; None: its own prediction counts.
 
     With ``vote``, where two thirds of the confident tracks, and half of all, have one best genre,
     it goes to the unsure tracks, and to those of another genre that is less probable than this
@@ -147,7 +147,7 @@ def album_verdicts(
 
 
 def _majority(votes: Sequence[str], n_tracks: int) -> tuple[str, int] | None:
-    """The genre of a clear majority with its votes, if there is one."""
+    """Return the genre of a clear majority with its votes, if there is one."""
     for genre, count in Counter(votes).most_common(1):
         if count >= CLEAR_MAJORITY * len(votes) and 2 * count >= n_tracks:
             return genre, count

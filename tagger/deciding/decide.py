@@ -105,7 +105,8 @@ class Policy:
             )
 
     def read(self, prediction: Prediction) -> Prediction:
-        """A model's prediction with the thresholds of the aim, in the names of the genre map.
+        """Return a model's prediction with the thresholds of the aim, in the names of the genre
+        map.
 
         Raises
         ------
@@ -117,7 +118,7 @@ class Policy:
         return self.genre_map.of(prediction, self.detail)
 
     def threshold(self, prediction: Prediction, genre: str) -> float:
-        """How probable a genre must be."""
+        """Return how probable a genre must be to be written."""
         own = self.min_confidence
         return prediction.threshold(genre) if own is None else own
 
@@ -258,7 +259,7 @@ def decide(
 def agreed(
     predictions: Sequence[Prediction | None], policy: Policy
 ) -> tuple[Prediction | None, str]:
-    """One prediction for the tracks of one file, which has one genre field for all of them.
+    """Return one prediction for the tracks of one file, which has one genre field for all of them.
 
     They agree where the confident predictions, at least half of them, name one genre first.
 
@@ -287,12 +288,12 @@ def agreed(
 
 
 def is_doubted(prediction: Prediction, policy: Policy) -> bool:
-    """Whether it is probably not music; with a minimum confidence of 0 it is named anyway."""
+    """Tell whether it is probably not music; with a minimum confidence of 0 it is named anyway."""
     return bool(prediction.non_music_reason) and policy.min_confidence != 0
 
 
 def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, float]]:
-    """The genres to write with their probabilities; none if the best is not probable enough.
+    """Return the genres to write with their probabilities; none if the best is not probable enough.
 
     A genre below another one, as Punk below Rock, stands before it where it is above its threshold:
     the more probable guess of Rock does not hide it. Where styles are named, too, what is below a
@@ -331,7 +332,8 @@ def names_of(
 
 
 def _first(prediction: Prediction, policy: Policy, sure: Mapping[str, float]) -> str | None:
-    """The best genre, if it is above its threshold, or one below it is; else a sure one above it.
+    """Return the best genre, if it or one below it is above its threshold; else a sure one above
+    it.
 
     Without independent probabilities a genre is less probable than the best, and never surer.
     """
@@ -343,7 +345,7 @@ def _first(prediction: Prediction, policy: Policy, sure: Mapping[str, float]) ->
 
 
 def _lowest(prediction: Prediction, policy: Policy, genre: str) -> tuple[str, float]:
-    """A genre, or the lowest of what is sure below it, with its probability."""
+    """Return a genre, or the lowest of what is sure below it, with its probability."""
     name, probability = genre, dict(prediction.ranked())[genre]
     while below := prediction.style_of(
         name, genres_only=policy.detail == "genre", at_least=policy.min_confidence or 0.0
@@ -357,7 +359,7 @@ def _lowest(prediction: Prediction, policy: Policy, genre: str) -> tuple[str, fl
 def _with_what_is_above(
     prediction: Prediction, named: Sequence[tuple[str, float]]
 ) -> dict[str, float]:
-    """Each name after those above it, which are as sure as it is."""
+    """Return each name after those above it, which are as sure as it is."""
     all_names: dict[str, float] = {}
     for name, probability in named:
         for each in (*prediction.above(name), name):

@@ -66,19 +66,19 @@ class GenreMap:
         )
 
     def __call__(self, name: str) -> str | None:
-        """The name to write for a genre; None: none. Idempotent."""
+        """Return the name to write for a genre; None: none. Idempotent."""
         path = [*self._path(same_name(name))]
         if not self.drop.isdisjoint(path) or (self.only is not None and path[-1] not in self.only):
             return None
         return self.spelled.get(path[-1], name)
 
     def key(self, name: str) -> str:
-        """The key of the name that this map gives; equal for all names of one genre."""
+        """Return the key of the name that this map gives; equal for all names of one genre."""
         *_, end = self._path(same_name(name))
         return end
 
     def _path(self, key: str) -> Iterator[str]:
-        """A key, and those that it is mapped to one after the other."""
+        """Yield a key, and those that it is mapped to one after the other."""
         yield key
         while True:
             if key in self.leads:
@@ -90,7 +90,7 @@ class GenreMap:
             yield key
 
     def of(self, prediction: Prediction, detail: Detail = "genre") -> Prediction:
-        """The same prediction in the names of the map.
+        """Return the same prediction in the names of the map.
 
         Of genres that are merged, independent probabilities give the highest one, and the lowest
         threshold among those that are reached; probabilities that exclude each other add up. So do
@@ -151,7 +151,7 @@ class GenreMap:
 
 
 def _parents(prediction: Prediction, names: Mapping[str, str | None]) -> dict[str, str]:
-    """Which of the new names is below which."""
+    """Return the parent of each new name that has one."""
     above: dict[str, set[str | None]] = {}
     for label, name in names.items():
         if name is not None:
@@ -210,7 +210,7 @@ def genre_map_for(path: str | PathLike[str], card: Card, detail: Detail = "genre
 
 
 def names_of_models() -> dict[str, list[str]]:
-    """All genres of the installed models, each with its styles."""
+    """Return all genres of the installed models, each with its styles."""
     names: dict[str, list[str]] = {}
     for card in zoo.available():
         for label in card.labels:
@@ -353,7 +353,7 @@ class _Reader:
             ended.update(seen)
 
     def _name(self, value: object, at: Key) -> str:
-        """The value as a genre name that can be written, or an error."""
+        """Return the value as a genre name that can be written, or raise an error."""
         if not isinstance(value, str):
             raise self._file.error(f"{value!r} has to be a name in quotes", *at)
         if why := why_no_name(value):
@@ -392,7 +392,7 @@ def map_of_tree(path: str | PathLike[str]) -> str:
 
 
 def _branches(path: str | PathLike[str]) -> Iterator[tuple[str, str]]:
-    """Every name of a tree with the name above it."""
+    """Yield every name of a tree with the name above it."""
     import yaml
 
     try:

@@ -41,7 +41,7 @@ class Placeholders:
             self._keys.add("")  # nothing but punctuation
 
     def without(self, genres: Iterable[str]) -> tuple[str, ...]:
-        """The values that are not placeholders."""
+        """Return the values that are not placeholders."""
         return tuple(genre for genre in genres if _key(genre) not in self._keys)
 
 

@@ -16,7 +16,7 @@ LONGEST_NAME = 100  # characters
 
 @cache
 def vocabulary() -> dict[str, tuple[str, ...]]:
-    """Every genre with its styles, in the order of the file.
+    """Return every genre with its styles, in the order of the file.
 
     A genre with a parent is a genre of its own here, and none of its parent's styles.
 
@@ -27,7 +27,7 @@ def vocabulary() -> dict[str, tuple[str, ...]]:
 
 
 def canonical(name: str) -> str | None:
-    """The vocabulary's own spelling of a genre or style, or None where it has none.
+    """Return the vocabulary's own spelling of a genre or style, or None where it has none.
 
     >>> canonical("hip hop"), canonical("Rap/Hip-Hop"), canonical("DnB"), canonical("Polka")
     ('Hip-Hop', 'Hip-Hop', 'Drum and Bass', None)
@@ -36,7 +36,7 @@ def canonical(name: str) -> str | None:
 
 
 def genre_of(name: str) -> str | None:
-    """The genre that a genre or style belongs to, or None where the vocabulary has none.
+    """Return the genre that a genre or style belongs to, or None where the vocabulary has none.
 
     A genre with a parent is a genre, too: `parent_of` says what is above it.
 
@@ -50,7 +50,7 @@ def genre_of(name: str) -> str | None:
 
 
 def parent_of(name: str) -> str | None:
-    """What is above a genre or style in the tree; None at the top, and for unknown names.
+    """Return the parent of a genre or style in the tree; None at the top, and for unknown names.
 
     >>> parent_of("house"), parent_of("Punk Rock"), parent_of("Rock"), parent_of("Polka")
     ('Electronic', 'Rock', None, None)
@@ -59,7 +59,7 @@ def parent_of(name: str) -> str | None:
 
 
 def same_name(name: str) -> str:
-    """A key that is equal for all spellings and aliases of a name.
+    """Return a key that is equal for all spellings and aliases of a name.
 
     >>> same_name("Rap") == same_name("hip hop"), same_name("Post Rock") == same_name("post-rock")
     (True, True)
@@ -68,7 +68,7 @@ def same_name(name: str) -> str:
 
 
 def why_no_name(text: str) -> str:
-    """Why a text cannot be written as the name of a genre; empty where it can.
+    """Say why a text cannot be written as the name of a genre; empty where it can.
 
     >>> why_no_name("Drum and Bass"), why_no_name("Rock; Pop")
     ('', "a name with ';' would be read as two")
@@ -92,7 +92,7 @@ def _tree() -> dict[str, dict[str, Any]]:
 
 @cache
 def _parents() -> dict[str, str]:
-    """What is above each canonical name that is not at the top."""
+    """Return the parent of each canonical name that is not at the top."""
     parents: dict[str, str] = {}
     for genre, entry in _tree().items():
         parents |= dict.fromkeys(entry.get("styles", {}), genre)

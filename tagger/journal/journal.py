@@ -87,7 +87,7 @@ CREATE INDEX unsettled_changes ON changes (run) WHERE state IN ('copying', 'inte
 
 
 def default_journal_path() -> Path:
-    """The journal in the platform's folder for state, the same for every run of a person."""
+    """Return the journal in the platform's folder for state, the same for every run of a person."""
     return state_folder() / "journal.sqlite"
 
 
@@ -119,7 +119,7 @@ class Lineage:
     sizes: set[int]
 
     def root(self, digest: str) -> str:
-        """The same digest for all contents that stand for each other."""
+        """Return the same digest for all contents that stand for each other."""
         while digest in self.parents:
             digest = self.parents[digest]
         return digest
@@ -170,7 +170,7 @@ class Journal:
             raise
 
     def _refuse_another_users(self) -> None:
-        """A journal says which files are written, and what into them."""
+        """Refuse another user's journal: it says which files are written, and with what."""
         if sys.platform == "win32":  # files have no such owner
             return
         owner = self.path.stat().st_uid
@@ -233,7 +233,7 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All of it on the disk at the end, or nothing."""
+        """Run the body as one transaction: all of it is on the disk at the end, or nothing."""
         if self._opened is not None and not os.path.samestat(self.path.stat(), self._opened):
             raise OSError("another file has its name since")  # SQLite would write into the old one
         self._database.execute("BEGIN IMMEDIATE")
@@ -276,7 +276,7 @@ class Journal:
             return False
 
     def _lock_file(self, run: int) -> Path:
-        """The file that a run's process holds locked while it lives."""
+        """Return the file that a run's process holds locked while it lives."""
         return self.path.with_name(f"{self.path.name}-run{run}.lock")
 
     def recover(self) -> None:
@@ -323,7 +323,7 @@ class Journal:
             self._mark(settled)
 
     def folder_of(self, run: int) -> str | None:
-        """The folder below which all files were that a run changed; None for the root."""
+        """Return the folder below which all files were that a run changed; None for the root."""
         with self._errors():
             rows = self._database.execute(
                 "SELECT path FROM changes WHERE run = ? AND state IN ('intent', 'done')", (run,)
@@ -354,7 +354,7 @@ class Journal:
                         lock.release()
 
     def runs(self) -> list[RunRecord]:
-        """All runs, the newest first."""
+        """Return all runs, the newest first."""
         with self._errors():
             undone = self._undone()
             undone_in = Counter(
@@ -373,7 +373,8 @@ class Journal:
             ]
 
     def last_scan(self, *, but: int | None = None) -> int | None:
-        """The scan that a change in force is of, the newest one; None where nothing is in force.
+        """Return the scan that a change in force is of, the newest one; None where nothing is in
+        force.
 
         Of two scans that went on at once, that may be the one which began first: taken back in this
         order, no change is in the way of an older one.
@@ -394,7 +395,7 @@ class Journal:
         return None
 
     def changes(self, run: int) -> list[ChangeRecord | DamagedChange]:
-        """The changes that a run made, or may have made, in their order."""
+        """Return the changes that a run made, or may have made, in their order."""
         with self._errors():
             undone = self._undone()
             rows = self._database.execute(
@@ -438,7 +439,7 @@ class Journal:
         return Pruned(runs, changes, before - self._bytes())
 
     def _needs_backup(self, run: int) -> bool:
-        """Whether a file of the run may be torn that its backup, which is there, can mend."""
+        """Tell whether a file of the run may be torn that its backup, which is there, can mend."""
         rows = self._database.execute(
             "SELECT backup FROM changes WHERE run = ? AND state = 'intent'", (run,)
         )
@@ -455,12 +456,12 @@ class Journal:
             self._database.execute("PRAGMA foreign_keys = ON")
 
     def _bytes(self) -> int:
-        """What its rows take."""
+        """Return the bytes used."""
         pages = self._pragma("page_count") - self._pragma("freelist_count")
         return int(pages * self._pragma("page_size"))
 
     def later_run(self, change: ChangeRecord) -> int | None:
-        """The newest run that changed the same file after this change and was not undone."""
+        """Return the newest run that changed the same file after this change and was not undone."""
         with self._errors():
             undone = self._undone()
             for later, run in self._database.execute(
@@ -473,7 +474,7 @@ class Journal:
             return None
 
     def wrote_last(self, path: str | os.PathLike[str]) -> bool:
-        """Whether a file stands as gtag's last write left it, as far as size and time tell."""
+        """Tell whether a file stands as gtag's last write left it, as far as size and time tell."""
         real = os.path.realpath(path)
         with self._errors():
             row = self._database.execute(
@@ -488,7 +489,7 @@ class Journal:
         return (after.size, after.mtime_ns) == (now.st_size, now.st_mtime_ns)
 
     def cut_off(self) -> int:
-        """How many writes were cut off: the next run finds out what became of them.
+        """Count the writes that were cut off: the next run finds out what became of them.
 
         The whole file is checked for damage, which is a ConfigurationError.
         """
@@ -502,7 +503,7 @@ class Journal:
         return sum(n for run, n in counts if not self.is_live(run))
 
     def lineage(self) -> Lineage:
-        """Which contents stand for each other."""
+        """Return which contents stand for each other."""
         lineage = Lineage({}, set())
         with self._errors():
             for text, original in self._database.execute(

@@ -86,7 +86,7 @@ def _device(folder: str) -> int | None:
 
 
 def _is_inhabited(folder: str) -> bool:
-    """Whether a folder holds anything: the place of a disk that is gone is empty, as a rule."""
+    """Tell whether a folder holds anything: the mount point of a missing disk is usually empty."""
     try:
         return bool(os.listdir(folder))
     except OSError:
@@ -132,7 +132,7 @@ def _settle(change: OpenChange, places: Callable[[], Iterable[str]]) -> Settled:
 
 
 def _is_deleted(path: str, *temporaries: str) -> bool:
-    """Whether a file is gone, not its disk: what was beside it is there."""
+    """Tell whether a file is gone, not its disk: what was beside it is there."""
     return not os.path.lexists(path) and any(map(os.path.lexists, temporaries))
 
 
@@ -191,7 +191,7 @@ class _WrittenInPlace:
         )
 
     def _without_backup(self, found: FileState) -> Settled:
-        """It was not made yet, or removed behind a whole file, unless all of it is elsewhere."""
+        """Resolve a write without a backup: not made yet, or removed behind a whole file."""
         path, folder = self._change.path, os.path.dirname(self._change.path)
         if found in (FileState.OLD, FileState.NEW):
             return Settled(found)
@@ -212,7 +212,7 @@ class _WrittenInPlace:
         )
 
     def _is_it(self, status: os.stat_result) -> bool:
-        """Whether a file is the one that was written, whatever number its disk has by now."""
+        """Tell whether a file is the one that was written, whatever number its disk has by now."""
         beside = _device(os.path.dirname(self._change.path))
         return (status.st_dev, status.st_ino) == (beside, self._before.inode)
 
@@ -239,7 +239,7 @@ class _WrittenInPlace:
         return format is not None and format.name == self._change.format
 
     def _mended(self, path: str, status: os.stat_result) -> FileState | None:
-        """The state of a file, which is mended where it is torn; None for any other file."""
+        """Return the state of a file, mended where it is torn; None for any other file."""
         if status.st_size in (self._before.size, self._after.size):
             state = _compared(Identity.of(path), self._before, self._after)
             if state is not FileState.OTHER:
@@ -260,7 +260,7 @@ class _WrittenInPlace:
 
 
 def _is_mixture(path: str, old: str, new: str, *, zeros: bool) -> bool:
-    """Whether each byte of a file is that of one of two others, or zero, as blocks may become."""
+    """Tell whether each byte of a file is that of one of two others, or zero (a lost block)."""
     with open(path, "rb") as torn, open(old, "rb") as before, open(new, "rb") as after:
         while piece := torn.read(_PIECE):
             olds, news = before.read(_PIECE), after.read(_PIECE)
@@ -284,7 +284,7 @@ def _is_music_or_gone(path: str) -> bool:
 
 
 def _status(path: str) -> os.stat_result | None:
-    """Of a regular file; None where there is none, also for a link."""
+    """Return the status of a regular file; None where there is none, also for a link."""
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -293,7 +293,7 @@ def _status(path: str) -> os.stat_result | None:
 
 
 def _files_in(folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    """The files of a folder but for gtag's own temporary ones."""
+    """Yield the files of a folder but for gtag's own temporary ones."""
     try:
         names = sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
@@ -306,7 +306,7 @@ def _files_in(folder: str) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _names_of(inode: int, places: Iterable[str]) -> Iterator[tuple[str, os.stat_result]]:
-    """The files below folders with a number."""
+    """Index the files below folders by their number."""
     waiting = [*places]
     while waiting:
         with suppress(OSError), os.scandir(waiting.pop()) as entries:

@@ -127,7 +127,7 @@ class OpenChange:
 
 
 def a_run(row: Sequence[Any], in_force: int, undone: int) -> RunRecord:
-    """From `id, kind, started, ended, command, model`."""
+    """Parse `id, kind, started, ended, command, model`."""
     number, kind, started, ended, command, model = row
     try:
         return RunRecord(
@@ -146,7 +146,7 @@ def a_run(row: Sequence[Any], in_force: int, undone: int) -> RunRecord:
 
 
 def a_change(row: Sequence[Any], run: int, undone: bool) -> ChangeRecord | DamagedChange:
-    """From `id, path, state, format, preserve_mtime, in_place, old, new, before, after`."""
+    """Parse `id, path, state, format, preserve_mtime, in_place, old, new, before, after`."""
     number, path, state, format_name, preserve_mtime, in_place, old, new, before, after = row
     try:
         return ChangeRecord(
@@ -168,7 +168,7 @@ def a_change(row: Sequence[Any], run: int, undone: bool) -> ChangeRecord | Damag
 
 
 def an_open_change(row: Sequence[Any]) -> OpenChange:
-    """From `id, state, path, format, copy, backup, before, after`; raises DamagedRowError."""
+    """Parse `id, state, path, format, copy, backup, before, after`; raises DamagedRowError."""
     number, state, path, format_name, copy, backup, before, after = row
     intended = state == "intent"
     change = OpenChange(
@@ -188,7 +188,7 @@ def an_open_change(row: Sequence[Any]) -> OpenChange:
 
 
 def an_identity(text: Any) -> Identity:
-    """From JSON; raises DamagedRowError."""
+    """Parse an identity from JSON; raises DamagedRowError."""
     values = _json(text)
     names = [field.name for field in fields(Identity)]
     if not isinstance(values, dict) or sorted(values) != sorted(names):
@@ -202,7 +202,7 @@ def an_identity(text: Any) -> Identity:
 
 
 def or_none(parse: Callable[[Any], T], value: Any) -> T | None:
-    """A parsed value; None where it is damaged."""
+    """Return a parsed value; None where it is damaged."""
     try:
         return parse(value)
     except DamagedRowError:
@@ -210,7 +210,7 @@ def or_none(parse: Callable[[Any], T], value: Any) -> T | None:
 
 
 def a_path(value: Any) -> str:
-    """From bytes; raises DamagedRowError."""
+    """Parse a path from bytes; raises DamagedRowError."""
     if not isinstance(value, bytes) or b"\0" in value:
         raise DamagedRowError
     path = os.fsdecode(value)

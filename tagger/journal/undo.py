@@ -151,7 +151,7 @@ def undo_run(
 def _select_changes(
     journal: Journal, run: int | None, places: list[str]
 ) -> tuple[list[ChangeRecord], list[ChangeRecord], list[Undone]]:
-    """The changes to take back: here, elsewhere (of files that are gone), and damaged ones.
+    """Return the changes to take back: here, elsewhere (of files that are gone), and damaged ones.
 
     `places` are real paths; where there are some, only files that lay there are `here`.
     """
@@ -172,7 +172,7 @@ def _select_changes(
 
 
 def _newest_of_each_file_first(changes: list[ChangeRecord]) -> list[ChangeRecord]:
-    """In their order, but where a run changed a file again, that is to be taken back before."""
+    """Keep the order, but take back a file's later changes before its earlier ones."""
     by_path: dict[str, list[ChangeRecord]] = {}
     for change in changes:
         by_path.setdefault(change.path, []).append(change)
@@ -180,7 +180,8 @@ def _newest_of_each_file_first(changes: list[ChangeRecord]) -> list[ChangeRecord
 
 
 def run_to_undo(journal: Journal, run: int | None = None) -> RunRecord:
-    """The run with a number; by default the last scan that wrote and was not wholly taken back.
+    """Return the run with a number; by default the last scan that wrote and was not wholly taken
+    back.
 
     Raises
     ------
@@ -204,7 +205,7 @@ def run_to_undo(journal: Journal, run: int | None = None) -> RunRecord:
 
 
 def _in_words(error: Exception) -> str:
-    """An error without its path, and what to do about it."""
+    """Format an error without its path, with what to do about it."""
     known = error if isinstance(error, GtagError) else what_ran_out(error)
     if known is None:
         return getattr(error, "strerror", None) or str(error)
@@ -220,7 +221,7 @@ def _was_carried_out(change: ChangeRecord) -> bool:
 
 
 def _may_have_moved(result: Undone, change: ChangeRecord, *, find: bool, named: bool) -> bool:
-    """Whether to look for a file elsewhere, since it does not stand where it stood."""
+    """Tell whether to look for a file elsewhere, since it does not stand where it stood."""
     if result.status is UndoStatus.REFUSED and find:  # something else may have taken its place
         return not has_its_sound(result.path, change)
     return (find or named) and result.status in (UndoStatus.MISSING, UndoStatus.REFUSED)
@@ -282,7 +283,7 @@ class _Undo:
         return Undone(path, UndoStatus.WOULD_RESTORE)
 
     def _obstacle(self, path: str, change: ChangeRecord) -> Undone | None:
-        """Why a change cannot be taken back in a file; None where nothing is in the way."""
+        """Say why a change cannot be taken back in a file; None where nothing is in the way."""
         try:
             if self._seems_to_hold_result(path, change):
                 if change.format in _FORMATS:  # a journal of somebody else's may name any file
@@ -309,7 +310,7 @@ class _Undo:
         return None if reason is None else Undone(path, UndoStatus.REFUSED, reason)
 
     def _seems_to_hold_result(self, path: str, change: ChangeRecord) -> bool:
-        """Whether a file holds what a change made of it, or what stands for that.
+        """Tell whether a file holds what a change made of it, or what stands for that.
 
         Of a file that is about to be copied, size and time suffice: the copy is hashed.
         """

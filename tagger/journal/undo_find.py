@@ -26,7 +26,7 @@ _MOST_EDITED = 32 << 20
 
 
 def folders_of(paths: Iterable[str]) -> list[str]:
-    """Where files may lie that were moved: the folders below which all of a run's files stood.
+    """Return the folders where moved files may lie: those below which all files of a run stood.
 
     One folder where they have one in common that is not the root. Of a folder that is gone itself,
     renamed perhaps, the next one above.
@@ -138,7 +138,7 @@ def find_by_sound(
 
 
 def has_its_sound(path: str, change: ChangeRecord) -> bool:
-    """Whether a file still has the sound of when gtag wrote it; True where nobody can tell."""
+    """Tell whether a file still has the sound of when gtag wrote it; True where nobody can tell."""
     try:
         format = identify(path)
         if format is None or format.name != change.format:
@@ -149,7 +149,7 @@ def has_its_sound(path: str, change: ChangeRecord) -> bool:
 
 
 def _files_in(place: str) -> Iterator[str]:
-    """The place itself, or all files below it, in order."""
+    """Yield the place itself, or all files below it, in order."""
     for folder, below, names in os.walk(place) if Path(place).is_dir() else [("", [], [place])]:
         below.sort()
         yield from (os.path.join(folder, name) for name in sorted(names))
@@ -173,7 +173,7 @@ def _once_each(places: Iterable[str], known: set[str]) -> Iterator[str]:
 def _fitting(
     path: str, formats: dict[str, list[ChangeRecord]], lineage: Lineage
 ) -> tuple[list[ChangeRecord], bool]:
-    """The likeliest changes that a file may be of, and whether it says what gtag wrote."""
+    """Return the likeliest changes that a file may be of, and whether it says what gtag wrote."""
     size = os.stat(path).st_size
 
     def is_near(change: ChangeRecord) -> bool:
@@ -200,7 +200,7 @@ def _fitting(
 
 
 def _namesakes_or_all(path: str, changes: list[ChangeRecord]) -> list[ChangeRecord]:
-    """Those of files with the same name, where there are some."""
+    """Return those of files with the same name, or all where there are none."""
     name = os.path.basename(path)
     return [c for c in changes if os.path.basename(c.path) == name] or changes
 
@@ -210,5 +210,5 @@ def _noted(change: ChangeRecord, what: str) -> object:
 
 
 def _are_alike(changes: list[ChangeRecord]) -> bool:
-    """Whether it makes no difference which of these changes is taken back."""
+    """Tell whether it makes no difference which of these changes is taken back."""
     return all(_noted(c, "blocks") == _noted(changes[0], "blocks") for c in changes)

@@ -226,7 +226,7 @@ def alone(folders: Sequence[str]) -> Iterator[None]:
 
 
 def _watched_by_others(folders: Sequence[str]) -> Iterator[tuple[int, str]]:
-    """Which of these folders other living processes watch, or a folder in or around them."""
+    """Return those folders that other living processes watch, or a folder in or around them."""
     with suppress(OSError, ConfigurationError):
         for note in state_folder().glob("watch-*.lock"):
             with suppress(OSError, ValueError):  # it ends just now, or begins
@@ -270,7 +270,7 @@ class _Unwatched:
             )
 
     def look_below_soon(self, changed: Iterable[str]) -> None:
-        """The same of folders that were made, once the watcher has had the time to watch them."""
+        """Look below folders that were made, once the watcher has had the time to watch them."""
         self.look_below(self._new)
         self._new = {path for path in changed if os.path.isdir(path)}  # noqa: PTH112
 
@@ -306,7 +306,7 @@ def _unwatched(folders: Iterable[str]) -> set[str]:
 
 
 def _descriptors() -> Iterator[str]:
-    """What Linux says of each file that this process has open."""
+    """Yield what Linux says of each file that this process has open."""
     with suppress(OSError):
         for name in os.listdir(_FDINFO):  # noqa: PTH208
             with suppress(OSError), open(f"{_FDINFO}/{name}", encoding="ascii") as file:
@@ -314,7 +314,7 @@ def _descriptors() -> Iterator[str]:
 
 
 def _changes(folders: list[str], *, poll: bool, tick_s: float) -> Iterator[set[str] | None]:
-    """The paths that were made or changed in each tick; None where some were missed."""
+    """Yield the paths that were made or changed in each tick; None where some were missed."""
     import watchfiles
 
     made, changed = watchfiles.Change.added, watchfiles.Change.modified
@@ -365,7 +365,7 @@ def _identity(folder: str) -> tuple[int, int] | None:
 
 
 def _changed(path: str) -> float:
-    """When a file was changed or moved here, in seconds since the epoch."""
+    """Return when a file was changed or moved here, in seconds since the epoch."""
     try:
         status = os.stat(path)  # noqa: PTH116
     except OSError:

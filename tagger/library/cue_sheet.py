@@ -67,7 +67,7 @@ class CueSheet:
 
 
 def cue_sheet_of(path: str) -> CueSheet | None:
-    """The sheet in a file's folder that cuts the file into tracks; None: there is none.
+    """Return the sheet in a file's folder that cuts the file into tracks; None: there is none.
 
     A sheet means the file that it names; where no such file is there (a rip was encoded since),
     the file of that name, or of the sheet's name, with another extension; and the only sheet of a
@@ -81,7 +81,8 @@ def cue_sheet_of(path: str) -> CueSheet | None:
 
 
 def unused_sheet(path: str) -> str:
-    """Which sheet in a file's folder belongs to no file, and why; empty: none that matters.
+    """Return the sheet in a file's folder that belongs to no file, and why; empty: none that
+    matters.
 
     One of an album that lies there track by track is none that matters.
     """
@@ -105,7 +106,7 @@ def _folder(folder: str) -> tuple[dict[str, CueSheet], str]:
 
 @lru_cache(maxsize=8)
 def _sheets(folder: str, changed_ns: int) -> tuple[dict[str, CueSheet], str]:
-    """The sheet of each file in a folder, and why one has none; anew when it has changed."""
+    """Return the sheet of each file in a folder, and why one has none; anew when it has changed."""
     names = _Names(os.listdir(folder))
     found: dict[str, CueSheet] = {}
     unused: dict[str, tuple[str, tuple[CueTrack, ...]]] = {}
@@ -154,7 +155,7 @@ class _Names:
         self.keys = {*self._by_key, *self._by_stem}
 
     def meant(self, named: str, cue: str | None) -> list[str]:
-        """The files that a sheet may mean by a name; `cue`: that of the sheet counts, too."""
+        """Return the files that a sheet may mean by a name; `cue`: the sheet's own counts, too."""
         alike = self._by_key.get(_key(named), [])
         if alike:
             return [named] if named in alike else alike[:1]
@@ -166,7 +167,7 @@ class _Names:
 
 
 def _may_last(folder: str, name: str, begin_s: float) -> bool:
-    """Whether a file is big enough for a track that begins there."""
+    """Tell whether a file is big enough for a track that begins there."""
     try:
         size = os.stat(os.path.join(folder, name)).st_size  # noqa: PTH116
     except OSError:
@@ -183,7 +184,9 @@ def _key(name: str) -> str:
 
 
 def _read(path: str, there: Set[str]) -> Files | str:
-    """What a sheet says, in the encoding in which a file that it names is there; or why nothing."""
+    """Return a sheet's text, in the encoding in which a file that it names is there, or why there
+    is none.
+    """
     try:
         content = read_regular(path)
     except OSError as error:
@@ -199,7 +202,7 @@ def _read(path: str, there: Set[str]) -> Files | str:
 
 
 def parse_cue(content: bytes) -> list[tuple[str, tuple[CueTrack, ...]]]:
-    """The files that a sheet names, each with its tracks.
+    """Return the files that a sheet names, each with its tracks.
 
     What is no sheet names no file. A file whose tracks do not begin one after the other has none.
 
@@ -245,7 +248,7 @@ def _in_order(tracks: list[tuple[int, str, bool, float]]) -> tuple[CueTrack, ...
 
 
 def _decoded(content: bytes) -> Iterator[str]:
-    """A sheet as text; where nothing says the encoding, in those that old programs wrote."""
+    """Decode a sheet; without a mark of the encoding, in those that old programs wrote."""
     marked = content[:2] in (b"\xff\xfe", b"\xfe\xff")
     with suppress(UnicodeDecodeError):
         yield content.decode("utf-16" if marked else "utf-8-sig")

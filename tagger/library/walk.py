@@ -89,7 +89,7 @@ class Track:
 
 
 def is_as_met(track: Track) -> bool:
-    """Whether a track can be read, and has the size that it had when it was met."""
+    """Tell whether a track can be read, and has the size that it had when it was met."""
     try:
         descriptor = os.open(track.path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:
@@ -193,7 +193,7 @@ class Library:
                 yield track
 
     def part(self, path: str) -> Iterator[str]:
-        """The files at a path or below it, as far as the whole walk would meet them.
+        """Yield the files at a path or below it, as far as the whole walk would meet them.
 
         Whether they are tracks, `track` says: none is opened here. Nothing is remembered: what was
         met before is met again.
@@ -211,7 +211,7 @@ class Library:
                 return
 
     def _is_met(self, path: str, given: str) -> bool:
-        """Whether a walk of what is given comes to a path."""
+        """Tell whether a walk of what is given comes to a path."""
         base = given.rstrip(os.sep)
         if path != given and not path.startswith(base + os.sep):
             return False
@@ -235,13 +235,13 @@ class Library:
             self._is_new(os.stat(path))
 
     def _files(self) -> Iterator[tuple[str, os.stat_result | None]]:
-        """Every regular file that is not to be skipped."""
+        """Yield every regular file that is not to be skipped."""
         for given in self._paths:
             if not self._to_skip(given):
                 yield from self._walk(given, given)
 
     def _walk(self, start: str, given: str) -> Iterator[tuple[str, os.stat_result | None]]:
-        """The same, of a file or folder in one that was given."""
+        """Yield the files of a file or folder in one that was given."""
         # A stack, not recursion: folders can lie deeper than Python calls.
         stack = [iter([start])]
         while stack:
@@ -269,7 +269,7 @@ class Library:
                 yield path, status
 
     def _folder(self, path: str) -> list[str]:
-        """What to look at in a folder, in order."""
+        """Yield what to look at in a folder, in order."""
         try:
             names = sorted(os.listdir(path))
         except OSError as error:
@@ -285,7 +285,9 @@ class Library:
         return self._to_skip(given) or ("--exclude matches it" if excluded else "")
 
     def _to_skip(self, given: str) -> str:
-        """As within a folder: lists of files are often made by programs that know no better."""
+        """Tell whether to skip a path of a list, as within a folder: programs write lists with
+        other files.
+        """
         folder, name = os.path.split(os.path.normpath(given))
         while name:
             if self._is_skipped(name):
@@ -323,7 +325,7 @@ class Library:
         return new
 
     def track(self, path: str, status: os.stat_result | None = None) -> Track | None:
-        """What a file is, by its content or its name; None: no track."""
+        """Return the track that a file is, by its content or its name; None: no track."""
         if status is None:
             with suppress(OSError):
                 status = os.stat(path)
@@ -343,7 +345,7 @@ def _by_default() -> dict[str, re.Pattern[str]]:
 
 
 def read_file_list(file: str, *, null_separated: bool) -> list[str]:
-    """The paths that a file lists, one a line; `-` reads the standard input.
+    """Return the paths that a file lists, one a line; `-` reads the standard input.
 
     Parameters
     ----------

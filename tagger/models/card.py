@@ -153,7 +153,7 @@ class Card:
         return tuple(entry["model"] for entry in self.data.get("members", ()))
 
     def weights(self) -> bytes:
-        """The weights, checked against the card.
+        """Return the weights, checked against the card.
 
         Raises
         ------
@@ -173,7 +173,7 @@ class Card:
         return content
 
     def load_weights(self, load: Callable[[bytes], Weights]) -> Weights:
-        """The weights, checked against the card and loaded.
+        """Return the weights, checked against the card and loaded.
 
         Parameters
         ----------
@@ -232,12 +232,12 @@ def no_aims(model: str) -> ConfigurationError:
 
 
 def is_name(value: object) -> bool:
-    """Whether a model can have this name."""
+    """Tell whether a model can have this name."""
     return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def why_no_label(label: str) -> str:
-    """Why no scan could write a label, or would take it for no genre; empty where one can."""
+    """Say why no scan could write a label, or would take it for no genre; empty where one can."""
     if why := why_no_name(label):
         return why
     if label != label.strip():
@@ -289,7 +289,7 @@ def read_card(folder: Path) -> Card:
 
 
 def _checked(folder: Path, data: dict[str, Any]) -> Card:
-    """The card, or ValueError with what is wrong with it."""
+    """Return the card, or raise ValueError with what is wrong with it."""
     name, version, kind = data.get("name"), data.get("version"), registry.kind(data.get("kind"))
     labels: Any = data.get("labels")
     _need(is_name(name), "name must be like my-model")
@@ -376,7 +376,7 @@ def _checked(folder: Path, data: dict[str, Any]) -> Card:
 
 
 def _listed(backbone: Any) -> tuple[Any, ...]:
-    """One backbone by its name, or several in a list."""
+    """Return one backbone by its name, or several in a list."""
     return tuple(backbone) if isinstance(backbone, list) else (backbone,)
 
 

@@ -13,7 +13,9 @@ from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS
 
 
 def chunk_network(weights: bytes) -> Network:
-    """A network from chunks of a log-mel spectrogram to `logits` and `embedding`; see `Network`."""
+    """Return a network from chunks of a log-mel spectrogram to `logits` and `embedding`; see
+    `Network`.
+    """
     return Network(weights, "chunks", (1, N_MELS, CHUNK_COLUMNS), ("logits", "embedding"))
 
 
@@ -41,7 +43,7 @@ class ChunkCnn(Classifier):
 
 
 def mean_log_probabilities(logits: np.ndarray) -> np.ndarray:
-    """A track's score for each label, from its chunks: the average in log space.
+    """Return a track's score for each label, from its chunks: the average in log space.
 
     Parameters
     ----------

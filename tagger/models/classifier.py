@@ -22,7 +22,7 @@ class Classifier(Protocol):
     card: Card
 
     def scores(self, features: TrackFeatures) -> Scores:
-        """The model's output for a track, not yet calibrated."""
+        """Return the model's output for a track, not yet calibrated."""
         ...
 
     def calibrated(self, scores: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from tagger.models.track_features import TrackFeatures
 
 
 def feature_network(weights: bytes, n_inputs: int) -> Network:
-    """A network from `features`, not yet scaled, to `logits`; see `Network`."""
+    """Return a network from `features`, not yet scaled, to `logits`; see `Network`."""
     return Network(weights, "features", (1, n_inputs), ("logits",))
 
 

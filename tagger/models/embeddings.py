@@ -26,12 +26,12 @@ class Embedder(Protocol):
         ...
 
     def starts_s(self, features: TrackFeatures) -> np.ndarray:
-        """Where each chunk starts in the track, in seconds [shape=(n_chunks,)]."""
+        """Return where each chunk starts in the track, in seconds [shape=(n_chunks,)]."""
         ...
 
 
 def embedding_by_chunk(network: Embedder, features: TrackFeatures) -> np.ndarray:
-    """A network's embedding of each chunk [shape=(n_chunks, n_dimensions)]."""
+    """Return a network's embedding of each chunk [shape=(n_chunks, n_dimensions)]."""
     tag = network.card.tag
     if tag not in features.embedded:
         features.embedded[tag] = network.embed(features)
@@ -39,7 +39,7 @@ def embedding_by_chunk(network: Embedder, features: TrackFeatures) -> np.ndarray
 
 
 def mean_embedding(network: Embedder, features: TrackFeatures) -> np.ndarray:
-    """The embedding, in mean over the chunks [shape=(n_dimensions,)]."""
+    """Return the embedding, in mean over the chunks [shape=(n_dimensions,)]."""
     tag = network.card.tag
     if tag not in features.embeddings:
         features.embeddings[tag] = embedding_by_chunk(network, features).mean(axis=0)
@@ -47,7 +47,7 @@ def mean_embedding(network: Embedder, features: TrackFeatures) -> np.ndarray:
 
 
 def embedding_spread(network: Embedder, features: TrackFeatures) -> np.ndarray:
-    """The embedding's standard deviation over the chunks [shape=(n_dimensions,)]."""
+    """Return the embedding's standard deviation over the chunks [shape=(n_dimensions,)]."""
     tag = network.card.tag
     if tag not in features.spreads:
         features.spreads[tag] = embedding_by_chunk(network, features).std(axis=0)

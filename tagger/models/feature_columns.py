@@ -18,7 +18,7 @@ NARROW_FEATURES = tuple(f"narrow_{name}" for name in LOG_MEL_FEATURES)
 
 
 def logit_columns(network: Card) -> tuple[str, ...]:
-    """The names of a pretrained network's logits as features: ``yamnet_Banjo``."""
+    """Return the names of a pretrained network's logits as features: ``yamnet_Banjo``."""
     return tuple(f"{network.name}_{label}" for label in network.labels)
 
 
@@ -53,7 +53,7 @@ class FeatureColumns:
 
     @classmethod
     def of_card(cls, card: Card, network: Embedder | None = None) -> FeatureColumns:
-        """The descriptors that a card names as `features`.
+        """Return the descriptors that a card names, checked.
 
         Raises
         ------
@@ -71,7 +71,9 @@ class FeatureColumns:
         return self._n
 
     def __call__(self, features: TrackFeatures) -> np.ndarray:
-        """The chosen descriptors of a track [shape=(n_names,)]; only what is needed is computed."""
+        """Return the chosen descriptors of a track [shape=(n_names,)]; only what is needed is
+        computed.
+        """
         views = (
             lambda: features.log_mel_statistics,
             lambda: features.narrow_statistics,

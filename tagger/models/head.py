@@ -63,7 +63,7 @@ class EmbeddingInputs:
 
     @classmethod
     def of_card(cls, card: Card, backbones: Sequence[Classifier | Embedder]) -> EmbeddingInputs:
-        """Those that a card names, checked.
+        """Return the inputs that a card names, checked.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class EmbeddingInputs:
         return network
 
     def __call__(self, features: TrackFeatures) -> np.ndarray:
-        """The inputs for one track [shape=(n_inputs,)]."""
+        """Return the inputs for one track [shape=(n_inputs,)]."""
         return np.concatenate([self._input(name, features) for name in self._names])
 
     def _input(self, name: str, features: TrackFeatures) -> np.ndarray:
@@ -112,7 +112,8 @@ class EmbeddingInputs:
         return mean_embedding(self._network(name), features)
 
     def by_chunk(self, features: TrackFeatures) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """The inputs for each chunk of a backbone: the chunk's embedding, the rest of the track's.
+        """Return the inputs for each chunk of a backbone: the chunk's embedding, the rest of the
+        track's.
 
         Returns
         -------
@@ -136,7 +137,7 @@ class EmbeddingInputs:
 
 
 def hears_networks(card: Card) -> bool:
-    """Whether a model has inputs of its backbone; some have statistics alone."""
+    """Tell whether a model has inputs of its backbone; some have statistics alone."""
     inputs = card.data.get("inputs")
     return not isinstance(inputs, list) or not set(inputs) <= {STATISTICS, NARROW}
 

@@ -34,7 +34,7 @@ UNKNOWN = "does not sound like music"
 
 
 def doubted(highest_hz: np.ndarray, liveliness: np.ndarray, music: np.ndarray) -> np.ndarray:
-    """Whether tracks should not get a genre; what is not known of a track (NaN) speaks for it.
+    """Tell whether tracks should not get a genre; what is not known of a track (NaN) speaks for it.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def doubted(highest_hz: np.ndarray, liveliness: np.ndarray, music: np.ndarray) -
 
 
 def non_music_reason(features: TrackFeatures) -> str:
-    """Why a track should not get a genre, in words; empty if it may.
+    """Say why a track should not get a genre; empty if it may.
 
     It does not sound like music, or its bandwidth is too narrow: a piece became Jazz at 8 kHz. Of
     an archive's spectrogram, YAMNet can say nothing.
@@ -68,7 +68,7 @@ def non_music_reason(features: TrackFeatures) -> str:
 
 
 def music_score(scores: np.ndarray) -> np.ndarray:
-    """How surely tracks are music, from 0 to 1.
+    """Return how surely tracks are music, from 0 to 1.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def music_score(scores: np.ndarray) -> np.ndarray:
 
 
 def sounds_like(labels: tuple[str, ...], scores: np.ndarray) -> str:
-    """What a track that is not music sounds like, in words.
+    """Name what a track that is not music sounds like.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def sounds_like(labels: tuple[str, ...], scores: np.ndarray) -> str:
 def _best(
     words: Mapping[str, str], labels: tuple[str, ...], scores: np.ndarray
 ) -> tuple[str, float]:
-    """The words for the class that scores best, and its score."""
+    """Return the words for the class that scores best, and its score."""
     found = (
         (float(s), words[label]) for s, label in zip(scores, labels, strict=True) if label in words
     )
@@ -114,7 +114,7 @@ def _best(
 
 @cache
 def yamnet_card() -> Card:
-    """The card of the network that tells music from other sounds."""
+    """Return the card of the network that tells music from other sounds."""
     return read_card(bundled_folder() / NETWORK)
 
 

@@ -147,12 +147,12 @@ def is_bundled(name: str) -> bool:
 
 
 def own_names() -> list[str]:
-    """The names in the user's data folder, also of models that are damaged."""
+    """Return the names in the user's data folder, also of models that are damaged."""
     return _names(zoo.user_folder())
 
 
 def folder_of(name: str) -> Path:
-    """The folder of a model by its name, also of a damaged one, or any model's folder.
+    """Return the folder of a model by its name, also of a damaged one, or any model's folder.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def _names(root: Path) -> list[str]:
 
 
 def _beside_the_models(name: str) -> Path:
-    """A new folder on the models' file system, outside their folder."""
+    """Make a new folder on the models' file system, outside their folder."""
     root = zoo.user_folder().parent
     root.mkdir(parents=True, exist_ok=True)
     return Path(mkdtemp(prefix=f".{name}-", dir=root))

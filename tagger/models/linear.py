@@ -22,7 +22,8 @@ _LARGEST = 1 << 28  # bytes: more is not a linear model, but an attack on memory
 
 
 def read_arrays(content: bytes, *names: str) -> dict[str, np.ndarray]:
-    """The arrays of a `.npz` file of finite floating-point numbers. Nothing in it is unpickled.
+    """Return the arrays of a `.npz` file of finite floating-point numbers. Nothing in it is
+    unpickled.
 
     Raises
     ------
@@ -87,7 +88,7 @@ class LinearWeights:
 
 
 def pack(coefficients: np.ndarray, intercept: np.ndarray) -> bytes:
-    """What `LinearWeights` takes."""
+    """Return the arrays that `LinearWeights` takes."""
     content = io.BytesIO()
     np.savez(
         content, coefficients=coefficients.astype(np.float64), intercept=intercept.astype(float)
@@ -96,7 +97,7 @@ def pack(coefficients: np.ndarray, intercept: np.ndarray) -> bytes:
 
 
 def load_weights(card: Card, n_inputs: int) -> LinearWeights:
-    """A card's weights, which must have its labels as outputs, and so many inputs.
+    """Load a card's weights, which must have its labels as outputs, and so many inputs.
 
     Raises
     ------

@@ -69,7 +69,7 @@ class Network:
         self.sizes = {name: int(details[name]["shape"][-1]) for name in outputs}
 
     def __call__(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """The outputs by name for a batch of inputs."""
+        """Return the outputs by name for a batch of inputs."""
         with self._lock:
             answer = self._run(**{self._input: rows.astype(np.float32, copy=False)})
         return {name: answer[name] for name in self.sizes}
@@ -128,7 +128,9 @@ class Backbone:
         return self._network.sizes["embedding"]
 
     def embed(self, features: TrackFeatures) -> np.ndarray:
-        """The embedding of each patch; means of the tags go to `features.logits` and `scores`."""
+        """Return the embedding of each patch; means of the tags go to `features.logits` and
+        `scores`.
+        """
         said = self.outputs(self._patches.of(features).patches)
         features.logits[self.card.tag] = said["tags"].mean(axis=0)
         features.scores[self.card.tag] = sigmoid(said["tags"]).mean(axis=0)

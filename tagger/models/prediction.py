@@ -81,13 +81,13 @@ class Prediction:
     parents: Mapping[str, str] | None = None
 
     def threshold(self, genre: str) -> float:
-        """The probability from which a genre is named by default."""
+        """Return the probability from which a genre is named by default."""
         if self.thresholds is None:
             return DEFAULT_THRESHOLD
         return float(self.thresholds[self.labels.index(genre)])
 
     def probability_of(self, name: str) -> float:
-        """Of a genre, or of a style."""
+        """Return the probability of a genre, or of a style."""
         style = next((style for style in self.styles if style.name == name), None)
         if style is not None:
             return style.probability
@@ -99,7 +99,7 @@ class Prediction:
         return _tree_of(self.labels) if self.parents is None else self.parents
 
     def above(self, name: str) -> tuple[str, ...]:
-        """What is above a genre or style among the labels, the topmost first.
+        """Return what is above a genre or style among the labels, the topmost first.
 
         Of ``House`` it is ``("Electronic",)``, of a genre at the top nothing.
         """
@@ -139,7 +139,7 @@ class Prediction:
     def style_of(
         self, genre: str, *, genres_only: bool = False, at_least: float = 0.0
     ) -> Style | None:
-        """The most probable of what is below a genre and above its threshold.
+        """Return the most probable of what is below a genre and above its threshold.
 
         Of the styles that exclude each other only the most probable one can be that.
 
@@ -158,7 +158,7 @@ class Prediction:
         return max(sure, key=lambda s: s.probability, default=None)
 
     def aimed(self, share: float) -> Prediction:
-        """The same with the thresholds above which a share of what is named is right.
+        """Return the same with the thresholds above which a share of what is named is right.
 
         Raises
         ------
@@ -206,7 +206,7 @@ class Prediction:
 
 @lru_cache(maxsize=32)
 def _tree_of(labels: tuple[str, ...]) -> dict[str, str]:
-    """From labels to the nearest label above them in the vocabulary."""
+    """Map labels to the nearest label above them in the vocabulary."""
     by_key = {same_name(label): label for label in labels}
     tree: dict[str, str] = {}
     for label in labels:

@@ -122,7 +122,7 @@ def folders_of_packages() -> dict[str, Path]:
 
 
 def _others(name: str | None = None) -> list[EntryPoint]:
-    """The entry points of packages, those of one kind or all; the same one counts once."""
+    """Return the entry points of packages, those of one kind or all; the same one counts once."""
     found = entry_points(group=GROUP) if name is None else entry_points(group=GROUP, name=name)
     return list({(_package(entry), entry.name): entry for entry in found}.values())
 

@@ -90,7 +90,7 @@ class TrackFeatures:
 
     @classmethod
     def from_kept(cls, kept: dict[str, np.ndarray]) -> TrackFeatures:
-        """From the features that another one of the same track kept; others raise DataError."""
+        """Build from features that were kept of the same track; others raise DataError."""
 
         def not_kept() -> LogMel:
             raise DataError("the spectrogram was not kept")
@@ -110,7 +110,7 @@ class TrackFeatures:
                 self.__dict__[view] = array  # where a cached property looks first
 
     def kept(self) -> dict[str, np.ndarray]:
-        """The small features that were computed so far, by name."""
+        """Return the small features that were computed so far, by name."""
         views = {name: np.asarray(self.__dict__[name]) for name in _KEPT if name in self.__dict__}
         for view, by_tag in self._by_network().items():
             views |= {f"{view} {tag}": array for tag, array in by_tag.items()}

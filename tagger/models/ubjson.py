@@ -50,7 +50,8 @@ def read_trees(content: bytes, n_features: int) -> dict[str, Any]:
 
 
 def parse(content: bytes) -> Any:
-    """The value that a UBJSON document stands for; arrays of one type of number as np.ndarray.
+    """Return the value that a UBJSON document stands for; arrays of one type of number as
+    np.ndarray.
 
     Raises
     ------
@@ -70,7 +71,7 @@ class _Reader:
         self.position = 0
 
     def marker(self) -> int:
-        """The next byte, as a number."""
+        """Return the next byte, as a number."""
         self.position += 1
         return self._content[self.position - 1]
 

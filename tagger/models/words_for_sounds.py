@@ -132,7 +132,7 @@ machinery: Mechanisms; Tools
 
 
 def _parsed(table: str) -> dict[str, str]:
-    """The words by class."""
+    """Return the words by class."""
     rows = (row.split(": ", 1) for row in table.strip().splitlines())
     return {label: words for words, labels in rows for label in labels.split("; ")}
 

@@ -19,12 +19,12 @@ DEFAULT = "cnn"
 
 
 def user_folder() -> Path:
-    """The folder of users' own models."""
+    """Return the folder of users' own models."""
     return data_folder() / "models"
 
 
 def roots() -> list[Path]:
-    """Where models have names: the bundled ones, then the user's own, if there is a home."""
+    """Return the folders where models have names: the bundled ones, then the user's own, if any."""
     own = if_there_is_one(user_folder)
     return [bundled_folder(), *([own] if own else [])]
 
@@ -52,7 +52,8 @@ def _is_part(card: Path) -> bool:
 
 
 def available() -> list[Card]:
-    """The cards of all models that have a name: bundled ones, then the user's, then packages'.
+    """Return the cards of all models that have a name: bundled ones, then the user's, then
+    packages'.
 
     Damaged ones are left out; `load` raises their errors.
     """
@@ -67,7 +68,7 @@ def available() -> list[Card]:
 
 
 def find(name_or_folder: str) -> Card:
-    """The card of a model.
+    """Return the card of a model.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ def load_backbone(name_or_folder: str) -> Embedder:
 
 
 def load_backbone_below(card: Card) -> Embedder:
-    """The pretrained network that a model or one of its members uses.
+    """Return the pretrained network that a model or one of its members uses.
 
     Raises
     ------
@@ -197,7 +198,7 @@ def load_card(card: Card) -> Classifier:
 
 
 def _of_package(card: Card) -> Classifier:
-    """The model of a card whose kind another package brings."""
+    """Return the model of a card whose kind another package brings."""
     make, backbones = maker_of(card.kind), _backbones(card)
     try:
         model = make(card, backbones)
@@ -212,7 +213,7 @@ def _of_package(card: Card) -> Classifier:
 
 
 def used_by(card: Card) -> list[Card]:
-    """The cards of the models that a model uses, and of those that they use."""
+    """Return the cards of the models that a model uses, and of those that they use."""
     used = _used_directly(card)
     return used + [deeper for inner in used for deeper in used_by(inner)]
 
@@ -222,7 +223,7 @@ def _used_directly(card: Card) -> list[Card]:
 
 
 def _member(card: Card, tag: str) -> Card:
-    """The card of a model that another one uses: in its folder, or in the zoo by name."""
+    """Return the card of a model that another one uses: in its folder, or in the zoo by name."""
     name, _, _ = tag.rpartition("-")
     inner = inside(card.folder, name)
     member = read_card(inner) if (inner / CARD).is_file() else find(name)

@@ -112,7 +112,7 @@ def scan(
 def _with_album(
     results: Iterable[tuple[Track, Classified]], policy: Policy, cache: Cache
 ) -> Iterator[tuple[Track, Classified, Classified, TagsOf, Verdict | None]]:
-    """Each track, its result, the same by the genre map, its tags and its album's verdict."""
+    """Yield each track, its result, the same by the genre map, its tags and its album's verdict."""
     items = (
         (track, classified, read(classified, policy), TagsOf(track, cache))
         for track, classified in results
@@ -161,7 +161,7 @@ def _classified(
     cluster: str | None,
     known: Mapping[str, Classified],
 ) -> Iterator[tuple[Track, Classified]]:
-    """Each track with its result: from the cache, this process, workers or a cluster.
+    """Yield each track with its result: from the cache, this process, workers or a cluster.
 
     Raises
     ------
@@ -249,5 +249,5 @@ def _on_cluster(
 
 
 def _placed(track: Track) -> Track:
-    """The same by a path that means the same on other machines."""
+    """Return the same by a path that means the same on other machines."""
     return replace(track, path=os.path.abspath(track.path))  # noqa: PTH100

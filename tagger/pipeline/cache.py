@@ -142,19 +142,19 @@ class Cache:
     # Files
 
     def format_of(self, path: str, stamp: Stamp) -> Format | None:
-        """The container of an unchanged file; None: not cached."""
+        """Return the container of an unchanged file; None: not cached."""
         file = self._file(path, stamp)
         return None if file is None else _FORMATS.get(file.format)
 
     def prediction_of(self, track: Track) -> CachedPrediction | None:
-        """The model's result for an unchanged file; None: not cached."""
+        """Return the model's result for an unchanged file; None: not cached."""
         file = self._file(track.path, track.stamp)
         if file is None or file.row is None or file.sound is None:
             return None
         return self._cached(file.sound, file.row)
 
     def tags_of(self, track: Track) -> tuple[TagState, Credits] | None:
-        """The tags of an unchanged file; None: not cached."""
+        """Return the tags of an unchanged file; None: not cached."""
         file = self._file(track.path, track.stamp)
         if file is None or file.tags is None:
             return None
@@ -247,7 +247,7 @@ class Cache:
     # Sounds
 
     def prediction_for_sound(self, sound: bytes) -> CachedPrediction | None:
-        """The model's result for a sound; None: not cached."""
+        """Return the model's result for a sound; None: not cached."""
         query = (
             "SELECT duration_s, probabilities, styles, non_music_reason, reason FROM predictions"
             " WHERE sound = ? AND model = ?"
@@ -256,7 +256,7 @@ class Cache:
         return None if row is None else self._cached(sound, row)
 
     def features_of(self, sound: bytes) -> tuple[dict[str, np.ndarray], float | None]:
-        """The cached features of a sound, and the length of its track in seconds."""
+        """Return the cached features of a sound, and the length of its track in seconds."""
         query = "SELECT arrays, duration_s FROM features WHERE sound = ?"
 
         def look(database: sqlite3.Connection) -> tuple[dict[str, np.ndarray], float | None]:
@@ -314,7 +314,7 @@ class Cache:
     # The file
 
     def _file(self, path: str, stamp: Stamp | None) -> _File | None:
-        """The row of a file, if the file has not changed since."""
+        """Return the row of a file, if the file has not changed since."""
         if self._path is None or stamp is None:
             return None
         last = self._last  # format, prediction, tags and use of one file are read in a row
@@ -357,7 +357,7 @@ class Cache:
         return CachedPrediction(sound, prediction, duration_s)
 
     def _ask(self, question: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
-        """The answer of the database; `otherwise` where it cannot be used."""
+        """Return the answer of the database; `otherwise` where it cannot be used."""
         if self._path is None:
             return otherwise
         try:
@@ -383,7 +383,7 @@ class Cache:
 
 
 def default_cache_path() -> Path:
-    """The cache that all scans share."""
+    """Return the cache that all scans share."""
     return cache_folder() / "predictions.sqlite"
 
 
@@ -398,7 +398,7 @@ def fingerprint(card: Card) -> str:
 
 
 def sound_of_file(path: str, stamp: Stamp | None) -> bytes:
-    """The key of a sound whose packets cannot be read: no other file has it."""
+    """Return the key of a sound whose packets cannot be read: no other file has it."""
     return blake2b(repr((path, stamp)).encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
@@ -488,5 +488,5 @@ _INT64 = 1 << 63
 
 
 def _is_coarse(mtime_ns: int) -> bool:
-    """Whether the file may change again without a new time of modification."""
+    """Tell whether the file may change again without a new time of modification."""
     return mtime_ns % 1_000_000_000 == 0 and abs(time.time() - mtime_ns / 1e9) < _COARSE_S

@@ -109,13 +109,13 @@ def classify_track(
 
 
 def from_cache(track: Track, cached: CachedPrediction) -> Classified:
-    """The cached result of a track."""
+    """Return the cached result of a track."""
     error = NothingToHearError(cached.reason, path=track.path) if cached.reason else None
     return Classified(cached.prediction, cached.duration_s, error, sound=cached.sound)
 
 
 def _from_features(model: str, reader: Cache, sound: bytes) -> CachedPrediction | None:
-    """The model's prediction from features that another model's run stored, if they suffice."""
+    """Return the model's prediction from features that another model's run cached, if any."""
     features, duration_s = reader.features_of(sound)
     if not features:
         return None
@@ -179,7 +179,7 @@ def _noise() -> Sound:
 
 @cache
 def classifier(model: str) -> Classifier:
-    """The model, loaded and checked on the first call."""
+    """Return the model, loaded and checked on the first call."""
     return zoo.load(model)
 
 

@@ -113,7 +113,7 @@ def map_on_cluster(
 
 
 def _connected(address: str) -> Any:
-    """A client of a scheduler."""
+    """Return a client of a scheduler."""
     need("--cluster", "distributed")
     from distributed import Client
 
@@ -229,7 +229,7 @@ class _Cluster:
                         sent.lost += number == 0  # workers begin with the first
 
     def _look(self) -> set[str]:
-        """The addresses of all workers; new ones are asked what they run."""
+        """Return the addresses of all workers; ask new ones what they run."""
         work = self._work
         ask = partial(_ask, work.installation, self._expected, work.sees, work.probe)
         with _scheduler_errors():
@@ -283,7 +283,7 @@ class _Cluster:
         return _Sent(self._submit(item, self._good), frozenset(self._good))
 
     def _send_again(self, item: Any, sent: _Sent) -> None:
-        """To a single worker, so that its answer is known to be its own."""
+        """Send items to a single worker, so that its answer is known to be its own."""
         to = min(self._good - sent.failed.keys() or self._good, key=lambda w: (w in sent.to, w))
         sent.future, sent.to = self._submit(item, {to}), frozenset({to})
 
@@ -322,7 +322,7 @@ class _Cluster:
             self._send_again(item, sent)
 
     def _answer(self, waiting: Sequence[Waiting[Any]]) -> Any:
-        """What a worker sent for the first item; an Exception where that failed."""
+        """Return what a worker runs, whether it sees an item, and the item's result."""
         from distributed import KilledWorker
 
         sent = waiting[0].future
@@ -347,7 +347,7 @@ class _Cluster:
         raise ClusterError("the cluster's scheduler is gone, or was restarted", hint=_GO_ON)
 
     def _holder(self, sent: _Sent) -> str | None:
-        """The worker that an answer is of; None where nobody knows."""
+        """Return the worker that an answer is of; None where nobody knows."""
         if len(sent.to) == 1:
             return next(iter(sent.to))
         with _scheduler_errors():
@@ -355,7 +355,7 @@ class _Cluster:
         return holders[0] if holders else None
 
     def _read(self, item: Any, answer: Any) -> tuple[Any, str | None]:
-        """An answer's result, and why it cannot be used; None where it can."""
+        """Return an answer's result, and why it cannot be used; None where it can."""
         if isinstance(answer, Exception):
             return None, f"fails: {type(answer).__name__}: {answer}"
         try:
@@ -392,7 +392,7 @@ def _tell(why: str) -> None:
 
 
 def _workers(client: Any) -> dict[str, Any]:
-    """All workers by address, as the scheduler last reported."""
+    """Return all workers by address, as the scheduler last reported."""
     try:
         info = client.scheduler_info(n_workers=-1)
     except TypeError:  # before Dask 2025.2, whose default is five
@@ -407,7 +407,7 @@ def _workers(client: Any) -> dict[str, Any]:
 def _ask(
     installation: Callable[[str], str], expected: str, sees: Callable[[Any], bool], probe: Any
 ) -> tuple[str, bool]:
-    """What a worker runs, and whether it sees an item."""
+    """Return what a worker runs, and whether it sees an item."""
     return installation(expected), probe is None or sees(probe)
 
 
@@ -419,7 +419,7 @@ def _answer(
     deadline_s: float,
     item: Any,
 ) -> tuple[str, bool, Any]:
-    """What a worker runs, whether it sees an item, and the item's result."""
+    """Return what a worker runs, whether it sees an item, and the item's result."""
     found = installation(expected)
     result = with_deadline(function, deadline_s, item) if found == expected else None
     return found, sees(item), result

@@ -71,13 +71,13 @@ def examine() -> Iterator[Finding]:
 
 
 def explained(error: BaseException) -> str:
-    """An error in words, the home folder shown as ``~``."""
+    """Format an error, the home folder shown as ``~``."""
     said = str(error) if isinstance(error, GtagError) else f"{type(error).__name__}: {error}"
     return without_home(said)
 
 
 def without_home(text: str) -> str:
-    """The same text, the home folder shown as ``~``."""
+    """Return the same text, the home folder shown as ``~``."""
     own = str(home() or "")
     return text.replace(own, "~") if len(own) > 1 else text
 

@@ -21,7 +21,7 @@ _PACKAGES = ("system", "containers", "library", "sound", "models", "deciding", "
 
 
 def installation(model: str, expected: str = "") -> str:
-    """The version and fingerprint of gtag, and those of a model, which is loaded.
+    """Return the version and fingerprint of gtag, and those of a model, which is loaded.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def installation(model: str, expected: str = "") -> str:
 
 @cache
 def _gtag() -> str:
-    """Of the code that runs, and of the network that comes with it and tells what is music."""
+    """Fingerprint the code that runs, and the network that tells what is music."""
     root = Path(__file__).parents[1]
     code = [file for package in _PACKAGES for file in (root / package).glob("*.py")]
     version = importlib.metadata.version("gtag-music")
@@ -55,7 +55,7 @@ def _gtag() -> str:
 
 @cache
 def _loaded(model: str) -> str:
-    """Of a model's files as they are when it is loaded."""
+    """Fingerprint a model's files as they are when it is loaded."""
     while True:
         card = zoo.find(model)
         folders = [card.folder, *(used.folder for used in zoo.used_by(card))]
@@ -67,13 +67,15 @@ def _loaded(model: str) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All files of a model, those of its members too, but none that a file manager left there."""
+    """Return all files of a model, those of its members too, but none that a file manager left
+    there.
+    """
     inside = (file.relative_to(folder).parts for file in folder.rglob("*") if file.is_file())
     return [folder.joinpath(*p) for p in inside if not any(part[0] == "." for part in p)]
 
 
 def _fingerprint(files: Iterable[Path]) -> str:
-    """Of names and contents, wherever the files lie."""
+    """Fingerprint names and contents, wherever the files lie."""
     digests = sorted(
         file.name.encode("utf-8", "surrogateescape") + blake2b(file.read_bytes()).digest()
         for file in files

@@ -63,7 +63,7 @@ class Option:
     show_default: bool = False
 
     def checked(self, value: object) -> Any:
-        """The value as `ScanOptions` holds it.
+        """Return one value alone, as `ScanOptions` holds it.
 
         Raises
         ------
@@ -265,7 +265,7 @@ class ScanOptions:
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Self:
-        """Those of a command's parameters that are options of a scan."""
+        """Return those of a command's parameters that are options of a scan."""
         return cls(
             **{each.name: options[each.name] for each in fields(cls) if each.name in options}
         )
@@ -277,7 +277,7 @@ _OPTIONS: dict[str, tuple[Option, Any]] = {
 
 
 def flag(name: str, value: object) -> bool:
-    """A value that has to be true or false, and is no option of a scan.
+    """Return a true or false value that is no option of a scan.
 
     Raises
     ------
@@ -287,17 +287,17 @@ def flag(name: str, value: object) -> bool:
 
 
 def option_of(name: str) -> Option:
-    """What an option takes, by the name of its field."""
+    """Return an option's kind, range, default and help, by the name of its field."""
     return _OPTIONS[name][0]
 
 
 def default_of(name: str) -> Any:
-    """What holds where nothing is said."""
+    """Return the default of an option."""
     return _OPTIONS[name][1]
 
 
 def checked(name: str, value: object) -> Any:
-    """One value alone, as `ScanOptions` holds it.
+    """Return one value alone, as `ScanOptions` holds it.
 
     Raises
     ------

@@ -215,7 +215,7 @@ def cue_tracks(classified: Classified, policy: Policy) -> Iterator[TrackResult]:
 
 
 def _guesses(prediction: Prediction, policy: Policy) -> tuple[str, float | None, str, float | None]:
-    """The track's own best guess and the next one, whatever its album decided."""
+    """Return the track's own best guess and the next one, whatever its album decided."""
     best, second = (*prediction.ranked(), ("", None))[:2]
     named, confidence = names_of(prediction, policy)
     if not named:
@@ -232,7 +232,7 @@ def _failure(error: Exception, otherwise: Status) -> Status:
 
 
 def _message(error: Exception | None) -> str:
-    """An error in words, without the path: that has a column of its own."""
+    """Format an error without the path, which has a column of its own."""
     if isinstance(error, GtagError):
         return error.message if error.hint is None else f"{error.message} ({error.hint})"
     log.error("unexpected: %r", error, exc_info=error)

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def policy_of(options: ScanOptions, card: Card) -> Policy:
-    """The policy for a model.
+    """Return the policy for a model.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def policy_of(options: ScanOptions, card: Card) -> Policy:
 
 
 def care_of(options: ScanOptions) -> Care:
-    """How careful the writes are."""
+    """Return how careful the writes are."""
     return Care(
         options.min_age,
         not options.write_incomplete,

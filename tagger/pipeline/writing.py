@@ -68,7 +68,7 @@ def writer(
     model: str | None,
     library: Library | None = None,
 ) -> Iterator[Callable[[Track, Change], str | None]]:
-    """A function that writes a change, with a run of the journal for as long as this lasts.
+    """Yield a function that writes a change, with a run of the journal for as long as this lasts.
 
     It returns what could not be done behind a file that is written, in words, or None.
 
@@ -117,7 +117,7 @@ def writer(
 def own_writes(
     journal_file: str | PathLike[str] | None, *, trust: bool = False
 ) -> Iterator[Callable[[str], bool]]:
-    """Whether it was gtag that changed a file last, by a journal that is there; none is made."""
+    """Tell whether it was gtag that changed a file last, by an existing journal."""
     with ExitStack() as stack:
 
         @cache  # opened where it is asked for
@@ -139,7 +139,7 @@ def own_writes(
 def rehearsal(
     journal_file: str | PathLike[str] | None, care: Care
 ) -> Iterator[Callable[[Track, Change], None]]:
-    """A function that raises what writing would, for dry runs; it leaves nothing behind."""
+    """Yield a function that raises what writing would, for dry runs; it leaves nothing behind."""
     with own_writes(journal_file, trust=care.trust) as is_own:
 
         def rehearse(track: Track, change: Change) -> None:

@@ -107,7 +107,7 @@ def resume_report(path: str) -> tuple[TextIO, Done]:
 
 
 def read_report(path: str) -> Iterator[TrackResult]:
-    """The rows of a report, their paths as they stand there (see `possible_paths`).
+    """Return the rows of a report, their paths as they stand there (see `possible_paths`).
 
     A spreadsheet may have saved it: with semicolons or tabs, in Windows-1252 or UTF-16.
 
@@ -154,7 +154,7 @@ def _encoding(path: str) -> str:
 
 
 def _number(shown: str) -> float | None:
-    """A number, whether its decimals follow a point or, by a spreadsheet, a comma."""
+    """Parse a number, whether its decimals follow a point or, by a spreadsheet, a comma."""
     number = float(shown.replace(",", ".")) if shown else None
     if number is not None and not math.isfinite(number):
         raise ValueError(shown)
@@ -162,7 +162,7 @@ def _number(shown: str) -> float | None:
 
 
 def possible_paths(shown: str) -> list[str]:
-    """All paths that a report may show like this: what looks escaped may be the name itself.
+    """Return all paths that a report may show like this: what looks escaped may be the name itself.
 
     >>> possible_paths("'-a\\\\u000a.mp3")
     ["'-a\\\\u000a.mp3", "'-a\\n.mp3", '-a\\\\u000a.mp3', '-a\\n.mp3']
@@ -213,7 +213,7 @@ class Done:
 
 
 def json_line(result: TrackResult) -> str:
-    """A result as a JSON object in ASCII, without a line end.
+    """Return a result as a JSON object in ASCII, without a line end.
 
     Unlike in the report, texts are not changed. Numbers are rounded as there. Bytes of a name that
     are not UTF-8 are escaped as ``\\udcXX``: Python's ``os.fsencode(json.loads(line)["path"])``

@@ -165,7 +165,7 @@ def _refuse_others(target: Path) -> None:
 
 
 def _entry_path(path: str, folder: str) -> str | None:
-    """A path relative to a playlist's folder; None where a line cannot hold it."""
+    """Return a path relative to a playlist's folder; None where a line cannot hold it."""
     whole = os.path.abspath(path)  # noqa: PTH100 - does not resolve links
     try:
         shown = os.path.relpath(whole, folder)
@@ -198,7 +198,7 @@ def _one_line(text: str) -> str:
 
 
 def _file_name(genre: str, taken: set[str]) -> str:
-    """A name that every system allows and no other list has, regardless of case.
+    """Return a name that every system allows and no other list has, regardless of case.
 
     >>> taken = set()
     >>> [_file_name(genre, taken) for genre in ("AC/DC", "ac:dc", "Con", "..", "Rock ")]

@@ -86,7 +86,7 @@ def plot_track(
 
 
 def _draw_waveform(ax: Any, samples: np.ndarray, start_s: float) -> None:
-    """The outline: lowest and highest sample of each stretch."""
+    """Draw the outline: lowest and highest sample of each stretch."""
     width = max(1, len(samples) // WAVE_POINTS)
     stretches = samples[: len(samples) // width * width].reshape(-1, width)
     time = start_s + np.arange(len(stretches)) * width / SAMPLE_RATE
@@ -113,8 +113,9 @@ def _draw_spectrogram(ax: Any, db: np.ndarray, start_s: float) -> Any:
 
 
 def _draw_timeline(axes: Any, prediction: Prediction, mel: LogMel) -> list[Any]:
-    """Each chunk's probabilities in the middle of the chunk: stacked, or side by side where they
-    are independent and may sum to more than 1."""
+    """Draw each chunk's probabilities in the middle of the chunk: stacked, or side by side where
+    they are independent and may sum to more than 1.
+    """
     from matplotlib.patches import Patch
 
     assert prediction.chunk_probabilities is not None and prediction.chunk_starts_s is not None

@@ -153,7 +153,7 @@ class ScanPage:
 
 
 def _histogram(sure: list[int], unsure: list[int]) -> list[dict[str, float]]:
-    """The bars: their shares of the highest, unsure tracks below sure ones."""
+    """Return the bars: their shares of the highest, unsure tracks below sure ones."""
     bars = list(zip(sure, unsure, strict=True))
     highest = max(map(sum, bars)) or 1
     return [
@@ -166,7 +166,7 @@ def _histogram(sure: list[int], unsure: list[int]) -> list[dict[str, float]]:
 
 
 def _row(result: TrackResult) -> list[Any]:
-    """A row of the table, in the order that `scan.js` expects."""
+    """Return a row of the table, in the order that `scan.js` expects."""
     values = (
         *(result.path, result.status, result.genre, result.confidence, result.runner_up),
         *(result.runner_up_confidence, result.old_genre, result.new_genre, result.message),

@@ -31,7 +31,7 @@ from tagger.system.places import state_folder
 
 
 def default_report() -> Path:
-    """The report of the unsure tracks that a review itself looked for."""
+    """Return the report of the unsure tracks that a review itself looked for."""
     return state_folder() / "review.csv"
 
 
@@ -109,7 +109,7 @@ class Review:
         return len(self._rows)
 
     def question(self, number: int) -> Question:
-        """The question about a track.
+        """Return the question about a track.
 
         Raises
         ------
@@ -127,7 +127,7 @@ class Review:
         )
 
     def album(self, question: Question) -> list[Question]:
-        """The track with its neighbours of the same album that have no answer yet."""
+        """Return the track with its neighbours of the same album that have no answer yet."""
         before = list(self._neighbours(question, -1))
         return [*reversed(before), question, *self._neighbours(question, 1)]
 
@@ -174,12 +174,12 @@ class Review:
             raise ConfigurationError.of_system(error, self._notes) from error
 
     def finish(self) -> None:
-        """All were seen: the next review asks for the skipped ones again."""
+        """Forget the skipped tracks when all were seen: the next review asks for them again."""
         self._notes.unlink(missing_ok=True)
 
 
 def as_genres(typed: str) -> tuple[str, ...]:
-    """The genres in a typed line, in the vocabulary's spelling where it has one.
+    """Return the genres in a typed line, in the vocabulary's spelling where it has one.
 
     >>> as_genres(" hip hop; Polka ")
     ('Hip-Hop', 'Polka')
@@ -189,7 +189,7 @@ def as_genres(typed: str) -> tuple[str, ...]:
 
 
 def _restored(shown: str) -> str:
-    """The path that a report shows, where a file tells which one it was."""
+    """Return the path that a report shows, where a file tells which one it was."""
     there = [path for path in possible_paths(shown) if os.path.lexists(path)]
     if len(there) == 1:
         return there[0]

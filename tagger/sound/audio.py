@@ -161,7 +161,7 @@ def _refuse_too_short(excerpts: list[Excerpt], path: str) -> None:
 
 
 def _whole(source: SoundSource, path: str) -> Sound | None:
-    """The whole of a short track; None: it is longer."""
+    """Return the whole of a short track; None: it is longer."""
     _, samples = source.read(0.0, _WHOLE)
     if len(samples) == 0 and (source.bad_packets or (source.claimed_s or 0.0) >= MIN_SOUND_S):
         raise UnreadableError("no sound in it can be decoded", path=path, hint=_HINT)
@@ -198,7 +198,9 @@ def _by_seeking(source: SoundSource) -> Sound | None:
 def _excerpts(
     source: SoundSource, starts: Iterable[float], *, seek: bool = False
 ) -> Iterator[Excerpt]:
-    """The excerpts at these places that exist; without seeking they must be in ascending order."""
+    """Return the excerpts at these places that exist; without seeking they must be in ascending
+    order.
+    """
     for start_s in starts:
         if seek and not source.seek(start_s - EDGE / SAMPLE_RATE):
             continue
@@ -207,13 +209,13 @@ def _excerpts(
 
 
 def _starts(duration_s: float, places: Iterable[float]) -> list[float]:
-    """Where excerpts with their middles at these places of a track start, within it."""
+    """Return where excerpts start whose middles are at these places of a track, within it."""
     last_s = duration_s - EXCERPT_S
     return [min(max(0.0, duration_s * place - EXCERPT_S / 2), last_s) for place in places]
 
 
 def _apart(starts: Iterable[float]) -> Iterator[float]:
-    """Of these places, in ascending order, those that do not overlap."""
+    """Return those of these places, in ascending order, that do not overlap."""
     end_s = 0.0
     for start_s in sorted(starts):
         if start_s >= end_s:
@@ -228,7 +230,7 @@ def _without_silence(
     *,
     seek: bool = False,
 ) -> tuple[Excerpt, ...]:
-    """These excerpts without silence, and one from a further place for each that is silent."""
+    """Cut out silence, and take another place for each excerpt that is silent."""
     found = {e.start_s: pieces for e in excerpts if (pieces := _sounding(e))}
     # `found` grows while this is read.
     free = (s for s in further_starts if all(abs(s - other) >= EXCERPT_S for other in found))
@@ -240,7 +242,7 @@ def _without_silence(
 
 
 def _sounding(excerpt: Excerpt) -> tuple[Excerpt, ...]:
-    """The parts of an excerpt between its pauses: itself where it has none."""
+    """Return the parts of an excerpt between its pauses: itself where it has none."""
     samples = excerpt.samples
     if len(samples) == 0:
         return ()
@@ -272,7 +274,7 @@ def _piece(excerpt: Excerpt, first: int, last: int) -> Excerpt | None:
 
 
 def _excerpt(source: SoundSource, start_s: float) -> Excerpt | None:
-    """The excerpt at `start_s`, shorter where the sound ends; None: no sound there."""
+    """Return the excerpt at `start_s`, shorter where the sound ends; None: no sound there."""
     begin_s = max(0.0, start_s - EDGE / SAMPLE_RATE)
     before = round((start_s - begin_s) * SAMPLE_RATE)
     found_s, samples = source.read(begin_s, before + _EXCERPT + EDGE)

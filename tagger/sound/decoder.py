@@ -76,7 +76,7 @@ DECODER_ERRORS = (av.FFmpegError, OSError, ValueError, ArithmeticError, MemoryEr
 
 
 def reason(error: BaseException) -> str:
-    """What one of the `DECODER_ERRORS` means, in words."""
+    """Say what one of the `DECODER_ERRORS` means."""
     words = str(getattr(error, "strerror", None) or error or type(error).__name__)
     if isinstance(error, av.InvalidDataError):
         return f"damaged, or no sound file (ffmpeg: {words})"
@@ -119,7 +119,7 @@ class _Bytes:
         return self._file.seek(offset, whence) - self._start
 
     def behind_tags(self) -> int:
-        """Where the ID3 tags in front end; 0 where there are none, or none that end."""
+        """Find the end of the ID3 tags in front; 0 where there are none, or none that end."""
         start = skip_id3v2(self._file)
         length = self._file.seek(0, os.SEEK_END)
         self._file.seek(self._start)
@@ -165,7 +165,7 @@ class SoundSource(ABC):
         """Go to a little before; False: the container cannot."""
 
     def count_s(self) -> float | None:
-        """The length, without decoding; None where unknown."""
+        """Return the length, without decoding; None where unknown."""
         return self.claimed_s
 
     @abstractmethod
@@ -369,7 +369,7 @@ class _Mono:
         self._kind = None
 
     def samples(self) -> Samples:
-        """All samples so far, float32 [count], all finite."""
+        """Return all samples so far, float32 [count], all finite."""
         samples = np.concatenate([np.zeros(0, np.float32), *self._out])
         if not np.isfinite(samples).all():
             np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)

@@ -172,7 +172,7 @@ def _time(seconds: float) -> Signal:
 
 @lru_cache(maxsize=256)  # music repeats itself
 def _note(semitones: float, seconds: float, timbre: _Timbre) -> Signal:
-    """A tone, counted in semitones above A1 (55 Hz)."""
+    """Make a tone, counted in semitones above A1 (55 Hz)."""
     frequency = 55.0 * 2 ** (semitones / 12)
     t = _time(seconds)
     tone = np.zeros_like(t)

@@ -160,7 +160,7 @@ def _chroma(power: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=128)  # there are no more than 101 tunings
 def _chroma_filters(tuning: float) -> np.ndarray:
-    """How much of each bin belongs to each pitch class, from C [shape=(N_CHROMA, n_bins)].
+    """Return how much of each bin belongs to each pitch class, from C [shape=(N_CHROMA, n_bins)].
 
     Bumps around the pitches, as wide as a bin, weighted towards the middle octaves (Ellis 2007).
     """
@@ -178,7 +178,7 @@ def _chroma_filters(tuning: float) -> np.ndarray:
 
 
 def _tuning(power: np.ndarray) -> float:
-    """The track's tuning against 440 Hz, in semitones from -0.5 to 0.5.
+    """Return the track's tuning against 440 Hz, in semitones from -0.5 to 0.5.
 
     The commonest deviation of its partials: peaks of a frame's power, interpolated by a parabola
     through their neighbours (librosa's `piptrack` and `pitch_tuning`).

@@ -37,7 +37,7 @@ class Downmix:
         self._energies: dict[int, np.ndarray] = {}
 
     def better(self) -> Downmix | None:
-        """One that takes the louder channel, where this one lost most of the sound."""
+        """Return a downmix that takes the louder channel, where this one lost most of the sound."""
         if not self._energies:
             return None
         channels, energies = max(self._energies.items(), key=lambda item: item[1].sum())
@@ -53,7 +53,7 @@ class Downmix:
         return Downmix(louder) if lost else None
 
     def mono(self, frame: Any) -> Samples:
-        """One channel of a frame: float32 [n], full scale 1."""
+        """Return one channel of a frame: float32 [n], full scale 1."""
         channels = frame.layout.nb_channels
         if frame.format.is_planar and channels >= 8:
             # PyAV would read a ninth plane, which is not there: let ffmpeg interleave them first.
@@ -64,7 +64,7 @@ class Downmix:
         return self.of_rows(rows)
 
     def of_rows(self, rows: NDArray[Any]) -> Samples:
-        """One channel of samples [channels, n] of any type: float32 [n], full scale 1."""
+        """Return one channel of samples [channels, n] of any type: float32 [n], full scale 1."""
         if len(rows) == 1:
             return mean_of_channels(rows)
         if self._channel is not None:
@@ -82,7 +82,7 @@ class Downmix:
 
 
 def mean_of_channels(rows: NDArray[Any]) -> Samples:
-    """What `librosa.to_mono` makes of samples [channels, n] of any type: float32 [n]."""
+    """Average samples [channels, n] of any type, as `librosa.to_mono` does: float32 [n]."""
     mono = rows[0].astype(np.float32)
     for row in rows[1:]:
         mono += row

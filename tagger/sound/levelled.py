@@ -18,7 +18,7 @@ LEVEL_DBFS = -14.0  # root mean square
 
 
 def levelled(excerpts: Sequence[Excerpt]) -> tuple[Excerpt, ...]:
-    """A track's excerpts at `LEVELLED_RATE` and `LEVEL_DBFS`, with their edges."""
+    """Return a track's excerpts at `LEVELLED_RATE` and `LEVEL_DBFS`, with their edges."""
     gain = np.float32(_gain(excerpts))
     return tuple(resampled(excerpt, gain) for excerpt in excerpts)
 
@@ -30,7 +30,7 @@ def _gain(excerpts: Sequence[Excerpt]) -> float:
 
 
 def resampled(excerpt: Excerpt, gain: np.float32 | float = 1.0) -> Excerpt:
-    """An excerpt at `LEVELLED_RATE`, its samples multiplied by `gain`."""
+    """Return an excerpt at `LEVELLED_RATE`, its samples multiplied by `gain`."""
     import soxr
 
     scale = LEVELLED_RATE / SAMPLE_RATE

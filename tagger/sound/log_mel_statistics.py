@@ -87,7 +87,7 @@ def describe_log_mel(excerpts: Sequence[np.ndarray]) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def dct_basis(n: int, n_bands: int) -> np.ndarray:
-    """The first rows of the orthonormal DCT-II, which makes a cepstrum [shape=(n, n_bands)]."""
+    """Return the first rows of the orthonormal DCT-II, for a cepstrum [shape=(n, n_bands)]."""
     angles = np.pi / n_bands * np.outer(np.arange(n), np.arange(n_bands) + 0.5)
     rows = np.sqrt(2 / n_bands) * np.cos(angles)
     rows[0] /= np.sqrt(2)
@@ -132,7 +132,7 @@ def _shape(db: np.ndarray) -> np.ndarray:
 
 
 def _onsets(rising: np.ndarray) -> np.ndarray:
-    """How strongly each column rises, in ranges of mel bands [shape=(4, n_columns)]."""
+    """Measure how strongly each column rises, in ranges of mel bands [shape=(4, n_columns)]."""
     rises = np.maximum(rising, 0)
     return np.stack([rises[low:high].mean(axis=0) for low, high in ONSET_RANGES.values()])
 
@@ -143,7 +143,7 @@ def _skewness(rows: np.ndarray) -> np.ndarray:
 
 
 def _modulations(excerpts: Sequence[np.ndarray]) -> np.ndarray:
-    """How strongly wide bands are modulated at each rate [shape=(N_WIDE * n_rates,)].
+    """Measure how strongly wide bands are modulated at each rate [shape=(N_WIDE * n_rates,)].
 
     Logarithm of the mean magnitude; 0 for a constant band.
     """
@@ -170,7 +170,7 @@ def _correlations(wide: np.ndarray) -> np.ndarray:
 
 
 def below_seven_khz(excerpts: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """The same spectrogram without sound above 7.4 kHz.
+    """Return the same spectrogram without sound above 7.4 kHz.
 
     Where a codec or a low sample rate cuts off identifies a collection, not a genre. Decibels are
     relative to the maximum of what remains.

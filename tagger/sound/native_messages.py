@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def native_messages_hidden() -> Iterator[None]:
-    """Nothing reaches the standard error of this process meanwhile, from any thread."""
+    """Hide what native libraries print on this process's standard error, from any thread."""
     before = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:

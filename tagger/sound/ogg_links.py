@@ -53,7 +53,7 @@ def ogg_links(path: str | os.PathLike[str]) -> list[tuple[int, int]]:
 
 
 def _seems_chained(file: BinaryIO, size: int) -> bool:
-    """Whether a sampled page is of a stream that did not begin the file, or goes back in time."""
+    """Tell whether a sampled page is of a later stream, or goes back in time."""
     last_granules: dict[int, int] = {}
     for page in _pages(file, 0):
         if not page.flags & _FIRST_OF_STREAM:
@@ -78,7 +78,7 @@ def _seems_chained(file: BinaryIO, size: int) -> bool:
 
 
 def _link_starts(file: BinaryIO) -> Iterator[int]:
-    """Where links start: at the first of adjacent pages that begin a stream."""
+    """Yield where links start: at the first of adjacent pages that begin a stream."""
     end_of_first_pages = None
     place = 0
     file.seek(0)
@@ -106,7 +106,7 @@ def _pages(file: BinaryIO, start: int | None) -> Iterator[_Page]:
 
 
 def _next_page(file: BinaryIO, start: int, end: int) -> int | None:
-    """Where the first page from `start` on begins that another one follows, or the file's end."""
+    """Find the first page from `start` on that another one follows, or the file's end."""
     file.seek(start)
     data = file.read(end - start)
     found = data.find(MAGIC)
@@ -118,7 +118,7 @@ def _next_page(file: BinaryIO, start: int, end: int) -> int | None:
 
 
 def _page(file: BinaryIO, start: int) -> _Page | None:
-    """The page at this place; None: there is none, or it is not followed by another."""
+    """Return the page at this place; None: there is none, or it is not followed by another."""
     file.seek(start)
     head = file.read(_HEADER)
     if len(head) < _HEADER or head[:4] != MAGIC or head[4] != 0 or head[5] > 7:

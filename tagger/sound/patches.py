@@ -62,7 +62,7 @@ def patch_front_end() -> dict[str, str | int | float]:
 
 
 def patches(excerpts: Sequence[Excerpt]) -> Patches:
-    """The patches of a track: evenly spread over each excerpt.
+    """Return the patches of a track: evenly spread over each excerpt.
 
     Sound that is shorter than a patch is repeated until it fills one.
 
@@ -94,7 +94,7 @@ def log_mel_frames(excerpt: Excerpt) -> np.ndarray:
 
 
 def _padded(excerpt: Excerpt) -> np.ndarray:
-    """The samples of an excerpt, such that frame 0 is centred on its start [shape=(n,)]."""
+    """Return the samples of an excerpt, such that frame 0 is centred on its start [shape=(n,)]."""
     long_enough = len(excerpt.samples) > PATCH_FFT // 2  # numpy reflects no more than there is
     y = pad_edges(excerpt, PATCH_FFT, "reflect" if long_enough else "constant")
     return np.pad(y, (0, max(0, PATCH_FFT - len(y))))

@@ -44,7 +44,7 @@ class Section(SoundSource):
         self.claimed_s = self._within(self._source.claimed_s)
 
     def _within(self, source_s: float | None) -> float | None:
-        """A time of the source as one of this section, at most its length."""
+        """Turn a time of the source into one of this section, at most its length."""
         if source_s is None:
             return self._length_s
         section_s = max(0.0, source_s - self._begin_s)

@@ -88,7 +88,7 @@ class FilterBank:
             self._blocks.append((bands, bins, np.ascontiguousarray(filters[bands, bins].T)))
 
     def __call__(self, power: np.ndarray) -> np.ndarray:
-        """The bands of each frame [shape=(n_frames, n_bands), dtype=float32]."""
+        """Return the bands of each frame [shape=(n_frames, n_bands), dtype=float32]."""
         out = np.empty((len(power), self._n), dtype=np.float32)
         for bands, bins, weights in self._blocks:
             np.matmul(power[:, bins], weights, out=out[:, bands])
@@ -177,7 +177,8 @@ def power_frames(y: np.ndarray, n_fft: int, hop: int, window: int | None = None)
 
 
 def pad_edges(excerpt: Excerpt, n_fft: int, mode: PadMode = "constant") -> np.ndarray:
-    """The excerpt's samples with half a window at each end, padded where its edges are shorter.
+    """Return the excerpt's samples with half a window at each end, padded where its edges are
+    shorter.
 
     Returns
     -------
@@ -218,7 +219,7 @@ def log_mel(excerpts: Sequence[Excerpt]) -> LogMel:
 
 
 def chunks(mel: LogMel) -> tuple[np.ndarray, np.ndarray]:
-    """The chunks of a track: 4 s long, 2 s apart, within each excerpt.
+    """Return the chunks of a track: 4 s long, 2 s apart, within each excerpt.
 
     An excerpt shorter than a chunk is repeated until it fills one.
 

@@ -17,7 +17,7 @@ FLOOR_DB = 4.0 - TOP_DB  # below: the floor of the spectrogram, or rounding
 
 
 def highest_hz(log_mel: LogMel) -> float:
-    """The centre of the highest mel band that is not silent, in hertz; 0 where all are.
+    """Return the centre of the highest mel band that is not silent, in hertz; 0 where all are.
 
     Above a low sample rate or a codec's limit is nothing; an old recording at least hisses there.
     """
@@ -48,7 +48,7 @@ def liveliness(log_mel: LogMel) -> float:
 
 
 def _moving_mean(rows: np.ndarray) -> np.ndarray:
-    """Each value's mean with its `SMOOTHING` neighbours in the row, of the same shape."""
+    """Return each value's mean with its `SMOOTHING` neighbours in the row, of the same shape."""
     half = SMOOTHING // 2
     padded = np.pad(rows, ((0, 0), (half, half)), mode="edge")
     return np.lib.stride_tricks.sliding_window_view(padded, SMOOTHING, axis=1).mean(axis=2)

@@ -48,7 +48,7 @@ def yamnet_front_end() -> dict[str, str | int | float]:
 
 
 def yamnet_patches(excerpts: Sequence[Excerpt]) -> Patches:
-    """All patches of a track, as many as fit into each excerpt with its edges.
+    """Return all patches of a track, as many as fit into each excerpt with its edges.
 
     Sound that is shorter than a patch is repeated until it fills one.
 
@@ -85,7 +85,7 @@ def _frames(y: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def htk_mel_filters() -> np.ndarray:
-    """The mel filter bank [shape=(YAMNET_MELS, 1 + YAMNET_FFT // 2), dtype=float32].
+    """Return the mel filter bank [shape=(YAMNET_MELS, 1 + YAMNET_FFT // 2), dtype=float32].
 
     Triangles of the height 1 in HTK's mels, not in hertz; bin 0 is in none.
     """

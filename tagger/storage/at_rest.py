@@ -83,7 +83,7 @@ def check_at_rest(
 
 
 def is_open_for_writing(path: str | os.PathLike[str]) -> bool:
-    """Whether a process has a file open for writing; False where the system does not tell."""
+    """Tell whether a process has a file open for writing; False where the system does not tell."""
     if sys.platform != "linux":
         return False
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -101,7 +101,9 @@ def is_open_for_writing(path: str | os.PathLike[str]) -> bool:
 
 
 def is_watched_wholly(path: str | os.PathLike[str]) -> bool:
-    """Whether the system knows of everybody who writes a file: it lies on a local disk of Linux."""
+    """Tell whether the system knows of everybody who writes a file: it lies on a local disk of
+    Linux.
+    """
     try:
         return _file_system(path) in _LOCAL
     except OSError:  # another system
@@ -109,7 +111,7 @@ def is_watched_wholly(path: str | os.PathLike[str]) -> bool:
 
 
 def tells_of_writers(path: str | os.PathLike[str]) -> bool:
-    """Whether the system knows at least of those who write a file on this machine."""
+    """Tell whether the system knows at least of those who write a file on this machine."""
     try:
         kind = _file_system(path)
     except OSError:
@@ -118,7 +120,7 @@ def tells_of_writers(path: str | os.PathLike[str]) -> bool:
 
 
 def _file_system(path: str | os.PathLike[str]) -> str:
-    """The kind of file system that a file lies on, by Linux' table of mounts."""
+    """Return the kind of file system that a file lies on, by Linux' table of mounts."""
     real = os.path.realpath(path)
     found, kind = "", ""
     for place, kind_there in mounts():

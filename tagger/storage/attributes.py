@@ -115,12 +115,12 @@ def why_not_replaced(target: Path, seen: os.stat_result) -> str | None:
 
 
 def may_set_times(seen: os.stat_result) -> bool:
-    """Whether the times of a file may be set to any value: by its owner alone."""
+    """Tell whether the times of a file may be set to any value: by its owner alone."""
     return sys.platform == "win32" or seen.st_uid == os.geteuid() or _has_capability(_CAP_FOWNER)
 
 
 def _has_capability(number: int) -> bool:
-    """Whether this process may do what root may; in a container root may not do all of it."""
+    """Tell whether this process may do what root may; in a container root may not do all of it."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:  # not Linux
@@ -130,7 +130,7 @@ def _has_capability(number: int) -> bool:
 
 
 def _is_mapped(number: int, table: str) -> bool:
-    """Whether a container knows a user or group of the system outside."""
+    """Tell whether a container knows a user or group of the system outside."""
     try:
         rows = Path("/proc/self", table).read_text().splitlines()
     except OSError:  # not Linux
@@ -170,7 +170,7 @@ def _carry_flags(original: Path, copy: Path) -> None:
 
 
 def _flags(path: Path) -> int | None:
-    """What `lsattr` shows; None where there are no flags."""
+    """Return what `lsattr` shows; None where there are no flags."""
     if sys.platform != "linux":
         return None
     try:
@@ -206,7 +206,9 @@ def _carry_extended_on_macos(original: Path, copy: Path) -> None:
 
 
 def protection(path: Path) -> str:
-    """The flag beside the mode that forbids to replace a file or change a folder; or nothing."""
+    """Return the flag beside the mode that forbids to replace a file or change a folder; or
+    nothing.
+    """
     if sys.platform == "linux":
         flags = _flags(path) or 0
         append_only, immutable = flags & _FS_APPEND_FL, flags & _FS_IMMUTABLE_FL
@@ -220,7 +222,7 @@ def protection(path: Path) -> str:
 
 
 def is_mount_point(path: Path) -> bool:
-    """Whether a file is mounted on its own, as containers mount single files."""
+    """Tell whether a file is mounted on its own, as containers mount single files."""
     try:
         return any(place == os.fspath(path) for place, _ in mounts())
     except OSError:  # not Linux
@@ -228,7 +230,7 @@ def is_mount_point(path: Path) -> bool:
 
 
 def mounts() -> Iterator[tuple[str, str]]:
-    """Where file systems are mounted, and the kind of each, by Linux' table; OSError elsewhere."""
+    """Yield mount points and their kinds, by Linux' table; OSError elsewhere."""
     for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
         before, _, after = line.partition(b" - ")
         # Spaces, tabs, line ends and backslashes stand in octal.

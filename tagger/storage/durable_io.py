@@ -53,14 +53,14 @@ def dig_holes(path: Path) -> None:
 
 
 def is_sparse(status: os.stat_result) -> bool:
-    """Whether a file takes less room on the disk than it has bytes."""
+    """Tell whether a file takes less room on the disk than it has bytes."""
     blocks = getattr(status, "st_blocks", None)  # of 512 bytes
     return blocks is not None and blocks * 512 <= status.st_size - _HOLE_BYTES
 
 
 @cache
 def _fallocate() -> Callable[..., int] | None:
-    """The system's call, which Python has no name for; None where there is none."""
+    """Return the system's call, which Python has no name for; None where there is none."""
     if sys.platform != "linux":
         return None
     found: Callable[..., int] | None = getattr(ctypes.CDLL(None), "fallocate64", None)
@@ -108,7 +108,8 @@ def take_name(fresh: Path, file: Path) -> None:
 
 @contextmanager
 def new_file(target: Path) -> Iterator[TextIO]:
-    """A UTF-8 text that takes a name when all of it is written; what had the name is gone then.
+    """Yield a UTF-8 text that takes a name when all of it is written; what had the name is gone
+    then.
 
     Where something goes wrong it goes away, and what had the name stays. Not synced.
     """

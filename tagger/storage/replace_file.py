@@ -247,7 +247,7 @@ def _removed_on_error(temporary: Path) -> Iterator[None]:
 
 
 def _failure_of(call: Callable[..., object], *arguments: object, **options: object) -> str | None:
-    """Why the system refused a call; None where it did not."""
+    """Say why the system refused a call; None where it did not."""
     try:
         call(*arguments, **options)
     except OSError as error:

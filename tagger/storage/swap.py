@@ -67,7 +67,7 @@ class Witness:
 
 
 def touched(target: Path) -> RefusedError:
-    """What is said of a file that does not hold any more what was copied."""
+    """Return the error for a file that does not hold any more what was copied."""
     return RefusedError("another program changed it during the write", path=target)
 
 
@@ -153,7 +153,7 @@ def _shown(target: Path, copy: Path) -> tuple[str, str]:
 def _settle(
     copy: Path, target: Path, before: Identity, after: Identity, error: BaseException
 ) -> None:
-    """After a renaming that failed: see what stands, and put the copy there if nothing does."""
+    """See what stands after a failed rename, and put the copy there if nothing does."""
     reason = error.strerror if isinstance(error, OSError) else "interrupted"
     was_done = False
     with suppress(OSError):
@@ -182,7 +182,7 @@ def _stands(identity: Identity, path: Path) -> bool:
 
 
 def _is_listed(path: Path) -> bool:
-    """Whether a name is in its folder, which the system's memory of names may be wrong about.
+    """Tell whether a name is in its folder, which the system's memory of names may be wrong about.
 
     For a second after a failed renaming Linux still opens a file that libfuse has hidden.
     """
@@ -207,7 +207,7 @@ def _give_up_old(copy: Path, target: Path, before: Identity, after: Identity) ->
 
 
 def _is_untouched(old: Path, before: Identity) -> bool:
-    """Whether a file holds what it held, and nobody is about to change that.
+    """Tell whether a file holds what it held, and nobody is about to change that.
 
     Whoever found it by its name opened it before the exchange: either they have closed it, and
     what they wrote shows, or the system knows of them.
@@ -264,7 +264,7 @@ def _ends(path: Path) -> tuple[bytes, bytes]:
 
 @cache
 def _renameat2() -> Callable[..., int] | None:
-    """The system's call, which Python has no name for; None where there is none."""
+    """Return the system's call, which Python has no name for; None where there is none."""
     if sys.platform != "linux":
         return None
     found: Callable[..., int] | None = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)

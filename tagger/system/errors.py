@@ -51,7 +51,7 @@ class GtagError(Exception):
 
     @classmethod
     def of_system(cls, error: OSError | ValueError, path: str | PathLike[str]) -> Self:
-        """What the system says of a path that it cannot read, and what to do about it."""
+        """Return the error for a path that the system cannot read, with what to do about it."""
         message = getattr(error, "strerror", None) or str(error)
         return cls(message, path=path, hint=_what_to_do(error, fspath(path)))
 
@@ -131,7 +131,7 @@ def _what_to_do(error: OSError | ValueError, path: str) -> str | None:
 
 
 def _instead_of(path: str) -> str:
-    """What may have been meant by a path that is not there."""
+    """Suggest what may have been meant by a path that is not there."""
     missing = Path(path)
     if missing.is_symlink():
         return f"it is a link to {os.fsdecode(missing.readlink())}, which is not there"

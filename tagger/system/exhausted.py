@@ -33,7 +33,7 @@ _HINTS = {
 
 
 def what_ran_out(error: BaseException) -> ResourceError | None:
-    """The resource whose lack raised an error; None where that was not the cause."""
+    """Return the resource whose lack raised an error; None where that was not the cause."""
     for one in _with_causes(error):
         lacking = "memory" if isinstance(one, MemoryError) else None
         if isinstance(one, OSError):

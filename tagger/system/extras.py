@@ -28,7 +28,7 @@ class Extra:
     packages: Mapping[str, str]
 
     def missing(self) -> list[str]:
-        """The packages that are not installed."""
+        """Return the packages that are not installed."""
         return [known for name, known in self.packages.items() if not is_installed(name)]
 
 
@@ -46,12 +46,12 @@ EXTRAS = {
 
 
 def is_installed(name: str) -> bool:
-    """Whether a package can be imported; does not import it."""
+    """Tell whether a package can be imported; does not import it."""
     return find_spec(name) is not None
 
 
 def how_to_install(extra: str) -> str:
-    """What to type to install an extra."""
+    """Return what to type to install an extra."""
     return f"pip install 'gtag-music[{extra}]', or '.[{extra}]' in the folder of gtag's source"
 
 

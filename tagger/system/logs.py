@@ -18,7 +18,7 @@ _LOGGER = logging.getLogger("tagger")
 
 
 def debugging() -> bool:
-    """Whether the environment asks for the time of each step."""
+    """Tell whether the environment asks for the time of each step."""
     return os.environ.get("GTAG_DEBUG", "0") not in ("", "0")
 
 

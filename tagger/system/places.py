@@ -10,7 +10,7 @@ from tagger.system.errors import ConfigurationError
 
 
 def data_folder() -> Path:
-    """The folder for what a person wants to keep: their own models.
+    """Return the folder for what a person wants to keep: their own models.
 
     Raises
     ------
@@ -21,22 +21,22 @@ def data_folder() -> Path:
 
 
 def state_folder() -> Path:
-    """The folder for what gtag itself notes: the journal."""
+    """Return the folder for what gtag itself notes: the journal."""
     return _folder("state")
 
 
 def cache_folder() -> Path:
-    """The folder for what gtag can make anew."""
+    """Return the folder for what gtag can make anew."""
     return _folder("cache")
 
 
 def config_folder() -> Path:
-    """The folder for what a person sets: config.toml."""
+    """Return the folder for what a person sets: config.toml."""
     return _folder("config")
 
 
 def if_there_is_one(folder: Callable[[], Path]) -> Path | None:
-    """A folder that is of use, and not needed; None without a home."""
+    """Return a folder that is useful but not needed; None without a home."""
     try:
         return folder()
     except ConfigurationError:
@@ -44,7 +44,7 @@ def if_there_is_one(folder: Callable[[], Path]) -> Path | None:
 
 
 def home() -> Path | None:
-    """The person's own folder; None where neither the environment nor the system names one."""
+    """Return the person's own folder; None where nothing names one."""
     try:
         return Path.home()
     except RuntimeError:

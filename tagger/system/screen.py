@@ -11,15 +11,15 @@ import unicodedata
 
 
 def printable(text: str) -> str:
-    """A text with everything but printable characters replaced by visible escapes.
+    """Replace everything but printable characters in a text by visible escapes.
 
     Parameters
     ----------
     text : str
         May hold surrogates, as `os.fsdecode` makes them of bytes that are not UTF-8.
 
-    >>> printable("a\\x1b[31mb\\u202ec")
-    'a\\\\x1b[31mb\\\\u202ec'
+    >>> printable("a\x1b[31mb\u202ec")
+    'a\\x1b[31mb\\u202ec'
     """
     if text.isprintable():
         return text

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def did_you_mean(name: str, names: Iterable[str], *, shown_in: str = "") -> str:
-    """A question with the nearest names, or an empty string where none is near.
+    """Return a question with the nearest names, or an empty string where none is near.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def did_you_mean(name: str, names: Iterable[str], *, shown_in: str = "") -> str:
 
 
 def near_names(name: str, names: Iterable[str]) -> list[str]:
-    """At most two names that are near, the nearest first."""
+    """Return at most two names that are near, the nearest first."""
     from difflib import get_close_matches
 
     spelled = {known.casefold(): known for known in names}

@@ -61,13 +61,13 @@ class TomlFile:
             raise ConfigurationError(f"line {line}: invalid TOML: {place[1]}", path=path) from error
 
     def error(self, message: str, *key: str | int, hint: str | None = None) -> ConfigurationError:
-        """What to raise of a key, or of a value in a list, which the last number counts."""
+        """Return the error of a key, or of a value in a list, which the last number counts."""
         line = self.line(*key)
         said = message if line is None else f"line {line}: {message}"
         return ConfigurationError(said, path=self.path, hint=hint)
 
     def line(self, *key: str | int) -> int | None:
-        """Where a key stands, or else what it stands in; from 1."""
+        """Return the line of a key or of its table; from 1."""
         lines = self._lines
         return next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), None)
 
@@ -77,11 +77,11 @@ class TomlFile:
 
 
 def key_lines(text: str) -> dict[Key, int]:
-    """The line of every key of a valid TOML text, and of every value of its lists.
+    """Return the line of every key of a valid TOML text, and of every value of its lists.
 
     Each line is looked at once: a statement ends with the line outside of strings and brackets.
 
-    >>> key_lines('a = 1\\n[b]\\nc = [\\n  "x",\\n]\\n')
+    >>> key_lines('a = 1\n[b]\nc = [\n  "x",\n]\n')
     {('a',): 1, ('b',): 2, ('b', 'c'): 3, ('b', 'c', 0): 4}
     """
     found: dict[Key, int] = {}
@@ -108,7 +108,7 @@ _TOKEN = re.compile(
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """The statements of a valid TOML text, with the line where each begins."""
+    """Yield the statements of a valid TOML text, with the line where each begins."""
     start, line, first, depth = 0, 1, 1, 0
     for token in _TOKEN.finditer(text):
         found = token[0]

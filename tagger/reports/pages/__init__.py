@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def pieces(template: str, *, script: str | None = None, **values: Any) -> Iterator[str]:
-    """A page, piece by piece, so that a long one need not be in memory.
+    """Yield a page, piece by piece, so that a long one need not be in memory.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def pieces(template: str, *, script: str | None = None, **values: Any) -> Iterat
 
 
 def page(template: str, **values: Any) -> str:
-    """A page as one text."""
+    """Return a page as one text."""
     return "".join(pieces(template, **values))
 
 
@@ -64,7 +64,7 @@ def _environment() -> Environment:
 
 
 def _shown(value: Any) -> Any:
-    """A value as the page shows it, before it is escaped."""
+    """Return a value as the page shows it, before it is escaped."""
     return value if hasattr(value, "__html__") else printable(str(value))
 
 
