@@ -198,7 +198,7 @@ def _by_seeking(source: SoundSource) -> Sound | None:
 def _excerpts(
     source: SoundSource, starts: Iterable[float], *, seek: bool = False
 ) -> Iterator[Excerpt]:
-    """Return the excerpts at these places that exist; without seeking they must be in ascending
+    """Yield the excerpts at these places that exist; without seeking they must be in ascending
     order.
     """
     for start_s in starts:

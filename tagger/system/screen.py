@@ -18,8 +18,8 @@ def printable(text: str) -> str:
     text : str
         May hold surrogates, as `os.fsdecode` makes them of bytes that are not UTF-8.
 
-    >>> printable("a\x1b[31mb\u202ec")
-    'a\\x1b[31mb\\u202ec'
+    >>> printable("a\\x1b[31mb\\u202ec")
+    'a\\\\x1b[31mb\\\\u202ec'
     """
     if text.isprintable():
         return text

@@ -81,7 +81,7 @@ def key_lines(text: str) -> dict[Key, int]:
 
     Each line is looked at once: a statement ends with the line outside of strings and brackets.
 
-    >>> key_lines('a = 1\n[b]\nc = [\n  "x",\n]\n')
+    >>> key_lines('a = 1\\n[b]\\nc = [\\n  "x",\\n]\\n')
     {('a',): 1, ('b',): 2, ('b', 'c'): 3, ('b', 'c', 0): 4}
     """
     found: dict[Key, int] = {}
