@@ -21,7 +21,8 @@ from tagger.containers.read import TagState, read_tags
 from tagger.deciding.decide import Policy, Status
 from tagger.deciding.placeholders import DEFAULT_PLACEHOLDERS
 from tagger.deciding.vocabulary import why_no_name
-from tagger.journal.journal import Journal, RunRecord
+from tagger.journal.journal import Journal
+from tagger.journal.rows import RunRecord
 from tagger.journal.undo import Undone, UndoStatus, undo_run
 from tagger.library.walk import Track
 from tagger.models import zoo

@@ -25,7 +25,8 @@ from tagger.training.data.load_examples import Sources, load_examples
 from tagger.training.data.resume import Call, digest
 from tagger.training.measure.comparison import LEAKS, Measurement, measure_protocols, picture
 from tagger.training.measure.splits import PROTOCOLS
-from tagger.training.recipes import RECIPES, Settings, usable
+from tagger.training.recipes import RECIPES, usable
+from tagger.training.recipes.fitting import Settings
 from tagger.training.reporter import SILENT, Reporter, TerminalReporter
 
 COMMAND = "python -m tagger.training.benchmarks --data ../shared/data/gtzan --output docs"

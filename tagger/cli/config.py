@@ -110,7 +110,9 @@ def show(context: click.Context, *, command: str | None, changed: bool) -> ExitS
 
     COMMAND limits the list to one command.
     """
-    from tagger.cli.console import Column, cell, console, plain_table
+    from rich.table import Column
+
+    from tagger.cli.console import cell, console, plain_table
 
     settings = Settings()
     table = plain_table(

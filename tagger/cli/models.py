@@ -104,7 +104,9 @@ def verify(*, name: str | None) -> ExitStatus:
 
 
 def _print_table(cards: list[Card], *, default: str) -> None:
-    from tagger.cli.console import Column, cell, console, plain_table
+    from rich.table import Column
+
+    from tagger.cli.console import cell, console, plain_table
 
     table = plain_table(
         Column("Model", style="bold", no_wrap=True),

@@ -35,7 +35,7 @@ def help_alone(context: click.Context) -> ExitStatus:
     return ExitStatus.USAGE
 
 
-class ModelName(click.ParamType):
+class ModelName(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
     """The name of a model, or its folder, with completion.
 
     Parameters

@@ -33,7 +33,7 @@ class Whole(click.IntRange):
 
 
 def _checked(
-    kind: click.ParamType,
+    kind: click.ParamType[Any],
     option: Option,
     value: Any,
     param: click.Parameter | None,
@@ -62,7 +62,7 @@ def scan_option(name: str) -> click.Option:
     )
 
 
-def _type(option: Option) -> click.ParamType:
+def _type(option: Option) -> click.ParamType[Any]:
     high = None if option.high == HIGHEST else option.high
     match option.kind:
         case "whole":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from tagger.cli.console import Column, bar, cell, console, plain_table
+from rich.table import Column
+
+from tagger.cli.console import bar, cell, console, plain_table
 from tagger.deciding.decide import Status
 from tagger.reports.tally import MEANING, Tally
 

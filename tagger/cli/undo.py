@@ -19,7 +19,8 @@ from tagger.system.screen import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tagger.journal.journal import Journal, RunRecord
+    from tagger.journal.journal import Journal
+    from tagger.journal.rows import RunRecord
     from tagger.journal.undo import Undone, UndoStatus
     from tagger.system.interrupt import Interrupts
 
@@ -217,7 +218,9 @@ def _line(one: Undone) -> str:
 
 
 def _print_runs(runs: list[RunRecord], *, all_of_them: bool) -> None:
-    from tagger.cli.console import Column, cell, console, plain_table
+    from rich.table import Column
+
+    from tagger.cli.console import cell, console, plain_table
 
     shown = [run for run in runs if all_of_them or run.in_force or run.undone]
     if not shown:

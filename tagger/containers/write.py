@@ -31,7 +31,8 @@ from tagger.containers.verify import (
     check_seen,
     refuse_if_mutagen_cannot_read,
 )
-from tagger.storage.replace_file import Identity, check_writable, replace_file
+from tagger.storage.identity import Identity
+from tagger.storage.replace_file import check_writable, replace_file
 from tagger.system.errors import RefusedError, UnreadableError
 
 

@@ -16,8 +16,9 @@ from tagger.containers.formats import FORMATS
 from tagger.containers.snapshot import obstacle, restore, same_fields, snapshot
 from tagger.containers.verify import check_kept
 from tagger.containers.write import refuse_unless
-from tagger.journal.journal import ChangeRecord, DamagedChange, Journal, Run, RunRecord
+from tagger.journal.journal import Journal, Run
 from tagger.journal.recovery import FileState, file_state
+from tagger.journal.rows import ChangeRecord, DamagedChange, RunRecord
 from tagger.journal.undo_find import find_by_content, find_by_sound, folders_of, has_its_sound
 from tagger.storage.identity import Identity
 from tagger.storage.replace_file import check_writable, replace_file

@@ -17,8 +17,10 @@ from pathlib import Path
 
 from tagger.containers.formats import identify
 from tagger.containers.snapshot import obstacle, sound_begins, sound_of
-from tagger.journal.journal import ChangeRecord, Lineage
-from tagger.storage.replace_file import TEMPORARY_PREFIX, Identity
+from tagger.journal.journal import Lineage
+from tagger.journal.rows import ChangeRecord
+from tagger.storage.identity import Identity
+from tagger.storage.replace_file import TEMPORARY_PREFIX
 from tagger.system.errors import GtagError
 
 # Tags that were edited since, with their covers, make a file so much larger or smaller.

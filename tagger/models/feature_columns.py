@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -74,7 +74,7 @@ class FeatureColumns:
         """Return the chosen descriptors of a track [shape=(n_names,)]; only what is needed is
         computed.
         """
-        views = (
+        views: tuple[Callable[[], np.ndarray], ...] = (
             lambda: features.log_mel_statistics,
             lambda: features.narrow_statistics,
             lambda: features.descriptors,

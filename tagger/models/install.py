@@ -111,7 +111,8 @@ def verify(card: Card) -> None:
     ModelError
         Where it is not what its card says, or its output is not probabilities.
     """
-    from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound
+    from tagger.sound.audio import Excerpt, Sound
+    from tagger.sound.decoder import SAMPLE_RATE
 
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, SAMPLE_RATE).astype(np.float32)
     sound = Sound((Excerpt(noise, 0.0, 0, 0),), 1.0)

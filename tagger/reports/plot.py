@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from tagger.models.prediction import Prediction
-from tagger.sound.audio import SAMPLE_RATE, Sound
+from tagger.sound.audio import Sound
+from tagger.sound.decoder import SAMPLE_RATE
 from tagger.sound.spectrogram import (
     CHUNK_COLUMNS,
     COLUMN_S,

@@ -14,7 +14,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from tagger.sound.audio import SAMPLE_RATE, Excerpt
+from tagger.sound.audio import Excerpt
+from tagger.sound.decoder import SAMPLE_RATE
 from tagger.sound.log_mel_statistics import dct_basis
 from tagger.sound.spectrogram import (
     N_FFT,

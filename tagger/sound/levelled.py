@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tagger.sound.audio import SAMPLE_RATE, Excerpt
+from tagger.sound.audio import Excerpt
+from tagger.sound.decoder import SAMPLE_RATE
 
 LEVELLED_RATE = 16_000  # Hz
 # The networks react to loudness, which says nothing about genre. So each track is brought to the

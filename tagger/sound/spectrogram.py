@@ -15,7 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from tagger.sound.audio import SAMPLE_RATE, Excerpt
+from tagger.sound.audio import Excerpt
+from tagger.sound.decoder import SAMPLE_RATE
 
 N_FFT = 2048  # samples
 HOP = 1024  # samples: 46.4 ms

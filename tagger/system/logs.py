@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from tagger.system.screen import printable
 
@@ -52,7 +53,7 @@ def step(what: str, path: str) -> Iterator[None]:
         _LOGGER.debug("%s: %s in %.0f ms", path, what, 1000 * (time.perf_counter() - started))
 
 
-class _OnStderr(logging.StreamHandler):
+class _OnStderr(logging.StreamHandler[TextIO]):
     def __init__(self, level: int) -> None:
         encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
         super().__init__(open(os.dup(2), "w", encoding=encoding, errors="backslashreplace"))  # noqa: SIM115

@@ -16,7 +16,8 @@ import av
 import numpy as np
 
 from tagger.sound import demo
-from tagger.sound.audio import SAMPLE_RATE, read_excerpts
+from tagger.sound.audio import read_excerpts
+from tagger.sound.decoder import SAMPLE_RATE
 
 SUFFIXES = (".mp3", ".flac", ".m4a", ".ogg", ".opus", ".wav", ".wma", ".wv")
 RUNS = 7

@@ -52,6 +52,7 @@ from tagger.sound import (
     steadiness,
     yamnet_patches,
 )
+from tagger.sound.decoder import SAMPLE_RATE
 
 # Where the time of these functions goes; what they call and stands here too counts there.
 STAGES: dict[str, list[tuple[Any, str]]] = {
@@ -241,7 +242,7 @@ def usual(track: Track) -> None:
     from librosa.beat import beat_track
     from librosa.effects import hpss
 
-    y, rate = librosa.load(track.path, sr=audio.SAMPLE_RATE)
+    y, rate = librosa.load(track.path, sr=SAMPLE_RATE)
     harmonic, percussive = hpss(y)
     for function in (
         *(librosa.feature.chroma_stft, librosa.feature.spectral_centroid),

@@ -12,8 +12,10 @@ from tagger.training import benchmarks
 from tagger.training.benchmarks import PICTURE, RESULTS, ROWS, Row, read_results, run
 from tagger.training.data.datasets import read_log_mel_archive
 from tagger.training.data.resume import Call, digest
+from tagger.training.measure.comparison import Measurement
 from tagger.training.measure.splits import PROTOCOLS
-from tagger.training.recipes import RECIPES, Settings, classical
+from tagger.training.recipes import RECIPES, classical
+from tagger.training.recipes.fitting import Settings
 from tests.training.archives import write_archive
 from tests.training.recorder import Recorder
 
@@ -114,8 +116,8 @@ def test_work_of_an_earlier_version_of_a_row_is_begun_anew(examples, tmp_path):
 
 
 def test_memory_is_leakiest_less_strictest():
-    def measured(accuracy: float, note: str = "") -> benchmarks.Measurement:
-        return benchmarks.Measurement("x", "p", {"accuracy": accuracy}, note=note)
+    def measured(accuracy: float, note: str = "") -> Measurement:
+        return Measurement("x", "p", {"accuracy": accuracy}, note=note)
 
     both = {"track-random": measured(0.8), "fault-filtered": measured(0.5)}
     assert benchmarks._gap(both) == pytest.approx(30)

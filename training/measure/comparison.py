@@ -24,7 +24,7 @@ from tagger.training.measure.metrics import Measured, figures, threshold_for_pre
 from tagger.training.measure.out_of_fold import PRECISION, OutOfFoldPredictions, calibrated
 from tagger.training.measure.splits import PROTOCOLS
 from tagger.training.measure.training_history import TrainingHistory, correlation, importance
-from tagger.training.recipes import Settings
+from tagger.training.recipes.fitting import Settings
 from tagger.training.report import plots
 from tagger.training.report.page import Page
 from tagger.training.report.report import METRICS, PAGE, write_report

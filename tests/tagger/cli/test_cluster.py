@@ -18,7 +18,7 @@ import pytest
 import tagger.pipeline.installation as installation_module
 from tagger.deciding.decide import Policy
 from tagger.library.walk import Library
-from tagger.models import zoo
+from tagger.models import registry, zoo
 from tagger.pipeline.batch import scan
 from tagger.pipeline.cache import Cache
 from tagger.pipeline.classify import forget_models
@@ -148,7 +148,7 @@ def test_workers_with_threads_are_refused(music):
 # Schedulers and workers as people start them, each a process of its own.
 
 ROOT = Path(__file__).parents[3]
-MODEL = zoo.bundled_folder() / "trees"
+MODEL = registry.bundled_folder() / "trees"
 # Dask runs it twice.
 SLOWLY = """
 import time

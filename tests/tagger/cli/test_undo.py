@@ -15,7 +15,7 @@ from mediafile import MediaFile
 from tagger.containers.formats import identify
 from tagger.containers.write import Change, write_change
 from tagger.journal.journal import Journal
-from tagger.storage.replace_file import Identity
+from tagger.storage.identity import Identity
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from tagger.containers.write import Change, write_change
 from tagger.journal.journal import Journal, default_journal_path
 from tagger.journal.undo import UndoStatus, undo_run
 from tagger.storage.at_rest import is_watched_wholly
-from tagger.storage.replace_file import Identity, replace_file
+from tagger.storage.identity import Identity
+from tagger.storage.replace_file import replace_file
 from tagger.system.errors import ConfigurationError, WriteFailedError
 from tests.tagger.faults import Faults
 

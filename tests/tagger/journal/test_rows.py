@@ -13,7 +13,8 @@ import pytest
 from tagger.containers.formats import identify
 from tagger.containers.snapshot import restore, same_fields, snapshot
 from tagger.containers.write import Change, write_change
-from tagger.journal.journal import ChangeRecord, DamagedChange, Journal
+from tagger.journal.journal import Journal
+from tagger.journal.rows import ChangeRecord, DamagedChange
 from tagger.journal.undo import UndoStatus, undo_run
 from tagger.system.errors import GtagError
 from tests.tagger.specimens import EVERY_CONTAINER, specimen, tag_as_people_do

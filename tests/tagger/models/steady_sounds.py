@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import butter, sosfilt
 
-from tagger.sound.audio import SAMPLE_RATE
+from tagger.sound.decoder import SAMPLE_RATE
 
 SECONDS = 12
 KINDS = ("noise", "filtered", "hum", "tone", "crackle", "fan")

@@ -18,7 +18,8 @@ from tagger.models.heard import (
 from tagger.models.track_features import TrackFeatures
 from tagger.models.words_for_sounds import BROAD, CLOSE
 from tagger.sound import demo
-from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound, read_excerpts
+from tagger.sound.audio import Excerpt, Sound, read_excerpts
+from tagger.sound.decoder import SAMPLE_RATE
 from tests.tagger.models import steady_sounds
 
 

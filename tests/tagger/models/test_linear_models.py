@@ -16,7 +16,8 @@ from tagger.models.feature_columns import FeatureColumns
 from tagger.models.linear import LinearWeights, pack
 from tagger.models.registry import bundled_folder
 from tagger.models.track_features import TrackFeatures
-from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound
+from tagger.sound.audio import Excerpt, Sound
+from tagger.sound.decoder import SAMPLE_RATE
 from tagger.sound.descriptors import FEATURES
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, LogMel

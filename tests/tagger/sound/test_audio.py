@@ -20,7 +20,8 @@ from mutagen import flac, id3, mp4
 from mutagen.ogg import OggPage
 
 from tagger.sound import audio, demo
-from tagger.sound.audio import EDGE, EXCERPT_S, SAMPLE_RATE, read_excerpts
+from tagger.sound.audio import EDGE, EXCERPT_S, read_excerpts
+from tagger.sound.decoder import SAMPLE_RATE
 from tagger.system.errors import NothingToHearError, UnreadableError
 
 LENGTH = round(EXCERPT_S * SAMPLE_RATE)

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger.sound import demo
-from tagger.sound.audio import EDGE, SAMPLE_RATE, Excerpt, read_excerpts
+from tagger.sound.audio import EDGE, Excerpt, read_excerpts
+from tagger.sound.decoder import SAMPLE_RATE
 from tagger.sound.descriptors import FEATURES, TABLE_HOP, describe
 from tests.conftest import SHARED_DATA
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from tagger.sound import decoder, demo
-from tagger.sound.audio import EDGE, EXCERPT_S, SAMPLE_RATE, read_excerpts
+from tagger.sound.audio import EDGE, EXCERPT_S, read_excerpts
+from tagger.sound.decoder import SAMPLE_RATE
 from tagger.system.errors import GtagError, NothingToHearError, UnreadableError
 from tests.conftest import SEED
 from tests.tagger.specimens import ENCODED

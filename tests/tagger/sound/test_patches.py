@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soxr
 
-from tagger.sound.audio import EDGE, SAMPLE_RATE, Excerpt
+from tagger.sound.audio import EDGE, Excerpt
+from tagger.sound.decoder import SAMPLE_RATE
 from tagger.sound.levelled import LEVEL_DBFS, levelled
 from tagger.sound.patches import (
     COMPRESSION,

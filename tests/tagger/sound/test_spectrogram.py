@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger.sound.audio import EDGE, SAMPLE_RATE, Excerpt, read_excerpts
+from tagger.sound.audio import EDGE, Excerpt, read_excerpts
+from tagger.sound.decoder import SAMPLE_RATE
 from tagger.sound.spectrogram import (
     CHUNK_COLUMNS,
     CHUNK_STEP,

@@ -8,7 +8,8 @@ import pytest
 from tagger.models.heard import non_music_reason
 from tagger.models.track_features import TrackFeatures
 from tagger.sound import demo, steadiness
-from tagger.sound.audio import SAMPLE_RATE, Excerpt, Sound
+from tagger.sound.audio import Excerpt, Sound
+from tagger.sound.decoder import SAMPLE_RATE
 from tagger.sound.spectrogram import LogMel, log_mel
 from tagger.training.data.datasets import to_decibels
 

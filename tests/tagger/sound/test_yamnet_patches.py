@@ -6,7 +6,8 @@ import librosa
 import numpy as np
 import pytest
 
-from tagger.sound.audio import EDGE, SAMPLE_RATE, Excerpt
+from tagger.sound.audio import EDGE, Excerpt
+from tagger.sound.decoder import SAMPLE_RATE
 from tagger.sound.levelled import LEVELLED_RATE, levelled
 from tagger.sound.yamnet_patches import (
     FULL_SCALE,

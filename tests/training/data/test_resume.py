@@ -10,7 +10,8 @@ import pytest
 from tagger.system.errors import ConfigurationError
 from tagger.training.data.datasets import Example, read_log_mel_archive
 from tagger.training.data.resume import Call
-from tagger.training.recipes import Settings, classical
+from tagger.training.recipes import classical
+from tagger.training.recipes.fitting import Settings
 from tagger.training.reporter import TerminalReporter
 from tagger.training.run import train_model
 from tests.training.archives import write_archive

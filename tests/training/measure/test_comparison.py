@@ -18,7 +18,8 @@ from tagger.training.measure.comparison import (
 )
 from tagger.training.measure.metrics import wilson
 from tagger.training.measure.splits import PROTOCOLS
-from tagger.training.recipes import Settings, classical
+from tagger.training.recipes import classical
+from tagger.training.recipes.fitting import Settings
 from tests.training.archives import write_archive
 from tests.training.recorder import Recorder
 

@@ -27,7 +27,8 @@ from tagger.training.data.datasets import labels_of, read_log_mel_archive
 from tagger.training.measure import splits
 from tagger.training.measure.evaluate import evaluate_model
 from tagger.training.publish import write_model
-from tagger.training.recipes import Settings, boosted_trees
+from tagger.training.recipes import boosted_trees
+from tagger.training.recipes.fitting import Settings
 from tagger.training.run import train_model
 from tests.training.archives import write_archive
 

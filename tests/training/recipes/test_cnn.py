@@ -15,7 +15,8 @@ from tagger.sound.spectrogram import chunks
 from tagger.training.data.datasets import read_log_mel_archive
 from tagger.training.measure.evaluate import evaluate_model
 from tagger.training.measure.training_history import read_history
-from tagger.training.recipes import Settings, cnn
+from tagger.training.recipes import cnn
+from tagger.training.recipes.fitting import Settings
 from tagger.training.recipes.keras_start import start_keras
 from tagger.training.report.report import write_report
 from tagger.training.run import train_model

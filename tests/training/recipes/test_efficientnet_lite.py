@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from tagger.system.errors import ConfigurationError
-from tagger.training.recipes import Settings, efficientnet_lite, find, transfer
+from tagger.training.recipes import efficientnet_lite, find, transfer
+from tagger.training.recipes.fitting import Settings
 
 LITE = "EfficientNetLite0"
 

@@ -24,7 +24,8 @@ from tagger.training.data.feature_table import (
 )
 from tagger.training.measure.evaluate import evaluate_model
 from tagger.training.measure.training_history import read_history
-from tagger.training.recipes import Settings, classical, dense, feature_cnn
+from tagger.training.recipes import classical, dense, feature_cnn
+from tagger.training.recipes.fitting import Settings
 from tagger.training.report.training_report import report_training
 from tagger.training.run import measure, train_model
 from tests.training.archives import write_archive

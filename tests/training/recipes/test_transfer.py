@@ -13,7 +13,8 @@ from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures
 from tagger.system.errors import ConfigurationError
 from tagger.training.data.datasets import read_log_mel_archive
-from tagger.training.recipes import Settings, cnn, find, transfer
+from tagger.training.recipes import cnn, find, transfer
+from tagger.training.recipes.fitting import Settings
 from tagger.training.run import train_model
 from tests.training.archives import write_archive
 
