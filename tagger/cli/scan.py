@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from tagger.cli.files import (
-    log_to,
-    not_music,
-    opening,
-    replaceable,
-)
+from tagger.cli.files import log_to, not_music
 from tagger.cli.scan_options import scan_option
 from tagger.pipeline.options import ScanOptions
-from tagger.system.errors import (
-    ConfigurationError,
-    ExitStatus,
-    GtagError,
-    RefusedError,
-    WriteFailedError,
-)
+from tagger.system.errors import ExitStatus, WriteFailedError
 from tagger.system.exhausted import check_memory
 from tagger.system.screen import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tagger.cli.outputs import Outputs
     from tagger.library.walk import Library, Track
-    from tagger.reports.csv_report import CsvReport, Done
-    from tagger.reports.scan_page import ScanPage
     from tagger.reports.tally import Tally
 
 _PATH = click.Path()
@@ -135,23 +122,22 @@ def scan(
     PATHS are files and folders. Nothing is written without --write-tags. What gtag wrote can be
     taken back with gtag undo.
     """
-    if null and not files_from:
-        raise click.UsageError("-0 needs --files-from.")
-    if resume_report and not report:
-        raise click.UsageError("--resume-report needs --report.")
-    if cluster and options["jobs"]:
-        raise click.UsageError("--jobs does not apply to a cluster: leave it out.")
-    if not paths and not files_from:
-        raise click.UsageError("Name files or folders to scan, or a list of them: --files-from.")
+    everything = _everything(
+        paths,
+        files_from,
+        null=null,
+        report=report,
+        resumed=resume_report,
+        on_cluster=bool(cluster),
+        jobs=options["jobs"],
+    )
     check_memory()
 
     from tagger.cli.listing import teller
+    from tagger.cli.outputs import outputs
     from tagger.cli.progress import Progress
-    from tagger.cli.summary import print_summary
     from tagger.deciding.decide import Status
-    from tagger.library.walk import read_file_list
     from tagger.pipeline.scanning import Scanning
-    from tagger.reports.csv_report import Done, read_report
     from tagger.reports.tally import Tally
     from tagger.system.interrupt import Interrupts
 
@@ -162,34 +148,24 @@ def scan(
     if writes and options["journal"]:
         not_music(options["journal"], "--journal")
     scanning = Scanning(ScanOptions.of(options), writes=writes, command=sys.argv[1:])
-    everything = [*paths, *(read_file_list(files_from, null_separated=null) if files_from else ())]
     tracks, tally, interrupted = scanning.library(everything), Tally(), False
-    failures: list[GtagError] = []
-    lists_written, not_listed = 0, list[RefusedError]()
     with ExitStack() as stack:
         progress = Progress(shown=level > 0, before="loading the model")
         stack.callback(progress.close)
         scanning.load(stack)
-        csv_report, done = None, Done()
-        if report:
-            opened = _report(report, resumed=resume_report, writes=writes)
-            csv_report, done = stack.enter_context(opened)
-        page = stack.enter_context(_page(html)) if html else None
-        lists = None
-        if playlists:
-            from tagger.reports.playlists import Playlists
-
-            with opening(playlists):
-                lists = Playlists(playlists, scanning.policy.placeholders)
-            stack.callback(lists.close)
-        kept = [keeper for keeper in (page, lists) if keeper]
-        if kept and report and done.resumed:
-            for earlier in read_report(report):
-                for keeper in kept:
-                    keeper.add(earlier)
+        made = stack.enter_context(
+            outputs(
+                report,
+                resumed=resume_report,
+                writes=writes,
+                html=html,
+                playlists=playlists,
+                placeholders=scanning.policy.placeholders,
+            )
+        )
 
         def pending(library: Library) -> Iterator[Track]:
-            return islice((track for track in library if track.path not in done), limit)
+            return islice((track for track in library if track.path not in made.done), limit)
 
         interrupts = stack.enter_context(Interrupts())
         progress.expect(lambda: pending(scanning.library(everything)))
@@ -198,91 +174,74 @@ def scan(
         try:
             for result in stack.enter_context(closing(results)):
                 tally.add(result)
-                if csv_report:
-                    csv_report.add(result)
-                for keeper in kept:
-                    keeper.add(result)
+                made.add(result)
                 tell(result)
                 if result.status is not Status.CUE_TRACK:  # a part of the file before
                     progress.step()
         except KeyboardInterrupt:
             interrupted = True
         except WriteFailedError as error:  # of a report, a page or playlists: the tags are rows
-            failures.append(error)
-        partial = interrupted or bool(failures)
-        try:
-            if page:
-                page.write(partial=partial)
-        except WriteFailedError as error:
-            failures += [error][: str(error) not in map(str, failures)]
-        try:
-            if lists and not partial:
-                lists_written, not_listed = lists.write()
-        except WriteFailedError as error:
-            failures.append(error)
+            made.failures.append(error)
+        made.finish(partial=interrupted or bool(made.failures))
     if level > 0:
+        complete = not interrupted and not made.failures
         summary = sys.stderr if as_json else sys.stdout
-        print_summary(tally, tracks, in_report=len(done), file=summary)
-        if playlists and lists and not interrupted and not failures:
-            click.echo(f"\n{lists_written} playlists in {printable(playlists)}", file=summary)
-            if lists.unnamable:
-                why = "line breaks or bytes that are not UTF-8 in the name"
-                click.echo(f"{lists.unnamable} tracks in none: {why}", file=summary)
-        if not writes and tally.would_write and not interrupted and not failures:
+        _summarise(tally, tracks, made, playlists if complete else None, summary)
+        if not writes and tally.would_write and complete:
             click.echo("\nNothing was written. --write-tags writes.", file=summary)
-    problems = [*tracks.problems, *not_listed, *failures]
+    problems = [*tracks.problems, *made.not_listed, *made.failures]
     for problem in problems:
         click.echo(f"gtag: {printable(str(problem))}", err=True)
     if interrupted:
         click.echo(_how_to_go_on(tally, report=report, wrote=writes), err=True)
-        if lists:
+        if playlists:
             click.echo("No playlists were written: they would lack tracks.", err=True)
         return ExitStatus.INTERRUPTED
     return ExitStatus.PROBLEMS if tally.problems or problems else ExitStatus.OK
 
 
+def _everything(
+    paths: tuple[str, ...],
+    files_from: str | None,
+    *,
+    null: bool,
+    report: str | None,
+    resumed: bool,
+    on_cluster: bool,
+    jobs: int | None,
+) -> list[str]:
+    """Return what is to be scanned; UsageError for options that do not go together."""
+    if null and not files_from:
+        raise click.UsageError("-0 needs --files-from.")
+    if resumed and not report:
+        raise click.UsageError("--resume-report needs --report.")
+    if on_cluster and jobs:
+        raise click.UsageError("--jobs does not apply to a cluster: leave it out.")
+    if not paths and not files_from:
+        raise click.UsageError("Name files or folders to scan, or a list of them: --files-from.")
+    if not files_from:
+        return [*paths]
+    from tagger.library.walk import read_file_list
+
+    return [*paths, *read_file_list(files_from, null_separated=null)]
+
+
+def _summarise(
+    tally: Tally, tracks: Library, made: Outputs, playlists: str | None, file: TextIO
+) -> None:
+    from tagger.cli.summary import print_summary
+
+    print_summary(tally, tracks, in_report=len(made.done), file=file)
+    if playlists and made.playlists:
+        click.echo(f"\n{made.lists_written} playlists in {printable(playlists)}", file=file)
+        if made.playlists.unnamable:
+            why = "line breaks or bytes that are not UTF-8 in the name"
+            click.echo(f"{made.playlists.unnamable} tracks in none: {why}", file=file)
+
+
 def options_of_scan(*names: str) -> list[click.Parameter]:
     """Return those options of `gtag scan` that another command has as well."""
     return [option for option in scan.params if option.name in names]
-
-
-@contextmanager
-def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvReport, Done]]:
-    """Open the report; yield it and the rows that it holds already."""
-    from tagger.deciding.decide import Status
-    from tagger.reports.csv_report import CsvReport, Done, open_report, resume_report
-
-    not_music(file, "--report")
-    with opening(file):
-        if resumed and Path(file).exists():
-            opened, done = resume_report(file)
-        else:
-            opened, done = open_report(file), Done()
-    with opened:
-        if writes and Status.WOULD_WRITE in done.statuses:
-            raise ConfigurationError(
-                "is the report of a dry run: its tracks would not be written",
-                path=file,
-                hint="name another --report",
-            )
-        yield CsvReport(opened, resumed=done.resumed), done
-
-
-@contextmanager
-def _page(file: str) -> Iterator[ScanPage]:
-    """Yield the page; it is written, as partial, also where an error ends the scan."""
-    from tagger.reports.scan_page import ScanPage
-
-    with opening(file):
-        opened = ScanPage(replaceable(file, "--html"))
-    with closing(opened):
-        try:
-            yield opened
-        except (GtagError, OSError):
-            if opened.tracks:
-                with suppress(GtagError):
-                    opened.write(partial=True)
-            raise
 
 
 def _how_to_go_on(tally: Tally, *, report: str | None, wrote: bool) -> str:
