@@ -12,7 +12,7 @@ from tagger.cli.names import Group, help_alone
 from tagger.cli.settings import (
     AS_SCAN,
     SETTABLE,
-    Settings,
+    ConfigFile,
     as_in_scan,
     command_of,
     config_path,
@@ -114,7 +114,7 @@ def show(context: click.Context, *, command: str | None, changed: bool) -> ExitS
 
     from tagger.cli.console import cell, console, plain_table
 
-    settings = Settings()
+    settings = ConfigFile()
     table = plain_table(
         Column("Setting", no_wrap=True),
         Column("Value", overflow="fold"),
@@ -137,7 +137,7 @@ def show(context: click.Context, *, command: str | None, changed: bool) -> ExitS
 
 
 def _settings_of(
-    parent: click.Context, settings: Settings, name: str
+    parent: click.Context, settings: ConfigFile, name: str
 ) -> list[tuple[str, Any, str]]:
     """Return each option of a command: its name, its value, and what set it."""
     from click.core import ParameterSource

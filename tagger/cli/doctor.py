@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tagger.cli.settings import SETTABLE, Settings
+from tagger.cli.settings import SETTABLE, ConfigFile
 from tagger.system.errors import ExitStatus, GtagError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _noticed(findings: Iterator[Finding]) -> Iterator[Finding]:
 def _settings() -> Finding:
     from tagger.pipeline.doctor import Finding, explained, without_home
 
-    settings = Settings()
+    settings = ConfigFile()
     try:
         said = {name: settings.values(name) for name in SETTABLE}
         exists = settings.path.exists()

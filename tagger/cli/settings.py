@@ -88,7 +88,7 @@ def with_settings(name: str, command: click.Command) -> click.Command:
         if not context.resilient_parsing:
             if not set(context.help_option_names).isdisjoint(args):
                 parse([*args])  # prints the help, beside a broken file, too, and ends
-            context.default_map = Settings().default_map(name)
+            context.default_map = ConfigFile().default_map(name)
         left = parse(args)
         _settle(context, known)
         return left
@@ -142,7 +142,7 @@ def scan_defaults() -> dict[str, Any]:
     return command_of("scan").make_context("scan", ["."], parent=root).params
 
 
-class Settings:
+class ConfigFile:
     """What config.toml says, read when a value is first asked for."""
 
     @property
@@ -196,7 +196,7 @@ class Settings:
 
 
 def _table(file: TomlFile, command: str) -> dict[str, tuple[Any, str, int | None]]:
-    """Return a command's own table, as `Settings.values` gives it."""
+    """Return a command's own table, as `ConfigFile.values` gives it."""
     options = options_of(command_of(command))
     said: dict[str, tuple[Any, str, int | None]] = {}
     for name, value in file.data.get(command, {}).items():

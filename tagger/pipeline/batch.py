@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 DEADLINE_S = 60.0
 
 
-def scan(
+def track_results(
     tracks: Iterable[Track],
     *,
     model: str,

@@ -110,7 +110,7 @@ class Cache:
     def __init__(self, path: str | os.PathLike[str] | None, model: Card | None = None) -> None:
         self._path = None if path is None else Path(path)
         self._model = model
-        self._key = "" if model is None or path is None else fingerprint(model)
+        self._key = "" if model is None or path is None else model_key(model)
         self._thresholds = np.zeros(0) if model is None else model.thresholds
         self._connection: sqlite3.Connection | None = None
         self._lock = threading.RLock()  # the progress bar counts files in a thread
@@ -387,7 +387,7 @@ def default_cache_path() -> Path:
     return cache_folder() / "predictions.sqlite"
 
 
-def fingerprint(card: Card) -> str:
+def model_key(card: Card) -> str:
     """Identifies a model, with the models that it uses."""
     digest = blake2b(digest_size=8)
     for each in (card, *zoo.used_by(card), yamnet_card()):

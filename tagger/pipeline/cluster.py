@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from tagger.pipeline.workers import IN_FLIGHT_PER_WORKER, Lost, Waiting, Window, with_deadline
+from tagger.pipeline.workers import IN_FLIGHT_PER_WORKER, InFlight, Lost, Window, with_deadline
 from tagger.system.errors import ClusterError, ConfigurationError
 from tagger.system.extras import need
 from tagger.system.screen import printable
@@ -190,7 +190,7 @@ class _Cluster:
         for why in self._bad.values():
             _tell(why)
 
-    def close(self, waiting: Iterable[Waiting[Any]]) -> None:
+    def close(self, waiting: Iterable[InFlight[Any]]) -> None:
         """Cancel what is at work."""
         sent = [one.future.future for one in waiting if isinstance(one.future, _Sent)]
         with suppress(Exception):
@@ -200,7 +200,7 @@ class _Cluster:
 
     # Workers
 
-    def look(self, waiting: Iterable[Waiting[Any]], *, now: bool = False) -> None:
+    def look(self, waiting: Iterable[InFlight[Any]], *, now: bool = False) -> None:
         """See which workers there are, every few seconds, and send again what waits for lost ones.
 
         Raises
@@ -295,7 +295,7 @@ class _Cluster:
         with _scheduler_errors():
             return self._client.submit(task, item, pure=False, workers=sorted(to))
 
-    def result(self, waiting: Sequence[Waiting[Any]]) -> Any:
+    def result(self, waiting: Sequence[InFlight[Any]]) -> Any:
         """Wait for the first item's result, as long as there are workers."""
         item, sent = waiting[0].item, waiting[0].future
         while True:
@@ -321,7 +321,7 @@ class _Cluster:
                 return Unanswered(f"the worker {min(sent.failed)} {sent.failed[min(sent.failed)]}")
             self._send_again(item, sent)
 
-    def _answer(self, waiting: Sequence[Waiting[Any]]) -> Any:
+    def _answer(self, waiting: Sequence[InFlight[Any]]) -> Any:
         """Return what a worker runs, whether it sees an item, and the item's result."""
         from distributed import KilledWorker
 

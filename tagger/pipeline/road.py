@@ -172,7 +172,7 @@ def finished(
     Parameters
     ----------
     write, rehearse : callable, optional
-        As `tagger.pipeline.batch.scan` takes them.
+        As `tagger.pipeline.batch.track_results` takes them.
     """
     status, reason, change = decision.status, decision.reason, decision.change
     new = decision.old_genres

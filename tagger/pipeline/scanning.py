@@ -16,7 +16,7 @@ from tagger.deciding.profiles import PROFILES, Profile
 from tagger.library.walk import Library, Track
 from tagger.models import zoo
 from tagger.models.card import no_aims
-from tagger.pipeline.batch import scan
+from tagger.pipeline.batch import track_results
 from tagger.pipeline.cache import Cache, default_cache_path
 from tagger.pipeline.classify import Classified, classifier
 from tagger.pipeline.options import ScanOptions
@@ -142,14 +142,14 @@ class Scanning:
         cluster: str | None = None,
         known: Mapping[str, Classified] | None = None,
     ) -> Generator[TrackResult, None, None]:
-        """Scan a library, or those of its tracks that are given, with a journal; see `batch.scan`.
+        """Scan a library, or those of its tracks that are given; see `batch.track_results`.
 
         Raises
         ------
         ConfigurationError
             The journal cannot be used: nothing was done.
         ResourceError
-            As `tagger.pipeline.batch.scan`.
+            As `tagger.pipeline.batch.track_results`.
         """
         write = rehearse = None
         journal = self._options.journal
@@ -160,7 +160,7 @@ class Scanning:
                 write = stack.enter_context(run)
             else:
                 rehearse = stack.enter_context(rehearsal(journal, self.care))
-            yield from scan(
+            yield from track_results(
                 library if tracks is None else tracks,
                 model=self.model,
                 policy=self.policy,

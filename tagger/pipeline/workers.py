@@ -134,7 +134,7 @@ def _done(result: Result) -> Future[Result]:
 
 
 @dataclass
-class Waiting(Generic[Item]):
+class InFlight(Generic[Item]):
     """An item whose result is not yielded yet, and what its submission returned."""
 
     item: Item
@@ -153,7 +153,7 @@ class Window(Generic[Item]):
     def __init__(self, items: Iterable[Item], ready: Callable[[Item], Any]) -> None:
         self._source, self._ready = iter(items), ready
         self._at_work = 0  # of `waiting`
-        self.waiting: deque[Waiting[Item]] = deque()
+        self.waiting: deque[InFlight[Item]] = deque()
 
     def fill(
         self, submit: Callable[[Item], Any], has_room: Callable[[int], bool]
@@ -174,14 +174,14 @@ class Window(Generic[Item]):
                 return
             result = self._ready(item)
             if result is None:
-                self.waiting.append(Waiting(item, submit(item)))
+                self.waiting.append(InFlight(item, submit(item)))
                 self._at_work += 1
             elif self.waiting:
-                self.waiting.append(Waiting(item, _done(result), was_ready=True))
+                self.waiting.append(InFlight(item, _done(result), was_ready=True))
             else:
                 yield item, result
 
-    def pop(self) -> Waiting[Item]:
+    def pop(self) -> InFlight[Item]:
         """Remove the first."""
         first = self.waiting.popleft()
         self._at_work -= not first.was_ready
@@ -189,7 +189,7 @@ class Window(Generic[Item]):
 
 
 def _try_again(
-    task: Callable[[Item], Result], waiting: Iterable[Waiting[Item]], deadline_s: float
+    task: Callable[[Item], Result], waiting: Iterable[InFlight[Item]], deadline_s: float
 ) -> None:
     """Retry lost items one at a time in a worker of their own, until the faulty one is found."""
     pool = _Pool(1)

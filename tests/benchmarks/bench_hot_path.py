@@ -39,7 +39,7 @@ from tagger.deciding.decide import Policy
 from tagger.library.walk import Library, Track
 from tagger.models import boosted_trees, linear, multi_label, networks, zoo
 from tagger.pipeline import batch, road
-from tagger.pipeline.batch import scan
+from tagger.pipeline.batch import track_results
 from tagger.sound import (
     audio,
     decoder,
@@ -129,7 +129,7 @@ def cost(track: Track, model: str, rounds: int) -> dict[str, float]:
 
 
 def scanned(track: Track, model: str) -> Callable[[], object]:
-    return lambda: list(scan([track], model=model, policy=Policy(0.5), jobs=1))
+    return lambda: list(track_results([track], model=model, policy=Policy(0.5), jobs=1))
 
 
 class _Clock:
@@ -296,7 +296,7 @@ def two_processes(track: Track, model: str) -> None:
         for _ in range(3):
             for jobs in clock:
                 began, before = time.perf_counter(), os.times()
-                list(scan(copies, model=model, policy=Policy(0.5), jobs=jobs))
+                list(track_results(copies, model=model, policy=Policy(0.5), jobs=jobs))
                 after = os.times()
                 clock[jobs] = min(clock[jobs], time.perf_counter() - began)
                 spent = [b - a for a, b in zip(before, after, strict=True)]

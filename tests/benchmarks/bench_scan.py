@@ -21,7 +21,7 @@ import psutil
 
 from tagger.deciding.decide import Policy
 from tagger.library.walk import Library, Track
-from tagger.pipeline.batch import scan
+from tagger.pipeline.batch import track_results
 from tagger.sound import demo
 from tagger.sound.audio import read_excerpts
 from tagger.system.errors import GtagError
@@ -70,7 +70,7 @@ def compare(tracks: list[Track], models: list[str], rounds: int) -> None:
     """Print milliseconds a track, and each speed as a share of decoding's."""
 
     def scanner(model: str) -> Callable[[Track], object]:
-        return lambda track: list(scan([track], model=model, policy=Policy(0.5), jobs=1))
+        return lambda track: list(track_results([track], model=model, policy=Policy(0.5), jobs=1))
 
     work: dict[str, Callable[[Track], object]] = {
         "decode and resample": lambda track: read_excerpts(track.path),

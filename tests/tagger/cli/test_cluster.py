@@ -19,7 +19,7 @@ import tagger.pipeline.installation as installation_module
 from tagger.deciding.decide import Policy
 from tagger.library.walk import Library
 from tagger.models import registry, zoo
-from tagger.pipeline.batch import scan
+from tagger.pipeline.batch import track_results
 from tagger.pipeline.cache import Cache
 from tagger.pipeline.classify import forget_models
 from tagger.pipeline.cluster import Work, map_on_cluster
@@ -135,7 +135,7 @@ def test_workers_with_threads_are_refused(music):
         pytest.raises(ConfigurationError, match="has 2 threads"),
     ):
         list(
-            scan(
+            track_results(
                 Library([str(music)]),
                 model="fast",
                 policy=Policy(),

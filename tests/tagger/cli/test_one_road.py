@@ -19,7 +19,7 @@ import tagger
 from tagger.deciding.decide import Policy, Status
 from tagger.library.walk import Library
 from tagger.models.prediction import Prediction
-from tagger.pipeline.batch import scan
+from tagger.pipeline.batch import track_results
 from tagger.pipeline.classify import Classified
 from tagger.pipeline.options import ScanOptions
 from tagger.pipeline.scanning import Scanning
@@ -208,7 +208,7 @@ def test_a_row_keeps_the_tracks_own_prediction(make_audio, tmp_path, album):
     def rows(which):
         tracks = Library([str(tmp_path / "album")])
         policy = Policy(album=which)
-        return list(scan(tracks, model="none", policy=policy, jobs=1, known=known))
+        return list(track_results(tracks, model="none", policy=policy, jobs=1, known=known))
 
     together = rows(album)
     for alone, row in zip(rows("off"), together, strict=True):

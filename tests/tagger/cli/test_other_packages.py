@@ -65,11 +65,11 @@ def test_the_example_of_the_docs_scans(gtag, install, make_audio):
 def test_a_new_version_of_a_package_is_asked_again(install, monkeypatch):
     package = install("older", CODE)
     card = zoo.find(str(package))
-    before = cache.fingerprint(card)
+    before = cache.model_key(card)
     package.with_name("gtag_older-1.0.dist-info").joinpath("METADATA").write_text(
         "Metadata-Version: 2.1\nName: gtag-older\nVersion: 1.1\n"
     )
-    assert cache.fingerprint(card) != before
+    assert cache.model_key(card) != before
 
 
 BROKEN = {

@@ -26,7 +26,7 @@ from tagger.deciding.genre_map import genre_map_for
 from tagger.library.walk import Library
 from tagger.models import zoo
 from tagger.models.prediction import Prediction, Style
-from tagger.pipeline.batch import scan
+from tagger.pipeline.batch import track_results
 from tagger.pipeline.classify import Classified
 from tests.conftest import aged
 
@@ -232,7 +232,9 @@ def test_an_album_is_written_as_one(make_audio, tmp_path):
     def scanned(album):
         policy = Policy(min_confidence=0.0, album=album)
         tracks = Library([str(folder)])
-        return list(scan(tracks, model="none", policy=policy, jobs=1, write=write, known=known))
+        return list(
+            track_results(tracks, model="none", policy=policy, jobs=1, write=write, known=known)
+        )
 
     def write(track, change):
         write_change(track.path, track.format, change)
@@ -259,5 +261,5 @@ def test_an_album_gets_its_genre_in_the_names_of_the_genre_map(make_audio, tmp_p
         genre_map=genre_map_for(str(tmp_path / "map.toml"), zoo.find("cnn"), "genre"),
     )
     tracks = Library([str(tmp_path / "album")])
-    rows = list(scan(tracks, model="cnn", policy=policy, jobs=1))
+    rows = list(track_results(tracks, model="cnn", policy=policy, jobs=1))
     assert [(row.genre, row.new_genre) for row in rows] == [("Mine", "Mine")] * 4

@@ -19,7 +19,7 @@ from tagger.deciding.decide import Policy
 from tagger.journal.journal import Journal
 from tagger.journal.undo import UndoStatus, undo_run
 from tagger.library.walk import Library
-from tagger.pipeline.batch import scan
+from tagger.pipeline.batch import track_results
 from tagger.storage import replace_file as module
 from tagger.storage.identity import Identity
 from tagger.system.errors import WriteFailedError
@@ -363,7 +363,9 @@ def test_a_backup_that_cannot_be_removed_is_told_of_a_file_that_is_written(
             def write(track, change):
                 return write_change(track.path, track.format, change, journal=run, in_place=True)
 
-            (result,) = scan(Library([str(path)]), model="fast", policy=policy, write=write, jobs=1)
+            (result,) = track_results(
+                Library([str(path)]), model="fast", policy=policy, write=write, jobs=1
+            )
         assert result.status == "written"
     monkeypatch.undo()
     assert refused and "could not be removed: Input/output error" in result.message

@@ -24,7 +24,7 @@ from tagger.deciding.decide import Policy
 from tagger.journal.journal import Journal
 from tagger.journal.undo import undo_run
 from tagger.library.walk import Library, Track
-from tagger.pipeline.batch import scan
+from tagger.pipeline.batch import track_results
 from tagger.storage import swap
 from tagger.storage.replace_file import TEMPORARY_PREFIX
 from tagger.system.errors import GtagError, WriteFailedError
@@ -266,7 +266,7 @@ def test_what_runs_out_in_a_write_or_an_undo_costs_one_file(
 
         policy = Policy(0.0, existing="replace")
         tracks = Library([str(path) for path in paths])
-        first, second = scan(tracks, model="fast", policy=policy, write=write, jobs=1)
+        first, second = track_results(tracks, model="fast", policy=policy, write=write, jobs=1)
     assert (first.status, second.status) == ("failed", "written")
     assert words in first.message and faults.struck
     assert paths[0].read_bytes() == old[0] and not left_behind(tmp_path)

@@ -12,7 +12,7 @@ from tagger.containers.write import check_change, write_change
 from tagger.deciding.decide import Policy, Status
 from tagger.library.walk import Library
 from tagger.models import zoo
-from tagger.pipeline.batch import scan
+from tagger.pipeline.batch import track_results
 from tagger.system.errors import RefusedError, UnreadableError, WriteFailedError
 from tagger.system.interrupt import Interrupts
 from tests.tagger.specimens import ENCODED
@@ -22,7 +22,7 @@ SURE_OF_ALL = Policy(min_confidence=0.0)
 
 def scanned(*paths, policy=SURE_OF_ALL, jobs=1, **options):
     tracks = Library([str(path) for path in paths])
-    return list(scan(tracks, model=zoo.DEFAULT, policy=policy, jobs=jobs, **options))
+    return list(track_results(tracks, model=zoo.DEFAULT, policy=policy, jobs=jobs, **options))
 
 
 def written_to_tags(track, change):
@@ -206,7 +206,7 @@ def test_an_interruption_lets_the_file_at_hand_be_finished_and_told(make_audio, 
 
     told = []
     with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
-        for result in scan(
+        for result in track_results(
             Library([str(tmp_path)]),
             model=zoo.DEFAULT,
             policy=SURE_OF_ALL,

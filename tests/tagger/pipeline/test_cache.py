@@ -22,8 +22,8 @@ from tagger.models import zoo
 from tagger.models.registry import bundled_folder
 from tagger.models.track_features import TrackFeatures
 from tagger.pipeline import classify
-from tagger.pipeline.batch import scan
-from tagger.pipeline.cache import Cache, CachedPrediction, default_cache_path, fingerprint
+from tagger.pipeline.batch import track_results
+from tagger.pipeline.cache import Cache, CachedPrediction, default_cache_path, model_key
 from tagger.sound.decoder import packets_hash
 from tests.conftest import aged
 from tests.tagger.specimens import ENCODED
@@ -50,7 +50,7 @@ def scanned(cache_file, *paths, model="fast", policy=SURE, write=False, jobs=1):
     with Cache(cache_file, zoo.find(model)) as cache:
         tracks = Library([str(p) for p in paths], format_of=cache.format_of)
         return list(
-            scan(
+            track_results(
                 tracks,
                 model=model,
                 policy=policy,
@@ -285,7 +285,9 @@ def test_two_scans_share_it(make_audio, file):
     def one(name):
         with Cache(file, zoo.find("fast")) as cache:
             tracks = Library([str(p) for p in pieces])
-            results[name] = list(scan(tracks, model="fast", policy=SURE, jobs=1, cache=cache))
+            results[name] = list(
+                track_results(tracks, model="fast", policy=SURE, jobs=1, cache=cache)
+            )
 
     classify.classifier("fast")
     threads = [threading.Thread(target=one, args=(i,)) for i in range(2)]
@@ -314,10 +316,10 @@ def test_what_is_gone_is_pruned(make_audio, file):
 def test_a_model_made_anew_is_another_one(tmp_path):
     shutil.copytree(bundled_folder() / "fast", tmp_path / "fast")
     card = zoo.find(str(tmp_path / "fast"))
-    before = fingerprint(card)
+    before = model_key(card)
     with open(tmp_path / "fast" / "card.toml", "a", encoding="utf-8") as text:
         text.write("# trained again\n")
-    assert fingerprint(card) != before
+    assert model_key(card) != before
 
 
 def test_scan_remembers_unless_it_is_told_not_to(make_audio, tmp_path, gtag_command):

@@ -10,7 +10,7 @@ from tagger.containers.write import write_change
 from tagger.deciding.decide import Policy, Status
 from tagger.library.walk import Library
 from tagger.models import zoo
-from tagger.pipeline.batch import scan
+from tagger.pipeline.batch import track_results
 from tagger.sound.audio import read_excerpts
 from tagger.sound.ogg_links import ogg_links
 from tests.conftest import aged
@@ -105,7 +105,7 @@ def test_a_write_leaves_the_other_links_as_they_are(tmp_path, make_audio):
     links = [make_audio(".ogg", duration_s=10.0, seed=seed) for seed in (1, 2)]
     file = chained(tmp_path / "chain.ogg", *links)
     tracks = Library([str(file)])
-    (result,) = scan(
+    (result,) = track_results(
         tracks,
         model=zoo.DEFAULT,
         policy=Policy(min_confidence=0.0),

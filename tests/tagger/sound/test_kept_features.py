@@ -13,7 +13,7 @@ from tagger.containers.write import Change, check_change, write_change
 from tagger.deciding.decide import Policy, Status
 from tagger.library.walk import Library
 from tagger.models import zoo
-from tagger.pipeline.batch import scan
+from tagger.pipeline.batch import track_results
 from tagger.sound import demo
 from tagger.system.errors import RefusedError
 
@@ -36,7 +36,7 @@ CHANGE = Change(("Jazz",), ("Jazz",), 0.9, "test-1")
 def scanned(path, **options):
     tracks = Library([str(path)])
     policy = Policy(min_confidence=0.0)
-    return list(scan(tracks, model=zoo.DEFAULT, policy=policy, jobs=1, **options))
+    return list(track_results(tracks, model=zoo.DEFAULT, policy=policy, jobs=1, **options))
 
 
 def written(track, change):
