@@ -21,8 +21,8 @@ from beets.plugins import BeetsPlugin
 from beets.util import syspath
 
 import tagger
-from tagger.deciding.placeholders import Placeholders
-from tagger.pipeline.options import flag
+from tagger.deciding.options import flag
+from tagger.genres.placeholders import Placeholders
 from tagger.system.screen import printable
 
 # beets has several genres; older ones had one text.

@@ -19,8 +19,9 @@ import numpy as np
 from tagger.containers.formats import identify, supported_format
 from tagger.containers.read import TagState, read_tags
 from tagger.deciding.decide import Policy, Status
-from tagger.deciding.placeholders import DEFAULT_PLACEHOLDERS
-from tagger.deciding.vocabulary import why_no_name
+from tagger.deciding.options import Album, Detail, Existing, ScanOptions, flag
+from tagger.genres.placeholders import DEFAULT_PLACEHOLDERS
+from tagger.genres.vocabulary import why_no_name
 from tagger.journal.journal import Journal
 from tagger.journal.rows import RunRecord
 from tagger.journal.undo import Undone, UndoStatus, undo_run
@@ -30,7 +31,6 @@ from tagger.models.embeddings import mean_embedding
 from tagger.models.prediction import Prediction
 from tagger.models.track_features import TrackFeatures
 from tagger.pipeline.classify import Classified, classifier, classify_section
-from tagger.pipeline.options import Album, Detail, Existing, ScanOptions, flag
 from tagger.pipeline.road import TagsOf, TrackResult, decided, finished
 from tagger.pipeline.road import read as as_policy_reads
 from tagger.pipeline.scanning import Scanning, care_of, policy_of

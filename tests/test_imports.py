@@ -27,6 +27,7 @@ MODULES = sorted(
 ROOMS = {
     "tagger": (
         "system",
+        "genres",
         "storage",
         "containers",
         "library",
@@ -160,6 +161,18 @@ def test_no_two_modules_import_each_other_on_any_way():
     assert not circles
 
 
+def test_no_room_is_below_and_above_another():
+    """Rooms are `tagger.models`, `tagger.sound` and so on; what lies at the door is one each."""
+    rooms = {module: ".".join(module.split(".")[:2]) for module in FILES}
+    arrows: dict[str, set[str]] = {}
+    for module, room in rooms.items():
+        if root_of(module) == "tagger" and module != "tagger":
+            names = imports(module, everywhere=True, types=True)
+            others = {rooms[other] for name in names if (other := module_of(name))}
+            arrows.setdefault(room, set()).update(others - {room, "tagger", "tagger.training"})
+    TopologicalSorter(arrows).prepare()
+
+
 def test_who_may_import_what():
     against = set()
     for module in FILES:
@@ -182,7 +195,7 @@ def test_who_may_import_what():
             if own in (
                 "system.errors",
                 "system.screen",
-                "deciding.vocabulary",
+                "genres.vocabulary",
                 "containers.formats",
                 "library.walk",
             ):

@@ -21,7 +21,7 @@ from typing import Any
 import click
 import numpy as np
 
-from tagger.deciding.vocabulary import vocabulary
+from tagger.genres.vocabulary import vocabulary
 from tagger.models.card import OUT_OF_FOLD, Card
 from tagger.models.feature_columns import NARROW_FEATURES, logit_columns
 from tagger.models.head import EMBEDDING, NARROW, SPREAD, YAMNET_EMBEDDING, YAMNET_LOGITS

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger.deciding.vocabulary import parent_of
+from tagger.genres.vocabulary import parent_of
 from tagger.models.prediction import sigmoid
 from tagger.training.data.track_views import Item, Tracks
 from tagger.training.measure.metrics import (

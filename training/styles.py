@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger.deciding.vocabulary import genre_of
+from tagger.genres.vocabulary import genre_of
 from tagger.training.data.track_views import Tracks
 from tagger.training.measure.metrics import rounded, share
 from tagger.training.multi_label import AIMS, LEAST, NOT_NAMED, threshold_of

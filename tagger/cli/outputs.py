@@ -14,7 +14,7 @@ from tagger.reports.csv_report import CsvReport, Done, open_report, read_report,
 from tagger.system.errors import ConfigurationError, GtagError, RefusedError, WriteFailedError
 
 if TYPE_CHECKING:
-    from tagger.deciding.placeholders import Placeholders
+    from tagger.genres.placeholders import Placeholders
     from tagger.pipeline.road import TrackResult
     from tagger.reports.playlists import Playlists
     from tagger.reports.scan_page import ScanPage

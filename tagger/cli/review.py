@@ -13,7 +13,7 @@ import click
 from tagger.cli.files import not_music, opening
 from tagger.cli.scan import options_of_scan
 from tagger.cli.scan_options import Number
-from tagger.pipeline.options import ScanOptions
+from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ConfigurationError, ExitStatus, GtagError
 from tagger.system.exhausted import check_memory
 from tagger.system.screen import printable
@@ -307,7 +307,7 @@ class _Dialogue:
         self._screen.print(line, soft_wrap=True)
 
     def _ask_for_genres(self) -> tuple[str, ...]:
-        from tagger.deciding.vocabulary import vocabulary
+        from tagger.genres.vocabulary import vocabulary
         from tagger.reviewing.review import as_genres
         from tagger.system.suggest import near_names
 

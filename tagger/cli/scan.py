@@ -11,7 +11,7 @@ import click
 
 from tagger.cli.files import log_to, not_music
 from tagger.cli.scan_options import scan_option
-from tagger.pipeline.options import ScanOptions
+from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ExitStatus, WriteFailedError
 from tagger.system.exhausted import check_memory
 from tagger.system.screen import printable

@@ -1,4 +1,4 @@
-"""The options of a scan for click, from `tagger.pipeline.options`; and numbers for others."""
+"""The options of a scan for click, from `tagger.deciding.options`; and numbers for others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tagger.cli.names import ModelName
-from tagger.pipeline.options import HIGHEST, Option, default_of, option_of
+from tagger.deciding.options import HIGHEST, Option, default_of, option_of
 
 
 class Number(click.FloatRange):
@@ -46,7 +46,7 @@ def _checked(
 
 
 def scan_option(name: str) -> click.Option:
-    """Return one option of a scan, by the name of its field in `pipeline.options.ScanOptions`."""
+    """Return one option of a scan, by the name of its field in `deciding.options.ScanOptions`."""
     option = option_of(name)
     flags = [f"--{(option.flag or name).replace('_', '-')}", name]
     if option.kind == "flag":

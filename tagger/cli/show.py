@@ -45,9 +45,9 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
     from tagger.cli.settings import scan_defaults
     from tagger.containers.formats import supported_format
     from tagger.containers.read import read_tags
+    from tagger.deciding.options import ScanOptions
     from tagger.library.walk import Library, Track
     from tagger.pipeline.classify import classifier, classify_track
-    from tagger.pipeline.options import ScanOptions
     from tagger.pipeline.road import read
     from tagger.pipeline.scanning import Scanning
     from tagger.sound.native_messages import native_messages_hidden

@@ -14,7 +14,7 @@ import click
 
 from tagger.cli.files import log_to, not_music
 from tagger.cli.scan import options_of_scan
-from tagger.pipeline.options import ScanOptions
+from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ConfigurationError, ExitStatus
 from tagger.system.exhausted import check_memory
 from tagger.system.screen import printable
@@ -58,8 +58,8 @@ def watch(
     check_memory()
 
     from tagger.cli.listing import teller
-    from tagger.library.arrivals import alone, arrivals
     from tagger.library.walk import Library
+    from tagger.pipeline.arrivals import alone, arrivals
     from tagger.pipeline.scanning import Scanning
     from tagger.system.interrupt import Interrupts
 

@@ -1,1 +1,1 @@
-"""From a prediction and the tags to a decision: vocabulary, map, policy, albums."""
+"""From a prediction and the tags to a decision: options, map, policy, albums."""

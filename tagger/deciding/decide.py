@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from tagger.containers.write import Change
 from tagger.deciding.genre_map import GenreMap
-from tagger.deciding.placeholders import Placeholders
-from tagger.deciding.profiles import Profile
+from tagger.deciding.options import Album, Detail, Existing
+from tagger.genres.placeholders import Placeholders
+from tagger.genres.profiles import Profile
 from tagger.models.prediction import mean_of
-from tagger.pipeline.options import Album, Detail, Existing
 from tagger.system.errors import ConfigurationError
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tagger.deciding.placeholders import Placeholders
-from tagger.deciding.vocabulary import LONGEST_NAME, canonical, same_name, vocabulary, why_no_name
+from tagger.deciding.options import Detail
+from tagger.genres.placeholders import Placeholders
+from tagger.genres.vocabulary import LONGEST_NAME, canonical, same_name, vocabulary, why_no_name
 from tagger.models import zoo
 from tagger.models.prediction import Prediction, Style
-from tagger.pipeline.options import Detail
 from tagger.system.errors import ConfigurationError
 from tagger.system.suggest import did_you_mean
 from tagger.system.toml_file import Key, TomlFile

@@ -1,1 +1,1 @@
-"""Which files are tracks, and when a new one is complete."""
+"""Which files are tracks."""

@@ -17,8 +17,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tagger.deciding.placeholders import Placeholders
-from tagger.deciding.vocabulary import LONGEST_NAME, why_no_name
+from tagger.genres.placeholders import Placeholders
+from tagger.genres.vocabulary import LONGEST_NAME, why_no_name
 from tagger.models import registry
 from tagger.system.errors import ConfigurationError, ModelError
 from tagger.system.regular import read_regular

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from tagger.deciding.vocabulary import parent_of, same_name
+from tagger.genres.vocabulary import parent_of, same_name
 from tagger.models.card import DEFAULT_THRESHOLD, Aims, no_aims, threshold_at
 
 

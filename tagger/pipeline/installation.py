@@ -17,7 +17,7 @@ from tagger.models.heard import yamnet_card
 from tagger.pipeline.classify import classifier, forget_models
 
 # Where the code is that reads a file's sound and predicts.
-_PACKAGES = ("system", "containers", "library", "sound", "models", "deciding", "pipeline")
+_PACKAGES = ("system", "genres", "containers", "library", "sound", "models", "deciding", "pipeline")
 
 
 def installation(model: str, expected: str = "") -> str:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from tagger.deciding.albums import in_albums, is_album
 from tagger.deciding.decide import Policy
 from tagger.deciding.genre_map import GenreMap, genre_map_for
-from tagger.deciding.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
-from tagger.deciding.profiles import PROFILES, Profile
+from tagger.deciding.options import ScanOptions
+from tagger.genres.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
+from tagger.genres.profiles import PROFILES, Profile
 from tagger.library.walk import Library, Track
 from tagger.models import zoo
 from tagger.models.card import no_aims
 from tagger.pipeline.batch import track_results
 from tagger.pipeline.cache import Cache, default_cache_path
 from tagger.pipeline.classify import Classified, classifier
-from tagger.pipeline.options import ScanOptions
 from tagger.pipeline.road import TagsOf, TrackResult
 from tagger.pipeline.writing import Care, rehearsal, writer
 from tagger.sound.native_messages import native_messages_hidden

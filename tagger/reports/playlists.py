@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from tagger.containers.credits import read_credits
 from tagger.containers.formats import identify
 from tagger.deciding.decide import Status
-from tagger.deciding.placeholders import Placeholders
-from tagger.deciding.vocabulary import canonical
+from tagger.genres.placeholders import Placeholders
+from tagger.genres.vocabulary import canonical
 from tagger.storage.durable_io import new_file
 from tagger.system.errors import GtagError, RefusedError, WriteFailedError
 

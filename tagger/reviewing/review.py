@@ -20,8 +20,8 @@ from tagger.containers.read import TagState, read_tags
 from tagger.containers.write import Change, refuse_untagged
 from tagger.deciding.albums import MOST_TRACKS, place, together
 from tagger.deciding.decide import Status
-from tagger.deciding.placeholders import Placeholders
-from tagger.deciding.vocabulary import canonical
+from tagger.genres.placeholders import Placeholders
+from tagger.genres.vocabulary import canonical
 from tagger.library.walk import Track
 from tagger.pipeline.road import TrackResult
 from tagger.reports.csv_report import possible_paths, read_report

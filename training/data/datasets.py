@@ -20,7 +20,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from tagger.deciding.vocabulary import canonical
+from tagger.genres.vocabulary import canonical
 from tagger.library.walk import Library
 from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures

@@ -14,8 +14,8 @@ from pathlib import Path
 from tagger.containers.credits import read_credits
 from tagger.containers.formats import Format
 from tagger.containers.read import read_tags
-from tagger.deciding.placeholders import Placeholders
-from tagger.deciding.vocabulary import canonical
+from tagger.genres.placeholders import Placeholders
+from tagger.genres.vocabulary import canonical
 from tagger.library.walk import Library
 from tagger.models.card import why_no_label
 from tagger.system.errors import DataError, GtagError

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tagger.deciding.vocabulary import canonical, vocabulary
+from tagger.genres.vocabulary import canonical, vocabulary
 
 # Words of the judges that the vocabulary spells otherwise.
 JUDGED = {"New-Age": "New Age", "Spoken": "Comedy"}

@@ -17,11 +17,11 @@ from mediafile import MediaFile
 
 import tagger
 from tagger.deciding.decide import Policy, Status
+from tagger.deciding.options import ScanOptions
 from tagger.library.walk import Library
 from tagger.models.prediction import Prediction
 from tagger.pipeline.batch import track_results
 from tagger.pipeline.classify import Classified
-from tagger.pipeline.options import ScanOptions
 from tagger.pipeline.scanning import Scanning
 from tagger.reports.csv_report import COLUMNS, CsvReport, open_report, read_report
 from tagger.reviewing.review import Review

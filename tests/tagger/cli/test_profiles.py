@@ -4,7 +4,7 @@ import mutagen
 import pytest
 from mutagen.id3 import ID3, TCON, TIT2
 
-from tagger.deciding.profiles import PROFILES
+from tagger.genres.profiles import PROFILES
 from tests.conftest import aged
 
 ALL = ("--min-confidence", "0", "--jobs", "1", "--write-tags")

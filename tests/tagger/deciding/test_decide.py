@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tagger.containers.read import TagState
 from tagger.containers.write import Change
 from tagger.deciding.decide import Policy, Status, decide
-from tagger.deciding.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
+from tagger.genres.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
 from tagger.models.prediction import Prediction, Style
 
 MODEL = "cnn-1"
@@ -200,7 +200,7 @@ def test_what_stood_in_place_of_a_placeholder_is_written_once():
 
 
 def test_the_docs_show_the_placeholders():
-    text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "commands.md").read_text(encoding="utf-8")
     told = text.partition("### Placeholders")[2].partition("\n### ")[0]
     shown = re.findall(r"`([^`]+)`", " ".join(told.split("empty list.")[1].split()))
     assert tuple(shown) == DEFAULT_PLACEHOLDERS

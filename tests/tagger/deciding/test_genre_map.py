@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from tagger.containers.read import TagState
 from tagger.deciding.decide import Policy, Status, decide
 from tagger.deciding.genre_map import GenreMap, genre_map_for, map_of_tree, read_genre_map
-from tagger.deciding.vocabulary import same_name, vocabulary
+from tagger.genres.vocabulary import same_name, vocabulary
 from tagger.models import zoo
 from tagger.models.prediction import Prediction, Style
 from tagger.system.errors import ConfigurationError
 
-DOCS = Path(__file__).parents[2] / "docs" / "genre-map.md"
+DOCS = Path(__file__).parents[3] / "docs" / "genre-map.md"
 
 
 @pytest.fixture

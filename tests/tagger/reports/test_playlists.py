@@ -11,7 +11,7 @@ import pytest
 from mediafile import MediaFile
 
 from tagger.deciding.decide import Status
-from tagger.deciding.placeholders import Placeholders
+from tagger.genres.placeholders import Placeholders
 from tagger.pipeline.road import TrackResult
 from tagger.reports.playlists import MARK, Playlists
 

@@ -6,7 +6,7 @@ import csv
 
 import pytest
 
-from tagger.deciding.vocabulary import genre_of, vocabulary
+from tagger.genres.vocabulary import genre_of, vocabulary
 from tagger.training.data import partial_labels
 from tagger.training.data.partial_labels import known_genres
 

@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from tagger.library.arrivals import Waiting, arrivals
 from tagger.library.walk import Library
+from tagger.pipeline.arrivals import Waiting, arrivals
 from tagger.pipeline.writing import Care
 from tagger.system.errors import UnreadableError
 
@@ -182,7 +182,7 @@ def test_a_folder_that_is_gone_ends_it(tmp_path):
 
 LIMITED = """
 import logging, sys
-from tagger.library.arrivals import arrivals
+from tagger.pipeline.arrivals import arrivals
 from tagger.library.walk import Library
 from tagger.pipeline.writing import Care
 logging.basicConfig()

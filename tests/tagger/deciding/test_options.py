@@ -14,7 +14,7 @@ import pytest
 import tagger
 from tagger.cli.scan import scan
 from tagger.cli.scan_options import Number, Whole
-from tagger.pipeline.options import ScanOptions, default_of, option_of
+from tagger.deciding.options import ScanOptions, default_of, option_of
 
 WRONG = {
     "model": (3, "a\0b"),

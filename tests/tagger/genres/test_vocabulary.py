@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.deciding import vocabulary as genres
-from tagger.deciding.placeholders import Placeholders
-from tagger.deciding.vocabulary import canonical, genre_of, parent_of, same_name, vocabulary
+from tagger.genres import vocabulary as genres
+from tagger.genres.placeholders import Placeholders
+from tagger.genres.vocabulary import canonical, genre_of, parent_of, same_name, vocabulary
 
 FILE = Path(genres.__file__).with_name("vocabulary.toml")
 

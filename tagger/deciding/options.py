@@ -16,7 +16,7 @@ from numbers import Integral, Real
 from os import PathLike, fsdecode
 from typing import Any, Literal, Self, get_args
 
-from tagger.deciding.profiles import PROFILES
+from tagger.genres.profiles import PROFILES
 from tagger.storage.at_rest import MIN_AGE_S
 from tagger.system.errors import ConfigurationError
 from tagger.system.suggest import did_you_mean

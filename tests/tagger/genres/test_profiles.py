@@ -13,7 +13,7 @@ from tagger.containers.read import read_tags
 from tagger.containers.snapshot import restore, snapshot
 from tagger.containers.write import Change
 from tagger.deciding.decide import Policy
-from tagger.deciding.profiles import PROFILES, Profile
+from tagger.genres.profiles import PROFILES, Profile
 from tagger.system.errors import ConfigurationError
 from tests.tagger.containers.helpers import form, packets, write
 
@@ -66,7 +66,7 @@ def test_a_policy_for_one_genre_writes_one():
 
 
 def test_the_docs_show_every_profile():
-    text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "commands.md").read_text(encoding="utf-8")
     section = text.partition("### Profiles")[2].partition("\n### ")[0]
     shown = re.findall(r"^\| `(\w+)` \| (.*?) \| ID3v2\.(\d) \| (.*?) \|$", section, re.M)
     said = {n: Profile(p, int(version), genres != "one") for n, p, version, genres in shown}

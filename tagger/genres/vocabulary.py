@@ -86,7 +86,7 @@ def why_no_name(text: str) -> str:
 
 @cache
 def _tree() -> dict[str, dict[str, Any]]:
-    text = files("tagger.deciding").joinpath("vocabulary.toml").read_text(encoding="utf-8")
+    text = files("tagger.genres").joinpath("vocabulary.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 

@@ -1,0 +1,1 @@
+"""What genres are called: the vocabulary, words that mean none, what players read."""
