@@ -22,7 +22,7 @@ if not os.path.isdir(os.path.join(__path__[0], "training")):  # noqa: PTH112, PT
 
 
 def __getattr__(name: str) -> Any:
-    # `from tagger import errors` asks here first, and must not import the whole API.
+    # `from tagger import system` asks here first, and must not import the whole API.
     if name == "__all__" or not (name.startswith("_") or find_spec(f"tagger.{name}")):
         api = import_module("tagger.api")
         if name == "__all__" or name in api.__all__:

@@ -33,7 +33,6 @@ genres = st.lists(genre, min_size=1, max_size=4)
 
 often = settings(
     max_examples=15,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -152,7 +152,7 @@ a_known_one = st.sampled_from(KNOWN)
     probabilities=st.lists(st.floats(0, 1), min_size=4, max_size=4),
     independent=st.booleans(),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_whatever_a_map_says(tmp_path_factory, text, names, probabilities, independent):
     import tomli_w
 

@@ -161,7 +161,7 @@ def test_labels_that_do_not_fit_the_network_are_refused(model):
         zoo.load(str(model))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.binary(max_size=200))
 def test_any_bytes_for_a_card_give_a_typed_error(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("any")

@@ -113,7 +113,7 @@ def test_workers_die_with_a_killed_parent():
     code = """
 import os, signal
 from tagger.pipeline.workers import map_in_workers
-from tests.tagger.test_workers import pid
+from tests.tagger.pipeline.test_workers import pid
 for _, p in map_in_workers(pid, range(8), jobs=2, deadline_s=20.0):
     print(p, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)

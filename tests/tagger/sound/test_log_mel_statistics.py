@@ -54,7 +54,7 @@ def test_each_name_stands_at_its_value():
     assert got["mel_contrast7_mean"] > got["mel_contrast2_mean"] + 5
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.integers(1, 300), min_size=1, max_size=3),
     st.sampled_from([0.0, 1.0, 40.0]),

@@ -114,7 +114,7 @@ def test_the_reference_is_the_maximum_over_all_excerpts():
     assert mel.excerpts[0].max() == pytest.approx(-20, abs=0.01)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(widths=st.lists(st.integers(1, 700), min_size=1, max_size=3))
 def test_chunks_are_4_s_long_2_s_apart_within_each_excerpt(widths):
     starts = tuple(100.0 * i for i in range(len(widths)))

@@ -144,7 +144,7 @@ def test_another_format_under_the_hands_is_refused(make_audio):
         write_change(path, MP3, CHANGE)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     kind=st.sampled_from([*ARCHIVES, "matroska", "avi", "mov"]),
     name=st.sampled_from(["x.mp3", "x.flac", "x"]),

@@ -78,7 +78,7 @@ def test_own_folds_are_measured_once_and_never_learned_from_then(reference, othe
         assert set(range(len(reference), len(examples))) <= set(split.train)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(played, min_size=1, max_size=30), st.lists(other, max_size=5), st.integers(0, 3))
 def test_drawn_folds_keep_artists_apart(reference, others, seed):
     examples = reference + others
