@@ -1,4 +1,4 @@
-"""Chunks: where WAV and AIFF keep an ID3 tag, a WAV its INFO list, and a DSF its tag."""
+"""WAV and AIFF: chunks, in which they keep an ID3 tag, and a WAV its INFO list."""
 
 from __future__ import annotations
 
@@ -6,24 +6,30 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, BinaryIO
 
 from tagger.containers.blocks import (
     GENRE,
     MULTI_VALUE_SEPARATOR,
     Block,
-    BrokenTagError,
     CannotKeepError,
     Description,
     Entry,
     distinct,
-    read_exactly,
-    read_ranges,
-    replace_range,
     split_joint,
 )
 from tagger.containers.bounds import CHUNKS, FIELDS, TAG_BYTES
+from tagger.containers.formats import AIFF, RF64, WAV, Format
 from tagger.containers.id3 import Slot
+from tagger.containers.parts import (
+    BrokenTagError,
+    cut_off,
+    peek,
+    read_exactly,
+    read_ranges,
+    replace_range,
+)
 
 # Items of an INFO list, by the names that Vorbis comments have for them.
 _INFO_NAMES = {
@@ -52,6 +58,12 @@ _INFO_NAMES = {
 }
 
 
+_INFO_ID = re.compile(rb"[A-Z][A-Z0-9]{3}")
+_MOST_OF_A_DAMAGED_LIST = 1 << 20  # bytes
+_LITTLE, _BIG = struct.Struct("<I"), struct.Struct(">I")
+_MOST_CHUNKS = 1_000_000  # before the sound
+
+
 @dataclass(frozen=True)
 class Chunk:
     """A chunk: its four letters, where it starts (they do), and how long its data is."""
@@ -66,32 +78,62 @@ class Chunk:
         return self.start + 8 + self.size + self.size % 2
 
 
+def recognise(file: BinaryIO, start: int) -> Format | None:
+    """Return WAV, RF64 or AIFF, by the name of the form; None where it is another."""
+    head = peek(file, start, 12)
+    if head[:4] == b"FORM":
+        return AIFF if head[8:] in (b"AIFF", b"AIFC") else None
+    if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:] != b"WAVE":
+        return None
+    return WAV if head[:4] == b"RIFF" else RF64
+
+
+def missing(file: BinaryIO, start: int, size: int) -> str | None:
+    """Say what is missing of the sound, by the length of its chunk; None where that is nothing."""
+    number = _number(file, start)
+    for chunk in islice(_walk(file, start + 12, size, number), _MOST_CHUNKS):
+        if chunk.kind == (b"data" if number is _LITTLE else b"SSND"):
+            # 0xFFFFFFFF: written into a pipe, or in the other place that RF64 has for long ones.
+            return cut_off(size, chunk.start + 8 + chunk.size) if chunk.size != 0xFFFFFFFF else None
+    return None
+
+
+def _number(file: BinaryIO, start: int) -> struct.Struct:
+    """Return how numbers are written in a file that begins at `start`."""
+    return _BIG if peek(file, start, 4) == b"FORM" else _LITTLE
+
+
+def _walk(file: BinaryIO, position: int, end: int, number: struct.Struct) -> Iterator[Chunk]:
+    """Yield the chunks from a position on, as long as their heads stand before the end."""
+    while position + 8 <= end:
+        kind, size = struct.unpack("4s4s", read_exactly(file, position, 8))
+        chunk = Chunk(kind, position, number.unpack(size)[0])
+        yield chunk
+        position = chunk.end
+
+
 class Chunks:
     """The chunks of a WAV (little-endian) or AIFF (big-endian) file that begins at `start`."""
 
     def __init__(self, file: BinaryIO, start: int) -> None:
         self.start = start
         head = read_exactly(file, start, 12)
-        self.is_wav = head[:4] != b"FORM"
-        self._number = struct.Struct("<I" if self.is_wav else ">I")
+        self._number = _number(file, start)
+        self.is_wav = self._number is _LITTLE
         self._length = file.seek(0, 2)
         # As the file says; other data may follow.
         self.end = start + 8 + int(self._number.unpack(head[4:8])[0])
         self.chunks: list[Chunk] = []
         self._damaged = set[Chunk]()
         self.sound = head[:4] in (b"RIFF", b"FORM") and start + 12 <= self.end <= self._length + 1
-        position = start + 12
-        while position + 8 <= min(self.end, self._length):
-            file.seek(position)
-            kind, size = struct.unpack("4s4s", file.read(8))
-            chunk = Chunk(kind, position, int(self._number.unpack(size)[0]))
+        end = min(self.end, self._length)
+        for chunk in _walk(file, start + 12, end, self._number):
             self.chunks.append(chunk)
             CHUNKS.check(len(self.chunks))
             # The last even byte is often forgotten.
-            if chunk.end > min(self.end, self._length) + 1:
+            if chunk.end > end + 1:
                 self.sound = False
-            position = chunk.end
-        self.end = min(self.end, self._length)
+        self.end = end
 
     @property
     def _place(self) -> int:
@@ -103,11 +145,11 @@ class Chunks:
         return next(odd, self.end)
 
     def find(self, kind: bytes) -> list[Chunk]:
-        """Chunks of a kind, which counts in either case."""
+        """Return the chunks of a kind, which counts in either case."""
         return [c for c in self.chunks if c.kind.upper() == kind]
 
     def info_lists(self, file: BinaryIO) -> list[Chunk]:
-        """A WAV's INFO lists, damaged ones included."""
+        """Return a WAV's INFO lists, damaged ones included."""
         return [c for c in self.chunks if self.is_wav and _is_info(file, c)]
 
     def take_for_content(self, chunk: Chunk) -> None:
@@ -115,7 +157,7 @@ class Chunks:
         self._damaged.add(chunk)
 
     def behind(self, chunk: Chunk | None) -> int:
-        """How many bytes follow a chunk, or a new one at the end."""
+        """Return how many bytes follow a chunk, or a new one at the end."""
         return self._length - (self._place if chunk is None else min(chunk.end, self._length))
 
     def check(self) -> None:
@@ -148,7 +190,7 @@ class Chunks:
         file.write(self._number.pack(size))
 
     def content(self, file: BinaryIO) -> Iterator[bytes]:
-        """All chunks but tags that can be read."""
+        """Yield all chunks but tags that can be read."""
         for chunk in self.chunks:
             is_tag = chunk.kind.upper() == b"ID3 " or (self.is_wav and _is_info(file, chunk))
             if not is_tag or chunk in self._damaged:
@@ -163,7 +205,7 @@ def _is_info(file: BinaryIO, chunk: Chunk) -> bool:
 
 
 def _is_readable(chunk: Chunk) -> bool:
-    """Whether mutagen reads on behind a chunk."""
+    """Tell whether mutagen reads on behind a chunk."""
     return all(0x20 <= c < 0x7F for c in chunk.kind) and (chunk.kind != b"LIST" or chunk.size >= 4)
 
 
@@ -183,36 +225,6 @@ class ChunkSlot(Slot):
     def put(self, file: BinaryIO, data: bytes, *, keep: bool = False) -> None:
         kind = b"id3 " if self._chunks.is_wav else b"ID3 "
         self._chunks.put(file, self._chunk, data, kind, keep=keep)
-
-
-class DsfSlot(Slot):
-    """An ID3 tag's place in a DSF file: the end, with a pointer in the header."""
-
-    behind = room = 0
-
-    def __init__(self, file: BinaryIO) -> None:
-        head = read_exactly(file, 0, 28)
-        _, self._claimed, pointer = struct.unpack("<3Q", head[4:28])
-        self._length = file.seek(0, 2)
-        self._sound = pointer == 0 or 28 <= pointer < self._length
-        start = pointer if pointer and self._sound else self._length
-        super().__init__(start, self._length - start)
-
-    def check(self) -> None:
-        if not self._sound:
-            raise CannotKeepError("its header points to a tag behind its end")
-
-    def put(self, file: BinaryIO, data: bytes, *, keep: bool = False) -> None:
-        self.check()
-        super().put(file, data)
-        claimed = self._claimed + len(data) - self.size
-        file.seek(12)
-        file.write(struct.pack("<2Q", max(0, claimed), self.start if data else 0))
-
-    def content(self, file: BinaryIO) -> Iterator[bytes]:
-        """All but the tag and what the header says of it."""
-        yield from read_ranges(file, 0, 12)
-        yield from read_ranges(file, 28, self.start)
 
 
 class Info(Block):
@@ -245,7 +257,13 @@ class Info(Block):
         return True
 
     def description(self) -> Description:
-        return _info_description(self.entries)
+        told: Description = {}
+        for raw in (e.raw for e in self.entries if e.role is None):
+            name, values = _INFO_NAMES.get(raw[:4]), distinct([_info_text(raw)])
+            # Of the two items for a track's number, that which more programs read.
+            if name and values and (raw[:4] != b"ITRK" or name not in told):
+                told[name] = values
+        return told
 
     def prepare(self) -> None:
         self._chunks.check()
@@ -265,7 +283,7 @@ class Info(Block):
         self._chunks.put(file, self._chunk, b"", b"LIST")
 
 
-class DamagedInfo(Block):
+class DamagedInfo(Info):
     """An INFO list that lacks pad bytes or its end: kept as it is, read as far as that goes.
 
     What other programs read there is not to be hidden by a new tag, and a genre is a person's.
@@ -274,10 +292,11 @@ class DamagedInfo(Block):
     name = "damaged INFO"
 
     def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Chunk) -> None:
-        super().__init__(exists=True)
+        Block.__init__(self, exists=True)
+        self._rest = b""
         chunks.take_for_content(chunk)
-        file.seek(chunk.start + 8)
-        data, position = file.read(min(chunk.size, _MOST_OF_A_DAMAGED_LIST)), 4
+        data = peek(file, chunk.start + 8, min(chunk.size, _MOST_OF_A_DAMAGED_LIST))
+        position = 4
         while position + 8 <= len(data) and _INFO_ID.match(data, position):
             size = struct.unpack("<I", data[position + 4 : position + 8])[0]
             raw = data[position : position + 8 + size]
@@ -287,8 +306,9 @@ class DamagedInfo(Block):
             if size % 2 and not _INFO_ID.match(data, position):
                 position += 1
 
-    def description(self) -> Description:
-        return _info_description(self.entries)
+    @property
+    def wants_genre(self) -> bool:
+        return any(e.role is not None for e in self.entries)
 
     def prepare(self) -> None:
         if self.wants_genre:
@@ -302,20 +322,6 @@ class DamagedInfo(Block):
 
     def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
         """It stays as it is."""
-
-
-_INFO_ID = re.compile(rb"[A-Z][A-Z0-9]{3}")
-_MOST_OF_A_DAMAGED_LIST = 1 << 20
-
-
-def _info_description(entries: list[Entry]) -> Description:
-    told: Description = {}
-    for raw in (e.raw for e in entries if e.role is None):
-        name, values = _INFO_NAMES.get(raw[:4]), distinct([_info_text(raw)])
-        # Of the two items for a track's number, that which more programs read.
-        if name and values and (raw[:4] != b"ITRK" or name not in told):
-            told[name] = values
-    return told
 
 
 def _info_entry(raw: bytes) -> Entry:

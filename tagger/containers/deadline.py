@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tagger.containers.blocks import BrokenTagError
+from tagger.containers.parts import BrokenTagError
 
 DEADLINE_S = 60.0
 

@@ -12,47 +12,31 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO
 
+from tagger.containers import asf, mp4
 from tagger.containers.apev2 import Apev2, leading_apev2_size
 from tagger.containers.asf import AsfAttributes
-from tagger.containers.blocks import (
-    Block,
-    BrokenTagError,
-    Description,
-    Entry,
-    read_exactly,
-    role_of,
-)
-from tagger.containers.bounds import TAG_BYTES, TAGS
-from tagger.containers.chunks import Chunks, ChunkSlot, DamagedInfo, DsfSlot, Info
+from tagger.containers.blocks import Block, Description, Entry, role_of
+from tagger.containers.bounds import BOXES, OBJECTS, TAG_BYTES, TAGS
+from tagger.containers.chunks import Chunks, ChunkSlot, DamagedInfo, Info
 from tagger.containers.deadline import deadline
-from tagger.containers.formats import (
-    AIFF,
-    ASF,
-    DSF,
-    FLAC,
-    MP4,
-    WAV,
-    Format,
-    id3v2_length,
-    skip_id3v2,
-)
-from tagger.containers.id3 import Id3v2, read_id3v2
+from tagger.containers.dsf import DsfSlot
+from tagger.containers.flac import FlacComments
+from tagger.containers.formats import AIFF, ASF, DSF, FLAC, MP4, WAV, Format
+from tagger.containers.id3 import Id3v2, id3v2_length, read_id3v2, skip_id3v2
 from tagger.containers.mp4 import Ilst
-from tagger.containers.ogg import OggComments, ogg_content
+from tagger.containers.ogg import OggComments, end_of_pages
+from tagger.containers.parts import BrokenTagError, peek, read_exactly
 from tagger.containers.surroundings import (
     Placed,
     ape_that_programs_see,
+    begins_tag,
     end_before,
-    end_of_boxes,
-    end_of_objects,
-    end_of_pages,
+    end_of_parts,
     outside,
-    peek,
     place_before_id3v1,
     tags_behind,
     tags_in_front,
 )
-from tagger.containers.vorbis import FlacComments
 
 
 @dataclass
@@ -83,13 +67,13 @@ class Container:
         return [block for block in self.blocks if block is not self.main]
 
     def asks_for_genre(self, block: Block) -> bool:
-        """Whether a tag beside the main one is to say the genre; one is made only with that."""
+        """Tell whether a tag beside the main one is to say the genre, or to be made with it."""
         if block is self.main:
             return False
         return block.wants_genre and (block.exists or self.main.is_bare)
 
     def description(self) -> Description:
-        """What the hidden tags say besides the genre; of several, the first has the word."""
+        """Return what the hidden tags say besides the genre; of several, the first has the word."""
         told: Description = {}
         for block in self.hidden:
             for name, values in block.description().items():
@@ -98,7 +82,7 @@ class Container:
         return told
 
     def carried(self) -> list[Entry]:
-        """What the main tag says for the hidden ones where it says nothing else.
+        """Return what the main tag says for the hidden ones where it says nothing else.
 
         Most programs show the first tag that says anything, and no other: to them a main tag that
         says only the genre takes the title and the artist away.
@@ -130,21 +114,25 @@ def _opened(file: BinaryIO, format: Format) -> Container:
         return _open_chunks(file, skip_id3v2(file))
     if format.family in ("id3", "ape") or format == FLAC:
         return _open_stream(file, format)
-    start = skip_id3v2(file)
+    start, length = skip_id3v2(file), file.seek(0, 2)
     front = tags_in_front(file, start)
     if format == MP4:
-        back = tags_behind(file, end_of_boxes(file, start))
+        floor = end_of_parts(file, mp4.boxes(file, start, length), BOXES)
+        back = tags_behind(file, floor)
         ilst = Ilst(file, start, end_before(back, file))
         return _surrounded(file, ilst, front, back, lambda: ilst.content(file))
     if format == ASF:
-        back = tags_behind(file, end_of_objects(file, start))
+        floor = end_of_parts(file, asf.objects(file, start, length), OBJECTS)
+        back = tags_behind(file, floor)
         end, attributes = end_before(back, file), AsfAttributes(file, start)
         opened = _surrounded(file, attributes, front, back, lambda: attributes.content(file, end))
         return replace(opened, sound=lambda: attributes.sound(file, end))
     pages_end = end_of_pages(file)
+    if not begins_tag(file, pages_end):
+        pages_end = length
     back = tags_behind(file, pages_end)
     end, comments = end_before(back, file), OggComments(file, start, pages_end, format)
-    return _surrounded(file, comments, front, back, lambda: ogg_content(file, start, end, comments))
+    return _surrounded(file, comments, front, back, lambda: comments.content(file, start, end))
 
 
 def _surrounded(
@@ -154,7 +142,7 @@ def _surrounded(
     back: list[Placed],
     inner: Callable[[], Iterator[bytes]],
 ) -> Container:
-    """A container of which `inner` yields what stands between the tags in front and behind."""
+    """Open a container of which `inner` yields what stands between the tags in front and behind."""
 
     def content() -> Iterator[bytes]:
         yield from outside(file, 0, front[-1].end if front else 0, front)
@@ -201,7 +189,7 @@ def _open_chunks(file: BinaryIO, start: int) -> Container:
 
 
 def _open_stream(file: BinaryIO, format: Format) -> Container:
-    """ID3v2 in front, ID3v1 and perhaps APE behind, a stream of sound between them."""
+    """Open a stream of sound with ID3v2 in front of it, ID3v1 and perhaps APE behind."""
     sound, front = 0, list[Block]()
     while True:
         if size := id3v2_length(peek(file, sound)):

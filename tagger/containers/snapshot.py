@@ -18,13 +18,13 @@ from tagger.containers.blocks import (
     Block,
     CannotKeepError,
     Entry,
-    digest_of,
     explained,
     from_text,
     to_text,
 )
 from tagger.containers.formats import Format
 from tagger.containers.opened import Container
+from tagger.containers.parts import digest_of
 from tagger.containers.read import open_or_explain, opened
 from tagger.system.errors import RefusedError
 

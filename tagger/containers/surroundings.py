@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count as count_from
+from functools import partial
 from typing import BinaryIO
 
 from tagger.containers.apev2 import Apev2, find_apev2
-from tagger.containers.blocks import Block, BrokenTagError, read_exactly, read_ranges
-from tagger.containers.bounds import BOXES, OBJECTS, TAG_BYTES, TAGS
-from tagger.containers.formats import id3v2_length, iso_boxes
-from tagger.containers.id3 import read_id3v2
+from tagger.containers.blocks import Block
+from tagger.containers.bounds import TAG_BYTES, TAGS, Bound
+from tagger.containers.id3 import id3v2_length, read_id3v2
 from tagger.containers.id3v1 import EXTENSION_SIZE, SIZE, Id3v1, Id3v1Extension
+from tagger.containers.parts import BrokenTagError, Part, peek, read_ranges
 
 # How a tag begins that somebody put behind what is the container's own.
 _TAG_MAGIC = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
-# How far from the end to look for the last page of an Ogg file: a page has at most 65,307 bytes,
-# and a tag behind it is seldom longer than a picture.
-_OGG_TAILS = (1 << 17, 1 << 22)
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Placed:
 
 
 def tags_in_front(file: BinaryIO, end: int, start: int = 0) -> list[Placed]:
-    """The ID3v2 tags one behind the other from `start` to `end`; damaged ones are content."""
+    """Return the ID3v2 tags in a row from `start` to `end`; damaged ones are content."""
     placed, position, count = list[Placed](), start, 0
     while position < end and (size := id3v2_length(peek(file, position))):
         if position + size > end:
@@ -48,26 +45,24 @@ def tags_in_front(file: BinaryIO, end: int, start: int = 0) -> list[Placed]:
 
 
 def tags_behind(file: BinaryIO, floor: int, *, strict: bool = False) -> list[Placed]:
-    """The tags behind `floor`, in the order of the file; damaged ones are content.
+    """Return the tags behind `floor`, in the order of the file; damaged ones are content.
 
     Where `strict`, a damaged APE tag is an error.
     """
-    placed, position = list[Placed](), file.seek(0, 2)
-    for count in count_from():
-        if position <= floor:
-            break
+    placed, position, count = list[Placed](), file.seek(0, 2), 0
+    while position > floor:
         TAGS.check(count)
+        count += 1
         try:
-            start, block = _ending_at(file, position)
+            start, read = _ending_at(file, position)
+            block = read() if read else None
         except BrokenTagError:
             if strict:
                 raise
             break
-        if start >= position:
-            break
-        if start < floor:
-            if strict and isinstance(block, Apev2):
-                raise BrokenTagError("its tags overlap its sound")
+        if start < floor and strict and isinstance(block, Apev2):
+            raise BrokenTagError("its tags overlap its sound")
+        if not floor <= start < position:
             break
         if block is not None:
             placed.insert(0, Placed(block, start, position))
@@ -76,23 +71,31 @@ def tags_behind(file: BinaryIO, floor: int, *, strict: bool = False) -> list[Pla
     return [*tags_in_front(file, position, floor), *placed]
 
 
-def _ending_at(file: BinaryIO, end: int) -> tuple[int, Block | None]:
-    """Where the tag begins that ends at `end`, and it; `end` itself where there is none.
+def before_tags(file: BinaryIO, end: int) -> int:
+    """Return where the tags begin that end at `end`, whatever is in them."""
+    with suppress(BrokenTagError):
+        for _ in range(TAGS.most):
+            end = _ending_at(file, end)[0]
+    return end
+
+
+def _ending_at(file: BinaryIO, end: int) -> tuple[int, Callable[[], Block] | None]:
+    """Return where the tag begins that ends at `end`, and what reads it; `end` without any.
 
     Lyrics count as content: they are passed over.
     """
     # First of all, since in "APETAGEX" and "GTAG_GENRE" the letters of ID3v1 may stand just there.
     if ape := find_apev2(file, end):
-        return ape[0], Apev2(file, *ape)
+        return ape[0], partial(Apev2, file, *ape)
     footer = peek(file, end - 10)
     size = id3v2_length(b"ID3" + footer[3:]) if footer[:3] == b"3DI" else 0
     if size and peek(file, end - size) == b"ID3" + footer[3:]:
-        return end - size, read_id3v2(file, end - size, size)
+        return end - size, partial(read_id3v2, file, end - size, size)
     if peek(file, end - SIZE)[:3] == b"TAG":
-        return end - SIZE, Id3v1(end - SIZE, read_exactly(file, end - SIZE, SIZE))
+        return end - SIZE, partial(Id3v1, end - SIZE, peek(file, end - SIZE, SIZE))
     start = end - EXTENSION_SIZE
     if peek(file, start)[:4] == b"TAG+" and peek(file, end)[:3] == b"TAG":
-        return start, Id3v1Extension(start, read_exactly(file, start, EXTENSION_SIZE))
+        return start, partial(Id3v1Extension, start, peek(file, start, EXTENSION_SIZE))
     footer = peek(file, end - 15, 15)
     if footer[6:] == b"LYRICS200" and footer[:6].isdigit():
         return max(0, end - 15 - int(footer[:6])), None
@@ -100,7 +103,7 @@ def _ending_at(file: BinaryIO, end: int) -> tuple[int, Block | None]:
 
 
 def ape_that_programs_see(file: BinaryIO, back: list[Placed]) -> Apev2 | None:
-    """The APE tag at the end or before an ID3v1 tag there: few look anywhere else."""
+    """Return the APE tag at the end or before an ID3v1 tag there: few look anywhere else."""
     end = file.seek(0, 2)
     for placed in reversed(back[-2:]):
         if placed.end == end and isinstance(placed.block, Apev2):
@@ -111,7 +114,7 @@ def ape_that_programs_see(file: BinaryIO, back: list[Placed]) -> Apev2 | None:
 
 
 def place_before_id3v1(file: BinaryIO, back: list[Placed]) -> int:
-    """Where an APE tag belongs: at the end, but before ID3v1."""
+    """Return where an APE tag belongs: at the end, but before ID3v1."""
     place = file.seek(0, 2)
     for placed in reversed(back):
         if placed.end != place or not isinstance(placed.block, (Id3v1, Id3v1Extension)):
@@ -120,61 +123,28 @@ def place_before_id3v1(file: BinaryIO, back: list[Placed]) -> int:
     return place
 
 
-def end_of_boxes(file: BinaryIO, start: int) -> int:
-    """Where tags begin behind the boxes of an MP4 file; its end where there are none."""
-    length = file.seek(0, 2)
-    for count, (_, box, _, _) in enumerate(iso_boxes(file, start, length)):
-        BOXES.check(count)
-        if peek(file, box, 11).startswith(_TAG_MAGIC):
-            return box
-    return length
+def end_of_parts(file: BinaryIO, parts: Iterable[Part], bound: Bound) -> int:
+    """Return where tags begin among or behind a container's parts; the file's end without any."""
+    for count, part in enumerate(parts):
+        if begins_tag(file, part.start):
+            return part.start
+        bound.check(count)
+    return file.seek(0, 2)
 
 
-def end_of_objects(file: BinaryIO, start: int) -> int:
-    """Where tags begin behind the objects of an ASF file; its end where there are none."""
-    length = file.seek(0, 2)
-    for count in count_from():
-        if start >= length or peek(file, start, 11).startswith(_TAG_MAGIC):
-            break
-        OBJECTS.check(count)
-        size = int.from_bytes(peek(file, start + 16, 8), "little")
-        if size < 24:
-            return length
-        start += size
-    return min(start, length)
-
-
-def end_of_pages(file: BinaryIO) -> int:
-    """Where tags begin behind the pages of an Ogg file; its end where there are none."""
-    length = file.seek(0, 2)
-    for tail in _OGG_TAILS:
-        base = max(0, length - tail)
-        file.seek(base)
-        place = file.read().rfind(b"OggS\0")
-        if place < 0:
-            continue
-        head = peek(file, base + place, 27 + 255)
-        segments = head[27 : 27 + head[26]] if len(head) >= 27 else b""
-        end = base + place + 27 + len(segments) + sum(segments)
-        return end if peek(file, end, 11).startswith(_TAG_MAGIC) else length
-    return length
+def begins_tag(file: BinaryIO, position: int) -> bool:
+    """Tell whether a tag begins at a position behind what is the container's own."""
+    return peek(file, position, 11).startswith(_TAG_MAGIC)
 
 
 def end_before(placed: list[Placed], file: BinaryIO) -> int:
-    """Where what is the container's own ends: before the tags behind it."""
+    """Return where what is the container's own ends: before the tags behind it."""
     return placed[0].start if placed else file.seek(0, 2)
 
 
 def outside(file: BinaryIO, start: int, end: int, placed: list[Placed]) -> Iterator[bytes]:
-    """The bytes from `start` to `end` that belong to none of the tags."""
+    """Yield the bytes from `start` to `end` that belong to none of the tags."""
     for tag in placed:
         yield from read_ranges(file, start, tag.start)
         start = max(start, tag.end)
     yield from read_ranges(file, start, end)
-
-
-def peek(file: BinaryIO, position: int, size: int = 10) -> bytes:
-    if position < 0:
-        return b""
-    file.seek(position)
-    return file.read(size)

@@ -15,17 +15,11 @@ from typing import Any
 
 from tagger.containers.apev2 import Apev2
 from tagger.containers.asf import attribute_name
-from tagger.containers.blocks import (
-    GENRE,
-    MULTI_VALUE_SEPARATOR,
-    ROLES,
-    Block,
-    explained,
-    same_bytes,
-)
+from tagger.containers.blocks import GENRE, MULTI_VALUE_SEPARATOR, ROLES, Block, explained
 from tagger.containers.deadline import deadline
 from tagger.containers.formats import APE, Format
 from tagger.containers.opened import Container, open_container
+from tagger.containers.parts import same_bytes
 from tagger.system.errors import RefusedError, WriteFailedError
 
 Fields = dict[str, tuple[str, ...]]

@@ -21,8 +21,9 @@ from tagger.containers.blocks import (
     distinct,
     explained,
 )
-from tagger.containers.formats import Format, identify_open
+from tagger.containers.formats import Format
 from tagger.containers.read import open_or_explain
+from tagger.containers.recognise import identify_open
 from tagger.containers.snapshot import snapshot
 from tagger.containers.verify import (
     Fields,

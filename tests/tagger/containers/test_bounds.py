@@ -23,9 +23,10 @@ from mutagen.mp4 import MP4Cover
 import tagger
 from tagger.containers import deadline as deadlines
 from tagger.containers.credits import Credits, read_credits
-from tagger.containers.formats import FLAC, MP3, identify
+from tagger.containers.formats import FLAC, MP3
 from tagger.containers.opened import open_container
 from tagger.containers.read import open_or_explain, read_tags
+from tagger.containers.recognise import identify
 from tagger.containers.write import check_change
 from tagger.system.errors import RefusedError, UnreadableError
 from tests.tagger.containers.helpers import CHANGE, form, write, write_and_restore

@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from tagger.containers.formats import MP3, identify
+from tagger.containers.formats import MP3
+from tagger.containers.recognise import identify
 from tagger.containers.whole import check_whole
 from tagger.sound.audio import read_excerpts
 from tagger.system.errors import RefusedError
