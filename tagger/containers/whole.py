@@ -102,7 +102,9 @@ def _zeros(file: BinaryIO, format: Format, start: int, size: int) -> str | None:
     enough = _ZEROS_IN_ASF if format == ASF else _ZEROS
     tags = before_tags(file, size)
     for begin, end in _SOUND[format](file, start, tags) if format in _SOUND else [(start, tags)]:
-        last = max(begin, end - _GLANCE)
+        if end - begin < enough:  # a header may even claim less than nothing
+            continue
+        last = end - _GLANCE
         for place in range(begin, last + 1, max(1, (last - begin) // _PLACES)):
             if not _is_zero(file, place):
                 continue
