@@ -6,9 +6,10 @@ recognises it, tells what is missing of it, and takes its tag apart into entries
 puts it together again, so that a field which is not ours is never decoded and encoded anew. Tags
 that several containers have are in `id3`, `id3v1`, `apev2` and `vorbis`.
 
-`recognise` and `whole` ask these modules, and so does `opened`, which finds all tags of a file, those
-that stand around it (`surroundings`) included. On it `read` and `credits` rest, `write`, which plans
-and writes, `verify`, which checks that nothing else changed, and `snapshot`, which remembers and
-restores what was there. mutagen, which does decode and encode, reads every copy as a second reader;
-what it would have to do is counted before (`id3_bounds`, `bounds`) and timed (`deadline`).
+`recognise` and `whole` ask these modules; so does `opened`, which finds all tags of a file, also
+those around what is the container's own (`surroundings`). On it `read` and `credits` rest, `write`,
+which plans and writes, `verify`, which checks that nothing else changed, and `snapshot`, which
+remembers and restores what was there. mutagen, which does decode and encode, reads every copy as a
+second reader; what it would have to do is counted before (`id3_bounds`, `bounds`) and timed
+(`deadline`).
 """

@@ -45,50 +45,48 @@ _BLOCK = 1 << 20
 
 
 class Page(NamedTuple):
-    """A page: where it stands, its 27 bytes of header, its lacing values."""
+    """A page of a logical stream, which has a serial number.
+
+    Attributes
+    ----------
+    start, body, end : int
+        Where it begins, where its data does, and where that ends, as it claims.
+    head, lacing : bytes
+        Its 27 bytes of header, its lacing values.
+    granule : int
+        Its time, in the codec's units; -1 where no packet ends here.
+    """
 
     start: int
+    body: int
+    end: int
     head: bytes
     lacing: bytes
-
-    @property
-    def body(self) -> int:
-        """Where its data begins."""
-        return self.start + _HEAD + len(self.lacing)
-
-    @property
-    def end(self) -> int:
-        """Where its data ends, as it claims."""
-        return self.body + sum(self.lacing)
+    flags: int
+    granule: int
+    serial: int
+    number: int
 
     @property
     def begins_stream(self) -> bool:
-        """Whether it is the first page of a logical stream."""
-        return bool(self.head[5] & _BEGINS_STREAM)
+        """Whether it is the first page of its stream."""
+        return bool(self.flags & _BEGINS_STREAM)
 
-    @property
-    def granule(self) -> int:
-        """Its time, in the codec's units; -1 where no packet ends here."""
-        return int.from_bytes(self.head[6:14], "little", signed=True)
 
-    @property
-    def serial(self) -> int:
-        """The number of its logical stream."""
-        return int.from_bytes(self.head[14:18], "little")
-
-    @property
-    def number(self) -> int:
-        """Its number within the stream."""
-        return int.from_bytes(self.head[18:22], "little")
+def page_at(file: BinaryIO, position: int) -> Page | None:
+    """Return the page that begins at a position; None where none does."""
+    head = peek(file, position, _HEAD)
+    if len(head) < _HEAD or head[:4] != MAGIC:
+        return None
+    lacing = file.read(head[26])
+    body = position + _HEAD + len(lacing)
+    numbers = struct.unpack("<BqII", head[5:22])
+    return Page(position, body, body + sum(lacing), head, lacing, *numbers)
 
 
 def pages(file: BinaryIO, position: int) -> Iterator[Page]:
     """Yield pages one behind the other, from a position on."""
-    while True:
-        head = peek(file, position, _HEAD)
-        if len(head) < _HEAD or head[:4] != MAGIC:
-            return
-        page = Page(position, head, file.read(head[26]))
+    while page := page_at(file, position):
         yield page
         position = page.end
 
@@ -127,10 +125,11 @@ def _are_still(file: BinaryIO, position: int, serials: set[int]) -> bool:
 
 def missing(file: BinaryIO, start: int, size: int) -> str | None:
     """Say what the last page lacks, which says how long it is; None where that is nothing."""
-    page = _last_page(file, _TAILS[0])
-    if page is None:
+    place = _last_page(file, _TAILS[0])
+    if place is None:
         return None
-    if len(page.head) < _HEAD or len(page.lacing) < page.head[26]:
+    page = page_at(file, place)
+    if page is None or len(page.lacing) < page.head[26]:
         return "cut off: it ends in the middle of a page"
     return f"cut off: its last page lacks {page.end - size:,} bytes" if page.end > size else None
 
@@ -145,19 +144,18 @@ def sound(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def end_of_pages(file: BinaryIO) -> int:
-    """Return where the last page ends; the end of the file where there is none at the end."""
-    page = next(filter(None, (_last_page(file, tail) for tail in _TAILS)), None)
+    """Return where the last page ends; the end of the file where none is near it."""
+    places = (_last_page(file, tail) for tail in _TAILS)
+    place = next((place for place in places if place is not None), None)
+    page = None if place is None else page_at(file, place)
     return file.seek(0, 2) if page is None else page.end
 
 
-def _last_page(file: BinaryIO, tail: int) -> Page | None:
-    """Return the last page in so many bytes at the end, perhaps cut off in its own header."""
+def _last_page(file: BinaryIO, tail: int) -> int | None:
+    """Return where the last page begins in so many bytes at the end."""
     base = max(0, file.seek(0, 2) - tail)
     place = peek(file, base, tail).rfind(MAGIC + b"\0")
-    if place < 0:
-        return None
-    head = peek(file, base + place, _HEAD)
-    return Page(base + place, head, file.read(head[26]) if len(head) == _HEAD else b"")
+    return None if place < 0 else base + place
 
 
 class OggComments(Comments):
@@ -371,7 +369,7 @@ def _next_page(file: BinaryIO, start: int, end: int) -> int | None:
 
 def _followed(file: BinaryIO, start: int) -> Page | None:
     """Return the page at this place; None: there is none, or it is not followed by another."""
-    page = next(pages(file, start), None)
-    if page is None or page.head[4] != 0 or page.head[5] > 7:
+    page = page_at(file, start)
+    if page is None or page.head[4] != 0 or page.flags > 7:
         return None
     return page if peek(file, page.end, len(MAGIC)) in (MAGIC, b"") else None

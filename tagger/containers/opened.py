@@ -7,7 +7,7 @@ and a new ID3v2 tag would take its place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO
@@ -143,13 +143,23 @@ def _surrounded(
     inner: Callable[[], Iterator[bytes]],
 ) -> Container:
     """Open a container of which `inner` yields what stands between the tags in front and behind."""
-
-    def content() -> Iterator[bytes]:
-        yield from outside(file, 0, front[-1].end if front else 0, front)
-        yield from inner()
-        yield from outside(file, end_before(back, file), file.seek(0, 2), back)
-
+    end_of_front = front[-1].end if front else 0
+    content = partial(_around, file, front, end_of_front, inner, end_before(back, file), back)
     return Container(main, content, [main, *(p.block for p in (*front, *back))])
+
+
+def _around(
+    file: BinaryIO,
+    front: list[Placed],
+    start: int,
+    inner: Callable[[], Iterable[bytes]],
+    end: int,
+    back: list[Placed],
+) -> Iterator[bytes]:
+    """Yield what is no tag up to `start`, what `inner` yields, and what is no tag from `end` on."""
+    yield from outside(file, 0, start, front)
+    yield from inner()
+    yield from outside(file, end, file.seek(0, 2), back)
 
 
 def _open_chunks(file: BinaryIO, start: int) -> Container:
@@ -179,12 +189,8 @@ def _open_chunks(file: BinaryIO, start: int) -> Container:
     if chunks.is_wav and not lists:
         tags.append(Info(file, chunks, None))  # some programs read only that
     front, back = tags_in_front(file, start), tags_behind(file, chunks.end)
-
-    def content() -> Iterator[bytes]:
-        yield from outside(file, 0, start, front)
-        yield from chunks.content(file)
-        yield from outside(file, chunks.end, file.seek(0, 2), back)
-
+    inner = partial(chunks.content, file)
+    content = partial(_around, file, front, start, inner, chunks.end, back)
     return Container(main, content, [*tags, *(p.block for p in (*front, *back))])
 
 
@@ -223,9 +229,8 @@ def _open_stream(file: BinaryIO, format: Format) -> Container:
         ape = ape_that_programs_see(file, back)
         main = ape if ape is not None and ape.describes and first.is_bare else first
 
-    def read(others: list[bytes]) -> Iterator[bytes]:
-        yield from others
-        yield from outside(file, sound, file.seek(0, 2), back)
+    def read(others: list[bytes]) -> Callable[[], Iterator[bytes]]:
+        return partial(_around, file, [], 0, lambda: others, sound, back)
 
     # What a decoder must know stands in the first block; pictures and seek points follow.
-    return Container(main, partial(read, others), blocks, partial(read, others[:1]))
+    return Container(main, read(others), blocks, read(others[:1]))

@@ -63,8 +63,7 @@ def unpack_at(file: BinaryIO, position: int, form: str) -> tuple[Any, ...]:
 
 def read_exactly(file: BinaryIO, start: int, size: int) -> bytes:
     """Return bytes of a file; raises BrokenTagError where it has fewer."""
-    file.seek(start)
-    data = file.read(size)
+    data = peek(file, start, size)
     if len(data) != size:
         raise BrokenTagError("it ends in the middle of its tag")
     return data
@@ -75,21 +74,13 @@ def replace_range(file: BinaryIO, start: int, size: int, data: bytes) -> None:
     end = file.seek(0, 2)
     old_tail, new_tail = start + size, start + len(data)
     shift = new_tail - old_tail
-    if shift > 0:  # from the back, so that nothing is overwritten before it is read
-        position = end
-        while position > old_tail:
-            length = min(_COPY_BYTES, position - old_tail)
-            position -= length
-            file.seek(position)
-            moved = file.read(length)
-            file.seek(position + shift)
-            file.write(moved)
-    elif shift < 0:
-        for position in range(old_tail, end, _COPY_BYTES):
-            file.seek(position)
-            moved = file.read(min(_COPY_BYTES, end - position))
-            file.seek(position + shift)
-            file.write(moved)
+    places = range(old_tail, end, _COPY_BYTES) if shift else range(0)
+    # From the back where it grows, so that nothing is overwritten before it is read.
+    for place in reversed(places) if shift > 0 else places:
+        moved = peek(file, place, min(_COPY_BYTES, end - place))
+        file.seek(place + shift)
+        file.write(moved)
+    if shift < 0:
         file.truncate(end + shift)
     file.seek(start)
     file.write(data)
@@ -106,11 +97,13 @@ def read_ranges(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
         start += len(piece)
 
 
-def digest_of(pieces: Iterable[bytes]) -> str:
-    """Return the SHA-256 of pieces of a file, one behind the other."""
-    digest = hashlib.sha256()
+def digest_of(pieces: Iterable[bytes], most: int | None = None) -> str:
+    """Return the SHA-256 of pieces of a file, one behind the other; of their first bytes alone."""
+    digest, left = hashlib.sha256(), most
     for piece in pieces:
-        digest.update(piece)
+        digest.update(piece[:left])
+        if left is not None and (left := left - len(piece)) <= 0:
+            break
     return digest.hexdigest()
 
 

@@ -9,53 +9,34 @@ import stat
 from os import PathLike
 from typing import BinaryIO
 
-from tagger.containers import asf, chunks, matroska, mp4, mpeg, ogg
-from tagger.containers.formats import (
-    AMR,
-    APE,
-    AU,
-    CAF,
-    DFF,
-    DSF,
-    DTS,
-    FLAC,
-    MP3,
-    MUSEPACK,
-    OMA,
-    REAL,
-    SHORTEN,
-    TAK,
-    TTA,
-    W64,
-    WAVPACK,
-    Format,
-)
+from tagger.containers import asf, chunks, formats, matroska, mp4, mpeg, ogg
+from tagger.containers.formats import Format
 from tagger.containers.id3 import skip_id3v2
 from tagger.containers.parts import peek
 from tagger.system.errors import UnreadableError
 
 _MAGIC = (
-    (b"fLaC", FLAC),
-    (b"MAC ", APE),
-    (b"wvpk", WAVPACK),
-    (b"MPCK", MUSEPACK),
-    *((b"MP+" + bytes((version << 4 | 7,)), MUSEPACK) for version in range(16)),
-    (b"TTA1", TTA),
-    (b"DSD ", DSF),
-    (b"#!AMR", AMR),
-    (b".snd", AU),
-    (b"caff", CAF),
-    (b"\x7f\xfe\x80\x01", DTS),
-    (b"\xfe\x7f\x01\x80", DTS),
-    (b"\x1f\xff\xe8\x00\x07", DTS),
-    (b"\xff\x1f\x00\xe8\xf1\x07", DTS),
-    (b"DTSHDHDR", DTS),
-    (b"EA3\x01", OMA),
-    (b"ea3", OMA),  # a tag of its own in front, by the rules of ID3
-    (b".ra\xfd", REAL),
-    (b"ajkg", SHORTEN),
-    (b"tBaK", TAK),
-    (bytes.fromhex("726966662e91cf11a5d628db04c10000"), W64),
+    (b"fLaC", formats.FLAC),
+    (b"MAC ", formats.APE),
+    (b"wvpk", formats.WAVPACK),
+    (b"MPCK", formats.MUSEPACK),
+    *((b"MP+" + bytes((version << 4 | 7,)), formats.MUSEPACK) for version in range(16)),
+    (b"TTA1", formats.TTA),
+    (b"DSD ", formats.DSF),
+    (b"#!AMR", formats.AMR),
+    (b".snd", formats.AU),
+    (b"caff", formats.CAF),
+    (b"\x7f\xfe\x80\x01", formats.DTS),
+    (b"\xfe\x7f\x01\x80", formats.DTS),
+    (b"\x1f\xff\xe8\x00\x07", formats.DTS),
+    (b"\xff\x1f\x00\xe8\xf1\x07", formats.DTS),
+    (b"DTSHDHDR", formats.DTS),
+    (b"EA3\x01", formats.OMA),
+    (b"ea3", formats.OMA),  # a tag of its own in front, by the rules of ID3
+    (b".ra\xfd", formats.REAL),
+    (b"ajkg", formats.SHORTEN),
+    (b"tBaK", formats.TAK),
+    (bytes.fromhex("726966662e91cf11a5d628db04c10000"), formats.W64),
 )
 # Where the first bytes say too little.
 _BY_HEADERS = (
@@ -114,10 +95,10 @@ def identify_open(file: BinaryIO, name: str | bytes = "") -> Format | None:
     if head[4:8] == b"ftyp":
         return mp4.recognise(file, start)
     if head[:4] == b"FRM8" and head[12:16] == b"DSD ":
-        return DFF
+        return formats.DFF
     if head[:4] == b".RMF":  # it names the kind of each of its streams in its header
         kinds = peek(file, start, 1 << 16)
-        return REAL if b"audio/x-pn-" in kinds and b"video/x-pn-" not in kinds else None
+        return formats.REAL if b"audio/x-pn-" in kinds and b"video/x-pn-" not in kinds else None
     return mpeg.recognise(file, start, name)
 
 
@@ -137,4 +118,4 @@ def sound_start(file: BinaryIO, name: str | bytes = "") -> int:
     if format is None:
         return 0
     start = skip_id3v2(file)
-    return (mpeg.find_frames(file, start, name) or 0) if format == MP3 else start
+    return (mpeg.find_frames(file, start, name) or 0) if format == formats.MP3 else start

@@ -6,7 +6,6 @@ not ours is not touched, and a tag that was not there goes.
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from os import PathLike
 from typing import Any
@@ -47,7 +46,7 @@ def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
         return {
             "format": format.name,
             "sound": _sound(container),
-            "sound_begins": _sound_begins(container),
+            "sound_begins": _sound(container, _BEGINNING),
             "blocks": [_of_block(container, b) for b in container.blocks],
         }
 
@@ -61,7 +60,7 @@ def sound_of(path: str | PathLike[str], format: Format) -> str:
 def sound_begins(path: str | PathLike[str], format: Format) -> str:
     """SHA-256 of its first bytes, as a snapshot's `sound_begins`. Raises as `snapshot` does."""
     with opened(path, format) as container:
-        return _sound_begins(container)
+        return _sound(container, _BEGINNING)
 
 
 def obstacle(
@@ -247,18 +246,8 @@ def _as_told_by(block: Block, old: dict[str, Any]) -> list[tuple[str, bytes]]:
     return sorted((role, block.translated(role, raw, old["shape"]).raw) for role, raw in fields)
 
 
-def _sound(container: Container) -> str:
-    return digest_of((container.sound or container.content)())
-
-
-def _sound_begins(container: Container) -> str:
-    digest, left = hashlib.sha256(), _BEGINNING
-    for piece in (container.sound or container.content)():
-        digest.update(piece[:left])
-        left -= len(piece)
-        if left <= 0:
-            break
-    return digest.hexdigest()
+def _sound(container: Container, most: int | None = None) -> str:
+    return digest_of((container.sound or container.content)(), most)
 
 
 def _comparable(block: dict[str, Any]) -> Any:

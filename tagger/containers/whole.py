@@ -11,25 +11,8 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from tagger.containers import asf, chunks, dsf, flac, mp4, mpeg, ogg, streams
-from tagger.containers.formats import (
-    AIFF,
-    APE,
-    ASF,
-    DSF,
-    FLAC,
-    MP3,
-    MP4,
-    MUSEPACK,
-    OGG_FLAC,
-    OGG_VORBIS,
-    OPUS,
-    SPEEX,
-    TTA,
-    WAV,
-    WAVPACK,
-    Format,
-)
+from tagger.containers import asf, chunks, dsf, flac, formats, mp4, mpeg, ogg, streams
+from tagger.containers.formats import Format
 from tagger.containers.id3 import skip_id3v2
 from tagger.containers.parts import peek
 from tagger.containers.surroundings import before_tags
@@ -44,35 +27,30 @@ _ZEROS_IN_ASF = 32 * 1024
 
 _HINT = "get it again, or --write-incomplete"
 
+_OGG = (formats.OGG_VORBIS, formats.OPUS, formats.OGG_FLAC, formats.SPEEX)
 # What is missing by what the header claims.
 _MISSING: dict[Format, Callable[[BinaryIO, int, int], str | None]] = {
-    MP3: mpeg.missing,
-    FLAC: flac.missing,
-    OGG_VORBIS: ogg.missing,
-    OPUS: ogg.missing,
-    OGG_FLAC: ogg.missing,
-    SPEEX: ogg.missing,
-    MP4: mp4.missing,
-    ASF: asf.missing,
-    WAV: chunks.missing,
-    AIFF: chunks.missing,
-    APE: streams.ape_missing,
-    WAVPACK: streams.wavpack_missing,
-    MUSEPACK: streams.musepack_missing,
-    TTA: streams.tta_missing,
-    DSF: dsf.missing,
+    **dict.fromkeys(_OGG, ogg.missing),
+    formats.MP3: mpeg.missing,
+    formats.FLAC: flac.missing,
+    formats.MP4: mp4.missing,
+    formats.ASF: asf.missing,
+    formats.WAV: chunks.missing,
+    formats.AIFF: chunks.missing,
+    formats.APE: streams.ape_missing,
+    formats.WAVPACK: streams.wavpack_missing,
+    formats.MUSEPACK: streams.musepack_missing,
+    formats.TTA: streams.tta_missing,
+    formats.DSF: dsf.missing,
 }
-_UNCOMPRESSED = {WAV, AIFF, DSF}  # where silence is zeros, too
+_UNCOMPRESSED = {formats.WAV, formats.AIFF, formats.DSF}  # where silence is zeros, too
 # Where compressed sound lies; what is beside it (padding, pictures) may well be zeros.
 _SOUND: dict[Format, Callable[[BinaryIO, int, int], Iterator[tuple[int, int]]]] = {
-    MP3: mpeg.sound,
-    FLAC: flac.sound,
-    OGG_VORBIS: ogg.sound,
-    OPUS: ogg.sound,
-    OGG_FLAC: ogg.sound,
-    SPEEX: ogg.sound,
-    MP4: mp4.sound,
-    ASF: asf.sound,
+    **dict.fromkeys(_OGG, ogg.sound),
+    formats.MP3: mpeg.sound,
+    formats.FLAC: flac.sound,
+    formats.MP4: mp4.sound,
+    formats.ASF: asf.sound,
 }
 
 
@@ -99,21 +77,16 @@ def check_whole(path: str | os.PathLike[str], format: Format) -> None:
 
 
 def _zeros(file: BinaryIO, format: Format, start: int, size: int) -> str | None:
-    enough = _ZEROS_IN_ASF if format == ASF else _ZEROS
+    enough = _ZEROS_IN_ASF if format == formats.ASF else _ZEROS
     tags = before_tags(file, size)
     for begin, end in _SOUND[format](file, start, tags) if format in _SOUND else [(start, tags)]:
         if end - begin < enough:  # a header may even claim less than nothing
             continue
         last = end - _GLANCE
         for place in range(begin, last + 1, max(1, (last - begin) // _PLACES)):
-            if not _is_zero(file, place):
+            if peek(file, place, _GLANCE) != bytes(_GLANCE):
                 continue
             around = max(begin, place - enough)
             if bytes(enough) in peek(file, around, min(end, place + enough) - around):
                 return "a part of it holds only zeros: the download is incomplete"
     return None
-
-
-def _is_zero(file: BinaryIO, place: int) -> bool:
-    data = peek(file, place, _GLANCE)
-    return len(data) == _GLANCE and not data.strip(b"\0")
