@@ -122,6 +122,11 @@ class Apev2(Block):
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
         return [Entry(self._item("Genre" if role == GENRE else role, values), role, values)]
 
+    def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
+        values = list(tags[role])
+        # Joined in APEv1.
+        return tuple(split_joint(values) if len(values) == 1 else values)
+
     def _item(self, key: str, values: tuple[str, ...]) -> bytes:
         text = ("\0" if self._version >= 2000 else MULTI_VALUE_SEPARATOR).join(values).encode()
         return struct.pack("<2I", len(text), 0) + key.encode() + b"\0" + text

@@ -84,7 +84,7 @@ def objects(file: BinaryIO, start: int, end: int) -> Iterator[Part]:
         head = peek(file, start, 24)
         part = Part(head[:16], start, start + 24, start + int.from_bytes(head[16:], "little"))
         yield part
-        if part.end < part.body:
+        if part.size < 0:
             return
         start = part.end
 
@@ -152,6 +152,9 @@ class AsfAttributes(Block):
                 raw = b"L" + struct.pack("<4HI", 0, 0, len(key), 0, len(text)) + key + text
             entries.append(Entry(raw, role, (value,)))
         return entries
+
+    def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
+        return tuple(str(value) for value in tags[attribute_name(role)])
 
     def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
         self.prepare()
@@ -242,7 +245,7 @@ def _objects(data: bytes) -> list[_Object]:
     found = list[_Object]()
     for part in objects(io.BytesIO(data), 0, len(data)):
         OBJECTS.check(len(found))
-        if part.end < part.body or part.end > len(data):
+        if part.size < 0 or part.end > len(data):
             raise BrokenTagError("its header is damaged")
         found.append(_Object(part.kind, data[part.body : part.end]))
     return found

@@ -174,6 +174,10 @@ class Block(ABC):
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
         """Make entries that say `values`, in this tag's own way."""
 
+    def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
+        """Return the values of a role in mutagen's tags; raises KeyError where there are none."""
+        return tuple(tags[role])
+
     @abstractmethod
     def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
         """Write the entries to the file that this block was read from, open for update.

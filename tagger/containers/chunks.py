@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -24,6 +23,7 @@ from tagger.containers.formats import AIFF, RF64, WAV, Format
 from tagger.containers.id3 import Slot
 from tagger.containers.parts import (
     BrokenTagError,
+    Part,
     cut_off,
     peek,
     read_exactly,
@@ -64,20 +64,6 @@ _LITTLE, _BIG = struct.Struct("<I"), struct.Struct(">I")
 _MOST_CHUNKS = 1_000_000  # before the sound
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """A chunk: its four letters, where it starts (they do), and how long its data is."""
-
-    kind: bytes
-    start: int
-    size: int
-
-    @property
-    def end(self) -> int:
-        """Behind its data and the byte that makes them even."""
-        return self.start + 8 + self.size + self.size % 2
-
-
 def recognise(file: BinaryIO, start: int) -> Format | None:
     """Return WAV, RF64 or AIFF, by the name of the form; None where it is another."""
     head = peek(file, start, 12)
@@ -94,7 +80,7 @@ def missing(file: BinaryIO, start: int, size: int) -> str | None:
     for chunk in islice(_walk(file, start + 12, size, number), _MOST_CHUNKS):
         if chunk.kind == (b"data" if number is _LITTLE else b"SSND"):
             # 0xFFFFFFFF: written into a pipe, or in the other place that RF64 has for long ones.
-            return cut_off(size, chunk.start + 8 + chunk.size) if chunk.size != 0xFFFFFFFF else None
+            return cut_off(size, chunk.end) if chunk.size != 0xFFFFFFFF else None
     return None
 
 
@@ -103,13 +89,18 @@ def _number(file: BinaryIO, start: int) -> struct.Struct:
     return _BIG if peek(file, start, 4) == b"FORM" else _LITTLE
 
 
-def _walk(file: BinaryIO, position: int, end: int, number: struct.Struct) -> Iterator[Chunk]:
+def _walk(file: BinaryIO, position: int, end: int, number: struct.Struct) -> Iterator[Part]:
     """Yield the chunks from a position on, as long as their heads stand before the end."""
     while position + 8 <= end:
         kind, size = struct.unpack("4s4s", read_exactly(file, position, 8))
-        chunk = Chunk(kind, position, number.unpack(size)[0])
+        chunk = Part(kind, position, position + 8, position + 8 + int(number.unpack(size)[0]))
         yield chunk
-        position = chunk.end
+        position = _behind(chunk)
+
+
+def _behind(chunk: Part) -> int:
+    """Return where a chunk ends, with the byte that makes its content even."""
+    return chunk.end + chunk.size % 2
 
 
 class Chunks:
@@ -123,15 +114,15 @@ class Chunks:
         self._length = file.seek(0, 2)
         # As the file says; other data may follow.
         self.end = start + 8 + int(self._number.unpack(head[4:8])[0])
-        self.chunks: list[Chunk] = []
-        self._damaged = set[Chunk]()
+        self.chunks: list[Part] = []
+        self._damaged = set[Part]()
         self.sound = head[:4] in (b"RIFF", b"FORM") and start + 12 <= self.end <= self._length + 1
         end = min(self.end, self._length)
         for chunk in _walk(file, start + 12, end, self._number):
             self.chunks.append(chunk)
             CHUNKS.check(len(self.chunks))
             # The last even byte is often forgotten.
-            if chunk.end > end + 1:
+            if _behind(chunk) > end + 1:
                 self.sound = False
         self.end = end
 
@@ -144,21 +135,21 @@ class Chunks:
         odd = (c.start for c in self.chunks if c in self._damaged or not _is_readable(c))
         return next(odd, self.end)
 
-    def find(self, kind: bytes) -> list[Chunk]:
+    def find(self, kind: bytes) -> list[Part]:
         """Return the chunks of a kind, which counts in either case."""
         return [c for c in self.chunks if c.kind.upper() == kind]
 
-    def info_lists(self, file: BinaryIO) -> list[Chunk]:
+    def info_lists(self, file: BinaryIO) -> list[Part]:
         """Return a WAV's INFO lists, damaged ones included."""
         return [c for c in self.chunks if self.is_wav and _is_info(file, c)]
 
-    def take_for_content(self, chunk: Chunk) -> None:
+    def take_for_content(self, chunk: Part) -> None:
         """Keep a chunk as it is: the tag in it is damaged."""
         self._damaged.add(chunk)
 
-    def behind(self, chunk: Chunk | None) -> int:
+    def behind(self, chunk: Part | None) -> int:
         """Return how many bytes follow a chunk, or a new one at the end."""
-        return self._length - (self._place if chunk is None else min(chunk.end, self._length))
+        return self._length - (self._place if chunk is None else min(_behind(chunk), self._length))
 
     def check(self) -> None:
         """Raise where the file's lengths are not true: what is written might go astray."""
@@ -166,7 +157,7 @@ class Chunks:
             raise CannotKeepError("its chunks are not as long as they claim")
 
     def put(
-        self, file: BinaryIO, chunk: Chunk | None, data: bytes, kind: bytes, *, keep: bool = False
+        self, file: BinaryIO, chunk: Part | None, data: bytes, kind: bytes, *, keep: bool = False
     ) -> None:
         """Replace a chunk's data, add a chunk, or (without data) take one away.
 
@@ -178,7 +169,7 @@ class Chunks:
             letters = kind if chunk is None else chunk.kind
             new = letters + self._number.pack(len(data)) + data + bytes(len(data) % 2)
         if chunk is not None:
-            start, old = chunk.start, min(chunk.end, self.end) - chunk.start
+            start, old = chunk.start, min(_behind(chunk), self.end) - chunk.start
         else:
             start, old = self._place, 0
             new = bytes(start % 2 ^ self.start % 2) + new  # an even byte that was forgotten
@@ -195,16 +186,14 @@ class Chunks:
             is_tag = chunk.kind.upper() == b"ID3 " or (self.is_wav and _is_info(file, chunk))
             if not is_tag or chunk in self._damaged:
                 yield chunk.kind + struct.pack("<I", chunk.size)
-                end = min(chunk.start + 8 + chunk.size, self._length)
-                yield from read_ranges(file, chunk.start + 8, end)
+                yield from read_ranges(file, chunk.body, min(chunk.end, self._length))
 
 
-def _is_info(file: BinaryIO, chunk: Chunk) -> bool:
-    file.seek(chunk.start + 8)
-    return chunk.kind.upper() == b"LIST" and file.read(4) == b"INFO"
+def _is_info(file: BinaryIO, chunk: Part) -> bool:
+    return chunk.kind.upper() == b"LIST" and peek(file, chunk.body, 4) == b"INFO"
 
 
-def _is_readable(chunk: Chunk) -> bool:
+def _is_readable(chunk: Part) -> bool:
     """Tell whether mutagen reads on behind a chunk."""
     return all(0x20 <= c < 0x7F for c in chunk.kind) and (chunk.kind != b"LIST" or chunk.size >= 4)
 
@@ -214,7 +203,7 @@ class ChunkSlot(Slot):
 
     room = 0
 
-    def __init__(self, chunks: Chunks, chunk: Chunk | None) -> None:
+    def __init__(self, chunks: Chunks, chunk: Part | None) -> None:
         self._chunks, self._chunk = chunks, chunk  # which know where it stands
         self.is_empty_chunk = chunk is not None and chunk.size == 0
         self.behind = chunks.behind(chunk)
@@ -232,11 +221,11 @@ class Info(Block):
 
     name = "INFO"
 
-    def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Chunk | None) -> None:
+    def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Part | None) -> None:
         super().__init__(exists=chunk is not None)
         self._chunks, self._chunk = chunks, chunk
         TAG_BYTES.check(chunk.size if chunk else 0)
-        data = b"" if chunk is None else read_exactly(file, chunk.start + 8, chunk.size)
+        data = b"" if chunk is None else read_exactly(file, chunk.body, chunk.size)
         position, self._rest = 4, b""
         while position + 8 <= len(data):
             size = struct.unpack("<I", data[position + 4 : position + 8])[0]
@@ -291,11 +280,11 @@ class DamagedInfo(Info):
 
     name = "damaged INFO"
 
-    def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Chunk) -> None:
+    def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Part) -> None:
         Block.__init__(self, exists=True)
         self._rest = b""
         chunks.take_for_content(chunk)
-        data = peek(file, chunk.start + 8, min(chunk.size, _MOST_OF_A_DAMAGED_LIST))
+        data = peek(file, chunk.body, min(chunk.size, _MOST_OF_A_DAMAGED_LIST))
         position = 4
         while position + 8 <= len(data) and _INFO_ID.match(data, position):
             size = struct.unpack("<I", data[position + 4 : position + 8])[0]

@@ -304,6 +304,10 @@ class Id3v2(Block):
             raw = self._frame("TXXX", (role, self._joint.join(values)))
         return [Entry(raw, role, values)]
 
+    def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
+        values = tags["TCON"].genres if role == GENRE else tags[f"TXXX:{role}"].text
+        return tuple(values if tags.version >= (2, 4, 0) else split_joint(values))
+
     @property
     def _joint(self) -> str:
         return "\0" if self.version == 4 else MULTI_VALUE_SEPARATOR

@@ -181,6 +181,11 @@ class Ilst(Block):
         name = _box(b"name", bytes(4) + role.encode())
         return [Entry(_box(_FREEFORM, mean + name + data), role, values)]
 
+    def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
+        if role == GENRE:
+            return tuple(tags["\xa9gen"])
+        return tuple(bytes(v).decode() for v in tags[f"----:com.apple.iTunes:{role}"])
+
     def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
         self.prepare()
         if self._udta is None:

@@ -89,7 +89,7 @@ def sound(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
     a frame begins, padding does.
     """
     padded = behind_zeros(file, start)
-    if _is_frame(file, padded):
+    if _is_framed(file, padded, _mpeg_length, 2):
         start = padded
     claim = _claim(file, start)
     if claim is not None:
@@ -166,10 +166,12 @@ def _is_foreign(head: bytes) -> bool:
     return True
 
 
-def _is_framed(file: BinaryIO, start: int, frame: Callable[[bytes], int]) -> bool:
-    """Tell whether frames follow each other; `frame` gives the length of one, or 0."""
-    for _ in range(_IN_A_ROW):
-        length = frame(peek(file, start, 7))
+def _is_framed(
+    file: BinaryIO, start: int, length_of: Callable[[bytes], int], times: int = _IN_A_ROW
+) -> bool:
+    """Tell whether frames follow each other, whose lengths their headers tell: 0 of no frame."""
+    for _ in range(times):
+        length = length_of(peek(file, start, 7))
         if not length:
             return False
         start += length
@@ -209,14 +211,9 @@ def _mpeg_frame(header: bytes) -> tuple[int, tuple[int, int, int]] | None:
     return samples_by_8 * bits // _RATES[version][rate] + padding, (version, layer, rate)
 
 
-def _is_frame(file: BinaryIO, position: int) -> bool:
-    """Tell whether a frame begins there, and another behind it."""
-    for _ in range(2):
-        frame = _mpeg_frame(peek(file, position, 4))
-        if frame is None:
-            return False
-        position += frame[0]
-    return True
+def _mpeg_length(header: bytes) -> int:
+    frame = _mpeg_frame(header)
+    return frame[0] if frame else 0
 
 
 def _claim(file: BinaryIO, start: int) -> tuple[int, int] | None:

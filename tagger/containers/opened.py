@@ -168,7 +168,7 @@ def _open_chunks(file: BinaryIO, start: int) -> Container:
     for chunk in chunks.find(b"ID3 "):
         TAG_BYTES.check(chunk.size)
         TAGS.check(len(tags))
-        data = read_exactly(file, chunk.start + 8, chunk.size)
+        data = read_exactly(file, chunk.body, chunk.size)
         try:
             tags.append(Id3v2(ChunkSlot(chunks, chunk), data))
         except BrokenTagError:

@@ -31,6 +31,11 @@ class Part(NamedTuple):
     body: int
     end: int
 
+    @property
+    def size(self) -> int:
+        """Bytes of its content, as it claims."""
+        return self.end - self.body
+
 
 def parts_within(
     walk: Callable[[BinaryIO, int, int], Iterator[Part]],
