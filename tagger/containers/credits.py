@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-from tagger.containers.deadline import deadline
+from tagger.containers.bounds import deadline
 from tagger.containers.formats import Format
 from tagger.containers.opened import open_container
 

@@ -26,8 +26,7 @@ from tagger.containers.blocks import (
     split_joint,
     to_text,
 )
-from tagger.containers.bounds import FRAMES, MOST_LEADING_TAGS, TAG_BYTES
-from tagger.containers.deadline import deadline
+from tagger.containers.bounds import FRAMES, MOST_LEADING_TAGS, TAG_BYTES, deadline
 from tagger.containers.id3_bounds import check_id3, synchsafe
 from tagger.containers.id3v1 import is_text, referenced_genres
 from tagger.containers.parts import BrokenTagError, peek, read_exactly, replace_range

@@ -15,7 +15,7 @@ from typing import Any
 
 from tagger.containers.apev2 import Apev2
 from tagger.containers.blocks import GENRE, MULTI_VALUE_SEPARATOR, ROLES, Block, explained
-from tagger.containers.deadline import deadline
+from tagger.containers.bounds import deadline
 from tagger.containers.formats import APE, Format
 from tagger.containers.opened import Container, open_container
 from tagger.containers.parts import same_bytes

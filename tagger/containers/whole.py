@@ -14,8 +14,8 @@ from typing import BinaryIO
 from tagger.containers import asf, chunks, dsf, flac, formats, mp4, mpeg, ogg, streams
 from tagger.containers.formats import Format
 from tagger.containers.id3 import skip_id3v2
+from tagger.containers.opened import before_tags
 from tagger.containers.parts import peek
-from tagger.containers.surroundings import before_tags
 from tagger.system.errors import RefusedError
 
 # So many bytes of zeros in a row are in no compressed sound, and at so many places it is looked.
