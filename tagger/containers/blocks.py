@@ -1,4 +1,4 @@
-"""What tags of every kind have in common: a block of entries, some of them ours.
+"""Tags of every kind: blocks of entries, some of them ours.
 
 An entry is kept as the bytes that stand in the file. Only entries with a role (the genre, and what
 gtag says of it) are ever decoded or made anew.

@@ -53,7 +53,7 @@ class FlacComments(Comments):
         ]
 
     def others(self) -> list[bytes]:
-        """All metadata blocks but comment and padding."""
+        """Return all metadata blocks but comment and padding."""
         return [bytes((k,)) + b for k, b in self._blocks if k not in (_PADDING, _COMMENT)]
 
     def prepare(self) -> None:

@@ -38,7 +38,7 @@ class Format:
         return bool(self.family)
 
     def open_with_mutagen(self, file: Any) -> Any:
-        """A `mutagen.FileType` of the path or file object; raises `mutagen.MutagenError`."""
+        """Return a `mutagen.FileType` of the path or file object; raises `mutagen.MutagenError`."""
         module, _, name = self.mutagen_class.rpartition(".")
         return getattr(importlib.import_module(module), name)(file)
 

@@ -1,4 +1,4 @@
-"""What mutagen would have to do for an ID3 tag, counted before it sees the tag.
+"""Counts what mutagen would have to do for an ID3 tag, before it sees the tag.
 
 zlib turns a megabyte into a gigabyte, and mutagen inflates every compressed frame, those in
 chapters, too. It copies the rest of a tag for each frame, and the rest of a text for each value.

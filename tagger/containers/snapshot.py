@@ -1,4 +1,4 @@
-"""What undo needs: the raw old values of our fields in every tag, and how to put them back.
+"""Remembers the raw values of our fields in every tag, and puts them back for undo.
 
 A snapshot is plain data for JSON. Restoring puts the old bytes back where they stood; what was
 not ours is not touched, and a tag that was not there goes.
@@ -36,7 +36,7 @@ _OF_A_DAMAGED_SHAPE = (TypeError, KeyError, ValueError, LookupError, OverflowErr
 
 
 def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
-    """The raw values of genre and GTAG fields in every tag, which tags there are, and the sound.
+    """Return the raw genre and GTAG fields of every tag, which tags there are, and the sound.
 
     Raises
     ------
@@ -52,13 +52,13 @@ def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
 
 
 def sound_of(path: str | PathLike[str], format: Format) -> str:
-    """SHA-256 of a file's sound, as a snapshot's `sound`. Raises as `snapshot` does."""
+    """Return the SHA-256 of a file's sound, as a snapshot's `sound`. Raises as `snapshot` does."""
     with opened(path, format) as container:
         return _sound(container)
 
 
 def sound_begins(path: str | PathLike[str], format: Format) -> str:
-    """SHA-256 of its first bytes, as a snapshot's `sound_begins`. Raises as `snapshot` does."""
+    """Return the SHA-256 of its first bytes, as a snapshot's `sound_begins`; raises as that."""
     with opened(path, format) as container:
         return _sound(container, _BEGINNING)
 
@@ -66,7 +66,7 @@ def sound_begins(path: str | PathLike[str], format: Format) -> str:
 def obstacle(
     path: str | PathLike[str], format: Format, old: Any, new: Any, *, force: bool = False
 ) -> str | None:
-    """Why gtag's fields cannot be taken back in a file that was changed since; None: they can.
+    """Say why gtag's fields cannot be taken back in a file that was changed since; None: they can.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def restore(
 def same_fields(
     path: str | PathLike[str], format: Format, old: dict[str, Any], *, loosely: bool = False
 ) -> bool:
-    """Whether every genre and GTAG field of a file is, to the byte, as in a snapshot.
+    """Tell whether every genre and GTAG field of a file is, to the byte, as in a snapshot.
 
     Where `loosely`, the tags may be others than they were, but for these fields.
     """
@@ -203,7 +203,7 @@ def _is_field(field: Any) -> bool:
 
 
 def _counterparts(blocks: list[Block], old: list[dict[str, Any]]) -> list[Block]:
-    """The block for each that is remembered; an older gtag may not have known all kinds."""
+    """Return the block for each that is remembered; an older gtag may not have known all kinds."""
     counterparts, rest = [], iter(blocks)
     for name in (b["name"] for b in old):
         block = next((b for b in rest if b.name == name), None)
@@ -226,7 +226,7 @@ def _of_block(container: Container, block: Block) -> dict[str, Any]:
 
 
 def _carries(container: Container) -> bool | None:
-    """Whether the main tag says, for the others, what they say; None where it has words of its own.
+    """Tell whether the main tag says what the others do; None where it has words of its own.
 
     False where it says nothing.
     """
@@ -241,7 +241,7 @@ def _ours(block: Block) -> list[tuple[str, bytes]]:
 
 
 def _as_told_by(block: Block, old: dict[str, Any]) -> list[tuple[str, bytes]]:
-    """The genre and GTAG fields of a snapshot, as `block` would hold them."""
+    """Return the genre and GTAG fields of a snapshot, as `block` would hold them."""
     fields = ((role, from_text(raw)) for _, role, raw in old["fields"])
     return sorted((role, block.translated(role, raw, old["shape"]).raw) for role, raw in fields)
 

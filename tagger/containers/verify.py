@@ -57,7 +57,7 @@ def _both_open(
 
 
 def _is_carried(old: Container, new: Container, before: Block, after: Block) -> bool:
-    """Whether all that one of two main tags says more than the other stands in hidden tags, too.
+    """Tell whether all that one of two main tags says more stands in hidden tags, too.
 
     A write carries it over into a tag that said nothing, and undo takes it away again.
     """
@@ -154,7 +154,7 @@ def refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format, mai
 def _others_as_mutagen_reads(
     path: str | PathLike[str], format: Format, main: Block
 ) -> dict[str, Any]:
-    """Every field but the genre and gtag's own; none where mutagen cannot read the file."""
+    """Return every field but the genre and gtag's own; none where mutagen cannot read the file."""
     try:
         tags = _mutagen_tags(path, format, main)
     except Exception:  # what was written is checked with it elsewhere

@@ -62,7 +62,7 @@ class Change:
     id3_version: int = 4
 
     def fields(self) -> Fields:
-        """The values of the main tag, by role."""
+        """Return the values of the main tag, by role."""
         return {
             GENRE: distinct(self.genres),
             GTAG_GENRE: distinct(self.gtag_genre),
