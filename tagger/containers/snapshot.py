@@ -7,6 +7,7 @@ not ours is not touched, and a tag that was not there goes.
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from os import PathLike
 from typing import Any
 
@@ -171,20 +172,18 @@ def same_fields(
 
 def _check(old: Any, path: str | PathLike[str]) -> None:
     """Refuse what is not a snapshot, whoever wrote it into the journal."""
-    if not isinstance(old, dict) or not isinstance(old.get("blocks"), list):
-        raise RefusedError(_DAMAGED, path=path)
-    for block in old["blocks"]:
-        if not (
-            isinstance(block, dict)
-            and isinstance(block.get("name"), str)
-            and isinstance(block.get("exists"), bool)
-            and isinstance(block.get("shape"), dict)
-            and _is_area(block["shape"].get("area"))
-            and isinstance(block.get("fields"), list)
-            and block.get("carried") in (None, False, True)
-            and all(map(_is_field, block["fields"]))
-        ):
-            raise RefusedError(_DAMAGED, path=path)
+    match old:
+        case {"blocks": list(blocks)} if all(map(_is_block, blocks)):
+            return
+    raise RefusedError(_DAMAGED, path=path)
+
+
+def _is_block(block: Any) -> bool:
+    match block:
+        case {"name": str(), "exists": bool(), "shape": dict(shape), "fields": list(fields)}:
+            known = block.get("carried") in (None, False, True)
+            return known and _is_area(shape.get("area")) and all(map(_is_field, fields))
+    return False
 
 
 def _is_area(size: Any) -> bool:
@@ -192,14 +191,12 @@ def _is_area(size: Any) -> bool:
 
 
 def _is_field(field: Any) -> bool:
-    if not isinstance(field, list) or len(field) != 3:
-        return False
-    place, role, raw = field
-    try:
-        from_text(raw)
-    except (TypeError, ValueError):
-        return False
-    return type(place) is int and isinstance(role, str)
+    match field:
+        case [int(place), str(), str(raw)] if not isinstance(place, bool):
+            with suppress(ValueError):
+                from_text(raw)
+                return True
+    return False
 
 
 def _counterparts(blocks: list[Block], old: list[dict[str, Any]]) -> list[Block]:
