@@ -286,7 +286,10 @@ def before_tags(file: BinaryIO, end: int) -> int:
     """Return where the tags begin that end at `end`, whatever is in them."""
     with suppress(BrokenTagError):
         for _ in range(TAGS.most):
-            end = _ending_at(file, end)[0]
+            start, _ = _ending_at(file, end)
+            if start == end:
+                break
+            end = start
     return end
 
 
