@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tagger.containers.formats import identify, supported_format
 from tagger.containers.read import TagState, read_tags
+from tagger.containers.recognise import identify, supported_format
 from tagger.deciding.decide import Policy, Status
 from tagger.deciding.options import Album, Detail, Existing, ScanOptions, flag
 from tagger.genres.placeholders import DEFAULT_PLACEHOLDERS

@@ -22,7 +22,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tagger.containers import deadline
+from tagger.containers import bounds
 from tagger.sound import demo
 
 SEED = int(os.environ.get("GTAG_TEST_SEED", "0"))
@@ -53,7 +53,7 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 @pytest.fixture(autouse=True)
 def _time_for_tags(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine may hold a test up for longer than a disk ever does."""
-    monkeypatch.setattr(deadline, "DEADLINE_S", 3600.0)
+    monkeypatch.setattr(bounds, "DEADLINE_S", 3600.0)
 
 
 @pytest.fixture(scope="session")

@@ -196,7 +196,7 @@ def test_who_may_import_what():
                 "system.errors",
                 "system.screen",
                 "genres.vocabulary",
-                "containers.formats",
+                "containers.recognise",
                 "library.walk",
             ):
                 forbidden |= at_the_top & HEAVY

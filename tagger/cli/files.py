@@ -16,7 +16,8 @@ def not_music(path: str, option: str) -> str:
 
     `gtag scan --report song.mp3` is a mistake.
     """
-    from tagger.containers.formats import has_audio_extension, identify
+    from tagger.containers.formats import has_audio_extension
+    from tagger.containers.recognise import identify
 
     try:
         is_music = has_audio_extension(path) or (os.path.lexists(path) and identify(path))

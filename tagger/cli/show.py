@@ -43,8 +43,8 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
 
     from tagger.cli.console import clock, console
     from tagger.cli.settings import scan_defaults
-    from tagger.containers.formats import supported_format
     from tagger.containers.read import read_tags
+    from tagger.containers.recognise import supported_format
     from tagger.deciding.options import ScanOptions
     from tagger.library.walk import Library, Track
     from tagger.pipeline.classify import classifier, classify_track

@@ -15,18 +15,16 @@ from tagger.containers.blocks import (
     GENRE,
     MULTI_VALUE_SEPARATOR,
     Block,
-    BrokenTagError,
     Description,
     Entry,
     distinct,
     from_text,
-    read_exactly,
-    replace_range,
     role_of,
     split_joint,
     to_text,
 )
 from tagger.containers.bounds import FIELDS, TAG_BYTES
+from tagger.containers.parts import BrokenTagError, peek, read_exactly, replace_range
 
 _MAGIC = b"APETAGEX"
 _LEAST_ITEM = 9  # bytes: two numbers, and the end of a name
@@ -124,6 +122,11 @@ class Apev2(Block):
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
         return [Entry(self._item("Genre" if role == GENRE else role, values), role, values)]
 
+    def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
+        values = list(tags[role])
+        # Joined in APEv1.
+        return tuple(split_joint(values) if len(values) == 1 else values)
+
     def _item(self, key: str, values: tuple[str, ...]) -> bytes:
         text = ("\0" if self._version >= 2000 else MULTI_VALUE_SEPARATOR).join(values).encode()
         return struct.pack("<2I", len(text), 0) + key.encode() + b"\0" + text
@@ -162,27 +165,24 @@ def _values(raw: bytes) -> list[str]:
 
 
 def find_apev2(file: BinaryIO, end: int) -> tuple[int, int] | None:
-    """Start and size of the APE tag that ends at `end`; None where there is none."""
-    if end < 32:
+    """Return start and size of the APE tag that ends at `end`; None where there is none."""
+    footer = peek(file, end - 32, 32)
+    if footer[:8] != _MAGIC:
         return None
-    file.seek(end - 32)
-    footer = file.read(32)
     version, size, _, flags = struct.unpack("<4I", footer[8:24])
-    if footer[:8] != _MAGIC or version not in (1000, 2000) or size < 32 or flags & _IS_HEADER:
+    if version not in (1000, 2000) or size < 32 or flags & _IS_HEADER:
         return None
     start = end - size
     if start < 0:
         raise BrokenTagError("its APE tag claims to be longer than the file")
-    file.seek(max(0, start - 32))
-    if start >= 32 and file.read(8) == _MAGIC:
+    if peek(file, start - 32, 8) == _MAGIC:
         start -= 32
     return start, end - start
 
 
 def leading_apev2_size(file: BinaryIO, start: int) -> int:
-    """Bytes of the APE tag that begins at `start`; 0 where none does."""
-    file.seek(start)
-    header = file.read(32)
+    """Return the bytes of the APE tag that begins at `start`; 0 where none does."""
+    header = peek(file, start, 32)
     if len(header) < 32 or header[:8] != _MAGIC:
         return 0
     version, size, _, flags = struct.unpack("<4I", header[8:24])

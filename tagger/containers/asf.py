@@ -8,30 +8,39 @@ they agree where it stands first.
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, BinaryIO
 
-from tagger.containers.blocks import (
-    GENRE,
-    ROLES,
-    Block,
+from tagger.containers.blocks import GENRE, ROLES, Block, CannotKeepError, Entry
+from tagger.containers.bounds import FIELDS, OBJECTS, TAG_BYTES
+from tagger.containers.formats import ASF, Format
+from tagger.containers.id3v1 import referenced_genres
+from tagger.containers.parts import (
     BrokenTagError,
-    CannotKeepError,
-    Entry,
+    Part,
+    cut_off,
+    peek,
     read_exactly,
     read_ranges,
     replace_range,
+    unpack_at,
 )
-from tagger.containers.bounds import FIELDS, OBJECTS, TAG_BYTES
-from tagger.containers.id3v1 import referenced_genres
+
+MAGIC = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_STREAM = bytes.fromhex("9107dcb7b7a9cf118ee600c00c205365")
+_AUDIO = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")
+_VIDEO = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
+_DATA = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_ABSURD = 1 << 40  # bytes: a claim of more is a mistake of whoever wrote it
 
 _EXTENDED = bytes.fromhex("40a4d0d207e3d21197f000a0c95ea850")
 _METADATA = bytes.fromhex("eacbf8c5af5b77488467aa8c44fa4cca")
 _LIBRARY = bytes.fromhex("941c23449894d149a1411d134e457054")
 _EXTENSION = bytes.fromhex("b503bf5f2ea9cf118ee300c00c205365")
-_PADDING = bytes.fromhex("74d40618dfca0945a4ba9aabcb96aae8")
 _PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _EXTENSION_HEAD = bytes.fromhex("11d2d3abbaa9cf118ee600c00c2053650600")
 
@@ -39,8 +48,49 @@ _EXTENSION_HEAD = bytes.fromhex("11d2d3abbaa9cf118ee600c00c2053650600")
 _LETTERS = {_EXTENDED: b"E", _METADATA: b"M", _LIBRARY: b"L"}
 
 
+def recognise(file: BinaryIO, start: int) -> Format | None:
+    """Return ASF for sound; None for a film."""
+    head = peek(file, start, 30)
+    if len(head) < 30:
+        return None
+    size, count = struct.unpack("<QI", head[16:28])
+    end = min(start + size, file.seek(0, 2))
+    first = islice(objects(file, start + 30, end), min(count, OBJECTS.most))
+    kinds = {peek(file, o.body, 16) for o in first if o.kind == _STREAM and o.body + 16 <= end}
+    return ASF if _AUDIO in kinds and _VIDEO not in kinds else None
+
+
+def missing(file: BinaryIO, start: int, size: int) -> str | None:
+    """Say what is missing of the header and the data behind it; None where that is nothing."""
+    begin = _data_start(file, start)
+    kind, data = unpack_at(file, begin, "<16sQ")
+    if kind != _DATA or data > _ABSURD:  # it is 0 while it is broadcast
+        return None
+    return cut_off(size, begin + data)
+
+
+def sound(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield where sound lies: behind the header."""
+    yield _data_start(file, start), end
+
+
+def _data_start(file: BinaryIO, start: int) -> int:
+    return start + int(unpack_at(file, start + 16, "<Q")[0])
+
+
+def objects(file: BinaryIO, start: int, end: int) -> Iterator[Part]:
+    """Yield the objects from `start` to `end`, up to one that is shorter than its own head."""
+    while start < end:
+        head = peek(file, start, 24)
+        part = Part(head[:16], start, start + 24, start + int.from_bytes(head[16:], "little"))
+        yield part
+        if part.size < 0:
+            return
+        start = part.end
+
+
 def attribute_name(role: str) -> str:
-    """What a role's attribute is called: as other taggers name theirs, with a slash."""
+    """Name a role's attribute as other taggers name theirs, with a slash."""
     return "WM/Genre" if role == GENRE else role.replace("_", "/", 1)
 
 
@@ -103,6 +153,9 @@ class AsfAttributes(Block):
             entries.append(Entry(raw, role, (value,)))
         return entries
 
+    def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
+        return tuple(str(value) for value in tags[attribute_name(role)])
+
     def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
         self.prepare()
         outer = [_Object(o.guid, o.data) for o in self._objects]
@@ -139,7 +192,7 @@ class AsfAttributes(Block):
         replace_range(file, self._start, self._size, data)
 
     def _best_place(self, outer: list[_Object]) -> int | None:
-        """Where the extended content description is to go; None where it is to stay.
+        """Return where the extended content description is to go; None where it is to stay.
 
         It stays where that would change the order in which some read what is not ours.
         """
@@ -159,7 +212,7 @@ class AsfAttributes(Block):
         return None if others_are_split else guids.index(_EXTENSION)
 
     def _correct_file_size(self, objects: list[_Object], file: BinaryIO, growth: int) -> None:
-        """The header says how long the file is; where that was true, it stays true."""
+        """Keep true what the header says of the file's length, where it was true."""
         length = file.seek(0, 2)
         for item in objects:
             if item.guid == _PROPERTIES and item.data[16:24] == struct.pack("<Q", length):
@@ -175,7 +228,7 @@ class AsfAttributes(Block):
         }
 
     def content(self, file: BinaryIO, end: int) -> Iterator[bytes]:
-        """All up to `end` that new attributes must leave: other objects, and what follows."""
+        """Yield all up to `end` that new attributes must leave: other objects, and what follows."""
         for item in (*self._objects, *self._inner):
             if item.guid == _PROPERTIES:
                 yield item.guid + item.data[:16] + item.data[24:]
@@ -184,35 +237,29 @@ class AsfAttributes(Block):
         yield from self.sound(file, end)
 
     def sound(self, file: BinaryIO, end: int) -> Iterator[bytes]:
-        """All between the header and `end`."""
+        """Yield all between the header and `end`."""
         yield from read_ranges(file, self._start + self._size, end)
 
 
 def _objects(data: bytes) -> list[_Object]:
-    objects, position = list[_Object](), 0
-    while position < len(data):
-        OBJECTS.check(len(objects))
-        if position + 24 > len(data):
+    found = list[_Object]()
+    for part in objects(io.BytesIO(data), 0, len(data)):
+        OBJECTS.check(len(found))
+        if part.size < 0 or part.end > len(data):
             raise BrokenTagError("its header is damaged")
-        size = struct.unpack("<Q", data[position + 16 : position + 24])[0]
-        if size < 24 or position + size > len(data):
-            raise BrokenTagError("its header is damaged")
-        objects.append(
-            _Object(data[position : position + 16], data[position + 24 : position + size])
-        )
-        position += size
-    return objects
+        found.append(_Object(part.kind, data[part.body : part.end]))
+    return found
 
 
 def _key(raw: bytes) -> bytes:
-    """The name of an attribute, as it stands in a record behind its letter."""
+    """Return the name of an attribute, as it stands in a record behind its letter."""
     if raw[:1] == b"E":
         return raw[3 : 3 + int.from_bytes(raw[1:3], "little")].upper()
     return raw[13 : 13 + int.from_bytes(raw[5:7], "little")].upper()
 
 
 def _records(item: _Object) -> Iterator[Entry]:
-    """The records of an object, each with the letter of the object before it."""
+    """Yield the records of an object, each with the letter of the object before it."""
     data, position = item.data, 2
     letter = _LETTERS[item.guid]
     try:

@@ -1,4 +1,4 @@
-"""What tags of every kind have in common: a block of entries, some of them ours.
+"""Tags of every kind: blocks of entries, some of them ours.
 
 An entry is kept as the bytes that stand in the file. Only entries with a role (the genre, and what
 gtag says of it) are ever decoded or made anew.
@@ -7,7 +7,6 @@ gtag says of it) are ever decoded or made anew.
 from __future__ import annotations
 
 import base64
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from os import PathLike
 from typing import Any, BinaryIO, ClassVar
 
 from tagger.containers.bounds import BeyondBoundError
+from tagger.containers.parts import BrokenTagError
 from tagger.system.errors import GtagError, RefusedError
 
 GENRE = "genre"
@@ -32,12 +32,6 @@ _OF_THE_TRACK = ("TITLE", "ARTIST", "ALBUM")
 
 # Where a tag has no true multi-values (ID3v2.3, APEv1, INFO).
 MULTI_VALUE_SEPARATOR = "; "
-
-_COPY_BYTES = 1 << 20
-
-
-class BrokenTagError(Exception):
-    """A tag cannot be taken apart: the message says why, callers say for which file."""
 
 
 class CannotKeepError(Exception):
@@ -109,7 +103,7 @@ class Block(ABC):
         self.exists = exists
 
     def values(self, role: str) -> tuple[str, ...]:
-        """All values of a role, each once, blank ones left out."""
+        """Return all values of a role, each once, blank ones left out."""
         return distinct(v for e in self.entries if e.role == role for v in e.values)
 
     def set(self, role: str, values: tuple[str, ...]) -> None:
@@ -120,18 +114,18 @@ class Block(ABC):
         self.entries = [*before, *new, *(e for e in after if e.role != role)]
 
     def place_of(self, role: str) -> int:
-        """Where the first entry of a role stands, or a new one goes."""
+        """Return where the first entry of a role stands, or a new one goes."""
         return next((i for i, e in enumerate(self.entries) if e.role == role), len(self.entries))
 
     def translated(self, role: str, raw: bytes, shape: Mapping[str, Any]) -> Entry:
-        """An entry of a tag of that `shape`, as this tag would say it.
+        """Return an entry of a tag of that `shape`, as this tag would say it.
 
         Raises CannotKeepError where this tag cannot say it.
         """
         return Entry(raw, role)
 
     def foreign(self) -> list[bytes]:
-        """Everything in this tag that a write must leave as it is."""
+        """Return everything in this tag that a write must leave as it is."""
         return [e.raw for e in self.entries if e.role is None]
 
     @property
@@ -151,11 +145,11 @@ class Block(ABC):
         return any(e.role == GENRE for e in self.entries) or any(n in told for n in _OF_THE_TRACK)
 
     def description(self) -> Description:
-        """What it says besides the genre, as far as other kinds of tags have a place for it."""
+        """Return what it says besides the genre, as far as other kinds of tags can say it."""
         return {}
 
     def tell(self, description: Description) -> list[Entry]:
-        """Entries without a role that say `description`, in this tag's own way.
+        """Return entries without a role that say `description`, in this tag's own way.
 
         The same description gives the same bytes in every version of gtag: undo knows by them
         what was carried over from another tag. It may learn to tell more.
@@ -178,7 +172,11 @@ class Block(ABC):
 
     @abstractmethod
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
-        """Entries that say `values`, in this tag's own way."""
+        """Make entries that say `values`, in this tag's own way."""
+
+    def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
+        """Return the values of a role in mutagen's tags; raises KeyError where there are none."""
+        return tuple(tags[role])
 
     @abstractmethod
     def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
@@ -194,7 +192,7 @@ class Block(ABC):
         raise CannotKeepError(f"its {self.name} cannot be removed: gtag never adds one")
 
     def shape(self) -> dict[str, Any]:
-        """What a restored tag needs besides its entries: plain values, ready for JSON."""
+        """Return what a restored tag needs besides its entries: plain values, ready for JSON."""
         return {}
 
 
@@ -207,18 +205,18 @@ def _is_text(value: str) -> bool:
 
 
 def distinct(values: Iterable[str]) -> tuple[str, ...]:
-    """Each value that is not blank once, in order, without blanks around it."""
+    """Return each value that is not blank once, in order, without blanks around it."""
     return tuple(dict.fromkeys(v for v in map(str.strip, values) if v))
 
 
 def split_joint(values: Iterable[str]) -> Iterator[str]:
-    """Values of a tag without true multi-values, one by one."""
+    """Yield the values of a tag without true multi-values, one by one."""
     for value in values:
         yield from value.split(MULTI_VALUE_SEPARATOR)
 
 
 def role_of(name: str, *, genre: str) -> str | None:
-    """The role of the field with this name, where the genre stands in the field `genre`."""
+    """Return the role of the field with this name, where the genre stands in the field `genre`."""
     folded = name.upper()
     if folded == genre.upper():
         return GENRE
@@ -226,75 +224,10 @@ def role_of(name: str, *, genre: str) -> str | None:
 
 
 def to_text(data: bytes) -> str:
-    """Bytes for JSON."""
+    """Encode bytes for JSON."""
     return base64.b64encode(data).decode("ascii")
 
 
 def from_text(text: str) -> bytes:
-    """What `to_text` was given."""
+    """Return what `to_text` was given."""
     return base64.b64decode(text, validate=True)
-
-
-def read_exactly(file: BinaryIO, start: int, size: int) -> bytes:
-    """Bytes of a file; raises BrokenTagError where it has fewer."""
-    file.seek(start)
-    data = file.read(size)
-    if len(data) != size:
-        raise BrokenTagError("it ends in the middle of its tag")
-    return data
-
-
-def replace_range(file: BinaryIO, start: int, size: int, data: bytes) -> None:
-    """Put `data` in the place of `size` bytes at `start`; what follows moves along."""
-    end = file.seek(0, 2)
-    old_tail, new_tail = start + size, start + len(data)
-    shift = new_tail - old_tail
-    if shift > 0:  # from the back, so that nothing is overwritten before it is read
-        position = end
-        while position > old_tail:
-            length = min(_COPY_BYTES, position - old_tail)
-            position -= length
-            file.seek(position)
-            moved = file.read(length)
-            file.seek(position + shift)
-            file.write(moved)
-    elif shift < 0:
-        for position in range(old_tail, end, _COPY_BYTES):
-            file.seek(position)
-            moved = file.read(min(_COPY_BYTES, end - position))
-            file.seek(position + shift)
-            file.write(moved)
-        file.truncate(end + shift)
-    file.seek(start)
-    file.write(data)
-
-
-def read_ranges(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    """The bytes from `start` to `end`, in pieces."""
-    file.seek(start)
-    while start < end:
-        piece = file.read(min(_COPY_BYTES, end - start))
-        if not piece:
-            return
-        yield piece
-        start += len(piece)
-
-
-def digest_of(pieces: Iterable[bytes]) -> str:
-    """SHA-256 of pieces of a file, one behind the other."""
-    digest = hashlib.sha256()
-    for piece in pieces:
-        digest.update(piece)
-    return digest.hexdigest()
-
-
-def same_bytes(ones: Iterable[bytes], others: Iterable[bytes]) -> bool:
-    """Whether pieces, one behind the other, are the same bytes, however they are cut."""
-    left, right = filter(None, ones), filter(None, others)
-    one = other = b""
-    while True:
-        one, other = one or next(left, b""), other or next(right, b"")
-        n = min(len(one), len(other))
-        if n == 0 or one[:n] != other[:n]:
-            return one == other
-        one, other = one[n:], other[n:]

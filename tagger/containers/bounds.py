@@ -1,4 +1,4 @@
-"""How much of a file gtag takes apart: one table, far above what any true file holds.
+"""Bounds on how much of a file gtag takes apart, and on how long: far above what true files need.
 
 Tags are read in the parent process, by Python code to which a small file can give hours of work and
 gigabytes to hold. A file beyond a bound is classified all the same; its tags are neither read nor
@@ -7,7 +7,13 @@ written. Every part is counted before mutagen, which has no bounds, sees the fil
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from tagger.containers.parts import BrokenTagError
 
 
 class BeyondBoundError(Exception):
@@ -50,3 +56,48 @@ BOXES = Bound(100_000, "MP4 boxes")
 MOST_ZEROS = 1 << 24
 MOST_LEADING_TAGS = 10_000
 MOST_BOXES_TO_SEARCH = 1_000_000
+
+DEADLINE_S = 60.0
+
+
+class _PassedError(BaseException):
+    """Not an Exception: whoever handles the errors of hostile bytes must let it through."""
+
+
+@contextmanager
+def deadline() -> Iterator[None]:
+    """Raise BrokenTagError where what is done meanwhile takes longer than `DEADLINE_S`.
+
+    What the bounds cannot know is a disk that does not answer, or a reader that loops. Python
+    offers one clock that ends both: it needs the main thread of a POSIX system, and no other user.
+    Elsewhere there are only the bounds.
+    """
+    if not _is_free():
+        yield
+        return
+
+    def passed(*_: object) -> None:
+        raise _PassedError
+
+    seconds = DEADLINE_S
+    old = signal.signal(signal.SIGALRM, passed)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except _PassedError as error:
+        raise BrokenTagError(f"not done after {seconds:g} s") from error
+    finally:
+        signal.signal(signal.SIGALRM, old)
+
+
+def _is_free() -> bool:
+    """Tell whether nobody else, no outer deadline either, waits for the clock."""
+    return (
+        hasattr(signal, "setitimer")
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+        and signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    )

@@ -1,29 +1,35 @@
-"""Chunks: where WAV and AIFF keep an ID3 tag, a WAV its INFO list, and a DSF its tag."""
+"""WAV and AIFF: chunks, in which they keep an ID3 tag, and a WAV its INFO list."""
 
 from __future__ import annotations
 
 import re
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from itertools import islice
 from typing import Any, BinaryIO
 
 from tagger.containers.blocks import (
     GENRE,
     MULTI_VALUE_SEPARATOR,
     Block,
-    BrokenTagError,
     CannotKeepError,
     Description,
     Entry,
     distinct,
-    read_exactly,
-    read_ranges,
-    replace_range,
     split_joint,
 )
 from tagger.containers.bounds import CHUNKS, FIELDS, TAG_BYTES
+from tagger.containers.formats import AIFF, RF64, WAV, Format
 from tagger.containers.id3 import Slot
+from tagger.containers.parts import (
+    BrokenTagError,
+    Part,
+    cut_off,
+    peek,
+    read_exactly,
+    read_ranges,
+    replace_range,
+)
 
 # Items of an INFO list, by the names that Vorbis comments have for them.
 _INFO_NAMES = {
@@ -52,18 +58,49 @@ _INFO_NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """A chunk: its four letters, where it starts (they do), and how long its data is."""
+_INFO_ID = re.compile(rb"[A-Z][A-Z0-9]{3}")
+_MOST_OF_A_DAMAGED_LIST = 1 << 20  # bytes
+_LITTLE, _BIG = struct.Struct("<I"), struct.Struct(">I")
+_MOST_CHUNKS = 1_000_000  # before the sound
 
-    kind: bytes
-    start: int
-    size: int
 
-    @property
-    def end(self) -> int:
-        """Behind its data and the byte that makes them even."""
-        return self.start + 8 + self.size + self.size % 2
+def recognise(file: BinaryIO, start: int) -> Format | None:
+    """Return WAV, RF64 or AIFF, by the name of the form; None where it is another."""
+    head = peek(file, start, 12)
+    if head[:4] == b"FORM":
+        return AIFF if head[8:] in (b"AIFF", b"AIFC") else None
+    if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:] != b"WAVE":
+        return None
+    return WAV if head[:4] == b"RIFF" else RF64
+
+
+def missing(file: BinaryIO, start: int, size: int) -> str | None:
+    """Say what is missing of the sound, by the length of its chunk; None where that is nothing."""
+    number = _number(file, start)
+    for chunk in islice(_walk(file, start + 12, size, number), _MOST_CHUNKS):
+        if chunk.kind == (b"data" if number is _LITTLE else b"SSND"):
+            # 0xFFFFFFFF: written into a pipe, or in the other place that RF64 has for long ones.
+            return cut_off(size, chunk.end) if chunk.size != 0xFFFFFFFF else None
+    return None
+
+
+def _number(file: BinaryIO, start: int) -> struct.Struct:
+    """Return how numbers are written in a file that begins at `start`."""
+    return _BIG if peek(file, start, 4) == b"FORM" else _LITTLE
+
+
+def _walk(file: BinaryIO, position: int, end: int, number: struct.Struct) -> Iterator[Part]:
+    """Yield the chunks from a position on, as long as their heads stand before the end."""
+    while position + 8 <= end:
+        kind, size = struct.unpack("4s4s", read_exactly(file, position, 8))
+        chunk = Part(kind, position, position + 8, position + 8 + int(number.unpack(size)[0]))
+        yield chunk
+        position = _behind(chunk)
+
+
+def _behind(chunk: Part) -> int:
+    """Return where a chunk ends, with the byte that makes its content even."""
+    return chunk.end + chunk.size % 2
 
 
 class Chunks:
@@ -72,26 +109,22 @@ class Chunks:
     def __init__(self, file: BinaryIO, start: int) -> None:
         self.start = start
         head = read_exactly(file, start, 12)
-        self.is_wav = head[:4] != b"FORM"
-        self._number = struct.Struct("<I" if self.is_wav else ">I")
+        self._number = _number(file, start)
+        self.is_wav = self._number is _LITTLE
         self._length = file.seek(0, 2)
         # As the file says; other data may follow.
         self.end = start + 8 + int(self._number.unpack(head[4:8])[0])
-        self.chunks: list[Chunk] = []
-        self._damaged = set[Chunk]()
+        self.chunks: list[Part] = []
+        self._damaged = set[Part]()
         self.sound = head[:4] in (b"RIFF", b"FORM") and start + 12 <= self.end <= self._length + 1
-        position = start + 12
-        while position + 8 <= min(self.end, self._length):
-            file.seek(position)
-            kind, size = struct.unpack("4s4s", file.read(8))
-            chunk = Chunk(kind, position, int(self._number.unpack(size)[0]))
+        end = min(self.end, self._length)
+        for chunk in _walk(file, start + 12, end, self._number):
             self.chunks.append(chunk)
             CHUNKS.check(len(self.chunks))
             # The last even byte is often forgotten.
-            if chunk.end > min(self.end, self._length) + 1:
+            if _behind(chunk) > end + 1:
                 self.sound = False
-            position = chunk.end
-        self.end = min(self.end, self._length)
+        self.end = end
 
     @property
     def _place(self) -> int:
@@ -102,21 +135,21 @@ class Chunks:
         odd = (c.start for c in self.chunks if c in self._damaged or not _is_readable(c))
         return next(odd, self.end)
 
-    def find(self, kind: bytes) -> list[Chunk]:
-        """Chunks of a kind, which counts in either case."""
+    def find(self, kind: bytes) -> list[Part]:
+        """Return the chunks of a kind, which counts in either case."""
         return [c for c in self.chunks if c.kind.upper() == kind]
 
-    def info_lists(self, file: BinaryIO) -> list[Chunk]:
-        """A WAV's INFO lists, damaged ones included."""
+    def info_lists(self, file: BinaryIO) -> list[Part]:
+        """Return a WAV's INFO lists, damaged ones included."""
         return [c for c in self.chunks if self.is_wav and _is_info(file, c)]
 
-    def take_for_content(self, chunk: Chunk) -> None:
+    def take_for_content(self, chunk: Part) -> None:
         """Keep a chunk as it is: the tag in it is damaged."""
         self._damaged.add(chunk)
 
-    def behind(self, chunk: Chunk | None) -> int:
-        """How many bytes follow a chunk, or a new one at the end."""
-        return self._length - (self._place if chunk is None else min(chunk.end, self._length))
+    def behind(self, chunk: Part | None) -> int:
+        """Return how many bytes follow a chunk, or a new one at the end."""
+        return self._length - (self._place if chunk is None else min(_behind(chunk), self._length))
 
     def check(self) -> None:
         """Raise where the file's lengths are not true: what is written might go astray."""
@@ -124,7 +157,7 @@ class Chunks:
             raise CannotKeepError("its chunks are not as long as they claim")
 
     def put(
-        self, file: BinaryIO, chunk: Chunk | None, data: bytes, kind: bytes, *, keep: bool = False
+        self, file: BinaryIO, chunk: Part | None, data: bytes, kind: bytes, *, keep: bool = False
     ) -> None:
         """Replace a chunk's data, add a chunk, or (without data) take one away.
 
@@ -136,7 +169,7 @@ class Chunks:
             letters = kind if chunk is None else chunk.kind
             new = letters + self._number.pack(len(data)) + data + bytes(len(data) % 2)
         if chunk is not None:
-            start, old = chunk.start, min(chunk.end, self.end) - chunk.start
+            start, old = chunk.start, min(_behind(chunk), self.end) - chunk.start
         else:
             start, old = self._place, 0
             new = bytes(start % 2 ^ self.start % 2) + new  # an even byte that was forgotten
@@ -148,22 +181,20 @@ class Chunks:
         file.write(self._number.pack(size))
 
     def content(self, file: BinaryIO) -> Iterator[bytes]:
-        """All chunks but tags that can be read."""
+        """Yield all chunks but tags that can be read."""
         for chunk in self.chunks:
             is_tag = chunk.kind.upper() == b"ID3 " or (self.is_wav and _is_info(file, chunk))
             if not is_tag or chunk in self._damaged:
                 yield chunk.kind + struct.pack("<I", chunk.size)
-                end = min(chunk.start + 8 + chunk.size, self._length)
-                yield from read_ranges(file, chunk.start + 8, end)
+                yield from read_ranges(file, chunk.body, min(chunk.end, self._length))
 
 
-def _is_info(file: BinaryIO, chunk: Chunk) -> bool:
-    file.seek(chunk.start + 8)
-    return chunk.kind.upper() == b"LIST" and file.read(4) == b"INFO"
+def _is_info(file: BinaryIO, chunk: Part) -> bool:
+    return chunk.kind.upper() == b"LIST" and peek(file, chunk.body, 4) == b"INFO"
 
 
-def _is_readable(chunk: Chunk) -> bool:
-    """Whether mutagen reads on behind a chunk."""
+def _is_readable(chunk: Part) -> bool:
+    """Tell whether mutagen reads on behind a chunk."""
     return all(0x20 <= c < 0x7F for c in chunk.kind) and (chunk.kind != b"LIST" or chunk.size >= 4)
 
 
@@ -172,7 +203,7 @@ class ChunkSlot(Slot):
 
     room = 0
 
-    def __init__(self, chunks: Chunks, chunk: Chunk | None) -> None:
+    def __init__(self, chunks: Chunks, chunk: Part | None) -> None:
         self._chunks, self._chunk = chunks, chunk  # which know where it stands
         self.is_empty_chunk = chunk is not None and chunk.size == 0
         self.behind = chunks.behind(chunk)
@@ -185,46 +216,16 @@ class ChunkSlot(Slot):
         self._chunks.put(file, self._chunk, data, kind, keep=keep)
 
 
-class DsfSlot(Slot):
-    """An ID3 tag's place in a DSF file: the end, with a pointer in the header."""
-
-    behind = room = 0
-
-    def __init__(self, file: BinaryIO) -> None:
-        head = read_exactly(file, 0, 28)
-        _, self._claimed, pointer = struct.unpack("<3Q", head[4:28])
-        self._length = file.seek(0, 2)
-        self._sound = pointer == 0 or 28 <= pointer < self._length
-        start = pointer if pointer and self._sound else self._length
-        super().__init__(start, self._length - start)
-
-    def check(self) -> None:
-        if not self._sound:
-            raise CannotKeepError("its header points to a tag behind its end")
-
-    def put(self, file: BinaryIO, data: bytes, *, keep: bool = False) -> None:
-        self.check()
-        super().put(file, data)
-        claimed = self._claimed + len(data) - self.size
-        file.seek(12)
-        file.write(struct.pack("<2Q", max(0, claimed), self.start if data else 0))
-
-    def content(self, file: BinaryIO) -> Iterator[bytes]:
-        """All but the tag and what the header says of it."""
-        yield from read_ranges(file, 0, 12)
-        yield from read_ranges(file, 28, self.start)
-
-
 class Info(Block):
     """A WAV's INFO list, in the `LIST` chunk given, or where one would be."""
 
     name = "INFO"
 
-    def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Chunk | None) -> None:
+    def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Part | None) -> None:
         super().__init__(exists=chunk is not None)
         self._chunks, self._chunk = chunks, chunk
         TAG_BYTES.check(chunk.size if chunk else 0)
-        data = b"" if chunk is None else read_exactly(file, chunk.start + 8, chunk.size)
+        data = b"" if chunk is None else read_exactly(file, chunk.body, chunk.size)
         position, self._rest = 4, b""
         while position + 8 <= len(data):
             size = struct.unpack("<I", data[position + 4 : position + 8])[0]
@@ -245,7 +246,13 @@ class Info(Block):
         return True
 
     def description(self) -> Description:
-        return _info_description(self.entries)
+        told: Description = {}
+        for raw in (e.raw for e in self.entries if e.role is None):
+            name, values = _INFO_NAMES.get(raw[:4]), distinct([_info_text(raw)])
+            # Of the two items for a track's number, that which more programs read.
+            if name and values and (raw[:4] != b"ITRK" or name not in told):
+                told[name] = values
+        return told
 
     def prepare(self) -> None:
         self._chunks.check()
@@ -265,7 +272,7 @@ class Info(Block):
         self._chunks.put(file, self._chunk, b"", b"LIST")
 
 
-class DamagedInfo(Block):
+class DamagedInfo(Info):
     """An INFO list that lacks pad bytes or its end: kept as it is, read as far as that goes.
 
     What other programs read there is not to be hidden by a new tag, and a genre is a person's.
@@ -273,11 +280,12 @@ class DamagedInfo(Block):
 
     name = "damaged INFO"
 
-    def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Chunk) -> None:
-        super().__init__(exists=True)
+    def __init__(self, file: BinaryIO, chunks: Chunks, chunk: Part) -> None:
+        Block.__init__(self, exists=True)
+        self._rest = b""
         chunks.take_for_content(chunk)
-        file.seek(chunk.start + 8)
-        data, position = file.read(min(chunk.size, _MOST_OF_A_DAMAGED_LIST)), 4
+        data = peek(file, chunk.body, min(chunk.size, _MOST_OF_A_DAMAGED_LIST))
+        position = 4
         while position + 8 <= len(data) and _INFO_ID.match(data, position):
             size = struct.unpack("<I", data[position + 4 : position + 8])[0]
             raw = data[position : position + 8 + size]
@@ -287,8 +295,9 @@ class DamagedInfo(Block):
             if size % 2 and not _INFO_ID.match(data, position):
                 position += 1
 
-    def description(self) -> Description:
-        return _info_description(self.entries)
+    @property
+    def wants_genre(self) -> bool:
+        return any(e.role is not None for e in self.entries)
 
     def prepare(self) -> None:
         if self.wants_genre:
@@ -302,20 +311,6 @@ class DamagedInfo(Block):
 
     def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
         """It stays as it is."""
-
-
-_INFO_ID = re.compile(rb"[A-Z][A-Z0-9]{3}")
-_MOST_OF_A_DAMAGED_LIST = 1 << 20
-
-
-def _info_description(entries: list[Entry]) -> Description:
-    told: Description = {}
-    for raw in (e.raw for e in entries if e.role is None):
-        name, values = _INFO_NAMES.get(raw[:4]), distinct([_info_text(raw)])
-        # Of the two items for a track's number, that which more programs read.
-        if name and values and (raw[:4] != b"ITRK" or name not in told):
-            told[name] = values
-    return told
 
 
 def _info_entry(raw: bytes) -> Entry:

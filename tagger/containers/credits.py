@@ -1,4 +1,4 @@
-"""A track's artist, album and title, as its tags say them.
+"""Reads a track's artist, album and title, as its tags say them.
 
 Training keeps tracks of one artist together by them, and a scan the tracks of an album. Only read,
 never written.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-from tagger.containers.deadline import deadline
+from tagger.containers.bounds import deadline
 from tagger.containers.formats import Format
 from tagger.containers.opened import open_container
 
@@ -43,7 +43,7 @@ class Credits:
 
 
 def read_credits(path: str | PathLike[str], format: Format) -> Credits:
-    """A file's credits; empty ones where its tags cannot be read."""
+    """Return a file's credits; empty ones where its tags cannot be read."""
     try:
         with open(path, "rb") as file:
             open_container(file, format)  # counts what mutagen would read without end

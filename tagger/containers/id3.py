@@ -18,22 +18,18 @@ from tagger.containers.blocks import (
     GTAG_ROLES,
     MULTI_VALUE_SEPARATOR,
     Block,
-    BrokenTagError,
     CannotKeepError,
     Description,
     Entry,
     distinct,
     from_text,
-    read_exactly,
-    replace_range,
     split_joint,
     to_text,
 )
-from tagger.containers.bounds import FRAMES, TAG_BYTES
-from tagger.containers.deadline import deadline
-from tagger.containers.formats import id3v2_length, synchsafe
-from tagger.containers.id3_bounds import check_id3
+from tagger.containers.bounds import FRAMES, MOST_LEADING_TAGS, TAG_BYTES, deadline
+from tagger.containers.id3_bounds import check_id3, synchsafe
 from tagger.containers.id3v1 import is_text, referenced_genres
+from tagger.containers.parts import BrokenTagError, peek, read_exactly, replace_range
 
 _FRAME_ID = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]")
 _FRAME_ID_22 = re.compile(rb"[A-Z][A-Z0-9]{2}")
@@ -67,6 +63,27 @@ _FRAMES = {
 _NAMES = {frame: name for name, frame in _FRAMES.items()}
 _DATE = re.compile(r"\d{4}(-\d\d(-\d\d([ T]\d\d(:\d\d(:\d\d)?)?)?)?)?")
 _END_SIZE = 128  # of an ID3v1 tag
+
+
+def id3v2_length(header: bytes) -> int:
+    """Return the bytes that the tag with this 10-byte header takes in all; 0 where it is none."""
+    size = synchsafe(header[6:10])
+    if size is None or header[:3] != b"ID3" or header[3] > 4:
+        return 0
+    footer = 10 if header[3] == 4 and header[5] & _FOOTER else 0
+    return 10 + size + footer
+
+
+def skip_id3v2(file: BinaryIO) -> int:
+    """Go behind all ID3v2 tags at the start; return that position."""
+    position = 0
+    for _ in range(MOST_LEADING_TAGS):
+        length = id3v2_length(peek(file, position))
+        if not length:
+            break
+        position += length
+    file.seek(position)
+    return position
 
 
 class Slot:
@@ -174,7 +191,7 @@ class Id3v2(Block):
         return tuple(texts if self.version == 4 else split_joint(texts))
 
     def _decode(self, raw: bytes, kind: str) -> Any:
-        """The mutagen frame, alone in a tag of its own; None where mutagen can't."""
+        """Decode as mutagen does, alone in a tag of its own; None where mutagen can't."""
         from mutagen.id3 import ID3
 
         flags = self._flags & _UNSYNC if self.version == 4 else 0
@@ -249,7 +266,7 @@ class Id3v2(Block):
             self.entries = [self._entry(raw) for raw in frames]
 
     def _as_23(self) -> list[bytes]:
-        """The frames as those of version 2.3: most differ in their names and sizes alone.
+        """Return the frames as those of version 2.3: most differ in their names and sizes alone.
 
         Raises
         ------
@@ -286,6 +303,10 @@ class Id3v2(Block):
             raw = self._frame("TXXX", (role, self._joint.join(values)))
         return [Entry(raw, role, values)]
 
+    def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
+        values = tags["TCON"].genres if role == GENRE else tags[f"TXXX:{role}"].text
+        return tuple(values if tags.version >= (2, 4, 0) else split_joint(values))
+
     @property
     def _joint(self) -> str:
         return "\0" if self.version == 4 else MULTI_VALUE_SEPARATOR
@@ -293,7 +314,7 @@ class Id3v2(Block):
     def _frame(
         self, kind: str, parts: tuple[str, ...], language: str = "", *, carried: bool = False
     ) -> bytes:
-        """A frame of text in the leanest encoding that its version and all programs know.
+        """Write a frame of text in the leanest encoding that its version and all programs know.
 
         What is `carried` over from ID3v1 was often no Latin-1, which programs can only guess while
         it keeps its bytes.
@@ -370,7 +391,7 @@ _ITUNES_IN_23 = {
 
 
 def _name_in_23(name: str) -> bytes | None:
-    """What 2.3 calls a frame of 2.2; None where it has none like it."""
+    """Return what 2.3 calls a frame of 2.2; None where it has none like it."""
     from mutagen.id3 import Frames_2_2
 
     if name in _ITUNES_IN_23:
@@ -384,7 +405,7 @@ def _name_in_23(name: str) -> bytes | None:
 
 
 def _picture_in_23(body: bytes) -> bytes:
-    """A picture whose kind stands there as a type of medium, no longer in three letters."""
+    """Return a picture whose kind stands there as a type of medium, no longer in three letters."""
     kind = body[1:4]
     if len(body) < 5:
         raise CannotKeepError("its old ID3v2.2 tag holds a damaged picture")
@@ -396,12 +417,12 @@ _NO_GENRE = frozenset({"255", "(255)"})
 
 
 def _escaped(genre: str) -> str:
-    """A genre as TCON has it: a leading parenthesis would begin a reference to a numbered one."""
+    """Write a genre as TCON has it, where a parenthesis would begin a reference to a number."""
     return "(" + genre if genre.startswith("(") else genre
 
 
 def _walk(body: bytes, version: int, *, plain: bool) -> tuple[list[bytes], int]:
-    """The whole frames at the start of `body`, and where they end."""
+    """Return the whole frames at the start of `body`, and where they end."""
     head = 6 if version == 2 else 10
     pattern = _FRAME_ID_22 if version == 2 else _FRAME_ID
     frames, position = list[bytes](), 0
@@ -427,7 +448,7 @@ def _to_synchsafe(number: int) -> bytes:
 
 
 def _is_unsynced(data: bytes) -> bool:
-    """Whether no false synchronisation stands in it: some writers set the flag and do nothing."""
+    """Tell whether it has no false synchronisation: some writers set the flag and do nothing."""
     return not re.search(rb"\xff[\xe0-\xff]", data)
 
 
@@ -436,6 +457,6 @@ def _unsync(data: bytes) -> bytes:
 
 
 def read_id3v2(file: BinaryIO, start: int, size: int) -> Id3v2:
-    """The tag of `size` bytes at `start`."""
+    """Read the tag of `size` bytes at `start`."""
     TAG_BYTES.check(size)
     return Id3v2(Slot(start, size), read_exactly(file, start, size))

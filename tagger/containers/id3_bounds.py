@@ -1,4 +1,4 @@
-"""What mutagen would have to do for an ID3 tag, counted before it sees the tag.
+"""Counts what mutagen would have to do for an ID3 tag, before it sees the tag.
 
 zlib turns a megabyte into a gigabyte, and mutagen inflates every compressed frame, those in
 chapters, too. It copies the rest of a tag for each frame, and the rest of a text for each value.
@@ -19,7 +19,6 @@ from tagger.containers.bounds import (
     TEXT_BYTES,
     TEXTS,
 )
-from tagger.containers.formats import synchsafe
 
 _UNSYNC, _EXTENDED = 0x80, 0x40
 _HAS_LENGTH = 0x01  # in 2.4: four bytes before the data
@@ -28,6 +27,14 @@ _PIECE = 1 << 20
 _DEPTH = 4  # of chapters within compressed chapters
 _CHAPTERS = (b"CHAP", b"CTOC")
 _TEXTS = re.compile(rb"T|W|COM|ULT|USLT|IPL")  # at the start of a frame's name
+
+
+def synchsafe(data: bytes) -> int | None:
+    """Return the number in four bytes of seven bits each; None where they are none."""
+    if len(data) < 4 or max(data) > 0x7F:
+        return None
+    a, b, c, d = data
+    return a << 21 | b << 14 | c << 7 | d
 
 
 def check_id3(data: bytes) -> None:
@@ -56,7 +63,7 @@ def check_id3(data: bytes) -> None:
 def _frames(
     body: bytes, version: int, position: int, *, plain: bool
 ) -> Iterator[tuple[bytes, int, int, int]]:
-    """What mutagen takes for frames: name, flags, where the data of each begins and ends."""
+    """Yield what mutagen takes for frames: name, flags, where the data of each begins and ends."""
     head, names = (6, 3) if version == 2 else (10, 4)
     count = copied = 0
     while position + head <= len(body):
@@ -112,7 +119,7 @@ class _Inflated:
                 self.add(header[1], header[2][0], data[begin:], depth - 1)
 
     def _inflate(self, data: bytes, start: int, *, unsynced: bool) -> Iterator[bytes]:
-        """The content of a zlib stream, as far as it is one."""
+        """Yield the content of a zlib stream, as far as it is one."""
         if unsynced:
             data = data.replace(b"\xff\0", b"\xff")
         stream = zlib.decompressobj()

@@ -9,14 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from tagger.containers.blocks import (
-    GENRE,
-    Block,
-    Description,
-    Entry,
-    from_text,
-    to_text,
-)
+from tagger.containers.blocks import GENRE, Block, Description, Entry, from_text, to_text
 
 SIZE, EXTENSION_SIZE = 128, 227
 _GENRE_TEXT = slice(185, 215)  # in the extension
@@ -106,14 +99,14 @@ def _text(raw: bytes) -> str:
 
 
 def genre_names() -> list[str]:
-    """The numbered genres, as all taggers know them (Winamp's additions included)."""
+    """Return the numbered genres, as all taggers know them (Winamp's additions included)."""
     from mutagen.id3 import TCON
 
     return list(TCON.GENRES)
 
 
 def referenced_genres(text: str) -> tuple[str, ...]:
-    """Genres of a text that may refer to numbered ones, as ID3v2.3 does: "(17)".
+    """Return the genres of a text that may refer to numbered ones, as ID3v2.3 does: "(17)".
 
     A number that no genre has, such as 200, is what somebody wrote: no word for "no genre".
     """
@@ -123,7 +116,7 @@ def referenced_genres(text: str) -> tuple[str, ...]:
 
 
 def is_text(genre: str) -> bool:
-    """Whether a genre in ID3v2 is read as it stands, and not as a reference to a numbered one."""
+    """Tell whether a genre in ID3v2 is read as it stands, not as a reference to a number."""
     return _as_others_read(genre) == (genre,)
 
 

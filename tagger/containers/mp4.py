@@ -1,4 +1,4 @@
-"""iTunes metadata of an MP4 file: the atoms in `moov.udta.meta.ilst`, as raw bytes.
+"""MP4: boxes of ISO base media, and iTunes' metadata in `moov.udta.meta.ilst`, as raw bytes.
 
 Where the metadata stands before the sound and grows, the sound moves, and the chunk offsets with
 it. Fragmented files have offsets in many more places: they are refused.
@@ -6,26 +6,30 @@ it. Fragmented files have offsets in many more places: they are refused.
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from tagger.containers.blocks import (
-    GENRE,
-    Block,
+from tagger.containers.blocks import GENRE, Block, CannotKeepError, Entry, role_of
+from tagger.containers.bounds import BOXES, MOST_BOXES_TO_SEARCH, TAG_BYTES
+from tagger.containers.formats import MP4, Format
+from tagger.containers.id3v1 import genre_names
+from tagger.containers.parts import (
     BrokenTagError,
-    CannotKeepError,
-    Entry,
+    Part,
+    cut_off,
+    parts_within,
+    peek,
     read_exactly,
     read_ranges,
     replace_range,
-    role_of,
 )
-from tagger.containers.bounds import BOXES, TAG_BYTES
-from tagger.containers.formats import iso_boxes
-from tagger.containers.id3v1 import genre_names
+
+# What brands say that it is sound: pictures are then cover art, or an audio book's chapters.
+_AUDIO_BRANDS = {b"M4A ", b"M4B ", b"M4P "}
 
 _GENRE, _OLD_GENRE, _FREEFORM, _ITUNES = b"\xa9gen", b"gnre", b"----", b"com.apple.iTunes"
 _UTF8, _UTF16 = 1, 2
@@ -45,6 +49,59 @@ _MUTAGEN_OPENS = frozenset(
     (b"moov", b"udta", b"trak", b"mdia", b"meta", b"ilst", b"stbl", b"minf", b"moof", b"traf")
 )
 _HANDLER = b"\0" * 8 + b"mdirappl" + b"\0" * 9
+
+
+def recognise(file: BinaryIO, start: int) -> Format | None:
+    """Return MP4 for sound; None for a film: it has a video track, and no brand of sound."""
+    end = file.seek(0, 2)
+    moov = next((box for box in boxes(file, start, end) if box.kind == b"moov"), None)
+    if moov is None:
+        return None
+    path = (b"trak", b"mdia", b"hdlr")
+    inside = parts_within(boxes, file, moov.body, min(moov.end, end), path)
+    handlers = {peek(file, box.body + 8, 4) for box in inside}
+    if b"soun" not in handlers:
+        return None
+    is_sound = b"vide" not in handlers or peek(file, start + 8, 4) in _AUDIO_BRANDS
+    return MP4 if is_sound else None
+
+
+def missing(file: BinaryIO, start: int, size: int) -> str | None:
+    """Say what is missing of the index and the sound; None where that is nothing."""
+    for box in boxes(file, start, size):
+        if box.kind in (b"mdat", b"moov") and box.end > size:
+            return cut_off(size, box.end)
+    return None
+
+
+def sound(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield where sound lies: in boxes of its own."""
+    yield from [(b.body, min(b.end, end)) for b in boxes(file, start, end) if b.kind == b"mdat"]
+
+
+def boxes(file: BinaryIO, start: int, end: int) -> Iterator[Part]:
+    """Yield the boxes (MP4 atoms) from `start` to `end`.
+
+    Ends quietly at the first that does not fit: the caller notices that what it looks for is
+    missing, or that the last box ends behind the end.
+    """
+    for _ in range(MOST_BOXES_TO_SEARCH):
+        if start + 8 > end:
+            return
+        head = peek(file, start, 16)
+        if len(head) < 8:
+            return
+        size, kind = struct.unpack(">I4s", head[:8])
+        body = start + 8
+        if size == 1 and len(head) == 16:
+            size = int.from_bytes(head[8:])
+            body = start + 16
+        elif size == 0:
+            size = end - start
+        if size < body - start:
+            return
+        yield Part(kind, start, body, start + size)
+        start += size
 
 
 @dataclass
@@ -81,16 +138,16 @@ class Ilst(Block):
     def __init__(self, file: BinaryIO, start: int, end: int) -> None:
         self._is_first = start == 0
         self._top = list(_few_boxes(file, start, end))
-        moov = [box for box in self._top if box[0] == b"moov"]
+        moov = [box for box in self._top if box.kind == b"moov"]
         if not moov:
             raise BrokenTagError("it has no index (`moov`)")
-        _, self._start, _, self._end = moov[0]
+        self._start, self._end = moov[0].start, moov[0].end
         TAG_BYTES.check(self._end - self._start)
         data = read_exactly(file, self._start, self._end - self._start)
         self._moov = _parse(data, b"")[0]
         self._only = len(moov) == 1 and self._moov_is_plain()
         self._fragmented = self._moov.child(b"mvex") is not None or any(
-            kind in (b"moof", b"mfra", b"sidx", b"ssix") for kind, *_ in self._top
+            box.kind in (b"moof", b"mfra", b"sidx", b"ssix") for box in self._top
         )
         self._udta = self._moov.child(b"udta")
         self._meta = self._udta and self._udta.child(b"meta")
@@ -100,7 +157,7 @@ class Ilst(Block):
         super().__init__((_entry(a) for a in atoms), exists=self._ilst is not None)
 
     def _moov_is_plain(self) -> bool:
-        """No box of which there should be one comes twice."""
+        """Tell whether no box of which there should be one comes twice."""
         udta = [c for c in self._moov.children if c.kind == b"udta"]
         metas = [c for u in udta for c in u.children if c.kind == b"meta"]
         lists = [c for m in metas for c in m.children if c.kind == b"ilst"]
@@ -123,6 +180,11 @@ class Ilst(Block):
         mean = _box(b"mean", bytes(4) + _ITUNES)
         name = _box(b"name", bytes(4) + role.encode())
         return [Entry(_box(_FREEFORM, mean + name + data), role, values)]
+
+    def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
+        if role == GENRE:
+            return tuple(tags["\xa9gen"])
+        return tuple(bytes(v).decode() for v in tags[f"----:com.apple.iTunes:{role}"])
 
     def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
         self.prepare()
@@ -189,15 +251,15 @@ class Ilst(Block):
                 box.data = box.data[:8] + table + box.data[8 + len(table) :]
 
     def content(self, file: BinaryIO) -> Iterator[bytes]:
-        """All that new tags must leave: every other box, and where in them the sound stands."""
-        media = [(body, end) for kind, _, body, end in self._top if kind != b"moov"]
+        """Yield all that new tags must leave: other boxes, and where in them the sound stands."""
+        media = [part for part in self._top if part.kind != b"moov"]
         for box in (b for c in self._moov.children if c is not self._udta for b in c.walk()):
             if box.kind in _OFFSETS:
                 yield box.kind + box.data[:8]
                 for offset in _offsets(box)[1]:
-                    place = next((i for i, (s, e) in enumerate(media) if s <= offset < e), None)
+                    place = next((i for i, m in enumerate(media) if m.body <= offset < m.end), None)
                     # One that points nowhere is moved along with the others or not at all.
-                    where = (-1, 0) if place is None else (place, offset - media[place][0])
+                    where = (-1, 0) if place is None else (place, offset - media[place].body)
                     yield struct.pack(">2q", *where)
             elif not box.children:
                 yield box.kind + box.data
@@ -207,55 +269,45 @@ class Ilst(Block):
         for box in self._meta.children if self._meta else []:
             if box is not self._ilst and box.kind not in (b"free", b"hdlr"):
                 yield box.rendered()
-        for kind, start, _, end in self._top:
-            if kind != b"moov":
-                yield from read_ranges(file, start, end)
+        for part in media:
+            yield from read_ranges(file, part.start, part.end)
 
 
-def _few_boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int, int]]:
-    """The boxes from `start` to `end`; those inside that mutagen would open are counted, too."""
-    inside, count = list[tuple[int, int]](), 0
-    for box in iso_boxes(file, start, end):
-        count += 1
-        BOXES.check(count)
-        yield box
-        inside += _opened_by_mutagen(box)
+def _few_boxes(file: BinaryIO, start: int, end: int) -> Iterator[Part]:
+    """Yield the boxes from `start` to `end`; those inside that mutagen would open count, too."""
+    inside, count = [(start, end)], 0
     while inside:
-        for box in iso_boxes(file, *inside.pop()):
+        begin, stop = inside.pop()
+        for part in boxes(file, begin, stop):
             count += 1
             BOXES.check(count)
-            inside += _opened_by_mutagen(box)
-
-
-def _opened_by_mutagen(box: tuple[bytes, int, int, int]) -> list[tuple[int, int]]:
-    kind, _, body, end = box
-    # Behind version and flags, also where QuickTime has none.
-    return [(body + 4 * (kind == b"meta"), end)] if kind in _MUTAGEN_OPENS else []
+            box = part._replace(end=min(part.end, stop))
+            if begin == start:
+                yield box
+            if box.kind in _MUTAGEN_OPENS:
+                # Behind version and flags, also where QuickTime has none.
+                inside.append((box.body + 4 * (box.kind == b"meta"), box.end))
 
 
 def _parse(data: bytes, parent: bytes) -> list[_Box]:
-    boxes, position = list[_Box](), 0
-    while position < len(data):
-        if not data[position : position + 8].strip(b"\0"):
-            # Zeros end a QuickTime user data list.
-            return [*boxes, _Box(b"", data[position:])]
-        size, kind = struct.unpack(">I4s", data[position : position + 8].ljust(8, b"\0"))
-        head = 8
-        if size == 1:
-            size = int.from_bytes(data[position + 8 : position + 16])
-            head = 16
-        if size < head or position + size > len(data):
-            raise BrokenTagError("its index (`moov`) is damaged")
-        body = data[position + head : position + size]
-        box = _Box(kind, body, long=head == 16)
+    found, position = list[_Box](), 0
+    for part in boxes(io.BytesIO(data), 0, len(data)):
+        if part.end > len(data) or not any(data[part.start : part.start + 4]):
+            break
+        body = data[part.body : part.end]
+        box = _Box(part.kind, body, long=part.body - part.start == 16)
         # QuickTime's `meta` has no version and flags before its boxes.
-        own = 4 if kind == b"meta" and body[4:8] != b"hdlr" else 0
+        own = 4 if box.kind == b"meta" and body[4:8] != b"hdlr" else 0
         # A `meta` that does not begin with zeros is of a later version.
-        if kind in _TAKEN_APART.get(parent, ()) and body[:own] == bytes(own):
-            box.data, box.children = body[:own], _parse(body[own:], kind)
-        boxes.append(box)
-        position += size
-    return boxes
+        if box.kind in _TAKEN_APART.get(parent, ()) and body[:own] == bytes(own):
+            box.data, box.children = body[:own], _parse(body[own:], box.kind)
+        found.append(box)
+        position = part.end
+    rest = data[position:]
+    if rest[:8].strip(b"\0"):
+        raise BrokenTagError("its index (`moov`) is damaged")
+    # Zeros end a QuickTime user data list.
+    return [*found, _Box(b"", rest)] if rest else found
 
 
 def _box(kind: bytes, body: bytes) -> bytes:
@@ -263,7 +315,7 @@ def _box(kind: bytes, body: bytes) -> bytes:
 
 
 def _offsets(box: _Box) -> tuple[int, tuple[int, ...]]:
-    """The chunk offsets in a table."""
+    """Return the chunk offsets in a table."""
     count = int.from_bytes(box.data[4:8])
     size = struct.calcsize(_OFFSETS[box.kind])
     if len(box.data) < 8 + count * size:

@@ -1,4 +1,4 @@
-"""What a file's tags say of its genre, and who said it."""
+"""Reads what a file's tags say of its genre, and who said it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def read_tags(path: str | PathLike[str], format: Format) -> TagState:
 
 @contextmanager
 def opened(path: str | PathLike[str], format: Format) -> Iterator[Container]:
-    """The tags of a file, for as long as this lasts: what shows to be damaged names the file.
+    """Open the tags of a file, for as long as this lasts: what shows to be damaged names the file.
 
     Raises as `read_tags` does, and OSError.
     """
@@ -102,7 +102,7 @@ def opened(path: str | PathLike[str], format: Format) -> Iterator[Container]:
 
 
 def open_or_explain(file: BinaryIO, format: Format, path: str | PathLike[str]) -> Container:
-    """`open_container`, where a damaged tag is an error that names the file."""
+    """Call `open_container`; a damaged tag is an error that names the file."""
     with readable(path):
         return open_container(file, format)
 

@@ -1,4 +1,4 @@
-"""What undo needs: the raw old values of our fields in every tag, and how to put them back.
+"""Remembers the raw values of our fields in every tag, and puts them back for undo.
 
 A snapshot is plain data for JSON. Restoring puts the old bytes back where they stood; what was
 not ours is not touched, and a tag that was not there goes.
@@ -6,8 +6,8 @@ not ours is not touched, and a tag that was not there goes.
 
 from __future__ import annotations
 
-import hashlib
 import struct
+from contextlib import suppress
 from os import PathLike
 from typing import Any
 
@@ -18,13 +18,13 @@ from tagger.containers.blocks import (
     Block,
     CannotKeepError,
     Entry,
-    digest_of,
     explained,
     from_text,
     to_text,
 )
 from tagger.containers.formats import Format
 from tagger.containers.opened import Container
+from tagger.containers.parts import digest_of
 from tagger.containers.read import open_or_explain, opened
 from tagger.system.errors import RefusedError
 
@@ -37,7 +37,7 @@ _OF_A_DAMAGED_SHAPE = (TypeError, KeyError, ValueError, LookupError, OverflowErr
 
 
 def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
-    """The raw values of genre and GTAG fields in every tag, which tags there are, and the sound.
+    """Return the raw genre and GTAG fields of every tag, which tags there are, and the sound.
 
     Raises
     ------
@@ -47,27 +47,27 @@ def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
         return {
             "format": format.name,
             "sound": _sound(container),
-            "sound_begins": _sound_begins(container),
+            "sound_begins": _sound(container, _BEGINNING),
             "blocks": [_of_block(container, b) for b in container.blocks],
         }
 
 
 def sound_of(path: str | PathLike[str], format: Format) -> str:
-    """SHA-256 of a file's sound, as a snapshot's `sound`. Raises as `snapshot` does."""
+    """Return the SHA-256 of a file's sound, as a snapshot's `sound`. Raises as `snapshot` does."""
     with opened(path, format) as container:
         return _sound(container)
 
 
 def sound_begins(path: str | PathLike[str], format: Format) -> str:
-    """SHA-256 of its first bytes, as a snapshot's `sound_begins`. Raises as `snapshot` does."""
+    """Return the SHA-256 of its first bytes, as a snapshot's `sound_begins`; raises as that."""
     with opened(path, format) as container:
-        return _sound_begins(container)
+        return _sound(container, _BEGINNING)
 
 
 def obstacle(
     path: str | PathLike[str], format: Format, old: Any, new: Any, *, force: bool = False
 ) -> str | None:
-    """Why gtag's fields cannot be taken back in a file that was changed since; None: they can.
+    """Say why gtag's fields cannot be taken back in a file that was changed since; None: they can.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def restore(
 def same_fields(
     path: str | PathLike[str], format: Format, old: dict[str, Any], *, loosely: bool = False
 ) -> bool:
-    """Whether every genre and GTAG field of a file is, to the byte, as in a snapshot.
+    """Tell whether every genre and GTAG field of a file is, to the byte, as in a snapshot.
 
     Where `loosely`, the tags may be others than they were, but for these fields.
     """
@@ -172,20 +172,18 @@ def same_fields(
 
 def _check(old: Any, path: str | PathLike[str]) -> None:
     """Refuse what is not a snapshot, whoever wrote it into the journal."""
-    if not isinstance(old, dict) or not isinstance(old.get("blocks"), list):
-        raise RefusedError(_DAMAGED, path=path)
-    for block in old["blocks"]:
-        if not (
-            isinstance(block, dict)
-            and isinstance(block.get("name"), str)
-            and isinstance(block.get("exists"), bool)
-            and isinstance(block.get("shape"), dict)
-            and _is_area(block["shape"].get("area"))
-            and isinstance(block.get("fields"), list)
-            and block.get("carried") in (None, False, True)
-            and all(map(_is_field, block["fields"]))
-        ):
-            raise RefusedError(_DAMAGED, path=path)
+    match old:
+        case {"blocks": list(blocks)} if all(map(_is_block, blocks)):
+            return
+    raise RefusedError(_DAMAGED, path=path)
+
+
+def _is_block(block: Any) -> bool:
+    match block:
+        case {"name": str(), "exists": bool(), "shape": dict(shape), "fields": list(fields)}:
+            known = block.get("carried") in (None, False, True)
+            return known and _is_area(shape.get("area")) and all(map(_is_field, fields))
+    return False
 
 
 def _is_area(size: Any) -> bool:
@@ -193,18 +191,16 @@ def _is_area(size: Any) -> bool:
 
 
 def _is_field(field: Any) -> bool:
-    if not isinstance(field, list) or len(field) != 3:
-        return False
-    place, role, raw = field
-    try:
-        from_text(raw)
-    except (TypeError, ValueError):
-        return False
-    return type(place) is int and isinstance(role, str)
+    match field:
+        case [int(place), str(), str(raw)] if not isinstance(place, bool):
+            with suppress(ValueError):
+                from_text(raw)
+                return True
+    return False
 
 
 def _counterparts(blocks: list[Block], old: list[dict[str, Any]]) -> list[Block]:
-    """The block for each that is remembered; an older gtag may not have known all kinds."""
+    """Return the block for each that is remembered; an older gtag may not have known all kinds."""
     counterparts, rest = [], iter(blocks)
     for name in (b["name"] for b in old):
         block = next((b for b in rest if b.name == name), None)
@@ -227,7 +223,7 @@ def _of_block(container: Container, block: Block) -> dict[str, Any]:
 
 
 def _carries(container: Container) -> bool | None:
-    """Whether the main tag says, for the others, what they say; None where it has words of its own.
+    """Tell whether the main tag says what the others do; None where it has words of its own.
 
     False where it says nothing.
     """
@@ -242,23 +238,13 @@ def _ours(block: Block) -> list[tuple[str, bytes]]:
 
 
 def _as_told_by(block: Block, old: dict[str, Any]) -> list[tuple[str, bytes]]:
-    """The genre and GTAG fields of a snapshot, as `block` would hold them."""
+    """Return the genre and GTAG fields of a snapshot, as `block` would hold them."""
     fields = ((role, from_text(raw)) for _, role, raw in old["fields"])
     return sorted((role, block.translated(role, raw, old["shape"]).raw) for role, raw in fields)
 
 
-def _sound(container: Container) -> str:
-    return digest_of((container.sound or container.content)())
-
-
-def _sound_begins(container: Container) -> str:
-    digest, left = hashlib.sha256(), _BEGINNING
-    for piece in (container.sound or container.content)():
-        digest.update(piece[:left])
-        left -= len(piece)
-        if left <= 0:
-            break
-    return digest.hexdigest()
+def _sound(container: Container, most: int | None = None) -> str:
+    return digest_of((container.sound or container.content)(), most)
 
 
 def _comparable(block: dict[str, Any]) -> Any:

@@ -14,18 +14,11 @@ from os import PathLike
 from typing import Any
 
 from tagger.containers.apev2 import Apev2
-from tagger.containers.asf import attribute_name
-from tagger.containers.blocks import (
-    GENRE,
-    MULTI_VALUE_SEPARATOR,
-    ROLES,
-    Block,
-    explained,
-    same_bytes,
-)
-from tagger.containers.deadline import deadline
+from tagger.containers.blocks import GENRE, MULTI_VALUE_SEPARATOR, ROLES, Block, explained
+from tagger.containers.bounds import deadline
 from tagger.containers.formats import APE, Format
 from tagger.containers.opened import Container, open_container
+from tagger.containers.parts import same_bytes
 from tagger.system.errors import RefusedError, WriteFailedError
 
 Fields = dict[str, tuple[str, ...]]
@@ -64,7 +57,7 @@ def _both_open(
 
 
 def _is_carried(old: Container, new: Container, before: Block, after: Block) -> bool:
-    """Whether all that one of two main tags says more than the other stands in hidden tags, too.
+    """Tell whether all that one of two main tags says more stands in hidden tags, too.
 
     A write carries it over into a tag that said nothing, and undo takes it away again.
     """
@@ -140,10 +133,9 @@ def _as_mutagen_reads(path: str | PathLike[str], format: Format, main: Block) ->
     fields: Fields = dict.fromkeys(ROLES, ())
     try:
         tags = _mutagen_tags(path, format, main)
-        reader = _ape if isinstance(main, Apev2) else _READERS[format.family]
         for role in ROLES:
             with suppress(KeyError):  # a field that is not there
-                fields[role] = reader(tags, role)
+                fields[role] = main.as_mutagen_reads(tags, role)
     except Exception:  # whatever mutagen fails at: it does not read what was planned
         return None
     return fields
@@ -162,7 +154,7 @@ def refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format, mai
 def _others_as_mutagen_reads(
     path: str | PathLike[str], format: Format, main: Block
 ) -> dict[str, Any]:
-    """Every field but the genre and gtag's own; none where mutagen cannot read the file."""
+    """Return every field but the genre and gtag's own; none where mutagen cannot read the file."""
     try:
         tags = _mutagen_tags(path, format, main)
     except Exception:  # what was written is checked with it elsewhere
@@ -186,33 +178,3 @@ def _mutagen_tags(path: str | PathLike[str], format: Format, main: Block) -> Any
     by = APE if isinstance(main, Apev2) else format
     with open(path, "rb") as file, deadline():  # not by name: mutagen would open it for itself
         return by.open_with_mutagen(file).tags
-
-
-def _id3(tags: Any, role: str) -> tuple[str, ...]:
-    values = tags["TCON"].genres if role == GENRE else tags[f"TXXX:{role}"].text
-    if tags.version < (2, 4, 0):
-        values = [v for value in values for v in value.split(MULTI_VALUE_SEPARATOR)]
-    return tuple(values)
-
-
-def _mp4(tags: Any, role: str) -> tuple[str, ...]:
-    if role == GENRE:
-        return tuple(tags["\xa9gen"])
-    return tuple(bytes(v).decode() for v in tags[f"----:com.apple.iTunes:{role}"])
-
-
-def _asf(tags: Any, role: str) -> tuple[str, ...]:
-    return tuple(str(value) for value in tags[attribute_name(role)])
-
-
-def _vorbis(tags: Any, role: str) -> tuple[str, ...]:
-    return tuple(tags[role])  # keys in either case; "genre" is the role's own name
-
-
-def _ape(tags: Any, role: str) -> tuple[str, ...]:
-    values = list(tags[role])
-    # Joined in APEv1.
-    return tuple(values[0].split(MULTI_VALUE_SEPARATOR) if len(values) == 1 else values)
-
-
-_READERS = {"id3": _id3, "mp4": _mp4, "asf": _asf, "vorbis": _vorbis, "ape": _ape}

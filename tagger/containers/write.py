@@ -21,8 +21,9 @@ from tagger.containers.blocks import (
     distinct,
     explained,
 )
-from tagger.containers.formats import Format, identify_open
+from tagger.containers.formats import Format
 from tagger.containers.read import open_or_explain
+from tagger.containers.recognise import identify_open
 from tagger.containers.snapshot import snapshot
 from tagger.containers.verify import (
     Fields,
@@ -61,7 +62,7 @@ class Change:
     id3_version: int = 4
 
     def fields(self) -> Fields:
-        """The values of the main tag, by role."""
+        """Return the values of the main tag, by role."""
         return {
             GENRE: distinct(self.genres),
             GTAG_GENRE: distinct(self.gtag_genre),

@@ -22,7 +22,7 @@ from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.journal.rows import OpenChange
 from tagger.storage.durable_io import overwrite, sync_folder
 from tagger.storage.identity import Identity

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.containers.snapshot import obstacle, sound_begins, sound_of
 from tagger.journal.journal import Lineage
 from tagger.journal.rows import ChangeRecord

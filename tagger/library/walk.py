@@ -23,7 +23,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tagger.containers.formats import Format, has_audio_extension, identify
+from tagger.containers.formats import Format, has_audio_extension
+from tagger.containers.recognise import identify
 from tagger.storage.replace_file import TEMPORARY_PREFIX
 from tagger.system.errors import ConfigurationError, GtagError, UnreadableError
 

@@ -133,7 +133,7 @@ def _decoders() -> Found:
 
 
 def _decoded(file: Path) -> tuple[State, str]:
-    from tagger.containers.formats import identify
+    from tagger.containers.recognise import identify
     from tagger.sound.audio import read_excerpts
     from tagger.sound.native_messages import native_messages_hidden
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger.containers.credits import read_credits
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.deciding.decide import Status
 from tagger.genres.placeholders import Placeholders
 from tagger.genres.vocabulary import canonical

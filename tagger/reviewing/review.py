@@ -15,8 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from tagger.containers.credits import Credits, read_credits
-from tagger.containers.formats import supported_format
 from tagger.containers.read import TagState, read_tags
+from tagger.containers.recognise import supported_format
 from tagger.containers.write import Change, refuse_untagged
 from tagger.deciding.albums import MOST_TRACKS, place, together
 from tagger.deciding.decide import Status

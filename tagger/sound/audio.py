@@ -17,9 +17,9 @@ from os import PathLike
 
 import numpy as np
 
+from tagger.containers.ogg import ogg_links
 from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, SoundSource, Source, reason
 from tagger.sound.downmix import Downmix, Samples
-from tagger.sound.ogg_links import ogg_links
 from tagger.sound.sources import Chain, LibsndfileSource, Opener, Section
 from tagger.system.errors import NothingToHearError, UnreadableError
 from tagger.system.one_thread import one_thread

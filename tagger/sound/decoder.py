@@ -19,7 +19,8 @@ from typing import Any, Self
 import av
 import numpy as np
 
-from tagger.containers.formats import skip_id3v2, sound_start
+from tagger.containers.id3 import skip_id3v2
+from tagger.containers.recognise import sound_start
 from tagger.sound.downmix import Downmix, Samples
 from tagger.system.errors import UnreadableError
 

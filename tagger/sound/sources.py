@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from tagger.containers.ogg import MAGIC
 from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, SoundSource, Source
 from tagger.sound.downmix import Downmix, Samples
-from tagger.sound.ogg_links import MAGIC
 from tagger.system.errors import UnreadableError
 
 Opener = Callable[[Downmix], SoundSource]

@@ -10,7 +10,8 @@ import av
 import taglib
 from av.logging import Capture
 
-from tagger.containers.formats import TTA, identify
+from tagger.containers.formats import TTA
+from tagger.containers.recognise import identify
 
 Seen = dict[str, dict[str, str]]
 

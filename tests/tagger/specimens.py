@@ -12,7 +12,8 @@ from mutagen.apev2 import APEv2
 from mutagen.id3 import APIC, COMM, TCON, TIT2
 from mutagen.ogg import OggPage
 
-from tagger.containers.formats import MP3, Format, identify
+from tagger.containers.formats import MP3, Format
+from tagger.containers.recognise import identify
 
 # Containers that gtag itself can encode, by suffix.
 ENCODED = [".mp3", ".flac", ".ogg", ".opus", ".oga", ".m4a", ".wma", ".wav", ".aiff", ".wv", ".tta"]

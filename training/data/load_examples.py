@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.models.card import why_no_label
 from tagger.system.errors import ConfigurationError, DataError, GtagError
 from tagger.training.data.datasets import (

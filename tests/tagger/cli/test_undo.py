@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 from mediafile import MediaFile
 
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.containers.write import Change, write_change
 from tagger.journal.journal import Journal
 from tagger.storage.identity import Identity

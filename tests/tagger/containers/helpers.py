@@ -8,9 +8,10 @@ from pathlib import Path
 
 import av
 
-from tagger.containers.blocks import digest_of
-from tagger.containers.formats import Format, identify
+from tagger.containers.formats import Format
+from tagger.containers.parts import digest_of
 from tagger.containers.read import open_or_explain
+from tagger.containers.recognise import identify
 from tagger.containers.snapshot import restore, same_fields, snapshot
 from tagger.containers.verify import check_kept
 from tagger.containers.write import Change, write_change

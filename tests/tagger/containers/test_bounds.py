@@ -21,11 +21,12 @@ from mutagen.mp4 import MP4 as MutagenMp4
 from mutagen.mp4 import MP4Cover
 
 import tagger
-from tagger.containers import deadline as deadlines
+from tagger.containers import bounds
 from tagger.containers.credits import Credits, read_credits
-from tagger.containers.formats import FLAC, MP3, identify
+from tagger.containers.formats import FLAC, MP3
 from tagger.containers.opened import open_container
 from tagger.containers.read import open_or_explain, read_tags
+from tagger.containers.recognise import identify
 from tagger.containers.write import check_change
 from tagger.system.errors import RefusedError, UnreadableError
 from tests.tagger.containers.helpers import CHANGE, form, write, write_and_restore
@@ -341,7 +342,7 @@ class Stuck(io.BytesIO):
 
 
 def test_tags_that_never_come_are_given_up(make_audio, monkeypatch):
-    monkeypatch.setattr(deadlines, "DEADLINE_S", 0.2)
+    monkeypatch.setattr(bounds, "DEADLINE_S", 0.2)
     with pytest.raises(UnreadableError, match=r"cannot be read: not done after 0\.2 s"):
         open_or_explain(Stuck(), FLAC, "song.flac")
     path = make_audio(".flac")  # and the clock is free again

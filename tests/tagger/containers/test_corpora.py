@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tagger.containers.formats import APE, identify
+from tagger.containers.formats import APE
 from tagger.containers.read import read_tags
+from tagger.containers.recognise import identify
 from tagger.containers.snapshot import restore, same_fields, snapshot
 from tagger.containers.verify import check_kept, check_planned, check_seen
 from tagger.containers.write import Change, apply_change

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tagger.containers import formats
-from tagger.containers.formats import has_audio_extension, identify
+from tagger.containers.formats import has_audio_extension
+from tagger.containers.recognise import identify
 from tagger.system.errors import UnreadableError
 from tests.tagger.specimens import add_theora
 

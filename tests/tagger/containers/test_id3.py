@@ -14,7 +14,8 @@ import pytest
 from mutagen.apev2 import APEv2
 from mutagen.id3 import ID3
 
-from tagger.containers.formats import MP3, id3v2_length
+from tagger.containers.formats import MP3
+from tagger.containers.id3 import id3v2_length
 from tagger.containers.read import read_tags
 from tagger.containers.write import Change, check_change, write_change
 from tagger.deciding.decide import Policy, Status, decide

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger.containers.formats import MP3, identify
+from tagger.containers.formats import MP3
 from tagger.containers.read import read_tags
+from tagger.containers.recognise import identify
 from tagger.containers.write import check_change
 from tagger.sound.audio import read_excerpts
 from tagger.system.errors import RefusedError, UnreadableError

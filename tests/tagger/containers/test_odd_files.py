@@ -12,8 +12,9 @@ import mutagen.wave
 import pytest
 import taglib
 
-from tagger.containers.formats import MP3, identify
+from tagger.containers.formats import MP3
 from tagger.containers.read import read_tags
+from tagger.containers.recognise import identify
 from tagger.containers.snapshot import restore, snapshot
 from tagger.containers.write import Change, write_change
 from tagger.system.errors import RefusedError

@@ -12,8 +12,8 @@ from mutagen.apev2 import APEv2
 from mutagen.id3 import ID3, TIT2
 
 from tagger.containers import write as write_module
-from tagger.containers.blocks import same_bytes
 from tagger.containers.formats import FLAC, MP3
+from tagger.containers.parts import same_bytes
 from tagger.containers.read import read_tags
 from tagger.containers.verify import check_kept, check_planned
 from tagger.containers.write import Change, apply_change, write_change

@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from tagger.containers.formats import MP3, identify
+from tagger.containers.formats import FLAC, MP3
+from tagger.containers.recognise import identify
 from tagger.containers.whole import check_whole
 from tagger.sound.audio import read_excerpts
 from tagger.system.errors import RefusedError
@@ -169,3 +170,14 @@ def test_their_beginnings_are_cut_off(shared_data, tmp_path, name):
     content = source.read_bytes()
     message = refusal(tmp_path / source.name, content[: len(content) // 2], identify(source))
     assert message is not None and message.startswith("cut off: ")
+
+
+def test_a_header_that_reaches_into_a_tag_behind_the_sound_is_no_error(tmp_path):
+    """Regression: it was read backwards from there, which ended in a ValueError."""
+    picture = struct.pack("<2I", 5000, 2) + b"Cover Art (Front)\0" + bytes(5000)
+    numbers = struct.pack("<4I", 2000, len(picture) + 32, 1, 0) + bytes(8)
+    metadata = (
+        b"fLaC\0\0\0\x22" + bytes(34) + b"\x81\0\0\x64"
+    )  # padding of 100 bytes, and none there
+    content = metadata + picture + b"APETAGEX" + numbers
+    assert refusal(tmp_path / "a.flac", content, FLAC) is None

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from mediafile import MediaFile
 
 from tagger.containers.credits import Credits, read_credits
-from tagger.containers.formats import identify
 from tagger.containers.read import TagState
+from tagger.containers.recognise import identify
 from tagger.containers.write import write_change
 from tagger.deciding.albums import (
     MOST_TRACKS,

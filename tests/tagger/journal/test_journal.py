@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.containers.write import Change, write_change
 from tagger.journal.journal import Journal, default_journal_path
 from tagger.journal.undo import UndoStatus, undo_run
@@ -505,7 +505,7 @@ def test_a_lock_that_cannot_be_removed_is_still_given_back(journal, monkeypatch)
 
 RUN = """
 import sys
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.journal.journal import Journal
 run = Journal(sys.argv[1]).start_run("scan", ())
 print(run.id, flush=True)

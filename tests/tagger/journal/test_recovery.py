@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.containers.write import Change, write_change
 from tagger.deciding.decide import Policy
 from tagger.journal.journal import Journal
@@ -72,7 +72,7 @@ def tear(journal, path, written=2500):
 SCAN = """
 import sys, time
 from tagger.storage import replace_file as module
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.journal.journal import Journal
 from tagger.containers.write import Change, write_change
 

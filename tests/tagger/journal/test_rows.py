@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.containers.snapshot import restore, same_fields, snapshot
 from tagger.containers.write import Change, write_change
 from tagger.journal.journal import Journal

@@ -9,7 +9,7 @@ from mutagen.flac import FLAC
 from mutagen.id3 import TCON, TXXX
 from mutagen.wave import WAVE
 
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.containers.snapshot import restore, same_fields, snapshot
 from tagger.containers.write import Change, write_change
 from tagger.journal.journal import Journal

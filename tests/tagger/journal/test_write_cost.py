@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from mutagen.id3 import TCON
 
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.containers.write import Change, write_change
 from tagger.journal.journal import Journal
 from tagger.sound import demo

@@ -17,7 +17,8 @@ from unittest.mock import patch
 
 import pytest
 
-from tagger.containers.formats import Format, identify
+from tagger.containers.formats import Format
+from tagger.containers.recognise import identify
 from tagger.containers.snapshot import same_fields, snapshot
 from tagger.containers.write import Change, write_change
 from tagger.deciding.decide import Policy
@@ -296,7 +297,7 @@ def place(request, tmp_path):
 
 SCAN = """
 import sys
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.journal.journal import Journal
 from tagger.containers.write import Change, write_change
 journal_file, genre, in_place, *paths = sys.argv[1:]

@@ -14,7 +14,7 @@ import pytest
 from mediafile import MediaFile
 
 from tagger.containers.credits import Credits
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.containers.write import Change, write_change
 from tagger.deciding.decide import Policy, Status
 from tagger.library.walk import Library, Stamp, Track

@@ -13,7 +13,7 @@ from tagger.system.exhausted import what_ran_out
 
 LIMITED = """
 import os, resource, sys
-from tagger.containers.formats import identify
+from tagger.containers.recognise import identify
 from tagger.library.walk import Track
 from tagger.pipeline.classify import classifier, classify_track
 what, path = sys.argv[1:]

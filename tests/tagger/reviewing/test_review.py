@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import pytest
 from mediafile import MediaFile
 
-from tagger.containers.formats import identify
 from tagger.containers.read import TagState, read_tags
+from tagger.containers.recognise import identify
 from tagger.containers.write import Change, write_change
 from tagger.deciding.decide import Status
 from tagger.pipeline.road import TrackResult

@@ -6,13 +6,13 @@ import mutagen
 import numpy as np
 import pytest
 
+from tagger.containers.ogg import ogg_links
 from tagger.containers.write import write_change
 from tagger.deciding.decide import Policy, Status
 from tagger.library.walk import Library
 from tagger.models import zoo
 from tagger.pipeline.batch import track_results
 from tagger.sound.audio import read_excerpts
-from tagger.sound.ogg_links import ogg_links
 from tests.conftest import aged
 
 CONTAINERS = [".ogg", ".opus", ".oga"]

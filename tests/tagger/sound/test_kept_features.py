@@ -7,8 +7,9 @@ import struct
 import av
 import pytest
 
-from tagger.containers.formats import FORMATS, has_audio_extension, identify
+from tagger.containers.formats import FORMATS, has_audio_extension
 from tagger.containers.read import TagState, read_tags
+from tagger.containers.recognise import identify
 from tagger.containers.write import Change, check_change, write_change
 from tagger.deciding.decide import Policy, Status
 from tagger.library.walk import Library

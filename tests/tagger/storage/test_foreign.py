@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tagger.containers.formats import FORMATS, MP3, identify
+from tagger.containers.formats import FORMATS, MP3
+from tagger.containers.recognise import identify
 from tagger.containers.write import Change, check_change, write_change
 from tagger.system.errors import GtagError, RefusedError
 

@@ -11,8 +11,8 @@ import pytest
 from mediafile import MediaFile
 
 from tagger.containers.credits import read_credits
-from tagger.containers.formats import identify
 from tagger.containers.read import read_tags
+from tagger.containers.recognise import identify
 from tagger.containers.write import Change, write_change
 from tagger.models import zoo
 from tagger.system.errors import DataError
