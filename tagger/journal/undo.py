@@ -81,7 +81,7 @@ def undo_run(
     watch: Callable[[Iterable[str]], Iterable[str]] = iter,
     command: Sequence[str] = (),
 ) -> Generator[Undone, None, None]:
-    """Take a run back; yields what became of each file.
+    """Take a run back; yields what became of each file, once where all went well.
 
     Parameters
     ----------
@@ -117,14 +117,16 @@ def undo_run(
         undo = _Undo(journal, stack, dry_run=dry_run, force=force, command=command)
         strays: list[tuple[ChangeRecord, Undone]] = []
         newest = {change.path: change for change in reversed(here)}
-        for change in here:
+        for change, following in zip(here, [*here, None][1:], strict=True):
             if dry_run and newest[change.path] is not change:
                 continue  # it shows only when the newer one is taken back
             result = undo.take_back(change.path, change)
             if _may_have_moved(result, change, find=find, named=bool(places)):
                 strays.append((change, result))
-            else:
-                yield result
+                continue
+            once_more = following is not None and following.path == change.path
+            if not (once_more and result.status is UndoStatus.RESTORED and not result.message):
+                yield result  # of a file that the run changed twice, once
         sought += [change for change, _ in strays]
         of_run = {change.path for change in here}
         if not find:
