@@ -69,4 +69,6 @@ def _statuses(tally: Tally, library: Library, in_report: int) -> Table:
     if left_out := library.left_out:
         names = cell(f"{', '.join(sorted(left_out))}: see --no-default-excludes")
         table.add_row(str(sum(left_out.values())), "left out", names)
+    if library.left_alone:
+        table.add_row(str(library.left_alone), "left alone", "where a file .nogtag lies")
     return table
