@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,13 +19,9 @@ from tagger.system.exhausted import check_memory
 from tagger.system.screen import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from tagger.cli.progress import Progress
-    from tagger.containers.write import Change
-    from tagger.library.walk import Library, Track
+    from tagger.library.walk import Library
     from tagger.pipeline.scanning import Scanning
-    from tagger.pipeline.writing import Care
     from tagger.reviewing.guesses import Guesses
     from tagger.reviewing.review import Question, Review
     from tagger.system.interrupt import Interrupts
@@ -73,6 +69,7 @@ def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
     from tagger.cli.progress import Progress
     from tagger.cli.settings import scan_defaults
     from tagger.pipeline.scanning import Scanning
+    from tagger.pipeline.writing import writer
     from tagger.reviewing.review import Review, default_report
     from tagger.system.interrupt import Interrupts
 
@@ -98,7 +95,8 @@ def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
             _look_for_unsure(scanning, library, report, progress)
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
-        write = stack.enter_context(_lazy_writer(journal, scanning.care))
+        begun = writer(journal, scanning.care, command=sys.argv[1:], model=None, lazily=True)
+        write = stack.enter_context(begun)
         asked = Review(report, write, scanning.policy.placeholders)
         dialogue = _Dialogue(asked, interrupts, scanning)
         stack.callback(dialogue.player.stop)
@@ -133,26 +131,6 @@ def _look_for_unsure(
                     progress.step()
 
 
-@contextmanager
-def _lazy_writer(journal: str | None, care: Care) -> Iterator[Callable[[Track, Change], None]]:
-    """Yield a function that writes, with one run for all answers; without an answer there is no
-    run.
-    """
-    from tagger.pipeline.writing import writer
-
-    with ExitStack() as stack:
-        opened: list[Callable[[Track, Change], str | None]] = []
-
-        def write(track: Track, change: Change) -> None:
-            if not opened:
-                run = writer(journal, care, command=sys.argv[1:], model=None)
-                opened.append(stack.enter_context(run))
-            if remark := opened[0](track, change):
-                click.echo(f"gtag: {printable(track.path)}: {printable(remark)}", err=True)
-
-        yield write
-
-
 class _Dialogue:
     """The questions on the terminal, and the keys that answer them."""
 
@@ -167,10 +145,8 @@ class _Dialogue:
         self._scanning = scanning
         self._screen = console()
         self._typed: dict[str, None] = {}
-        self._written: set[int] = set()
         self._asked = False
         self._again: int | None = None  # a track that was gone back to, answered or not
-        self._skipped: set[int] = set()  # in this session
         self._guesses: dict[int, Guesses] = {}
 
     def run(self) -> bool:
@@ -188,8 +164,7 @@ class _Dialogue:
                 return False
             if step == "back":
                 number = shown.pop()
-                self._review.skipped.discard(number)
-                self._skipped.discard(number)
+                self._review.ask_again(number)
                 self._again = number
             else:
                 shown.append(number)
@@ -233,7 +208,6 @@ class _Dialogue:
                 chosen = self._ask_for_genres()
             elif key == "s" or enter:
                 self._review.skip(question.number)
-                self._skipped.add(question.number)
                 self.say("skipped")
                 return "next"
             elif key == "b" and may_go_back:
@@ -299,11 +273,10 @@ class _Dialogue:
         self._screen.print(line, soft_wrap=True)
 
     def _ask_for_genres(self) -> tuple[str, ...]:
-        from tagger.genres.vocabulary import vocabulary
-        from tagger.reviewing.review import as_genres
+        from tagger.reviewing.review import as_genres, known_genres
         from tagger.system.suggest import near_names
 
-        known = [name for genre, styles in vocabulary().items() for name in (genre, *styles)]
+        known = known_genres()
         known += [name for name in self._typed if name not in known]
         genres = as_genres(_line("genre (Tab completes, empty goes back): ", known))
         meant = []
@@ -326,9 +299,10 @@ class _Dialogue:
         for one in questions:
             try:
                 with self._interrupts.held():
-                    self._review.answer(one, genres)
-                    self._written.add(one.number)
+                    remark = self._review.answer(one, genres)
                     written += 1
+                if remark:
+                    click.echo(f"gtag: {printable(one.track.path)}: {printable(remark)}", err=True)
             except GtagError as error:
                 _complain(error)
         many = f" into {written} tracks" if len(questions) > 1 else ""
@@ -338,19 +312,19 @@ class _Dialogue:
 
     def sum_up(self, *, went_on: bool) -> None:
         """Print what was done, how to continue, and how to take it back."""
-        now, all_of_them = self._skipped & self._review.skipped, self._review.skipped
-        skipped, before = len(now), len(all_of_them - now)
+        review = self._review
+        skipped, before = len(review.skipped_now), len(review.skipped - review.skipped_now)
         if not (self._asked or before):
             self.say("There is no unsure track left to ask about.")
             return
         self.say("")
         earlier = f"; {before} skipped before" if before else ""
-        self.say(f"{len(self._written)} answered, {skipped} skipped{earlier}")
+        self.say(f"{len(review.answered_now)} answered, {skipped} skipped{earlier}")
         if not went_on:
             self.say("The same command continues from here; after PATHS, gtag review alone.")
         elif skipped or before:
             self.say("The next review asks for the skipped ones again.")
-        if self._written:
+        if review.answered_now:
             self.say("To take the answers back: gtag undo")
 
     def say(self, text: str, style: str = "") -> None:
