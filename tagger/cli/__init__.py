@@ -26,6 +26,7 @@ COMMANDS = (
     "watch",
     "show",
     "review",
+    "apply",
     "undo",
     "demo",
     "models",

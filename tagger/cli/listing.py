@@ -66,19 +66,22 @@ class Listing:
         Where they will be printed. In a terminal a line fits its width, and the path is cut off
         at its beginning; elsewhere nothing is cut.
     reasons : bool
-        Put the reason below each track.
+        Put the reason below each track. Below a track that went wrong it stands always, but of
+        several with the same reason only below the first.
     """
 
     def __init__(self, file: TextIO, *, reasons: bool = False) -> None:
         self._console = console(file)
         self._width = console(file, widest=None).width if file.isatty() else None
         self._reasons = reasons
+        self._told = ""  # the last reason why something went wrong
         unicode = self._console.encoding.lower().startswith("utf")
         self._arrow, self._cut = ("→", "…") if unicode else ("->", "~")
 
     def line(self, result: TrackResult) -> str:
         """Format the line of a track, or two with the reason."""
         status, style = result.status, _STYLES.get(result.status, "")
+        reason = result.message if self._reasons else ""
         room = _STATUS + _GAP
         line = Text().append(_padded(status, _STATUS), style)
         line.append(" " * _GAP)
@@ -86,8 +89,11 @@ class Listing:
             path, said = printable(result.path), printable(result.message)
             if self._width is None:
                 return f"{path}: {status}: {said}"
-            line.append(f"{path}: {said}")  # whole: it says what to do
-            return self._rendered(line)
+            if result.confidence is None:
+                line.append(f"{path}: {said}")  # whole: it says what to do
+                return self._rendered(line)
+            reason = "" if result.message == self._told else result.message
+            self._told = result.message
         if status in (Status.UNSURE, Status.CUE_TRACK):
             cells = [(_two_guesses(result), _HEARD + _GAP + _TAGS)]
         else:
@@ -98,13 +104,15 @@ class Listing:
             line.append(_padded(shown, width) + " " * _GAP)
             room += max(width, cell_len(shown)) + _GAP
         line.append(self._cut_start(printable(result.path), room))
-        if self._reasons and result.message:
-            line.append(f"\n{' ' * (_STATUS + _GAP)}{printable(result.message)}", "dim")
+        if reason:
+            line.append(f"\n{' ' * (_STATUS + _GAP)}{printable(reason)}", "dim")
         return self._rendered(line)
 
     def _tags(self, result: TrackResult) -> str:
         old = printable(result.old_genre) or "no genre"
         new = printable(result.new_genre) or "no genre"
+        if result.status.is_problem and result.decision and result.decision.change:
+            new = printable("; ".join(result.decision.change.genres))  # if it could be written
         return f"{old} stays" if old == new else f"{old} {self._arrow} {new}"
 
     def _cut_end(self, text: str, others: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,21 +19,18 @@ from tagger.system.exhausted import check_memory
 from tagger.system.screen import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from tagger.cli.progress import Progress
-    from tagger.containers.write import Change
-    from tagger.library.walk import Library, Track
+    from tagger.library.walk import Library
     from tagger.pipeline.scanning import Scanning
-    from tagger.pipeline.writing import Care
+    from tagger.reviewing.guesses import Guesses
     from tagger.reviewing.review import Question, Review
     from tagger.system.interrupt import Interrupts
 
 Step = Literal["next", "back", "quit"]
 
-_BAR, _GUESSES = 30, 5
+_BAR = 30
 _KEYS = (
-    ("Enter", "accept {best}"),
+    ("Enter", "{enter}"),
     ("1-{n}", "choose that one"),
     ("t", "type a genre"),
     ("s", "skip"),
@@ -72,6 +69,7 @@ def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
     from tagger.cli.progress import Progress
     from tagger.cli.settings import scan_defaults
     from tagger.pipeline.scanning import Scanning
+    from tagger.pipeline.writing import writer
     from tagger.reviewing.review import Review, default_report
     from tagger.system.interrupt import Interrupts
 
@@ -97,7 +95,8 @@ def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
             _look_for_unsure(scanning, library, report, progress)
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
-        write = stack.enter_context(_lazy_writer(journal, scanning.care))
+        begun = writer(journal, scanning.care, command=sys.argv[1:], model=None, lazily=True)
+        write = stack.enter_context(begun)
         asked = Review(report, write, scanning.policy.placeholders)
         dialogue = _Dialogue(asked, interrupts, scanning)
         stack.callback(dialogue.player.stop)
@@ -132,26 +131,6 @@ def _look_for_unsure(
                     progress.step()
 
 
-@contextmanager
-def _lazy_writer(journal: str | None, care: Care) -> Iterator[Callable[[Track, Change], None]]:
-    """Yield a function that writes, with one run for all answers; without an answer there is no
-    run.
-    """
-    from tagger.pipeline.writing import writer
-
-    with ExitStack() as stack:
-        opened: list[Callable[[Track, Change], str | None]] = []
-
-        def write(track: Track, change: Change) -> None:
-            if not opened:
-                run = writer(journal, care, command=sys.argv[1:], model=None)
-                opened.append(stack.enter_context(run))
-            if remark := opened[0](track, change):
-                click.echo(f"gtag: {printable(track.path)}: {printable(remark)}", err=True)
-
-        yield write
-
-
 class _Dialogue:
     """The questions on the terminal, and the keys that answer them."""
 
@@ -166,10 +145,9 @@ class _Dialogue:
         self._scanning = scanning
         self._screen = console()
         self._typed: dict[str, None] = {}
-        self._written: set[int] = set()
         self._asked = False
         self._again: int | None = None  # a track that was gone back to, answered or not
-        self._predicted: dict[int, list[tuple[str, float]]] = {}
+        self._guesses: dict[int, Guesses] = {}
 
     def run(self) -> bool:
         """Ask about one track after the other; False where the person quits."""
@@ -186,7 +164,7 @@ class _Dialogue:
                 return False
             if step == "back":
                 number = shown.pop()
-                self._review.skipped.discard(number)
+                self._review.ask_again(number)
                 self._again = number
             else:
                 shown.append(number)
@@ -207,7 +185,12 @@ class _Dialogue:
         return question if again or not question.answered else None
 
     def _ask(self, question: Question, *, may_go_back: bool) -> Step:
-        guesses = self._guesses(question)
+        from tagger.reviewing.guesses import guesses as guesses_about
+
+        if question.number not in self._guesses:  # only of the track at hand
+            self._guesses = {question.number: guesses_about(question, self._scanning)}
+        guesses = self._guesses[question.number]
+        named = [genre for genre, _ in guesses.named]
         self._show(question, guesses)
         _forget_early_keys()
         whole_album = False
@@ -216,13 +199,14 @@ class _Dialogue:
             key = _key()
             self.player.stop()
             chosen: tuple[str, ...] = ()
-            if key in ("\r", "\n") and guesses:
-                chosen = (guesses[0][0],)
-            elif key.isdecimal() and 1 <= int(key) <= len(guesses):
-                chosen = (guesses[int(key) - 1][0],)
+            enter = key in ("\r", "\n")
+            if enter and guesses.accepted:
+                chosen = (guesses.accepted,)
+            elif key.isdecimal() and 1 <= int(key) <= len(named):
+                chosen = (named[int(key) - 1],)
             elif key == "t":
                 chosen = self._ask_for_genres()
-            elif key == "s":
+            elif key == "s" or enter:
                 self._review.skip(question.number)
                 self.say("skipped")
                 return "next"
@@ -248,26 +232,7 @@ class _Dialogue:
             return "No other track of this album is unsure."
         return f"The answer is for the {n} unsure tracks of this album."
 
-    def _guesses(self, question: Question) -> list[tuple[str, float]]:
-        """Return the best guesses: predicted anew, since a report has two; else the report's."""
-        from tagger.pipeline.classify import classify_track
-        from tagger.pipeline.road import read
-        from tagger.sound.native_messages import native_messages_hidden
-
-        number, result = question.number, question.result
-        if number not in self._predicted:
-            with native_messages_hidden():
-                classified = classify_track(self._scanning.model, question.track)
-            prediction = read(classified, self._scanning.policy).prediction
-            named = prediction.ranked() if prediction else []
-            self._predicted = {number: named[:_GUESSES]}  # only of the track at hand
-        reported = [
-            (result.genre, result.confidence),
-            (result.runner_up, result.runner_up_confidence),
-        ]
-        return self._predicted[number] or [(g, c) for g, c in reported if g and c is not None]
-
-    def _show(self, question: Question, guesses: list[tuple[str, float]]) -> None:
+    def _show(self, question: Question, guesses: Guesses) -> None:
         from tagger.cli.console import bar, clock
 
         credits, tags = question.credits, question.tags
@@ -283,23 +248,24 @@ class _Dialogue:
         genre = "; ".join(tags.genres or tags.user_genres) or "none"
         why = question.result.message
         self.say(f"{length}genre: {genre}{'; ' if why else ''}{why}", "dim")
-        width = max((len(printable(genre)) for genre, _ in guesses), default=0)
-        for i, (genre, probability) in enumerate(guesses, 1):
+        width = max((len(printable(genre)) for genre, _ in guesses.named), default=0)
+        for i, (genre, probability) in enumerate(guesses.named, 1):
             shown = bar(self._screen, probability, _BAR)
             self.say(f"  {i}  {printable(genre):{width}}  {probability:.2f}  {shown}")
 
-    def _show_keys(self, guesses: list[tuple[str, float]], *, may_go_back: bool) -> None:
+    def _show_keys(self, guesses: Guesses, *, may_go_back: bool) -> None:
         from rich.text import Text
 
-        best = printable(guesses[0][0]) if guesses else ""
+        enter = f"accept {printable(guesses.accepted)}" if guesses.accepted else "skip"
+        n = len(guesses.named)
         line = Text()
         for key, meaning in _KEYS:
-            if (key == "Enter" and not guesses) or (key == "b" and not may_go_back):
+            if key == "b" and not may_go_back:
                 continue
-            if key == "1-{n}" and len(guesses) < 2:
+            if key == "1-{n}" and n <= bool(guesses.accepted):
                 continue
-            cell = Text().append(key.format(n=len(guesses)), "bold cyan")
-            cell.append(f" {meaning.format(best=best)}")
+            cell = Text().append(key.format(n=n), "bold cyan")
+            cell.append(f" {meaning.format(enter=enter)}")
             if line and line.cell_len + 3 + cell.cell_len > self._screen.width:
                 self._screen.print(line)
                 line = Text()
@@ -307,18 +273,21 @@ class _Dialogue:
         self._screen.print(line, soft_wrap=True)
 
     def _ask_for_genres(self) -> tuple[str, ...]:
-        from tagger.genres.vocabulary import vocabulary
-        from tagger.reviewing.review import as_genres
+        from tagger.reviewing.review import as_genres, known_genres
         from tagger.system.suggest import near_names
 
-        known = [name for genre, styles in vocabulary().items() for name in (genre, *styles)]
+        known = known_genres()
         known += [name for name in self._typed if name not in known]
         genres = as_genres(_line("genre (Tab completes, empty goes back): ", known))
         meant = []
         for genre in genres:
             near = [] if genre in known else near_names(genre, known)
-            if near and _chosen(f'Enter: {near[0]}   any other key: "{genre}" as typed'):
-                genre = near[0]
+            if near:
+                click.echo(printable(f'Did you mean {near[0]}?  y (Enter)   n "{genre}" as typed'))
+                key = _key().casefold()
+                if key not in ("y", "n", "\r", "\n"):
+                    return ()  # no word is written by a key that says neither
+                genre = genre if key == "n" else near[0]
             meant.append(genre)
         self._typed |= dict.fromkeys(meant)
         return tuple(dict.fromkeys(meant))
@@ -330,9 +299,10 @@ class _Dialogue:
         for one in questions:
             try:
                 with self._interrupts.held():
-                    self._review.answer(one, genres)
-                    self._written.add(one.number)
+                    remark = self._review.answer(one, genres)
                     written += 1
+                if remark:
+                    click.echo(f"gtag: {printable(one.track.path)}: {printable(remark)}", err=True)
             except GtagError as error:
                 _complain(error)
         many = f" into {written} tracks" if len(questions) > 1 else ""
@@ -342,17 +312,19 @@ class _Dialogue:
 
     def sum_up(self, *, went_on: bool) -> None:
         """Print what was done, how to continue, and how to take it back."""
-        skipped = len(self._review.skipped)
-        if not (self._asked or skipped):
+        review = self._review
+        skipped, before = len(review.skipped_now), len(review.skipped - review.skipped_now)
+        if not (self._asked or before):
             self.say("There is no unsure track left to ask about.")
             return
         self.say("")
-        self.say(f"{len(self._written)} answered, {skipped} skipped")
+        earlier = f"; {before} skipped before" if before else ""
+        self.say(f"{len(review.answered_now)} answered, {skipped} skipped{earlier}")
         if not went_on:
             self.say("The same command continues from here; after PATHS, gtag review alone.")
-        elif skipped:
+        elif skipped or before:
             self.say("The next review asks for the skipped ones again.")
-        if self._written:
+        if review.answered_now:
             self.say("To take the answers back: gtag undo")
 
     def say(self, text: str, style: str = "") -> None:
@@ -379,11 +351,6 @@ def _key() -> str:
     except EOFError:
         return "q"
     return pressed if len(pressed) == 1 else ""
-
-
-def _chosen(question: str) -> bool:
-    click.echo(printable(question))
-    return _key() in ("\r", "\n")
 
 
 def _line(prompt: str, known: list[str]) -> str:

@@ -119,8 +119,8 @@ def scan(
 ) -> ExitStatus:
     """Find the genres of music, and show or write them.
 
-    PATHS are files and folders. Nothing is written without --write-tags. What gtag wrote can be
-    taken back with gtag undo.
+    PATHS are files and folders; a folder that holds a file .nogtag is left alone. Nothing is
+    written without --write-tags. What gtag wrote can be taken back with gtag undo.
     """
     everything = _everything(
         paths,
@@ -245,10 +245,14 @@ def options_of_scan(*names: str) -> list[click.Parameter]:
 
 
 def _how_to_go_on(tally: Tally, *, report: str | None, wrote: bool) -> str:
-    lines = [f"gtag: interrupted after {tally.tracks} tracks."]
-    if report:
+    from tagger.deciding.decide import Status
+
+    before = f"after {tally.tracks} track{'s' * (tally.tracks != 1)}"
+    lines = [f"gtag: interrupted {before if tally.tracks else 'before the first track'}."]
+    if report and tally.tracks:
         lines.append("The report has them. To continue, run the same command with --resume-report.")
-    elif wrote:
+    elif wrote and tally.tracks:
         lines.append("To continue, run the same command again: what is written is not changed.")
-    lines.append("To undo what was written: gtag undo" if wrote else "Nothing was written.")
+    written = wrote and tally.statuses[Status.WRITTEN]
+    lines.append("To undo what was written: gtag undo" if written else "Nothing was written.")
     return "\n".join(lines)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from tagger.system.toml_file import TomlFile
 
 # The commands that have a table in the file.
-SETTABLE = ("scan", "watch", "show", "review", "undo", "train", "evaluate")
+SETTABLE = ("scan", "watch", "show", "review", "apply", "undo", "train", "evaluate")
 # These take what [scan] says, where they have the same option and their own table says nothing.
-AS_SCAN = ("watch", "show", "review", "undo")
+AS_SCAN = ("watch", "show", "review", "apply", "undo")
 
 _ONE_RUN = "--{0} belongs to one run: give it on the command line"
 # Only one of two has a value: the one that is said nearer to the command line.

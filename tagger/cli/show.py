@@ -62,7 +62,8 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
         scanning.load(stack)
         tag = classifier(scanning.model).card.tag
         library = scanning.library([file])
-        track = library.track(file) or Track(file, supported_format(file))
+        named = None if Path(file).is_dir() else library.track(file)  # also folders called a.mp3
+        track = named or Track(file, supported_format(file))
         with native_messages_hidden():
             classified = classify_track(scanning.model, track)
         if classified.error and not isinstance(classified.error, NothingToHearError):

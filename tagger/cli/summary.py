@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 _BAR = 24
 
 
-def print_summary(tally: Tally, library: Library, *, in_report: int, file: TextIO) -> None:
+def print_summary(tally: Tally, library: Library | None, *, in_report: int, file: TextIO) -> None:
     """Print the tables, at most 80 columns wide.
 
     Parameters
     ----------
-    library : Library
-        Walked through: it has counted what is not a track.
+    library : Library or None
+        Walked through: it has counted what is not a track. None: nothing was walked through.
     in_report : int
         Tracks that the report held already.
     """
@@ -56,7 +56,7 @@ def _genres(tally: Tally, screen: Console) -> Table:
     return table
 
 
-def _statuses(tally: Tally, library: Library, in_report: int) -> Table:
+def _statuses(tally: Tally, library: Library | None, in_report: int) -> Table:
     table = plain_table(Column(justify="right"), "", Column(style="dim"), header=False)
     for status in Status:
         if count := tally.statuses[status]:
@@ -64,9 +64,13 @@ def _statuses(tally: Tally, library: Library, in_report: int) -> Table:
             table.add_row(str(count), cell(status, style), MEANING[status])
     if in_report:
         table.add_row(str(in_report), "done before", "already in the report")
+    if library is None:
+        return table
     if library.others:
         table.add_row(str(library.others), "other files", "not music")
     if left_out := library.left_out:
         names = cell(f"{', '.join(sorted(left_out))}: see --no-default-excludes")
         table.add_row(str(sum(left_out.values())), "left out", names)
+    if library.left_alone:
+        table.add_row(str(library.left_alone), "left alone", "where a file .nogtag lies")
     return table

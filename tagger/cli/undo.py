@@ -148,7 +148,7 @@ def undo(
 def _named(journal: Journal, run: RunRecord) -> str:
     """Describe a run so that a person recognises it."""
     began = f", begun {run.started[:16].replace('T', ' ')} UTC" if run.started else ""
-    changes = f"{run.in_force} change{'s' if run.in_force != 1 else ''}"
+    changes = f"{run.in_force} file{'s' if run.in_force != 1 else ''} changed"
     folder = journal.folder_of(run.id)
     where = f" in {printable(folder)}" if folder else ", in several folders"
     return f"run {run.id}{began}: {changes}{where}"

@@ -78,8 +78,17 @@ def supported_format(path: str | PathLike[str]) -> Format:
     """
     format = identify(path)
     if format is None:
-        raise UnreadableError("not a sound format that gtag supports", path=path)
+        raise UnreadableError(_why_no_format(path), path=path)
     return format
+
+
+def _why_no_format(path: str | PathLike[str]) -> str:
+    status = os.stat(path)  # noqa: PTH116 - the name may be bytes
+    if stat.S_ISDIR(status.st_mode):
+        return "is a folder, not a music file"
+    if not stat.S_ISREG(status.st_mode):
+        return "is no regular file"
+    return "not a sound format that gtag supports" if status.st_size else "empty file"
 
 
 def identify_open(file: BinaryIO, name: str | bytes = "") -> Format | None:

@@ -12,7 +12,6 @@ import os
 import re
 import sqlite3
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -356,21 +355,17 @@ class Journal:
     def runs(self) -> list[RunRecord]:
         """Return all runs, the newest first."""
         with self._errors():
-            undone = self._undone()
-            undone_in = Counter(
-                run
-                for change, run in self._database.execute(
-                    "SELECT id, run FROM changes WHERE id IN (SELECT undoes FROM changes)"
-                )
-                if change in undone
+            files = (
+                "SELECT COUNT(DISTINCT path) FROM changes"
+                " WHERE run = runs.id AND state IN ('intent', 'done')"
             )
+            in_force = f"{files} AND id NOT IN (SELECT value FROM json_each(:undone))"
             rows = self._database.execute(
-                "SELECT id, kind, started, ended, command, model, (SELECT COUNT(*) FROM changes"
-                " WHERE run = runs.id AND state IN ('intent', 'done')) FROM runs ORDER BY id DESC"
+                f"SELECT id, kind, started, ended, command, model, ({files}), ({in_force})"
+                " FROM runs ORDER BY id DESC",
+                {"undone": json.dumps([*self._undone()])},
             )
-            return [
-                a_run(row, changes - undone_in[row[0]], undone_in[row[0]]) for *row, changes in rows
-            ]
+            return [a_run(row, stand, all_files - stand) for *row, all_files, stand in rows]
 
     def last_scan(self, *, but: int | None = None) -> int | None:
         """Return the scan that a change in force is of, the newest one; None where nothing is in

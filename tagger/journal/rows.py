@@ -41,9 +41,9 @@ class RunRecord:
     command : tuple of str
         The command line.
     in_force : int
-        How many changes of the run were not taken back.
+        How many files hold a change of the run that was not taken back.
     undone : int
-        How many were.
+        In how many files all were.
     damaged : bool
         Its row is damaged; the other attributes are empty. Its changes may be whole.
     """

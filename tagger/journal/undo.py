@@ -78,10 +78,11 @@ def undo_run(
     dry_run: bool = False,
     force: bool = False,
     find: bool = False,
+    last: bool = False,
     watch: Callable[[Iterable[str]], Iterable[str]] = iter,
     command: Sequence[str] = (),
 ) -> Generator[Undone, None, None]:
-    """Take a run back; yields what became of each file.
+    """Take a run back; yields what became of each file, once where all went well.
 
     Parameters
     ----------
@@ -98,6 +99,8 @@ def undo_run(
     find : bool
         Look for files that were moved or renamed by their sound: in `paths`, where there are some,
         else below the folders of the run.
+    last : bool
+        Take back only the last change of each file, also of a run of this process that goes on.
     watch : function of paths
         Gets each path that the search looks at, and hands it on: it may show how far that is.
     command : sequence of str
@@ -111,20 +114,22 @@ def undo_run(
     if not dry_run:
         journal.recover()
     places = [os.path.realpath(path) for path in paths]
-    here, sought, damaged = _select_changes(journal, run, places)
+    here, sought, damaged = _select_changes(journal, run, places, live=last)
     yield from damaged
     with ExitStack() as stack:
         undo = _Undo(journal, stack, dry_run=dry_run, force=force, command=command)
         strays: list[tuple[ChangeRecord, Undone]] = []
         newest = {change.path: change for change in reversed(here)}
-        for change in here:
-            if dry_run and newest[change.path] is not change:
-                continue  # it shows only when the newer one is taken back
+        for change, following in zip(here, [*here, None][1:], strict=True):
+            if (dry_run or last) and newest[change.path] is not change:
+                continue  # in a dry run, it shows only when the newer one is taken back
             result = undo.take_back(change.path, change)
             if _may_have_moved(result, change, find=find, named=bool(places)):
                 strays.append((change, result))
-            else:
-                yield result
+                continue
+            once_more = not last and following is not None and following.path == change.path
+            if not (once_more and result.status is UndoStatus.RESTORED and not result.message):
+                yield result  # of a file that the run changed twice, once
         sought += [change for change, _ in strays]
         of_run = {change.path for change in here}
         if not find:
@@ -150,14 +155,14 @@ def undo_run(
 
 
 def _select_changes(
-    journal: Journal, run: int | None, places: list[str]
+    journal: Journal, run: int | None, places: list[str], *, live: bool
 ) -> tuple[list[ChangeRecord], list[ChangeRecord], list[Undone]]:
     """Return the changes to take back: here, elsewhere (of files that are gone), and damaged ones.
 
     `places` are real paths; where there are some, only files that lay there are `here`.
     """
     here, elsewhere, damaged = [], [], []
-    for change in journal.changes(run_to_undo(journal, run).id):
+    for change in journal.changes(run_to_undo(journal, run, live=live).id):
         if isinstance(change, DamagedChange):
             if not places or any(_lies_in(change.path or "", place) for place in places):
                 shown = change.path or f"{journal.path}, entry {change.id}"
@@ -180,7 +185,7 @@ def _newest_of_each_file_first(changes: list[ChangeRecord]) -> list[ChangeRecord
     return [change for of_file in by_path.values() for change in reversed(of_file)]
 
 
-def run_to_undo(journal: Journal, run: int | None = None) -> RunRecord:
+def run_to_undo(journal: Journal, run: int | None = None, *, live: bool = False) -> RunRecord:
     """Return the run with a number; by default the last scan that wrote and was not wholly taken
     back.
 
@@ -196,7 +201,7 @@ def run_to_undo(journal: Journal, run: int | None = None) -> RunRecord:
         raise ConfigurationError(
             f"there is no run {run}", path=journal.path, hint="gtag undo --list names them"
         )
-    if journal.is_live(run):
+    if not live and journal.is_live(run):
         raise ConfigurationError(
             f"run {run} is still running",
             path=journal.path,

@@ -129,6 +129,8 @@ class Library:
         Files met so far that are no tracks.
     left_out : Counter of str
         How often a name was met so far that is left out by default, by glob.
+    left_alone : int
+        Folders met so far that hold a file `.nogtag`, and paths given that lie in one.
     problems : list of GtagError
         What was met so far and could not be looked at or read; the walk went on without it.
 
@@ -175,6 +177,7 @@ class Library:
     def _start(self) -> None:
         self.others = 0
         self.left_out: Counter[str] = Counter()
+        self.left_alone = 0
         self.problems: list[GtagError] = []
         self._devices: dict[int, int] = {}
         self._seen: set[int] = set()
@@ -238,8 +241,11 @@ class Library:
     def _files(self) -> Iterator[tuple[str, os.stat_result | None]]:
         """Yield every regular file that is not to be skipped."""
         for given in self._paths:
-            if not self._to_skip(given):
+            reason = self._to_skip(given)
+            if not reason:
                 yield from self._walk(given, given)
+            elif reason.endswith(LEAVE_ALONE):
+                self.left_alone += 1
 
     def _walk(self, start: str, given: str) -> Iterator[tuple[str, os.stat_result | None]]:
         """Yield the files of a file or folder in one that was given."""
@@ -277,6 +283,7 @@ class Library:
             self.problems.append(UnreadableError.of_system(error, path))
             return []
         if LEAVE_ALONE in names:
+            self.left_alone += 1
             return []
         return [os.path.join(path, name) for name in names if not self._is_skipped(name)]
 

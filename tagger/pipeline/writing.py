@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from os import PathLike
 from pathlib import Path
 
 from tagger.containers.whole import check_whole
 from tagger.containers.write import Change, check_change, write_change
-from tagger.journal.journal import Journal, default_journal_path
+from tagger.journal.journal import Journal, Run, default_journal_path
+from tagger.journal.undo import Undone, undo_run
 from tagger.library.walk import Library, Track
 from tagger.storage.at_rest import MIN_AGE_S, check_at_rest
 from tagger.system.errors import GtagError
@@ -59,6 +60,51 @@ class Care:
             check_whole(track.path, track.format)
 
 
+class Writer:
+    """Writes changes into files, in one run of the journal; takes them back.
+
+    Called with a track and its change, it returns what could not be done behind a file that is
+    written, in words, or None. `writer` makes one.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[], tuple[Journal, Run]],
+        care: Care,
+        library: Library | None,
+        command: Sequence[str],
+    ) -> None:
+        self._begin, self._care, self._library, self._command = begin, care, library, command
+
+    @cached_property
+    def begun(self) -> tuple[Journal, Run]:
+        """The journal and the run, which begins when this is first asked for."""
+        return self._begin()
+
+    def __call__(self, track: Track, change: Change) -> str | None:
+        """Write a change; raises GtagError where the file is as it was."""
+        assert track.format is not None, "an unrecognised file is never written"
+        journal, run = self.begun
+        self._care.check(track, journal.wrote_last)
+        with step("written", track.path):
+            remark = write_change(
+                track.path,
+                track.format,
+                change,
+                journal=run,
+                preserve_mtime=self._care.preserve_mtime,
+                in_place=self._care.in_place,
+            )
+        if self._library is not None:
+            self._library.replaced(track.path)
+        return remark
+
+    def take_back(self, path: str) -> list[Undone]:
+        """Take the last change of a file in this run back; the list is empty if there is none."""
+        journal, run = self.begun
+        return list(undo_run(journal, run.id, [path], last=True, command=self._command))
+
+
 @contextmanager
 def writer(
     journal_file: str | PathLike[str] | None,
@@ -67,10 +113,9 @@ def writer(
     command: Sequence[str],
     model: str | None,
     library: Library | None = None,
-) -> Iterator[Callable[[Track, Change], str | None]]:
-    """Yield a function that writes a change, with a run of the journal for as long as this lasts.
-
-    It returns what could not be done behind a file that is written, in words, or None.
+    lazily: bool = False,
+) -> Iterator[Writer]:
+    """Give a `Writer`, with a run of the journal for as long as this lasts.
 
     Parameters
     ----------
@@ -83,34 +128,24 @@ def writer(
         Name and version, as ``cnn-2``; None where a person decides.
     library : Library, optional
         The walk under way, which must not meet a file again that a write replaced.
+    lazily : bool
+        Begin the run with the first write, so that there is none where nothing is written.
 
     Raises
     ------
     ConfigurationError
         The journal cannot be used; nothing may be written then.
     """
-    with (
-        Journal(journal_file, trust=care.trust) as journal,
-        journal.start_run("scan", command, model) as run,
-    ):
+    with ExitStack() as stack:
 
-        def write(track: Track, change: Change) -> str | None:
-            assert track.format is not None, "an unrecognised file is never written"
-            care.check(track, journal.wrote_last)
-            with step("written", track.path):
-                remark = write_change(
-                    track.path,
-                    track.format,
-                    change,
-                    journal=run,
-                    preserve_mtime=care.preserve_mtime,
-                    in_place=care.in_place,
-                )
-            if library is not None:
-                library.replaced(track.path)
-            return remark
+        def begin() -> tuple[Journal, Run]:
+            journal = stack.enter_context(Journal(journal_file, trust=care.trust))
+            return journal, stack.enter_context(journal.start_run("scan", command, model))
 
-        yield write
+        made = Writer(begin, care, library, command)
+        if not lazily:
+            _ = made.begun
+        yield made
 
 
 @contextmanager

@@ -200,7 +200,7 @@ class Done:
 
     def __init__(self, rows: list[list[str]] | None = None) -> None:
         path, status = COLUMNS.index("path"), COLUMNS.index("status")
-        self._paths = {_escaped(row[path]) for row in rows or ()}
+        self._paths = {escaped(row[path]) for row in rows or ()}
         self.statuses = frozenset(row[status] for row in rows or ())
         self.resumed = rows is not None
 
@@ -231,9 +231,10 @@ def _cell(name: str, value: str | float | None) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.{_DECIMALS[name]}f}"
-    shown = _escaped(value)
+    shown = escaped(value)
     return f"'{shown}" if value.startswith(_FORMULA_STARTS) else shown
 
 
-def _escaped(value: str) -> str:
+def escaped(value: str) -> str:
+    """Return a text as it stands in a cell, but for the apostrophe that defuses a formula."""
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", value)

@@ -54,7 +54,8 @@ class ScanPage:
         self._confidence = {True: [0] * BINS, False: [0] * BINS}
         self._changes: Counter[tuple[str, str]] = Counter()
         self._unsure: list[TrackResult] = []
-        self._failures: list[TrackResult] = []
+        self._failures: dict[tuple[Status, str], list[TrackResult]] = {}  # alike ones together
+        self._listed = 0  # of them
         self._models: dict[str, None] = {}
         self._other_changes = 0
 
@@ -88,8 +89,9 @@ class ScanPage:
                 self._other_changes += 1
         if result.status is Status.UNSURE and len(self._unsure) < LISTED:
             self._unsure.append(result)
-        if result.status.is_problem and len(self._failures) < LISTED:
-            self._failures.append(result)
+        if result.status.is_problem and self._listed < LISTED:
+            self._failures.setdefault((result.status, result.message), []).append(result)
+            self._listed += 1
 
     def write(self, *, partial: bool) -> None:
         """Write the page, which says so if the scan is `partial`.
@@ -133,8 +135,8 @@ class ScanPage:
             "other_changes": changed - sum(n for _, n in changes),
             "unsure": self._unsure,
             "all_unsure": tally.statuses[Status.UNSURE],
-            "failures": self._failures,
-            "all_failures": tally.problems,
+            "failures": list(self._failures.values()),
+            "other_failures": tally.problems - self._listed,
             "rows": self._blocks(),
         }
 

@@ -23,7 +23,8 @@ MEANING = {
 }
 
 
-_UNCOUNTED = (Status.UNSURE, Status.CUE_TRACK)  # among the genres
+# Among the genres; nor is what went wrong.
+_UNCOUNTED = (Status.UNSURE, Status.CUE_TRACK)
 
 
 class Tally:
@@ -39,7 +40,8 @@ class Tally:
         genre, confidence = result.genre, result.confidence
         if result.decision and result.decision.genres:  # which its album may have chosen
             genre, confidence = "; ".join(result.decision.genres), result.decision.confidence
-        if confidence is not None and result.status not in _UNCOUNTED:
+        counts = result.status not in _UNCOUNTED and not result.status.is_problem
+        if confidence is not None and counts:
             self.genres[genre] += 1
             self._confidence[genre] += confidence
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,9 +21,10 @@ from tagger.containers.write import Change, refuse_untagged
 from tagger.deciding.albums import MOST_TRACKS, place, together
 from tagger.deciding.decide import Status
 from tagger.genres.placeholders import Placeholders
-from tagger.genres.vocabulary import canonical
+from tagger.genres.vocabulary import canonical, vocabulary, why_no_name
 from tagger.library.walk import Track
 from tagger.pipeline.road import TrackResult
+from tagger.pipeline.writing import Writer
 from tagger.reports.csv_report import possible_paths, read_report
 from tagger.storage.durable_io import write_whole
 from tagger.system.errors import ConfigurationError, GtagError, RefusedError, UnreadableError
@@ -69,15 +70,16 @@ class Review:
     Parameters
     ----------
     report : path-like
-    write : function of a Track and a Change
-        See `tagger.pipeline.writing`.
+    write : Writer
     placeholders : Placeholders, optional
         Words that are no genre, and so no answer.
 
     Attributes
     ----------
     skipped : set of int
-        Numbers of the tracks that were skipped.
+        Numbers of the tracks that were skipped, in this session or before.
+    answered_now, skipped_now : set of int
+        Of this session.
 
     Raises
     ------
@@ -88,7 +90,7 @@ class Review:
     def __init__(
         self,
         report: str | os.PathLike[str],
-        write: Callable[[Track, Change], None],
+        write: Writer,
         placeholders: Placeholders | None = None,
     ) -> None:
         self._rows = [
@@ -104,6 +106,8 @@ class Review:
             if self._notes.stat().st_mtime >= Path(report).stat().st_mtime:
                 skipped = set(json.loads(self._notes.read_bytes()))
         self.skipped = {i for i, row in enumerate(self._rows) if row.path in skipped}
+        self.answered_now: set[int] = set()
+        self.skipped_now: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -117,14 +121,11 @@ class Review:
             The track cannot be found, read or written.
         """
         row = self._rows[number]
-        path = _restored(row.path)
-        format = supported_format(path)
-        refuse_untagged(format, path)
-        tags = read_tags(path, format)
+        track, tags = found_again(row.path)
+        assert track.format is not None, "it was found"
         answered = bool(self._placeholders.without(tags.user_genres))
-        return Question(
-            number, Track(path, format), row, tags, read_credits(path, format), answered
-        )
+        credits = read_credits(track.path, track.format)
+        return Question(number, track, row, tags, credits, answered)
 
     def album(self, question: Question) -> list[Question]:
         """Return the track with its neighbours of the same album that have no answer yet."""
@@ -146,16 +147,39 @@ class Review:
                 yield other
             here, number = there, number + step
 
-    def answer(self, question: Question, genres: tuple[str, ...]) -> None:
-        """Write what the person says.
+    def answer(self, question: Question, genres: tuple[str, ...]) -> str | None:
+        """Write what the person says; returns what could not be done behind it, in words.
 
         Raises
         ------
         GtagError
-            As `write` does; the file is as it was.
+            A name cannot be written, or as `Writer` does; the file is as it was.
         """
-        self._write(question.track, Change(genres))
-        self.skipped.discard(question.number)
+        refuse_no_names(genres, question.track.path)
+        remark = self._write(question.track, Change(genres))
+        self.ask_again(question.number)
+        self.answered_now.add(question.number)
+        return remark
+
+    def take_back(self, question: Question) -> None:
+        """Take the last answer of this session back.
+
+        Raises
+        ------
+        RefusedError
+            It cannot be: somebody changed the file since.
+        """
+        undone = self._write.take_back(question.track.path)
+        problem = next((one for one in undone if one.status.is_problem), None)
+        if problem or not undone:
+            reason = problem.message if problem else "there is no answer to take back"
+            raise RefusedError(reason, path=question.track.path)
+        self.answered_now.discard(question.number)
+
+    def ask_again(self, number: int) -> None:
+        """Forget that a track was skipped."""
+        self.skipped.discard(number)
+        self.skipped_now.discard(number)
 
     def skip(self, number: int) -> None:
         """Note that a track was skipped, for the next review of this report.
@@ -166,6 +190,7 @@ class Review:
             The note cannot be written.
         """
         self.skipped.add(number)
+        self.skipped_now.add(number)
         paths = [self._rows[i].path for i in sorted(self.skipped)]
         try:
             self._notes.parent.mkdir(parents=True, exist_ok=True)
@@ -186,6 +211,32 @@ def as_genres(typed: str) -> tuple[str, ...]:
     """
     names = (" ".join(name.split()) for name in typed.split(";"))
     return tuple(dict.fromkeys(canonical(name) or name for name in names if name))
+
+
+def refuse_no_names(genres: tuple[str, ...], path: str) -> None:
+    """Raise RefusedError where one of these cannot be written as the name of a genre."""
+    for genre in genres:
+        if why := why_no_name(genre):
+            raise RefusedError(f'"{genre[:40]}" cannot be a genre: {why}', path=path)
+
+
+def known_genres() -> list[str]:
+    """Return the genres and styles of the vocabulary."""
+    return [name for genre, styles in vocabulary().items() for name in (genre, *styles)]
+
+
+def found_again(shown: str) -> tuple[Track, TagState]:
+    """Return the track of a report's row, and what its tags say now.
+
+    Raises
+    ------
+    GtagError
+        It cannot be found, read or written.
+    """
+    path = _restored(shown)
+    format = supported_format(path)
+    refuse_untagged(format, path)
+    return Track(path, format), read_tags(path, format)
 
 
 def _restored(shown: str) -> str:

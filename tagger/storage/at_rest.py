@@ -63,9 +63,10 @@ def check_at_rest(
     # Either way: the clocks of a network storage and of this machine may differ.
     if abs(age_s) < min_age_s and not is_own(os.fspath(path)):
         raise RefusedError(
-            f"changed {max(0, age_s):.0f} s ago: another program may still write it",
+            f"too new to write: it changed within the last {min_age_s:g} s, and another program may"
+            " still write it",
             path=path,
-            hint=f"scan again when {min_age_s:g} s have passed, or with --min-age 0",
+            hint=f"try again when {min_age_s:g} s have passed, or with --min-age 0",
         )
     note = os.fspath(path) + _ARIA2
     if os.path.lexists(note):

@@ -52,7 +52,7 @@ def is_installed(name: str) -> bool:
 
 def how_to_install(extra: str) -> str:
     """Return what to type to install an extra."""
-    return f"pip install 'gtag-music[{extra}]', or '.[{extra}]' in the folder of gtag's source"
+    return f"pip install '.[{extra}]' in the folder of gtag's source"
 
 
 def need(who: str, *names: str) -> None:

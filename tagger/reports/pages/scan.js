@@ -8,7 +8,7 @@
     ["file", PATH], ["status", STATUS], ["genre", GENRE], ["confidence", CONFIDENCE],
     ["old", OLD], ["new", NEW],
   ];
-  const PORTION = 100, PRINTED = 500;
+  const PORTION = matchMedia("(max-width: 40rem)").matches ? 25 : 100, PRINTED = 500;
   const at = (id) => document.getElementById(id);
   const rows = JSON.parse(at("rows").textContent);
   at("rows").textContent = "";

@@ -159,7 +159,7 @@ def test_show_knows_what_a_scan_leaves_out_or_refuses(gtag, piece, tmp_path):
     assert last_line(gtag, piece, *model) == said
     (piece.parent / ".nogtag").unlink()
     piece.touch()
-    assert "A scan would not write it: changed " in last_line(gtag, piece, *model)
+    assert "A scan would not write it: too new to write" in last_line(gtag, piece, *model)
     settings.write_text("[scan]\nmin-age = 0\n")
     assert last_line(gtag, piece, *model) == "A scan would write Rock: had no genre"
     settings.write_text('[scan]\nmin-age = 0\ngenre-map = "map.toml"\n')

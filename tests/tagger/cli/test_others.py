@@ -61,6 +61,16 @@ def test_show_says_that_a_scan_would_refuse(gtag, make_audio):
     assert "A scan would not write it: the file is read-only" in gtag("show", piece).out
 
 
+def test_show_says_what_a_folder_or_an_empty_file_is(gtag, tmp_path):
+    """Regression: "not a sound format that gtag supports" was said of both."""
+    empty = tmp_path / "empty"
+    empty.touch()
+    assert "is a folder, not a music file" in gtag("show", tmp_path).err
+    assert "empty file" in gtag("show", empty).err
+    (tmp_path / "album.mp3").mkdir()
+    assert "is a folder" in gtag("show", tmp_path / "album.mp3").err
+
+
 def test_show_says_where_a_model_hears_no_single_seconds(gtag, make_audio):
     ran = gtag("show", make_audio(".flac"), "--model", "trees")
     assert "predicts for a track as a whole" in ran.out

@@ -15,7 +15,10 @@ import pytest
 from mediafile import MediaFile
 from mutagen.id3 import ID3, TCON
 
+from tagger.deciding.decide import Status
+from tagger.pipeline.road import TrackResult
 from tagger.reports.csv_report import COLUMNS
+from tagger.reports.tally import Tally
 from tests.conftest import aged
 from tests.tagger.cli.conftest import rows
 
@@ -119,6 +122,18 @@ def test_the_summary_says_what_was_left_out(gtag, music):
     ran = gtag("scan", music, *ONE)
     assert re.search(r"^ *1 +left out +\*\.part: see --no-default-excludes", ran.out, re.M)
     assert len(gtag("scan", music, "--no-default-excludes", "--json", *ONE).out.splitlines()) == 4
+
+
+def test_the_summary_says_what_was_left_alone(gtag, music):
+    """Regression: folders with a .nogtag were passed over without a word."""
+    (music / "podcasts").mkdir()
+    (music / "podcasts" / ".nogtag").touch()
+    shutil.copy2(music / "0.mp3", music / "podcasts" / "1.mp3")
+    said = re.compile(r"^ *1 +left alone +where a file \.nogtag lies$", re.M)
+    assert said.search(gtag("scan", music, *ONE).out)
+    assert said.search(gtag("scan", music / "podcasts" / "1.mp3", *ONE).out)
+    assert "left alone:" not in gtag("scan", music / "0.mp3", *ONE).out
+    assert ".nogtag" in gtag("scan", "--help").out
 
 
 def test_the_models_own_threshold_is_the_default(gtag, music):
@@ -392,6 +407,37 @@ def test_a_terminal_shows_one_line_a_track(music, columns):
 
 
 @terminals
+def test_fresh_copies_are_shown_with_their_genres_and_one_reason(music):
+    """Regression: a wall of "refused", without what gtag would name them; yet counted as genres."""
+    for piece in music.iterdir():
+        piece.touch()
+    status, shown = in_terminal("scan", music, *SURE_OF_ALL)
+    assert status == 1
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", shown).replace("\r\n", "\n")
+    lines = [line.rpartition("\r")[2] for line in plain.split("\n")]
+    refused = [line for line in lines if line.startswith("refused  ")]
+    assert len(refused) == 2
+    for line in refused:
+        assert re.match(r"refused +(\S+) [01]\.\d\d +no genre → \1 ", line), line
+    assert len(re.findall("too new to write", shown)) == 1
+    (genre,) = re.findall(r"^(\S+) +\d+ +[01]\.\d\d +━+$", plain, re.M)  # of what is kept
+    assert plain.count("━" * 24) == 1 and genre
+
+
+def test_what_was_interrupted_before_the_first_track_left_nothing_to_go_on_with():
+    """Regression: "interrupted after 0 tracks. The report has them."."""
+    from tagger.cli.scan import _how_to_go_on
+
+    for wrote in (False, True):
+        said = _how_to_go_on(Tally(), report="report.csv", wrote=wrote)
+        assert said == "gtag: interrupted before the first track.\nNothing was written."
+    tally = Tally()
+    tally.add(TrackResult("a.mp3", Status.WRITTEN))
+    said = _how_to_go_on(tally, report="report.csv", wrote=True)
+    assert "after 1 track.\nThe report has them. To continue" in said and "gtag undo" in said
+
+
+@terminals
 def test_quiet_in_a_terminal_is_the_summary_only(music):
     status, shown = in_terminal("scan", music, "-q", *SURE_OF_ALL)
     assert status == 0
@@ -470,8 +516,8 @@ def test_what_changed_just_now_is_left_alone(gtag, music, options):
     ran = gtag("scan", music / "0.mp3", *options, *SURE_OF_ALL)
     assert ran.status == 1
     assert re.search(
-        r"0\.mp3: refused: changed \d+ s ago: another program may still write it"
-        r" \(scan again when 60 s have passed, or with --min-age 0\)$",
+        r"0\.mp3: refused: too new to write: it changed within the last 60 s, and another program"
+        r" may still write it \(try again when 60 s have passed, or with --min-age 0\)$",
         ran.err.strip(),
     )
     assert (music / "0.mp3").read_bytes() == before
@@ -500,7 +546,7 @@ def test_what_gtag_itself_wrote_just_now_is_no_other_programs(gtag, music):
     media.genre = None
     media.save()
     for options in ((), ("--write-tags",)):
-        assert re.search(r"changed \d+ s ago", gtag("scan", piece, *options, *SURE_OF_ALL).err)
+        assert "too new to write" in gtag("scan", piece, *options, *SURE_OF_ALL).err
 
 
 def test_a_dry_run_makes_no_journal(gtag, music, tmp_path):

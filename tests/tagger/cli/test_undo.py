@@ -186,7 +186,7 @@ def test_the_run_that_is_taken_back_is_named(gtag, written, make_audio, tmp_path
     (tmp_path / "other").mkdir()
     assert gtag("scan", tmp_path / "other", "--write-tags").status == 0
     year = datetime.now(UTC).year
-    named = rf"gtag: run 1, begun {year}-\d\d-\d\d \d\d:\d\d UTC: 2 changes in {written}\n"
+    named = rf"gtag: run 1, begun {year}-\d\d-\d\d \d\d:\d\d UTC: 2 files changed in {written}\n"
     for options in (["--dry-run"], []):
         ran = gtag("undo", *options)
         assert ran.status == 0
@@ -227,7 +227,7 @@ def test_a_terminal_is_asked_whether_it_is_that_run(written, options, answer, re
     while answer and "[Y/n]" not in said:
         said += os.read(ours, 1000).decode()
     if answer:
-        assert f"2 changes in {written}" in said
+        assert f"2 files changed in {written}" in said
         os.write(ours, f"{answer}\n".encode())
     out, _ = ran.communicate()
     os.close(ours)

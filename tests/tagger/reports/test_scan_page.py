@@ -168,3 +168,22 @@ def test_a_browser_shows_long_tables_by_portions(tmp_path):
         return [before, more, n(), document.getElementById("more").hidden];
     })()"""
     assert seen_in_browser(page, asked, tmp_path) == [100, 200, 350, True]
+
+
+def test_sixty_tracks_are_no_long_way_on_a_phone(tmp_path):
+    """Regression: 22,000 pixels, with the same reason again and again."""
+    refused = {"genre": "Rock", "confidence": 0.9, "runner_up": "Pop"}
+    page = made(
+        tmp_path,
+        (
+            TrackResult(f"Music/{i}.mp3", Status.REFUSED, **refused, message="too new to write")
+            for i in range(60)
+        ),
+    )
+    assert page.count("too new to write</td>") == 1 and page.count("<div>Music/") == 60
+    asked = """(() => {
+        document.getElementById("more").click(); document.getElementById("more").click();
+        return [document.querySelectorAll("#body tr").length, document.body.scrollHeight];
+    })()"""
+    rows, height = seen_in_browser(page, asked, tmp_path, columns=390)
+    assert rows == 60 and height < 7000

@@ -1,0 +1,97 @@
+"""Applies a report: writes the `new_genre` of its rows, which a person may have edited."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Generator
+from dataclasses import replace
+
+from tagger.containers.write import Change
+from tagger.deciding.decide import Decision, Policy, Status
+from tagger.library.walk import Track
+from tagger.pipeline.classify import Classified
+from tagger.pipeline.road import TrackResult, finished
+from tagger.reports.csv_report import escaped, read_report
+from tagger.reviewing.review import as_genres, found_again, refuse_no_names
+from tagger.system.errors import GtagError, UnreadableError
+
+_OF_GTAG = (Status.WRITTEN, Status.WOULD_WRITE)
+
+
+def applied(
+    report: str | os.PathLike[str],
+    *,
+    write: Callable[[Track, Change], str | None] | None = None,
+    rehearse: Callable[[Track, Change], None] | None = None,
+) -> Generator[TrackResult, None, None]:
+    """Yield a result for each row of a report whose `new_genre` is not its `old_genre`.
+
+    An empty `new_genre` writes nothing. What stands there as gtag proposed it is written as gtag's
+    own genre, everything else as the person's. A genre that somebody wrote into the file since is
+    refused.
+
+    Parameters
+    ----------
+    report : path-like
+    write, rehearse : callable, optional
+        As `tagger.pipeline.batch.scan` takes them.
+
+    Raises
+    ------
+    ConfigurationError
+        It is not a report.
+    """
+    for row in read_report(os.fspath(report)):
+        if not row.new_genre or row.new_genre == row.old_genre:
+            continue
+        track, decision = _decided(row)
+        result = finished(track, Classified(), decision, Policy(), write=write, rehearse=rehearse)
+        yield replace(
+            result,
+            genre=row.genre,
+            confidence=row.confidence,
+            runner_up=row.runner_up,
+            runner_up_confidence=row.runner_up_confidence,
+            model=row.model,
+            duration_s=row.duration_s,
+        )
+
+
+def _decided(row: TrackResult) -> tuple[Track, Decision]:
+    if row.status is Status.CUE_TRACK:
+        reason = "is a part of a file: only the row of the file itself can be applied"
+        return Track(row.path, None), Decision(Status.REFUSED, reason)
+    try:
+        track, tags = found_again(row.path)
+        change = _change(row)
+        refuse_no_names(change.genres, track.path)
+    except GtagError as error:
+        status = Status.UNREADABLE if isinstance(error, UnreadableError) else Status.REFUSED
+        return Track(row.path, None), Decision(status, error.message)
+    now = tags.genres or tags.user_genres
+    if tags.genres == change.genres:
+        return track, Decision(Status.UNCHANGED, "its tags say so already", old_genres=now)
+    theirs = "; ".join(tags.user_genres)
+    if theirs and escaped(theirs) not in (row.old_genre, row.new_genre):
+        reason = f"somebody wrote {theirs} since the report was made"
+        return track, Decision(Status.REFUSED, reason, old_genres=now)
+    reason = "as gtag proposed" if change.model else "as the report was edited"
+    return track, Decision(Status.WOULD_WRITE, reason, change, change.genres, None, now)
+
+
+def _change(row: TrackResult) -> Change:
+    """What a row says: gtag's own where it is what the scan named, for the track or its album."""
+    genres, confidence = as_genres(row.new_genre), None
+    before = as_genres(row.old_genre)
+    added = genres[len(before) :] if genres[: len(before)] == before else genres
+    named = "; ".join(added)
+    if row.status in _OF_GTAG and row.model:
+        by_album = re.search(rf"(?:^|; ){re.escape(named)} ([01]\.\d\d), ", row.message)
+        if by_album:
+            confidence = float(by_album[1])
+        elif named == row.genre:
+            confidence = row.confidence
+    if confidence is None:
+        return Change(genres)
+    return Change(genres, added, confidence, row.model)

@@ -1,0 +1,123 @@
+"""`gtag apply`: what a spreadsheet made of a report ends in the tags, and can be taken back."""
+
+from __future__ import annotations
+
+import csv
+
+import mutagen
+import pytest
+from mediafile import MediaFile
+
+from tagger.reports.csv_report import COLUMNS
+from tests.conftest import aged
+from tests.tagger.cli.conftest import rows
+
+SURE_OF_ALL = ("--min-confidence", "0", "--album", "off", "--jobs", "1")
+
+
+@pytest.fixture
+def music(make_audio, tmp_path):
+    for i, suffix in enumerate((".mp3", ".flac", ".m4a", ".ogg")):
+        piece = make_audio(suffix, name=f"music/{i}{suffix}", seed=i)
+    media = MediaFile(piece)
+    media.genre = "Polka"
+    media.save()
+    aged(piece)
+    return tmp_path / "music"
+
+
+def saved(report, told, *, delimiter=";", encoding="cp1252"):
+    """Save a report as a spreadsheet does."""
+    with open(report, "w", encoding=encoding, newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(told)
+
+
+def states(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def genres(folder):
+    return [MediaFile(path).genre for path in sorted(folder.iterdir())]
+
+
+def is_gtags(path):
+    return any("gtag_genre" in key.lower() for key in mutagen.File(path).tags.keys())  # noqa: SIM118
+
+
+def test_edited_genres_are_shown_written_and_taken_back(gtag, music, tmp_path):
+    report = tmp_path / "report.csv"
+    gtag("scan", music, "--report", report, *SURE_OF_ALL)
+    told, before = rows(report), states(music)
+    assert [row["status"] for row in told] == [*["would-write"] * 3, "kept"]
+    told[1]["new_genre"] = "trip hop; Teckno"
+    told[2]["new_genre"] = ""
+    told[3]["new_genre"] = "Ska"
+    saved(report, told)
+
+    ran = gtag("apply", report, "-v")
+    assert ran.status == 0 and states(music) == before
+    assert "no genre → Trip-Hop; Teckno" in ran.out and "Polka → Ska" in ran.out
+    assert "2.m4a" not in ran.out and "Nothing was written" in ran.out
+    assert '"Teckno", of 1 track, is no genre that gtag knows: did you mean Techno?' in ran.err
+
+    ran = gtag("apply", report, "--write-tags")
+    assert ran.status == 0, ran.err
+    assert "3  written" in ran.out
+    first, _, third, fourth = genres(music)
+    assert (first, third, fourth) == (told[0]["genre"], None, "Ska")
+    assert MediaFile(music / "1.flac").genres == ["Trip-Hop", "Teckno"]
+    # What was left as it was proposed stays gtag's own; what was edited is the person's.
+    assert [is_gtags(path) for path in sorted(music.iterdir())[:2]] == [True, False]
+    assert "3  unchanged" in gtag("apply", report, "--write-tags").out
+    kept = gtag("scan", music, "-v", *SURE_OF_ALL).out
+    assert kept.count("kept ") >= 2 and "unchanged " in kept
+
+    assert gtag("undo").out == "3 restored\n"
+    assert genres(music) == [None, None, None, "Polka"]
+
+
+def test_what_an_album_proposed_is_gtags_too(gtag, music, tmp_path):
+    report = tmp_path / "report.csv"
+    gtag("scan", music, "--report", report, "--album", "one", "--min-confidence", 0, "--jobs", 1)
+    assert "album's 4 tracks" in rows(report)[0]["message"]
+    assert gtag("apply", report, "--write-tags").status == 0
+    tags = mutagen.File(music / "1.flac").tags
+    assert tags["gtag_genre"] == tags["genre"] == [rows(report)[1]["new_genre"]]
+    assert f"{float(tags['gtag_confidence'][0]):.2f}" in rows(report)[1]["message"]
+
+
+def test_what_cannot_be_applied_is_said_and_the_rest_is_written(gtag, music, tmp_path):
+    report = tmp_path / "report.csv"
+    gtag("scan", music, "--report", report, *SURE_OF_ALL)
+    told = rows(report)
+    for row in told:
+        row["new_genre"] = "Zouk"
+    told.append(dict.fromkeys(COLUMNS, "") | {"path": "a.cue/track0001", "status": "cue-track"})
+    told[-1]["new_genre"] = "Zouk"
+    saved(report, told, delimiter=",", encoding="utf-8")
+    (music / "0.mp3").unlink()
+    (music / "1.flac").chmod(0o444)
+    media = MediaFile(music / "3.ogg")
+    media.genre = "Mazurka"
+    media.save()
+    aged(music / "3.ogg")
+    ran = gtag("apply", report, "--write-tags")
+    assert ran.status == 1
+    said = ran.err.splitlines()
+    assert f"{music / '0.mp3'}: unreadable: no longer exists" in said
+    assert "read-only" in said[1]
+    assert f"{music / '3.ogg'}: refused: somebody wrote Mazurka since the report was made" in said
+    assert "only the row of the file itself" in said[3]
+    assert genres(music) == [None, "Zouk", "Mazurka"]
+
+
+def test_without_an_edit_there_is_nothing_to_do(gtag, make_audio, tmp_path):
+    report = tmp_path / "report.csv"
+    gtag("scan", make_audio(".flac"), "--report", report, "--min-confidence", 1, "--jobs", 1)
+    ran = gtag("apply", report, "--write-tags")
+    assert (ran.status, ran.out) == (0, "No row has a new_genre that is not its old_genre.\n")
+    report.write_text("a,b\n")
+    ran = gtag("apply", report)
+    assert ran.status == 2 and "is not a report" in ran.err
