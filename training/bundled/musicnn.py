@@ -1,6 +1,6 @@
 """Makes the bundled backbone: converts the pretrained network of the wheel `musicnn`.
 
-    python -m tagger.training.musicnn [--wheel musicnn-0.1.0-py3-none-any.whl]
+    python -m tagger.training.bundled.musicnn [--wheel musicnn-0.1.0-py3-none-any.whl]
 
 The wheel (Pons & Serra 2019, ISC licence) holds checkpoints of TensorFlow 1. `MSD_musicnn` learned
 50 tags of Last.fm from 200,000 songs of the Million Song Dataset. The architecture is built anew in

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from tagger.system.errors import ConfigurationError
-from tagger.training import benchmarks
-from tagger.training.benchmarks import PICTURE, RESULTS, ROWS, Row, read_results, run
+from tagger.training.bundled import benchmarks
+from tagger.training.bundled.benchmarks import PICTURE, RESULTS, ROWS, Row, read_results, run
 from tagger.training.data.datasets import read_log_mel_archive
 from tagger.training.data.resume import Call, digest
 from tagger.training.measure.comparison import Measurement
