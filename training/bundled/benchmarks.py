@@ -102,7 +102,7 @@ ROWS = (
     Row("dense", {"variant": "deep"}, "92.89 %"),
     Row("feature-cnn", {}, "90.59 %"),
     Row("feature-cnn", {"select": SELECTED}, "92.99 %"),
-    Row("cnn", {"epochs": 15}, "62 %; on chunks 90 %"),
+    Row("chunk-cnn", {"epochs": 15}, "62 %; on chunks 90 %"),
     Row("head", {"variant": "all"}),
     Row("head", {"variant": "embedding"}),
     Row("transfer", {"variant": "MobileNetV2", "weights": "none", "epochs": 5}),

@@ -281,7 +281,7 @@ def build(variables: dict[str, np.ndarray]) -> Any:
 
 def convert(variables: dict[str, np.ndarray]) -> bytes:
     """The network for LiteRT, in float32."""
-    from tagger.training.recipes.cnn import converted
+    from tagger.training.recipes.chunk_cnn import converted
 
     model = build(variables)
     return converted(model.inputs, model.output, quantise=False)
