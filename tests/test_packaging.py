@@ -163,7 +163,7 @@ def test_the_doctor_says_which_extras_are_there():
         (
             "train --data {folder} --output {folder}/model",
             "tensorflow keras",
-            "the recipe cnn needs TensorFlow and Keras",
+            "the recipe chunk-cnn needs TensorFlow and Keras",
             "train",
         ),
         (

@@ -86,6 +86,7 @@ def train_model(
     ------
     ConfigurationError, DataError
     """
+    recipe = recipes.current_name(recipe, reporter)
     work = output.with_name(output.name + ".work")
     how = Settings(work, importance=True, reporter=reporter, **settings)
     fit = recipes.find(recipe, how, to_publish=True)

@@ -25,7 +25,7 @@ _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
 @click.option(
     "--recipe",
     metavar="NAME",
-    help="Which kind of model; default: head with --from-tags, else cnn.",
+    help="Which kind of model; default: head with --from-tags, else chunk-cnn.",
 )
 @click.option(
     "--from-tags",
@@ -114,7 +114,7 @@ def train(
     from tagger.training.reporter import TerminalReporter
     from tagger.training.run import train_model
 
-    recipe = recipe or ("head" if from_tags else "cnn")
+    recipe = recipe or ("head" if from_tags else "chunk-cnn")
     if output is None and from_tags is None:
         raise ConfigurationError("no output directory given", hint="give --output DIR")
     by_name, chosen = output is None, name

@@ -8,6 +8,7 @@ import pytest
 from tagger.deciding.decide import Policy, named_genres
 from tagger.models.prediction import Prediction, sigmoid
 from tagger.training import multi_label
+from tagger.training.bundled.styles import fit_styles
 from tagger.training.data.fingerprints import N_BYTES
 from tagger.training.data.partial_labels import Known
 from tagger.training.data.track_views import Item, Tracks
@@ -23,7 +24,6 @@ from tagger.training.multi_label import (
 )
 from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees
-from tagger.training.styles import fit_styles
 
 LABELS = ["Electronic", "Jazz", "Rock"]
 

@@ -133,6 +133,7 @@ def evaluate_recipe(
     str
         What the gap between the protocols means.
     """
+    recipe = recipes.current_name(recipe, reporter)
     work = report.with_name(report.name + ".work")
     how = Settings(work, importance=True, reporter=reporter, **settings)
     recipes.find(recipe, how)

@@ -186,6 +186,18 @@ def set_aside(
     ]
 
 
+def known_folds(
+    examples: Sequence[Example], target: np.ndarray, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """As `set_aside`, of genres that are learned; nothing where there is nothing to choose by."""
+    try:
+        folds = set_aside(examples, seed)
+    except DataError:  # a single artist: any choice is as good
+        return []
+    known = [(learn, aside[np.isin(target[aside], target[learn])]) for learn, aside in folds]
+    return [(a, b) for a, b in known if len(b) and len(np.unique(target[a])) > 1]
+
+
 def _folds(
     positions: Sequence[int],
     genres: Sequence[str],

@@ -1,4 +1,4 @@
-"""Recipes: one module a system, each readable in one sitting.
+"""Recipes: systems from the field, each with the table or the spectrograms that it learns from.
 
 A recipe is a function `fit(examples, settings)`, which returns a `Fitted` (fitting.py). `RECIPES`
 says which options each supports; others are refused before any track is decoded.
@@ -20,7 +20,7 @@ from tagger.training.reporter import SILENT, Reporter
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a recipe before it is imported.
+    """Describe a recipe, before it is imported.
 
     Attributes
     ----------
@@ -54,15 +54,18 @@ _NETWORK = ("keras", "tensorflow")
 _ALL_OR_MFCC = ("all", "mfcc")
 
 RECIPES = {
-    "cnn": Entry(
-        "cnn:fit",
+    "chunk-cnn": Entry(
+        "chunk_cnn:fit",
         "chunk-averaged CNN on log-mel spectrograms",
         ("epochs", "augment"),
         reads="spectrograms",
         needs=_NETWORK,
     ),
     "boosted-trees": Entry(
-        "boosted_trees:fit", "XGBoost on descriptors", ("tune", "select"), needs=("xgboost",)
+        "on_features:fit_boosted_trees",
+        "XGBoost on descriptors",
+        ("tune", "select"),
+        needs=("xgboost",),
     ),
     "head": Entry(
         "head:fit",
@@ -71,34 +74,34 @@ RECIPES = {
         reads="embedding",
     ),
     "logistic": Entry(
-        "classical:fit_logistic",
+        "on_features:fit_logistic",
         "multinomial logistic regression on descriptors",
         ("augment", "select"),
         _ALL_OR_MFCC,
     ),
     "svm": Entry(
-        "classical:fit_svm",
+        "on_features:fit_svm",
         "support vector machine with a radial kernel on descriptors; for benchmarks only",
         ("augment", "select", "tune"),
         _ALL_OR_MFCC,
         published=False,
     ),
     "random-forest": Entry(
-        "classical:fit_random_forest",
+        "on_features:fit_random_forest",
         "random forest on descriptors",
         ("augment", "select", "tune"),
         _ALL_OR_MFCC,
         needs=("xgboost",),
     ),
     "dense": Entry(
-        "dense:fit",
+        "on_features:fit_dense",
         "dense network on descriptors",
         ("augment", "select", "tune", "epochs"),
         ("shallow", "deep"),
         needs=_NETWORK,
     ),
     "feature-cnn": Entry(
-        "feature_cnn:fit",
+        "on_features:fit_feature_cnn",
         "one-dimensional CNN along descriptors",
         ("augment", "select", "tune", "epochs"),
         needs=_NETWORK,
@@ -117,8 +120,19 @@ RECIPES = {
 }
 
 
+# Names of before: the recipe is another network than the bundled model of that name.
+RENAMED = {"cnn": "chunk-cnn"}
+
+
+def current_name(name: str, reporter: Reporter = SILENT) -> str:
+    """Return a recipe's name of today, and say so where it had another one."""
+    if name in RENAMED:
+        reporter.tell(f"the recipe {name} is called {RENAMED[name]} now")
+    return RENAMED.get(name, name)
+
+
 def find(name: str, settings: Settings | None = None, *, to_publish: bool = False) -> Recipe:
-    """A recipe by name.
+    """Return a recipe by its name of today.
 
     Raises
     ------
@@ -150,7 +164,7 @@ def find(name: str, settings: Settings | None = None, *, to_publish: bool = Fals
 
 
 def usable(name: str, examples: Sequence[Example], reporter: Reporter = SILENT) -> list[Example]:
-    """Those examples that a recipe can learn from; the others are reported.
+    """Return those examples that a recipe can learn from, and report the others.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from tagger.models.linear import LinearWeights
 from tagger.system.errors import DataError
 from tagger.training.data.datasets import Example, labels_of, musicnn, targets
 from tagger.training.recipes.fitting import Fitted, Settings
-from tagger.training.recipes.logistic import fit_regression
+from tagger.training.recipes.on_features import fit_regression
 
 # With some hundred tracks the embedding alone serves better: figures are in docs/experiments.md.
 VARIANTS: dict[str, tuple[str, ...]] = {"embedding": (EMBEDDING,), "all": (EMBEDDING, NARROW)}
@@ -41,22 +41,22 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
     inputs = VARIANTS[settings.variant or "embedding"]
     rows = _rows(settings.bar(examples, unit="track"), inputs)
     labels = labels_of(examples)
-    regression = fit_regression(rows, targets(examples, labels), examples, seed=settings.seed)
+    content, training = fit_regression(rows, targets(examples, labels), examples, settings.seed)
     network = musicnn().card
     card = {
         "kind": "head",
         "backbone": network.tag,
         "inputs": list(inputs),
-        "training": regression.training,
+        "training": training,
         "learned_from": network.data.get("learned_from", []),
     }
     # The head brings its backbone along: it works on when gtag's own one has been replaced.
     weights = {
-        "head.npz": regression.weights,
+        "head.npz": content,
         f"{network.name}/{CARD}": (network.folder / CARD).read_bytes(),
         f"{network.name}/{network.data['weights']['file']}": network.weights(),
     }
-    linear = LinearWeights(regression.weights)
+    linear = LinearWeights(content)
     return Fitted(labels, lambda asked: linear(_rows(asked, inputs)), card, weights)
 
 

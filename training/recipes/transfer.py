@@ -20,8 +20,7 @@ from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
 from tagger.system.errors import ConfigurationError
 from tagger.system.places import home
 from tagger.training.data.datasets import Example, labels_of
-from tagger.training.recipes import cnn as chunk_cnn
-from tagger.training.recipes import efficientnet_lite
+from tagger.training.recipes import chunk_cnn, efficientnet_lite
 from tagger.training.recipes.epoch_by_epoch import train_by_epochs
 from tagger.training.recipes.fitting import Fitted, Settings
 from tagger.training.recipes.keras_start import start_keras

@@ -13,7 +13,7 @@ from tagger.cli.evaluate import PROTOCOLS
 from tagger.models import zoo
 from tagger.models.card import CARD, read_card
 from tagger.training.measure import splits
-from tagger.training.recipes import boosted_trees
+from tagger.training.recipes import estimators, on_features
 from tagger.training.run import train_model
 from tests.training.archives import write_archive
 
@@ -46,8 +46,8 @@ def archive(tmp_path_factory) -> Path:
 def trees(archive, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "trees"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(boosted_trees, "ROUNDS", 6)
-        patch.setattr(boosted_trees, "WINDOWS", 1)
+        patch.setattr(estimators, "ROUNDS", 6)
+        patch.setattr(on_features, "WINDOWS", 1)
         train_model("boosted-trees", [archive], folder, name="hill-trees")
     return folder
 

@@ -18,7 +18,7 @@ from tagger.training.measure.comparison import (
 )
 from tagger.training.measure.metrics import wilson
 from tagger.training.measure.splits import PROTOCOLS
-from tagger.training.recipes import classical
+from tagger.training.recipes import on_features
 from tagger.training.recipes.fitting import Settings
 from tests.training.archives import write_archive
 from tests.training.recorder import Recorder
@@ -114,6 +114,6 @@ def test_what_was_measured_is_not_measured_again(archive, tmp_path, monkeypatch)
     examples = read_log_mel_archive(archive)
     settings = Settings(tmp_path / "work", resume=True)
     first, _ = measure_protocols("logistic", examples, ["fault-filtered"], settings)
-    monkeypatch.setattr(classical, "fit_logistic", None)  # would fail if it were called
+    monkeypatch.setattr(on_features, "fit_logistic", None)  # would fail if it were called
     again, _ = measure_protocols("logistic", examples, ["fault-filtered"], settings)
     assert again[0].figures == first[0].figures

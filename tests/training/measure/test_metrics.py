@@ -50,7 +50,7 @@ def test_wilson_holds_the_proportion_and_stays_in_bounds(n, data):
     assert 0 <= low <= hits / n + 1e-12 and hits / n - 1e-12 <= high <= 1
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
 def test_figures_agree_with_scikit_learn(seed):
     measured = make(60, seed)
@@ -106,7 +106,7 @@ def test_a_fold_is_calibrated_by_the_others():
     assert not np.allclose(calibrated[100:], again[100:])
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([0.5, 0.8, 0.9]))
 def test_at_the_threshold_precision_is_reached(seed, precision):
     measured = make(80, seed)
@@ -125,7 +125,7 @@ def test_accuracy_by_coverage_ends_with_the_accuracy_of_all():
     assert coverage[-1] == 1 and accuracy[-1] == pytest.approx(measured.right.mean())
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
 def test_average_precision_agrees_with_scikit_learn(seed):
     measured = make(40, seed)
@@ -139,7 +139,7 @@ def test_average_precision_agrees_with_scikit_learn(seed):
             )
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
 def test_each_figure_of_a_genre_lies_in_its_interval(seed):
     measured = make(30, seed)

@@ -27,8 +27,9 @@ from tagger.training.data.datasets import labels_of, read_log_mel_archive
 from tagger.training.measure import splits
 from tagger.training.measure.evaluate import evaluate_model
 from tagger.training.publish import write_model
-from tagger.training.recipes import boosted_trees
+from tagger.training.recipes import estimators, on_features
 from tagger.training.recipes.fitting import Settings
+from tagger.training.recipes.on_features import fit_boosted_trees
 from tagger.training.run import train_model
 from tests.training.archives import write_archive
 
@@ -36,9 +37,9 @@ from tests.training.archives import write_archive
 @pytest.fixture(scope="module", autouse=True)
 def small():
     patch = pytest.MonkeyPatch()
-    patch.setattr(boosted_trees, "ROUNDS", 12)
-    patch.setattr(boosted_trees, "PATIENCE", 4)
-    patch.setattr(boosted_trees, "WINDOWS", 1)
+    patch.setattr(estimators, "ROUNDS", 12)
+    patch.setattr(estimators, "PATIENCE", 4)
+    patch.setattr(on_features, "WINDOWS", 1)
     patch.setattr(feature_table, "FOREST_TREES", 20)
     yield
     patch.undo()
@@ -79,7 +80,7 @@ def test_its_report_says_which_features_matter(trained):
 
 
 def test_what_is_measured_is_what_ships(trained, examples, tmp_path):
-    fitted = boosted_trees.fit(examples, Settings(tmp_path))
+    fitted = fit_boosted_trees(examples, Settings(tmp_path))
     card = {"name": "again", "version": 1, "labels": list(fitted.labels)} | fitted.card
     write_model(tmp_path / "again", card, fitted.weights)
     model = zoo.load(str(tmp_path / "again"))
@@ -90,13 +91,13 @@ def test_what_is_measured_is_what_ships(trained, examples, tmp_path):
 
 def test_same_seed_same_trees(examples, tmp_path):
     first, again, other = (
-        boosted_trees.fit(examples, Settings(tmp_path, seed=seed)).weights for seed in (3, 3, 4)
+        fit_boosted_trees(examples, Settings(tmp_path, seed=seed)).weights for seed in (3, 3, 4)
     )
     assert first == again != other
 
 
 def test_artists_set_aside_are_not_learned_from(examples):
-    table = boosted_trees._table(examples, ("Blues", "Jazz", "Rock"), Settings(work=None))
+    table = on_features.windows(examples, Settings(work=None))
     artist = np.repeat([e.artist for e in examples], 2)
     assert len(table.folds) == splits.FOLDS
     for learn, aside in table.folds:
@@ -107,18 +108,16 @@ def test_artists_set_aside_are_not_learned_from(examples):
 
 def test_other_sets_are_learned_from_but_never_set_aside(examples):
     others = [replace(e, source="other", artist=None) for e in examples]
-    table = boosted_trees._table(
-        [*examples, *others], ("Blues", "Jazz", "Rock"), Settings(work=None)
-    )
+    table = on_features.windows([*examples, *others], Settings(work=None))
     for learn, aside in table.folds:
         assert aside.max() < 72 and set(range(72, 144)) <= set(learn)
     assert table.weight[72:].sum() == pytest.approx(
-        boosted_trees.OTHER_SETS_WEIGHT * table.weight[:72].sum()
+        on_features.OTHER_SETS_WEIGHT * table.weight[:72].sum()
     )
 
 
 def test_selected_features_are_the_model_s_only_inputs(examples, tmp_path):
-    fitted = boosted_trees.fit(examples, Settings(tmp_path, select=9))
+    fitted = fit_boosted_trees(examples, Settings(tmp_path, select=9))
     assert len(fitted.features) == 9 and set(fitted.features) <= set(LOG_MEL_FEATURES)
     assert fitted.card["features"] == list(fitted.features)
     guesses = fitted.log_probabilities(examples).argmax(axis=1)
@@ -126,10 +125,12 @@ def test_selected_features_are_the_model_s_only_inputs(examples, tmp_path):
 
 
 def test_tuning_starts_from_the_recipe_s_own_parameters(examples, tmp_path):
-    own = boosted_trees.fit(examples, Settings(tmp_path))
-    tuned = boosted_trees.fit(examples, Settings(tmp_path, tune=3))
+    own = fit_boosted_trees(examples, Settings(tmp_path))
+    tuned = fit_boosted_trees(examples, Settings(tmp_path, tune=3))
     assert tuned.card["training"]["optuna_trials"] == 3
-    assert tuned.card["training"]["parameters"].keys() == boosted_trees.PARAMETERS.keys()
+    assert tuned.card["training"]["parameters"].keys() == {
+        n.rstrip("_") for n in estimators.BoostedTrees.ranges
+    }
     loss = "log_loss_on_artists_set_aside"
     assert tuned.card["training"][loss] <= own.card["training"][loss]
 
@@ -244,11 +245,11 @@ def test_trees_whose_parts_do_not_fit_are_refused(trained, monkeypatch, key, val
 
 def test_a_name_that_is_no_text_is_learned_from(examples, tmp_path):
     odd = [replace(examples[0], track="a\udcff"), *examples[1:]]
-    assert boosted_trees.fit(odd, Settings(tmp_path)).labels == labels_of(examples)
+    assert fit_boosted_trees(odd, Settings(tmp_path)).labels == labels_of(examples)
 
 
 def test_two_artists_are_enough_and_one_is_too_few_to_set_aside(examples, tmp_path):
     two = [replace(e, artist=str(i % 2)) for i, e in enumerate(examples)]
-    assert boosted_trees.fit(two, Settings(tmp_path)).labels == labels_of(examples)
+    assert fit_boosted_trees(two, Settings(tmp_path)).labels == labels_of(examples)
     with pytest.raises(DataError, match="too little to set anything aside"):
-        boosted_trees.fit([replace(e, artist="one") for e in examples], Settings(tmp_path))
+        fit_boosted_trees([replace(e, artist="one") for e in examples], Settings(tmp_path))

@@ -24,7 +24,7 @@ from tagger.training.data.feature_table import (
 )
 from tagger.training.measure.evaluate import evaluate_model
 from tagger.training.measure.training_history import read_history
-from tagger.training.recipes import classical, dense, feature_cnn
+from tagger.training.recipes import estimators, on_features
 from tagger.training.recipes.fitting import Settings
 from tagger.training.report.training_report import report_training
 from tagger.training.run import measure, train_model
@@ -41,13 +41,13 @@ def archive(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(classical, "FOREST_TREES", 20)
+    monkeypatch.setattr(on_features, "FOREST_TREES", 20)
     monkeypatch.setattr(feature_table, "FOREST_TREES", 30)
-    monkeypatch.setattr(dense, "EPOCHS", 20)
-    monkeypatch.setattr(dense, "BATCH", 6)
-    monkeypatch.setitem(dense.LAYERS, "shallow", (16,))
-    monkeypatch.setitem(dense.LAYERS, "deep", (32, 16))
-    monkeypatch.setattr(feature_cnn, "CHANNELS", (4,))
+    monkeypatch.setattr(on_features, "EPOCHS", 20)
+    monkeypatch.setattr(on_features, "BATCH", 6)
+    monkeypatch.setitem(estimators.LAYERS, "shallow", (16,))
+    monkeypatch.setitem(estimators.LAYERS, "deep", (32, 16))
+    monkeypatch.setattr(estimators, "CHANNELS", (4,))
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_recipe_makes_a_model_that_says_what_was_measured(archive, tmp_path, r
 
 def test_svm_learns_but_is_not_published(archive, tmp_path):
     examples = read_log_mel_archive(archive)
-    predictions = measure(classical.fit_svm, examples, "artist", Settings(tmp_path / "w"))
+    predictions = measure(on_features.fit_svm, examples, "artist", Settings(tmp_path / "w"))
     assert predictions.calibrated().right.mean() > 0.7
     with pytest.raises(ConfigurationError, match="for benchmarks only"):
         train_model("svm", [archive], tmp_path / "svm")
@@ -109,7 +109,7 @@ def test_svm_learns_but_is_not_published(archive, tmp_path):
 @pytest.mark.parametrize("protocol", ["segment-random", "track-random", "fault-filtered"])
 def test_every_protocol_measures(archive, tmp_path, protocol):
     examples = read_log_mel_archive(archive)
-    predictions = measure(classical.fit_logistic, examples, protocol, Settings(tmp_path / "w"))
+    predictions = measure(on_features.fit_logistic, examples, protocol, Settings(tmp_path / "w"))
     assert predictions.calibrated().right.mean() > 0.6
     assert (
         len(predictions.tracks)
@@ -130,13 +130,13 @@ def test_what_was_measured_is_not_measured_again(archive, tmp_path, monkeypatch)
         calls.append(settings.description)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return classical.fit_logistic(part, settings)
+        return on_features.fit_logistic(part, settings)
 
     with pytest.raises(KeyboardInterrupt):
         measure(fit, examples, "artist", settings)
     resumed = measure(fit, examples, "artist", settings)
     assert calls == ["artist-1", "artist-2", "artist-2"]
-    whole = measure(classical.fit_logistic, examples, "artist", Settings(tmp_path / "other"))
+    whole = measure(on_features.fit_logistic, examples, "artist", Settings(tmp_path / "other"))
     np.testing.assert_array_equal(resumed.scores, whole.scores)
 
 
@@ -159,10 +159,10 @@ def test_tuning_begins_with_the_recipes_own_choice_and_is_the_same_twice(archive
 
 def test_a_choice_of_features(archive, tmp_path):
     examples = read_log_mel_archive(archive)
-    chosen = classical.fit_logistic(examples, Settings(tmp_path, select=7))
+    chosen = on_features.fit_logistic(examples, Settings(tmp_path, select=7))
     assert len(chosen.features) == 7
     assert list(chosen.features) == [n for n in feature_names(examples) if n in chosen.features]
-    mfcc = classical.fit_logistic(examples, Settings(tmp_path, variant="mfcc"))
+    mfcc = on_features.fit_logistic(examples, Settings(tmp_path, variant="mfcc"))
     assert mfcc.features and all("mfcc" in name for name in mfcc.features)
 
 
@@ -285,7 +285,7 @@ def test_a_table_without_features_is_refused(tmp_path, recipe):
 @pytest.mark.parametrize(
     ("recipe", "options", "package"),
     [
-        ("cnn", {}, "Keras"),
+        ("chunk-cnn", {}, "Keras"),
         ("dense", {}, "Keras"),
         ("feature-cnn", {}, "Keras"),
         ("transfer", {"weights": "none"}, "Keras"),
@@ -304,7 +304,12 @@ def test_a_package_that_is_not_there_is_noticed_before_anything_is_heard(
 
 @pytest.mark.parametrize(
     ("recipe", "options"),
-    [("cnn", {}), ("transfer", {"weights": "none"}), ("head", {}), ("logistic", {"augment": True})],
+    [
+        ("chunk-cnn", {}),
+        ("transfer", {"weights": "none"}),
+        ("head", {}),
+        ("logistic", {"augment": True}),
+    ],
 )
 def test_a_recipe_on_spectrograms_says_that_tables_have_none(table, tmp_path, recipe, options):
     examples = read_feature_table(table)
@@ -318,12 +323,60 @@ def test_a_recipe_on_spectrograms_says_that_tables_have_none(table, tmp_path, re
         ("nonsense", {}, "there is no recipe"),
         ("head", {"tune": 3}, "does not support --tune"),
         ("logistic", {"epochs": 3}, "does not support --epochs"),
-        ("cnn", {"select": 3}, "does not support --select"),
+        ("chunk-cnn", {"select": 3}, "does not support --select"),
         ("dense", {"variant": "huge"}, "has no variant 'huge'"),
-        ("cnn", {"variant": "huge"}, "has no variant 'huge'"),
+        ("chunk-cnn", {"variant": "huge"}, "has no variant 'huge'"),
         ("dense", {"weights": "none"}, "does not support --weights"),
     ],
 )
 def test_options_that_a_recipe_does_not_know_are_refused_at_once(tmp_path, recipe, options, reason):
     with pytest.raises(ConfigurationError, match=reason):
         train_model(recipe, [tmp_path / "not even there"], tmp_path / "m", **options)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        estimators.Regression(),
+        estimators.SupportVectors(),
+        estimators.Forest(num_parallel_tree=10),
+        estimators.BoostedTrees(),
+        estimators.FeatureNetwork(learning_rate=0.01, batch=4, epochs=20),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_an_estimator_goes_where_scikit_learn_takes_one(estimator):
+    from sklearn.base import clone
+    from sklearn.model_selection import cross_val_score
+
+    rng = np.random.default_rng(0)
+    genres = np.repeat(["Blues", "Rock"], 20)  # also of two classes, and by name
+    rows = rng.normal(0, 1, (40, 6)) + 4 * (genres == "Rock")[:, None]
+    copy = clone(estimator)
+    assert copy.get_params() == estimator.get_params()
+    assert cross_val_score(copy, rows, genres, cv=2).min() > 0.9
+    probabilities = copy.fit(rows, genres).predict_proba(rows)
+    assert copy.classes_.tolist() == ["Blues", "Rock"] and probabilities.shape == (40, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_regression_agrees_with_scikit_learn_of_two_and_of_three_classes():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    rng = np.random.default_rng(0)
+    for n_classes, twice in ((2, 2.0), (3, 1.0)):  # two columns share the penalty of one
+        target = np.arange(45) % n_classes
+        rows = rng.normal(target[:, None], 1, (45, 5))
+        standard = StandardScaler().fit_transform(rows)
+        expected = LogisticRegression(C=twice * 0.1, tol=1e-8).fit(standard, target)
+        found = estimators.Regression(0.1).fit(rows, target).predict_proba(rows)
+        np.testing.assert_allclose(found, expected.predict_proba(standard), atol=1e-4)
+
+
+def test_a_recipe_is_found_by_its_old_name(archive, tmp_path):
+    recorder = Recorder()
+    assert recipes.current_name("cnn", recorder) == "chunk-cnn"
+    assert recorder.lines == ["the recipe cnn is called chunk-cnn now"]
+    with pytest.raises(ConfigurationError, match="the recipe chunk-cnn does not support --select"):
+        train_model("cnn", [archive], tmp_path / "m", select=3)

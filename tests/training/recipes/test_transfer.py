@@ -13,7 +13,7 @@ from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures
 from tagger.system.errors import ConfigurationError
 from tagger.training.data.datasets import read_log_mel_archive
-from tagger.training.recipes import cnn, find, transfer
+from tagger.training.recipes import chunk_cnn, find, transfer
 from tagger.training.recipes.fitting import Settings
 from tagger.training.run import train_model
 from tests.training.archives import write_archive
@@ -29,8 +29,8 @@ def archive(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch, tmp_path):
-    monkeypatch.setattr(cnn, "STEPS", 1)
-    monkeypatch.setattr(cnn, "BATCH", 4)
+    monkeypatch.setattr(chunk_cnn, "STEPS", 1)
+    monkeypatch.setattr(chunk_cnn, "BATCH", 4)
     monkeypatch.setattr(transfer, "SIZE", 75)  # the least that InceptionV3 takes
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
 
@@ -77,7 +77,7 @@ def test_pretrained_weights_stay_while_frozen_and_move_when_fine_tuned(archive, 
     for x, y in zip(before, pretrained.get_weights(), strict=True):
         np.testing.assert_array_equal(x, y)
     examples = read_log_mel_archive(archive)
-    crops = cnn.batches(examples, ("Blues", "Jazz", "Rock"), 0, 0)
+    crops = chunk_cnn.batches(examples, ("Blues", "Jazz", "Rock"), 0, 0)
     for frozen in (True, False):
         transfer._compile(model, frozen=frozen, fresh=False)
         model.fit(crops, epochs=1, steps_per_epoch=1, verbose=0)
@@ -89,7 +89,7 @@ def test_pretrained_weights_stay_while_frozen_and_move_when_fine_tuned(archive, 
 def test_an_interrupted_training_goes_on(archive, tmp_path):
     examples = read_log_mel_archive(archive)
     settings = Settings(tmp_path / "w", epochs=3, weights="none", resume=True)
-    original, begun = cnn.batches, []
+    original, begun = chunk_cnn.batches, []
 
     def interrupted(*args):
         begun.append(args[3])
@@ -98,7 +98,7 @@ def test_an_interrupted_training_goes_on(archive, tmp_path):
         return original(*args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cnn, "batches", interrupted)
+        patch.setattr(chunk_cnn, "batches", interrupted)
         with pytest.raises(KeyboardInterrupt):
             transfer.fit(examples, settings)
         fitted = transfer.fit(examples, settings)

@@ -1,6 +1,6 @@
 """Makes the bundled second backbone: Google's YAMNet, with its embedding and logits as outputs.
 
-    python -m tagger.training.yamnet yamnet_spectra_in.tflite yamnet_class_map.csv
+    python -m tagger.training.bundled.yamnet yamnet_spectra_in.tflite yamnet_class_map.csv
 
 The network is the one of Google Coral's examples (Apache 2.0), int8, from log-mel patches to scores
 of AudioSet's 521 classes. Its weights stay as they are. Two tensors inside become its outputs, in

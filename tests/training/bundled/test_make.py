@@ -13,7 +13,8 @@ from tagger.models.card import OUT_OF_FOLD, read_card
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.sound.spectrogram import N_MELS, LogMel
-from tagger.training import bundled, multi_label
+from tagger.training import multi_label
+from tagger.training.bundled import make
 from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees
 from tests.training.recorder import Recorder
@@ -34,13 +35,13 @@ def made(tmp_path_factory):
     }
     recorder = Recorder()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundled, "DRAWS", 1)  # one draw divides the tracks as several do
+        patch.setattr(make, "DRAWS", 1)  # one draw divides the tracks as several do
         patch.setattr(multi_label, "fold_of", partial(multi_label.fold_of, folds=2))
         patch.setattr(networks, "EPOCHS", 20)
         patch.setattr(networks, "NETWORKS", 1)
         patch.setattr(trees, "ROUNDS", 30)
         work = tmp_path_factory.mktemp("zoo") / "work"
-        models = bundled.make(replace(small, **wide), work, recorder)
+        models = make.make(replace(small, **wide), work, recorder)
     return work, models, recorder.lines
 
 

@@ -8,13 +8,13 @@ import re
 import pytest
 
 from tagger.system.errors import ConfigurationError
-from tagger.training import benchmarks
-from tagger.training.benchmarks import PICTURE, RESULTS, ROWS, Row, read_results, run
+from tagger.training.bundled import benchmarks
+from tagger.training.bundled.benchmarks import PICTURE, RESULTS, ROWS, Row, read_results, run
 from tagger.training.data.datasets import read_log_mel_archive
 from tagger.training.data.resume import Call, digest
 from tagger.training.measure.comparison import Measurement
 from tagger.training.measure.splits import PROTOCOLS
-from tagger.training.recipes import RECIPES, classical
+from tagger.training.recipes import RECIPES, on_features
 from tagger.training.recipes.fitting import Settings
 from tests.training.archives import write_archive
 from tests.training.recorder import Recorder
@@ -71,20 +71,20 @@ def test_only_what_is_missing_is_measured(made, examples, monkeypatch):
     kept = json.loads((output / RESULTS).read_text())
     document = (output / "benchmarks.md").read_text(encoding="utf-8")
     fitted = []
-    original = classical.fit_logistic
+    original = on_features.fit_logistic
 
     def counted(*arguments):
         fitted.append(1)
         return original(*arguments)
 
-    monkeypatch.setattr(classical, "fit_logistic", counted)
+    monkeypatch.setattr(on_features, "fit_logistic", counted)
     run(examples, output, rows=TINY)
     assert not fitted
     assert (output / "benchmarks.md").read_text(encoding="utf-8") == document
 
     del kept["measured"]["logistic mfcc | fault-filtered"]
     (output / RESULTS).write_text(json.dumps(kept))
-    run(examples, output, rows=TINY, recipes=["cnn"])  # not asked for
+    run(examples, output, rows=TINY, recipes=["chunk-cnn"])  # not asked for
     assert not fitted
     unfinished = (output / "benchmarks.md").read_text(encoding="utf-8")
     assert cells(unfinished, "logistic mfcc")[3] == "not run yet"

@@ -15,7 +15,7 @@ from tagger.sound.spectrogram import chunks
 from tagger.training.data.datasets import read_log_mel_archive
 from tagger.training.measure.evaluate import evaluate_model
 from tagger.training.measure.training_history import read_history
-from tagger.training.recipes import cnn
+from tagger.training.recipes import chunk_cnn
 from tagger.training.recipes.fitting import Settings
 from tagger.training.recipes.keras_start import start_keras
 from tagger.training.report.report import write_report
@@ -31,11 +31,11 @@ def archive(tmp_path_factory):
 @pytest.fixture(scope="module")
 def small(request):
     patch = pytest.MonkeyPatch()
-    patch.setattr(cnn, "STEPS", 16)
-    patch.setattr(cnn, "BATCH", 16)
-    patch.setattr(cnn, "CHANNELS", (8, 8, 8, 16))
-    patch.setattr(cnn, "LEARNING_RATE", 5e-3)
-    patch.setattr(cnn, "NORMALISATION_MOMENTUM", 0.8)
+    patch.setattr(chunk_cnn, "STEPS", 16)
+    patch.setattr(chunk_cnn, "BATCH", 16)
+    patch.setattr(chunk_cnn, "CHANNELS", (8, 8, 8, 16))
+    patch.setattr(chunk_cnn, "LEARNING_RATE", 5e-3)
+    patch.setattr(chunk_cnn, "NORMALISATION_MOMENTUM", 0.8)
     yield
     patch.undo()
 
@@ -43,7 +43,7 @@ def small(request):
 @pytest.fixture(scope="module")
 def trained(archive, small, tmp_path_factory):
     output = tmp_path_factory.mktemp("models") / "hills-cnn"
-    card = train_model("cnn", [archive], output, protocols=["artist"], epochs=6, name="hills")
+    card = train_model("chunk-cnn", [archive], output, protocols=["artist"], epochs=6, name="hills")
     return output, card
 
 
@@ -97,9 +97,11 @@ def test_a_prediction_is_calibrated_and_tells_its_chunks(trained, archive):
 def test_int8_weights_say_nearly_what_float_weights_say(archive, small):
     examples = read_log_mel_archive(archive)
     start_keras()
-    model = cnn.build(len(GENRES))
+    model = chunk_cnn.build(len(GENRES))
     floats, ints = (
-        cnn.fitted(("a",) * 3, cnn.convert(model, quantise=q), []).log_probabilities(examples)
+        chunk_cnn.fitted(("a",) * 3, chunk_cnn.convert(model, quantise=q), []).log_probabilities(
+            examples
+        )
         for q in (False, True)
     )
     np.testing.assert_allclose(np.exp(floats), np.exp(ints), atol=0.05)
@@ -113,13 +115,13 @@ def test_int8_weights_say_nearly_what_float_weights_say(archive, small):
 def test_same_seed_same_weights_and_a_resumed_training_ends_alike(archive, small, tmp_path):
     examples = read_log_mel_archive(archive)
     settings = Settings(tmp_path / "a", epochs=2, seed=3)
-    once, _ = cnn.train(examples, settings)
-    again, _ = cnn.train(examples, replace(settings, work=tmp_path / "b"))
+    once, _ = chunk_cnn.train(examples, settings)
+    again, _ = chunk_cnn.train(examples, replace(settings, work=tmp_path / "b"))
     for x, y in zip(once.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(x, y)
 
     stopped = replace(settings, work=tmp_path / "c")
-    original, calls = cnn.batches, []
+    original, calls = chunk_cnn.batches, []
 
     def interrupted(*args):
         for i, batch in enumerate(original(*args)):
@@ -129,11 +131,11 @@ def test_same_seed_same_weights_and_a_resumed_training_ends_alike(archive, small
             yield batch
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cnn, "batches", interrupted)
+        patch.setattr(chunk_cnn, "batches", interrupted)
         with pytest.raises(BaseException):  # noqa: B017  TensorFlow wraps it as it likes
-            cnn.train(examples, stopped)
+            chunk_cnn.train(examples, stopped)
     assert calls and (stopped.work / "checkpoint" / "1.keras").exists()
-    resumed, history = cnn.train(examples, replace(stopped, resume=True))
+    resumed, history = chunk_cnn.train(examples, replace(stopped, resume=True))
     assert len(history) == 2
     assert not (stopped.work / "checkpoint").exists()
     for x, y in zip(once.get_weights(), resumed.get_weights(), strict=True):

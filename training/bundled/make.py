@@ -1,7 +1,7 @@
 """Makes the bundled models again: computes features, trains, measures, calibrates, publishes.
 
-    python -m tagger.training.musicnn
-    python -m tagger.training.yamnet yamnet_spectra_in.tflite yamnet_class_map.csv
+    python -m tagger.training.bundled.musicnn
+    python -m tagger.training.bundled.yamnet yamnet_spectra_in.tflite yamnet_class_map.csv
     python -m tagger.training.bundled --data GTZAN --data PANDA --data MIREX --data EMOTIFY \\
         --data ISHKUR --data NO_MUSIC
 
@@ -30,6 +30,7 @@ from tagger.models.prediction import logit
 from tagger.models.registry import bundled_folder
 from tagger.system.errors import GtagError
 from tagger.training import multi_label
+from tagger.training.bundled.styles import FittedStyles, fit_styles
 from tagger.training.data.datasets import BACKBONE_TAG, YAMNET_TAG, yamnet
 from tagger.training.data.track_views import Tracks, compute_views
 from tagger.training.measure.metrics import Measured, expected_calibration_error, rounded, share
@@ -39,7 +40,6 @@ from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees
 from tagger.training.report.plots import coverage, reliability_diagram
 from tagger.training.reporter import Reporter, TerminalReporter
-from tagger.training.styles import FittedStyles, fit_styles
 
 VERSION = 3
 WEIGHTS_OF_TREES = (0.1, 0.2, 0.3, 0.4, 0.5)  # in the ensemble

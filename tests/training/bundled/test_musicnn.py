@@ -13,7 +13,8 @@ from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS
 from tagger.system.errors import ConfigurationError
-from tagger.training import musicnn, wheels
+from tagger.training import wheels
+from tagger.training.bundled import musicnn
 
 BACK = 3 * 64 + 561
 

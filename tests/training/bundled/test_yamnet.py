@@ -16,7 +16,7 @@ from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.sound.yamnet_patches import YAMNET_FRAMES, YAMNET_MELS
 from tagger.system.errors import ConfigurationError
-from tagger.training import yamnet
+from tagger.training.bundled import yamnet
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:

@@ -11,7 +11,7 @@ from tagger.genres.vocabulary import genre_of
 from tagger.training.data.track_views import Tracks
 from tagger.training.measure.metrics import rounded, share
 from tagger.training.multi_label import AIMS, LEAST, NOT_NAMED, threshold_of
-from tagger.training.recipes.softmax_regression import fit_softmax
+from tagger.training.recipes.estimators import Regression
 
 STRENGTH = 0.03  # of data against the penalty
 
@@ -42,8 +42,8 @@ def fit_styles(tracks: Tracks, rows: np.ndarray, folds: np.ndarray) -> FittedSty
     for fold in np.unique(folds):
         inside = folds == fold
         learned, asked = known & ~inside, known & inside
-        fitted = fit_softmax(rows[learned], style[learned], strength=STRENGTH)
-        said[asked] = fitted.probabilities(rows[asked])
+        fitted = Regression(STRENGTH).fit(rows[learned], style[learned])
+        said[asked] = fitted.predict_proba(rows[asked])
     best = said.argmax(axis=1)
     tables = []
     for j, name in enumerate(names):
@@ -66,5 +66,5 @@ def fit_styles(tracks: Tracks, rows: np.ndarray, folds: np.ndarray) -> FittedSty
                 **rounded(share("precision", right, named)),
             }
         )
-    fitted = fit_softmax(rows[known], style[known], strength=STRENGTH)
-    return FittedStyles(fitted.coefficients.T, fitted.intercept, tables)
+    fitted = Regression(STRENGTH).fit(rows[known], style[known])
+    return FittedStyles(fitted.coefficients_.T, fitted.intercept_, tables)

@@ -1,6 +1,6 @@
 """Makes docs/benchmarks.md: every recipe under every protocol, beside what tutorials report.
 
-    python -m tagger.training.benchmarks --data ../shared/data/gtzan --output docs
+    python -m tagger.training.bundled.benchmarks --data ../shared/data/gtzan --output docs
 
 Figures are kept in `benchmarks.json` one by one, so that an interrupted run can continue, and a
 single recipe can be measured again.
@@ -29,7 +29,7 @@ from tagger.training.recipes import RECIPES, usable
 from tagger.training.recipes.fitting import Settings
 from tagger.training.reporter import SILENT, Reporter, TerminalReporter
 
-COMMAND = "python -m tagger.training.benchmarks --data ../shared/data/gtzan --output docs"
+COMMAND = "python -m tagger.training.bundled.benchmarks --data ../shared/data/gtzan --output docs"
 RESULTS, DOCUMENT, PICTURE, WORK = (
     *("benchmarks.json", "benchmarks.md", "benchmarks.png", "benchmarks.work"),
 )
@@ -102,7 +102,7 @@ ROWS = (
     Row("dense", {"variant": "deep"}, "92.89 %"),
     Row("feature-cnn", {}, "90.59 %"),
     Row("feature-cnn", {"select": SELECTED}, "92.99 %"),
-    Row("cnn", {"epochs": 15}, "62 %; on chunks 90 %"),
+    Row("chunk-cnn", {"epochs": 15}, "62 %; on chunks 90 %"),
     Row("head", {"variant": "all"}),
     Row("head", {"variant": "embedding"}),
     Row("transfer", {"variant": "MobileNetV2", "weights": "none", "epochs": 5}),

@@ -1,6 +1,6 @@
 """Makes the bundled backbone: converts the pretrained network of the wheel `musicnn`.
 
-    python -m tagger.training.musicnn [--wheel musicnn-0.1.0-py3-none-any.whl]
+    python -m tagger.training.bundled.musicnn [--wheel musicnn-0.1.0-py3-none-any.whl]
 
 The wheel (Pons & Serra 2019, ISC licence) holds checkpoints of TensorFlow 1. `MSD_musicnn` learned
 50 tags of Last.fm from 200,000 songs of the Million Song Dataset. The architecture is built anew in
@@ -281,7 +281,7 @@ def build(variables: dict[str, np.ndarray]) -> Any:
 
 def convert(variables: dict[str, np.ndarray]) -> bytes:
     """The network for LiteRT, in float32."""
-    from tagger.training.recipes.cnn import converted
+    from tagger.training.recipes.chunk_cnn import converted
 
     model = build(variables)
     return converted(model.inputs, model.output, quantise=False)
