@@ -19,7 +19,6 @@ from tagger.containers.apev2 import Apev2, find_apev2, leading_apev2_size
 from tagger.containers.asf import AsfAttributes
 from tagger.containers.blocks import Block, Description, Entry, role_of
 from tagger.containers.bounds import BOXES, OBJECTS, TAG_BYTES, TAGS, Bound, deadline
-from tagger.containers.chunks import Chunks, ChunkSlot, DamagedInfo, Info
 from tagger.containers.dsf import DsfSlot
 from tagger.containers.flac import FlacComments
 from tagger.containers.formats import AIFF, ASF, DSF, FLAC, MP4, WAV, Format
@@ -28,6 +27,7 @@ from tagger.containers.id3v1 import EXTENSION_SIZE, SIZE, Id3v1, Id3v1Extension
 from tagger.containers.mp4 import Ilst
 from tagger.containers.ogg import OggComments, end_of_pages
 from tagger.containers.parts import BrokenTagError, Part, peek, read_exactly, read_ranges
+from tagger.containers.wav_aiff import Chunks, ChunkSlot, DamagedInfo, Info
 
 # How a tag begins that somebody put behind what is the container's own.
 _TAG_MAGIC = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")

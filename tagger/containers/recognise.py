@@ -9,7 +9,7 @@ import stat
 from os import PathLike
 from typing import BinaryIO
 
-from tagger.containers import asf, chunks, formats, matroska, mp4, mpeg, ogg
+from tagger.containers import asf, formats, matroska, mp4, mpeg, ogg, wav_aiff
 from tagger.containers.formats import Format
 from tagger.containers.id3 import skip_id3v2
 from tagger.containers.parts import peek
@@ -40,10 +40,10 @@ _MAGIC = (
 )
 # Where the first bytes say too little.
 _BY_HEADERS = (
-    (b"RIFF", chunks.recognise),
-    (b"RF64", chunks.recognise),
-    (b"BW64", chunks.recognise),
-    (b"FORM", chunks.recognise),
+    (b"RIFF", wav_aiff.recognise),
+    (b"RF64", wav_aiff.recognise),
+    (b"BW64", wav_aiff.recognise),
+    (b"FORM", wav_aiff.recognise),
     (ogg.MAGIC, ogg.recognise),
     (asf.MAGIC, asf.recognise),
     (matroska.MAGIC, matroska.recognise),

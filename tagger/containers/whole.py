@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from tagger.containers import asf, chunks, dsf, flac, formats, mp4, mpeg, ogg, streams
+from tagger.containers import asf, dsf, flac, formats, mp4, mpeg, ogg, streams, wav_aiff
 from tagger.containers.formats import Format
 from tagger.containers.id3 import skip_id3v2
 from tagger.containers.opened import before_tags
@@ -35,8 +35,8 @@ _MISSING: dict[Format, Callable[[BinaryIO, int, int], str | None]] = {
     formats.FLAC: flac.missing,
     formats.MP4: mp4.missing,
     formats.ASF: asf.missing,
-    formats.WAV: chunks.missing,
-    formats.AIFF: chunks.missing,
+    formats.WAV: wav_aiff.missing,
+    formats.AIFF: wav_aiff.missing,
     formats.APE: streams.ape_missing,
     formats.WAVPACK: streams.wavpack_missing,
     formats.MUSEPACK: streams.musepack_missing,
