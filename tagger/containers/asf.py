@@ -69,7 +69,7 @@ def missing(file: BinaryIO, start: int, size: int) -> str | None:
     return cut_off(size, begin + data)
 
 
-def sound(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
+def sound_ranges(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield where sound lies: behind the header."""
     yield _data_start(file, start), end
 

@@ -25,12 +25,12 @@ class DsfSlot(Slot):
         head = read_exactly(file, 0, 28)
         _, self._claimed, pointer = struct.unpack("<3Q", head[4:28])
         self._length = file.seek(0, 2)
-        self._sound = pointer == 0 or 28 <= pointer < self._length
-        start = pointer if pointer and self._sound else self._length
+        self._is_consistent = pointer == 0 or 28 <= pointer < self._length
+        start = pointer if pointer and self._is_consistent else self._length
         super().__init__(start, self._length - start)
 
     def check(self) -> None:
-        if not self._sound:
+        if not self._is_consistent:
             raise CannotKeepError("its header points to a tag behind its end")
 
     def put(self, file: BinaryIO, data: bytes, *, keep: bool = False) -> None:

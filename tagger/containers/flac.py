@@ -125,7 +125,7 @@ def missing(file: BinaryIO, start: int, size: int) -> str | None:
     return f"cut off: {end / rate:.1f} of {total / rate:.1f} s that its header claims are there"
 
 
-def sound(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
+def sound_ranges(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield where the sound lies: behind the metadata."""
     yield _sound_start(file, start), end
 

@@ -74,7 +74,7 @@ def missing(file: BinaryIO, start: int, size: int) -> str | None:
     return None
 
 
-def sound(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
+def sound_ranges(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield where sound lies: in boxes of its own."""
     yield from [(b.body, min(b.end, end)) for b in boxes(file, start, end) if b.kind == b"mdat"]
 

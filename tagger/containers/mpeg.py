@@ -82,7 +82,7 @@ def missing(file: BinaryIO, start: int, size: int) -> str | None:
     return cut_off(there, claimed) if there < claimed * (1 - _TOLERANCE) else None
 
 
-def sound(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
+def sound_ranges(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield where an MP3's sound lies: from its first frame to where its header says.
 
     From `start` where something is missing before the first frame: what was lost seldom ends where

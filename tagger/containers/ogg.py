@@ -134,7 +134,7 @@ def missing(file: BinaryIO, start: int, size: int) -> str | None:
     return f"cut off: its last page lacks {page.end - size:,} bytes" if page.end > size else None
 
 
-def sound(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
+def sound_ranges(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield where sound lies: from the first page on which a packet of it ends.
 
     Comments may be padded with zeros.

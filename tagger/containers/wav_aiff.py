@@ -116,14 +116,16 @@ class Chunks:
         self.end = start + 8 + int(self._number.unpack(head[4:8])[0])
         self.chunks: list[Part] = []
         self._damaged = set[Part]()
-        self.sound = head[:4] in (b"RIFF", b"FORM") and start + 12 <= self.end <= self._length + 1
+        self._is_consistent = (
+            head[:4] in (b"RIFF", b"FORM") and start + 12 <= self.end <= self._length + 1
+        )
         end = min(self.end, self._length)
         for chunk in _walk(file, start + 12, end, self._number):
             self.chunks.append(chunk)
             CHUNKS.check(len(self.chunks))
             # The last even byte is often forgotten.
             if _behind(chunk) > end + 1:
-                self.sound = False
+                self._is_consistent = False
         self.end = end
 
     @property
@@ -153,7 +155,7 @@ class Chunks:
 
     def check(self) -> None:
         """Raise where the file's lengths are not true: what is written might go astray."""
-        if not self.sound:
+        if not self._is_consistent:
             raise CannotKeepError("its chunks are not as long as they claim")
 
     def put(

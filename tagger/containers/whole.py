@@ -46,11 +46,11 @@ _MISSING: dict[Format, Callable[[BinaryIO, int, int], str | None]] = {
 _UNCOMPRESSED = {formats.WAV, formats.AIFF, formats.DSF}  # where silence is zeros, too
 # Where compressed sound lies; what is beside it (padding, pictures) may well be zeros.
 _SOUND: dict[Format, Callable[[BinaryIO, int, int], Iterator[tuple[int, int]]]] = {
-    **dict.fromkeys(_OGG, ogg.sound),
-    formats.MP3: mpeg.sound,
-    formats.FLAC: flac.sound,
-    formats.MP4: mp4.sound,
-    formats.ASF: asf.sound,
+    **dict.fromkeys(_OGG, ogg.sound_ranges),
+    formats.MP3: mpeg.sound_ranges,
+    formats.FLAC: flac.sound_ranges,
+    formats.MP4: mp4.sound_ranges,
+    formats.ASF: asf.sound_ranges,
 }
 
 
