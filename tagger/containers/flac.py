@@ -62,9 +62,7 @@ class FlacComments(Comments):
 
     def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
         self.prepare()
-        comment = self.rendered()
-        if len(comment) >= 1 << 24:
-            raise CannotKeepError("its Vorbis comment would grow beyond what FLAC allows")
+        comment = self.rendered(in_flac=True)
         if self.exists:
             blocks = [(k, comment if k == _COMMENT else b) for k, b in self._blocks]
         else:

@@ -183,10 +183,8 @@ class OggComments(Comments):
         from mutagen.ogg import OggPage
         from mutagen.ogg import error as OggError
 
-        comment, head = self.rendered(), self._head
+        comment, head = self.rendered(in_flac=self._is_flac), self._head
         if self._is_flac:
-            if len(comment) >= 1 << 24:
-                raise CannotKeepError("its Vorbis comment would grow beyond what FLAC allows")
             head = head[:1] + struct.pack(">I", len(comment))[1:]
         packets = [head + comment, *self._following]
         pages = None if shape is None else _laid_out(packets, shape["pages"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 
-from tagger.containers.blocks import GENRE, Block, Entry, role_of
+from tagger.containers.blocks import GENRE, Block, CannotKeepError, Entry, role_of
 from tagger.containers.bounds import FIELDS
 from tagger.containers.parts import BrokenTagError
 
@@ -54,8 +54,11 @@ class Comments(Block):
         key = "GENRE" if role == GENRE else role
         return [Entry(f"{key}={value}".encode(), role, (value,)) for value in values]
 
-    def rendered(self) -> bytes:
+    def rendered(self, *, in_flac: bool) -> bytes:
         """Return the comment as bytes, beginning with the length of the vendor's name."""
         head = struct.pack("<I", len(self._vendor)) + self._vendor
         comments = [struct.pack("<I", len(e.raw)) + e.raw for e in self.entries]
-        return head + struct.pack("<I", len(comments)) + b"".join(comments) + self._rest
+        data = head + struct.pack("<I", len(comments)) + b"".join(comments) + self._rest
+        if in_flac and len(data) >= 1 << 24:
+            raise CannotKeepError("its Vorbis comment would grow beyond what FLAC allows")
+        return data
