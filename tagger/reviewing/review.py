@@ -112,6 +112,10 @@ class Review:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def row(self, number: int) -> TrackResult:
+        """Return the report's row of a track."""
+        return self._rows[number]
+
     def question(self, number: int) -> Question:
         """Return the question about a track.
 
@@ -197,6 +201,14 @@ class Review:
             write_whole(self._notes, json.dumps(paths).encode("ascii"))
         except OSError as error:
             raise ConfigurationError.of_system(error, self._notes) from error
+
+    def is_open(self) -> bool:
+        """Tell whether a track has neither an answer nor was skipped."""
+        for number in range(len(self)):
+            with suppress(GtagError):
+                if number not in self.skipped and not self.question(number).answered:
+                    return True
+        return False
 
     def finish(self) -> None:
         """Forget the skipped tracks when all were seen: the next review asks for them again."""
