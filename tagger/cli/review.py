@@ -104,17 +104,19 @@ def review(paths: tuple[str, ...], *, web: bool, **options: Any) -> ExitStatus:
         begun = writer(journal, scanning.care, command=sys.argv[1:], model=None, lazily=True)
         write = stack.enter_context(begun)
         asked = Review(report, write, scanning.policy.placeholders)
-        if web:
+        if web and len(asked):
             from tagger.reviewing.desk import Desk
             from tagger.reviewing.web import serve
 
-            with suppress(KeyboardInterrupt):  # the usual end
+            status = ExitStatus.INTERRUPTED
+            with suppress(KeyboardInterrupt):
                 serve(Desk(asked, scanning, interrupts), _address_told)
+                status = ExitStatus.OK
             all_seen = not asked.is_open()
             if all_seen:
                 asked.finish()
             _sum_up(asked, went_on=all_seen, asked=True)
-            return ExitStatus.OK
+            return status
         dialogue = _Dialogue(asked, interrupts, scanning)
         stack.callback(dialogue.player.stop)
         try:

@@ -160,8 +160,8 @@ class Review:
             A name cannot be written, or as `Writer` does; the file is as it was.
         """
         refuse_no_names(genres, question.track.path)
-        remark = self._write(question.track, Change(genres))
         self.ask_again(question.number)
+        remark = self._write(question.track, Change(genres))
         self.answered_now.add(question.number)
         return remark
 
@@ -181,9 +181,11 @@ class Review:
         self.answered_now.discard(question.number)
 
     def ask_again(self, number: int) -> None:
-        """Forget that a track was skipped."""
-        self.skipped.discard(number)
+        """Forget that a track was skipped, if it was; raises as `skip`."""
         self.skipped_now.discard(number)
+        if number in self.skipped:
+            self.skipped.discard(number)
+            self._note()
 
     def skip(self, number: int) -> None:
         """Note that a track was skipped, for the next review of this report.
@@ -195,6 +197,9 @@ class Review:
         """
         self.skipped.add(number)
         self.skipped_now.add(number)
+        self._note()
+
+    def _note(self) -> None:
         paths = [self._rows[i].path for i in sorted(self.skipped)]
         try:
             self._notes.parent.mkdir(parents=True, exist_ok=True)

@@ -302,7 +302,10 @@
       paint(row.number);
     }
     const wrong = Object.entries(told.problems);
-    if (wrong.length) say(wrong.map(([i, why]) => rows[i].name + ": " + why).join("; "), true);
+    const alike = new Map();  // one line a reason
+    for (const [i, why] of wrong) alike.set(why, [...(alike.get(why) || []), rows[i].name]);
+    if (wrong.length) say([...alike].map(([why, names]) =>
+      (names.length > 3 ? names.length + " tracks" : names.join(", ")) + ": " + why).join("; "), true);
     return !wrong.length;
   };
   const count = () => {

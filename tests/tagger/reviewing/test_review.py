@@ -138,6 +138,17 @@ def test_what_cannot_be_asked_about_says_why(make_audio, tmp_path, monkeypatch):
     assert "folder that was scanned" not in said[3]
 
 
+def test_what_was_gone_back_to_is_not_remembered_as_skipped(make_audio, tmp_path):
+    """Regression: skipped, gone back to, and left, it was not asked about again."""
+    piece = make_audio(".flac")
+    with reviewed(tmp_path, piece) as review:
+        review.skip(0)
+        review.ask_again(0)
+        assert review.is_open()
+    with reviewed(tmp_path, piece) as review:
+        assert review.skipped == set()
+
+
 def test_what_was_skipped_is_remembered_until_the_end_or_a_new_report(make_audio, tmp_path):
     pieces = [make_audio(".flac", name=f"{i}\udce9.flac") for i in range(2)]
     with reviewed(tmp_path, *pieces) as review:
