@@ -24,7 +24,11 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 IMPORTED = packages_distributions()  # by the name that is imported, what was installed
 # The only modules of tagger that may import what an extra brings, and which.
-WITH_AN_EXTRA = {"reports/plot.py": "plot", "pipeline/cluster.py": "cluster"}
+WITH_AN_EXTRA = {
+    "reports/plot.py": "plot",
+    "reviewing/web.py": "web",
+    "pipeline/cluster.py": "cluster",
+}
 WITHOUT = """
 import sys
 sys.modules.update(dict.fromkeys({blocked}))
@@ -183,6 +187,12 @@ def test_the_doctor_says_which_extras_are_there():
             "optuna",
             "--tune needs Optuna",
             "train",
+        ),
+        (
+            "review --web {folder}/report.csv",
+            "starlette uvicorn",
+            "gtag review --web needs Starlette and uvicorn",
+            "web",
         ),
         (
             "scan {folder} --model trees --cluster tcp://localhost:1",

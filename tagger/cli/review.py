@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,6 +16,7 @@ from tagger.cli.scan_options import Number
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ConfigurationError, ExitStatus, GtagError
 from tagger.system.exhausted import check_memory
+from tagger.system.extras import need
 from tagger.system.screen import printable
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _KEYS = (
 
 @click.command(params=options_of_scan("model", "jobs", "exclude", "journal", "trust"))
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[REPORT.csv|PATHS]...")
+@click.option("--web", is_flag=True, help="Ask on a page in the browser; needs the extra [web].")
 @click.option(
     "--min-confidence",
     type=Number(0, 1),
@@ -55,15 +57,19 @@ _KEYS = (
     metavar="P",
     help="With PATHS: ask about what is not named where a share P of the names has to be right.",
 )
-def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
+def review(paths: tuple[str, ...], *, web: bool, **options: Any) -> ExitStatus:
     """Name the genres of the tracks that a scan was unsure of.
 
     Asks about the unsure tracks in a REPORT.csv of gtag scan, or scans PATHS first; with neither it
     continues with the last PATHS. Answers are written at once, as your own genres; gtag undo takes
     back those of one review.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ConfigurationError("gtag review asks questions, so it needs a terminal")
+    if web:
+        need("gtag review --web", "starlette", "uvicorn")
+    elif not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigurationError(
+            "gtag review asks questions, so it needs a terminal", hint="or --web, for a browser"
+        )
     check_memory()
 
     from tagger.cli.progress import Progress
@@ -98,15 +104,28 @@ def review(paths: tuple[str, ...], **options: Any) -> ExitStatus:
         begun = writer(journal, scanning.care, command=sys.argv[1:], model=None, lazily=True)
         write = stack.enter_context(begun)
         asked = Review(report, write, scanning.policy.placeholders)
+        if web and len(asked):
+            from tagger.reviewing.desk import Desk
+            from tagger.reviewing.web import serve
+
+            status = ExitStatus.INTERRUPTED
+            with suppress(KeyboardInterrupt):
+                serve(Desk(asked, scanning, interrupts), _address_told)
+                status = ExitStatus.OK
+            all_seen = not asked.is_open()
+            if all_seen:
+                asked.finish()
+            _sum_up(asked, went_on=all_seen, asked=True)
+            return status
         dialogue = _Dialogue(asked, interrupts, scanning)
         stack.callback(dialogue.player.stop)
         try:
             ended = dialogue.run()
         except (KeyboardInterrupt, click.Abort):
             dialogue.say("")
-            dialogue.sum_up(went_on=False)
+            _sum_up(asked, went_on=False, asked=dialogue.asked)
             return ExitStatus.INTERRUPTED
-        dialogue.sum_up(went_on=ended)
+        _sum_up(asked, went_on=ended, asked=dialogue.asked)
     return ExitStatus.PROBLEMS if dialogue.problems else ExitStatus.OK
 
 
@@ -145,7 +164,7 @@ class _Dialogue:
         self._scanning = scanning
         self._screen = console()
         self._typed: dict[str, None] = {}
-        self._asked = False
+        self.asked = False
         self._again: int | None = None  # a track that was gone back to, answered or not
         self._guesses: dict[int, Guesses] = {}
 
@@ -158,7 +177,7 @@ class _Dialogue:
             if question is None:
                 number += 1
                 continue
-            self._asked = True
+            self.asked = True
             step = self._ask(question, may_go_back=bool(shown))
             if step == "quit":
                 return False
@@ -310,25 +329,36 @@ class _Dialogue:
             self.say(f"written{many}: {printable('; '.join(genres))}", "green")
         return written > 0
 
-    def sum_up(self, *, went_on: bool) -> None:
-        """Print what was done, how to continue, and how to take it back."""
-        review = self._review
-        skipped, before = len(review.skipped_now), len(review.skipped - review.skipped_now)
-        if not (self._asked or before):
-            self.say("There is no unsure track left to ask about.")
-            return
-        self.say("")
-        earlier = f"; {before} skipped before" if before else ""
-        self.say(f"{len(review.answered_now)} answered, {skipped} skipped{earlier}")
-        if not went_on:
-            self.say("The same command continues from here; after PATHS, gtag review alone.")
-        elif skipped or before:
-            self.say("The next review asks for the skipped ones again.")
-        if review.answered_now:
-            self.say("To take the answers back: gtag undo")
-
     def say(self, text: str, style: str = "") -> None:
         self._screen.print(printable(text), style=style, soft_wrap=True)
+
+
+def _sum_up(review: Review, *, went_on: bool, asked: bool) -> None:
+    """Print what was done, how to continue, and how to take it back."""
+    skipped, before = len(review.skipped_now), len(review.skipped - review.skipped_now)
+    if not (asked or before):
+        click.echo("There is no unsure track left to ask about.")
+        return
+    earlier = f"; {before} skipped before" if before else ""
+    click.echo(f"\n{len(review.answered_now)} answered, {skipped} skipped{earlier}")
+    if not went_on:
+        click.echo("The same command continues from here; after PATHS, gtag review alone.")
+    elif skipped or before:
+        click.echo("The next review asks for the skipped ones again.")
+    if review.answered_now:
+        click.echo("To take the answers back: gtag undo")
+
+
+def _address_told(address: str, address_for_once: str) -> None:
+    """Print the address of the page, and open it where there is a screen."""
+    import webbrowser
+
+    click.echo(f"Review in the browser: {address}")
+    click.echo("Ctrl-C ends it.")
+    sys.stdout.flush()
+    desktops = ("DISPLAY", "WAYLAND_DISPLAY")  # elsewhere a browser would take the terminal
+    if sys.platform in ("win32", "darwin") or any(os.environ.get(name) for name in desktops):
+        webbrowser.open(address_for_once)
 
 
 def _complain(error: GtagError) -> None:

@@ -112,6 +112,10 @@ class Review:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def row(self, number: int) -> TrackResult:
+        """Return the report's row of a track."""
+        return self._rows[number]
+
     def question(self, number: int) -> Question:
         """Return the question about a track.
 
@@ -156,8 +160,8 @@ class Review:
             A name cannot be written, or as `Writer` does; the file is as it was.
         """
         refuse_no_names(genres, question.track.path)
-        remark = self._write(question.track, Change(genres))
         self.ask_again(question.number)
+        remark = self._write(question.track, Change(genres))
         self.answered_now.add(question.number)
         return remark
 
@@ -177,9 +181,11 @@ class Review:
         self.answered_now.discard(question.number)
 
     def ask_again(self, number: int) -> None:
-        """Forget that a track was skipped."""
-        self.skipped.discard(number)
+        """Forget that a track was skipped, if it was; raises as `skip`."""
         self.skipped_now.discard(number)
+        if number in self.skipped:
+            self.skipped.discard(number)
+            self._note()
 
     def skip(self, number: int) -> None:
         """Note that a track was skipped, for the next review of this report.
@@ -191,12 +197,23 @@ class Review:
         """
         self.skipped.add(number)
         self.skipped_now.add(number)
+        self._note()
+
+    def _note(self) -> None:
         paths = [self._rows[i].path for i in sorted(self.skipped)]
         try:
             self._notes.parent.mkdir(parents=True, exist_ok=True)
             write_whole(self._notes, json.dumps(paths).encode("ascii"))
         except OSError as error:
             raise ConfigurationError.of_system(error, self._notes) from error
+
+    def is_open(self) -> bool:
+        """Tell whether a track has neither an answer nor was skipped."""
+        for number in range(len(self)):
+            with suppress(GtagError):
+                if number not in self.skipped and not self.question(number).answered:
+                    return True
+        return False
 
     def finish(self) -> None:
         """Forget the skipped tracks when all were seen: the next review asks for them again."""

@@ -40,6 +40,7 @@ EXTRAS = {
     "plot": Extra("gtag show --plot", _PLOT),
     "learn": Extra("gtag train --from-tags and gtag evaluate", _LEARN),
     "train": Extra("every recipe of gtag train", {**_LEARN, **_TRAIN}),
+    "web": Extra("gtag review --web", {"starlette": "Starlette", "uvicorn": "uvicorn"}),
     "cluster": Extra("gtag scan --cluster", {"distributed": "Dask"}),
     "beets": Extra("the plugin for beets", {"beets": "beets"}),
 }

@@ -12,6 +12,8 @@ from tagger.containers.read import TagState, read_tags
 from tagger.containers.recognise import identify
 from tagger.containers.write import Change, write_change
 from tagger.deciding.decide import Status
+from tagger.journal.journal import Journal
+from tagger.journal.undo import undo_run
 from tagger.pipeline.road import TrackResult
 from tagger.pipeline.writing import Care, writer
 from tagger.reports.csv_report import CsvReport, open_report
@@ -52,6 +54,33 @@ def test_an_answer_is_the_persons_word(make_audio, tmp_path, suffix):
     assert state == TagState(genres=("Zouk", "Hip-Hop"), hidden=state.hidden)
     assert set(state.user_genres) == {"Zouk", "Hip-Hop"}
     assert MediaFile(piece).genres[0].startswith("Zouk")
+
+
+def test_answers_are_taken_back_one_after_the_other(make_audio, tmp_path):
+    piece = make_audio(".mp3")
+    before = piece.read_bytes()
+    with reviewed(tmp_path, piece) as review:
+        for genre in ("Zouk", "Fado"):
+            review.answer(review.question(0), (genre,))
+        review.take_back(review.question(0))
+        assert MediaFile(piece).genre == "Zouk"
+        review.take_back(review.question(0))
+        assert piece.read_bytes() == before and not review.answered_now
+        with pytest.raises(GtagError, match="to take back"):
+            review.take_back(review.question(0))
+        review.answer(review.question(0), ("Polka",))
+    with Journal() as journal:
+        assert [one.status for one in undo_run(journal)] == ["restored"]
+    assert piece.read_bytes() == before
+
+
+def test_what_is_no_name_of_a_genre_is_refused(make_audio, tmp_path):
+    piece = make_audio(".flac")
+    with reviewed(tmp_path, piece) as review:
+        for name in ("a\x1b[31m", "x" * 101):
+            with pytest.raises(GtagError, match="cannot be a genre"):
+                review.answer(review.question(0), (name,))
+    assert MediaFile(piece).genre is None
 
 
 def test_answers_are_what_a_model_of_ones_own_learns_from(make_audio, tmp_path):
@@ -107,6 +136,17 @@ def test_what_cannot_be_asked_about_says_why(make_audio, tmp_path, monkeypatch):
     assert "no longer exists" in said[1] and "folder that was scanned" in said[1]
     assert "holds no tags" in said[2]
     assert "folder that was scanned" not in said[3]
+
+
+def test_what_was_gone_back_to_is_not_remembered_as_skipped(make_audio, tmp_path):
+    """Regression: skipped, gone back to, and left, it was not asked about again."""
+    piece = make_audio(".flac")
+    with reviewed(tmp_path, piece) as review:
+        review.skip(0)
+        review.ask_again(0)
+        assert review.is_open()
+    with reviewed(tmp_path, piece) as review:
+        assert review.skipped == set()
 
 
 def test_what_was_skipped_is_remembered_until_the_end_or_a_new_report(make_audio, tmp_path):

@@ -1,0 +1,70 @@
+"""A track's cover: the picture in its tags. Only read, never written."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from os import PathLike
+
+from tagger.containers.bounds import deadline
+from tagger.containers.formats import Format
+from tagger.containers.opened import open_container
+
+_LARGEST = 16 << 20  # bytes
+# How the pictures begin that every browser shows, and nothing else: SVG can hold scripts.
+_KINDS = {
+    b"\xff\xd8\xff": "image/jpeg",
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"GIF8": "image/gif",
+    b"RIFF": "image/webp",
+}
+_HEAD = 1024  # bytes in front of the picture within a value: its type and description
+
+
+def read_cover(path: str | PathLike[str], format: Format) -> tuple[str, bytes] | None:
+    """Return the first picture in a file's tags and its media type; None where there is none."""
+    try:
+        with open(path, "rb") as file:
+            open_container(file, format)  # counts what mutagen would read without end
+            file.seek(0)
+            with deadline():
+                opened = format.open_with_mutagen(file)
+                for value in _values(opened, format.family):
+                    if found := _picture(value):
+                        return found
+    except Exception:  # hostile bytes: nothing depends on it
+        return None
+    return None
+
+
+def _values(opened: object, family: str) -> Iterator[bytes]:
+    """What may hold a picture."""
+    for picture in getattr(opened, "pictures", ()):  # FLAC's blocks
+        yield picture.data
+    tags = getattr(opened, "tags", None)
+    if tags is None:
+        return
+    match family:
+        case "id3":
+            yield from (frame.data for frame in tags.getall("APIC"))
+        case "vorbis":
+            for text in tags.get("metadata_block_picture", []):
+                yield base64.b64decode(text)
+        case "mp4":
+            yield from map(bytes, tags.get("covr", []))
+        case "asf":
+            yield from (value.value for value in tags.get("WM/Picture", []))
+        case "ape":
+            yield from (tags[key].value for key in tags if key.lower().startswith("cover art"))
+
+
+def _picture(value: bytes) -> tuple[str, bytes] | None:
+    if len(value) > _LARGEST:
+        return None
+    found = [
+        (at, kind) for magic, kind in _KINDS.items() if (at := value.find(magic, 0, _HEAD)) >= 0
+    ]
+    if not found:
+        return None
+    at, kind = min(found)
+    return kind, value[at:]
