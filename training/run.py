@@ -187,7 +187,7 @@ def _publish(
     published = write_model(output, card, fitted.weights, extras)
     if examples[0].mel is None:
         return published
-    return with_cost(published, _milliseconds(published, examples))
+    return with_cost(published, milliseconds(published, examples))
 
 
 def _history_tables(
@@ -210,7 +210,7 @@ def _history_tables(
     return tables
 
 
-def _milliseconds(card: Card, examples: Sequence[Example]) -> float:
+def milliseconds(card: Card, examples: Sequence[Example]) -> float:
     """Median time of a prediction for a track whose spectrogram is there."""
     model = zoo.load_card(card)
     times = []
