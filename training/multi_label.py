@@ -18,6 +18,7 @@ import numpy as np
 from tagger.genres.vocabulary import parent_of
 from tagger.models.prediction import sigmoid
 from tagger.training.data.track_views import Item, Tracks
+from tagger.training.measure.calibrate import SPREAD
 from tagger.training.measure.metrics import (
     calibration_bins,
     calibration_error,
@@ -36,8 +37,7 @@ FEWEST = 6  # tracks that must be named rightly, for a threshold to be found
 # So many tracks, right as often as their probabilities say, are put beside those that were counted:
 # ten tracks that happen to be right are no proof.
 PRIOR = 4.0
-# Standard deviations of the prior on the logarithm of a slope, and on an offset.
-SPREADS = 0.5, 3.0
+SPREAD_OF_OFFSET = 3.0  # standard deviation of the prior on an offset
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def fit_platt(
     def surprise(parameters: np.ndarray) -> float:
         log_slope, offset = parameters
         loss = np.logaddexp(0, -sign * (np.exp(log_slope) * logits + offset)) @ weights
-        return float(loss + (log_slope / SPREADS[0]) ** 2 / 2 + (offset / SPREADS[1]) ** 2 / 2)
+        return float(loss + (log_slope / SPREAD) ** 2 / 2 + (offset / SPREAD_OF_OFFSET) ** 2 / 2)
 
     log_slope, offset = minimize(surprise, [0.0, 0.0], method="Nelder-Mead").x
     return float(np.exp(log_slope)), float(offset)

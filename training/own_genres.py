@@ -71,6 +71,10 @@ class Judged:
     shares: dict[str, tuple[int, int]]
     ece: float
 
+    def calibrated(self, logits: np.ndarray) -> np.ndarray:
+        """Return probabilities [shape=(n, n_labels)] as the published model's."""
+        return multi_label.calibrated(logits, self.platt)
+
 
 def train_own(
     sources: Sources,

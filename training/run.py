@@ -167,8 +167,8 @@ def _warn_of_confidence(card: Mapping[str, Any], reporter: Reporter) -> None:
         )
     elif card["decision"]["threshold"] >= 1:
         reporter.tell(
-            f"WARNING: at no confidence are {PRECISION:.0%} right. A scan will name nothing, "
-            "unless --min-confidence asks for less"
+            f"WARNING: too few tracks were measured, or too few rightly, to know from which "
+            f"confidence on {PRECISION:.0%} are right. A scan names only with --min-confidence"
         )
 
 

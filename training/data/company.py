@@ -8,6 +8,7 @@ Written by `tagger.training.bundled`. The reference set is left out, so that tri
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
@@ -39,6 +40,16 @@ class Company:
     logits: np.ndarray
     artists: tuple[str, ...]
     known: tuple[Known, ...]
+
+    def only(self, chosen: np.ndarray) -> Company:
+        """Return some of the tracks, by a mask [shape=(n,), dtype=bool]."""
+        return Company(
+            self.columns,
+            self.components[chosen],
+            self.logits[chosen],
+            tuple(compress(self.artists, chosen)),
+            tuple(compress(self.known, chosen)),
+        )
 
 
 def read_company(card: Card) -> Company:

@@ -15,6 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from tagger.models import zoo
 from tagger.models.prediction import sigmoid
 from tagger.system.errors import DataError
 from tagger.training.measure import calibrate
@@ -165,8 +166,12 @@ def calibration(
     }
     decision = {
         # Down: rounded up, it would shut out the very track that it was set by.
-        "threshold": math.floor(1e4 * threshold_for_precision(measured, PRECISION)) / 1e4,
-        "why": f"where out-of-fold precision reaches {PRECISION:.0%}",
+        "threshold": max(
+            math.floor(1e4 * threshold_for_precision(measured, PRECISION, surely=True)) / 1e4,
+            float(zoo.find(zoo.DEFAULT).thresholds.min()),
+        ),
+        "why": f"where out-of-fold precision surely reaches {PRECISION:.0%}, by the lower bound of "
+        "its interval; never below the lowest threshold of the bundled model",
     }
     return {"calibration": fitted, "decision": decision}
 

@@ -42,9 +42,9 @@ from tagger.training.recipes.multi_label import packed
 STRENGTH = 1e-3  # of the data against the penalty
 # How much a calibrated logit of the bundled model counts beside a component, and a track of the
 # sample beside the person's own.
-LOGITS, SAMPLED = 3.0, 0.1
+LOGITS, SAMPLED = 6.0, 1.0
 # With fewer tracks a genre that the bundled model knows keeps its decision.
-FEW = 20
+FEW = 50
 # A genre of the bundled model belongs to an own one that it finds in such a share of its tracks.
 BELONGS = 0.15
 WITHOUT_TRACKS = -SURE
@@ -59,10 +59,6 @@ def base() -> Card:
 @cache
 def _weights() -> MultiLabelWeights:
     return base().load_weights(MultiLabelWeights)
-
-
-def genres_of(example: Example) -> tuple[str, ...]:
-    return (example.genre, *example.others)
 
 
 @dataclass(frozen=True)
@@ -176,14 +172,23 @@ def lesson(
     DataError
         Where an archive does not keep what networks said of a track, and its sound is not there.
     """
-    labels = tuple(sorted({genre for example in examples for genre in genres_of(example)}))
+    genres = [(example.genre, *example.others) for example in examples]
+    labels = tuple(sorted({name for names in genres for name in names}))
+    table = np.array([[_has(names, label) for label in labels] for names in genres])
     company = read_company(base())
-    own = _rows(bar(examples), company.columns)
-    slopes, offsets = _calibration()
-    sampled = np.clip(company.logits * slopes + offsets, -SURE, SURE)
-    table = np.array(
-        [[_has(genres_of(e), label) for label in labels] for e in examples], dtype=float
-    )
+    return lesson_of(labels, table, _rows(bar(examples), company.columns), company)
+
+
+def lesson_of(
+    labels: tuple[str, ...], table: np.ndarray, own: np.ndarray, company: Company
+) -> Lesson:
+    """Return what is learned from own tracks of known inputs, and a sample of other music.
+
+    Parameters
+    ----------
+    table : np.ndarray [shape=(n_own, n_labels)]
+    own : np.ndarray [shape=(n_own, n_inputs)]
+    """
     logits = own[:, len(company.columns) :]
     related = _related(labels, table, logits)
     counts = (table == 1).sum(axis=0)
@@ -203,8 +208,8 @@ def lesson(
     )
     return Lesson(
         labels,
-        len(examples),
-        np.concatenate([own, np.concatenate([company.components, sampled], axis=1)]),
+        len(own),
+        np.concatenate([own, rows_of(company)]),
         np.concatenate([table, sample]),
         company,
         few,
@@ -245,6 +250,13 @@ def weights(own: OwnWeights, company: Company) -> dict[str, bytes]:
 def _calibration() -> np.ndarray:
     """Return slopes and offsets of the bundled model's labels [shape=(2, n_bundled)]."""
     return np.array([(c.slope, c.offset) for c in base().calibrated_labels]).T
+
+
+def rows_of(company: Company) -> np.ndarray:
+    """Return the inputs for the sample's tracks [shape=(n, n_inputs)]."""
+    slopes, offsets = _calibration()
+    said = np.clip(company.logits * slopes + offsets, -SURE, SURE)
+    return np.concatenate([company.components, said], axis=1)
 
 
 def _rows(examples: Iterable[Example], columns: np.ndarray) -> np.ndarray:
