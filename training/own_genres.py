@@ -20,7 +20,6 @@ from tagger.models.prediction import logit, sigmoid
 from tagger.system.errors import ConfigurationError, DataError
 from tagger.training import multi_label, recipes
 from tagger.training.data.datasets import Example
-from tagger.training.data.fingerprints import fingerprint
 from tagger.training.data.load_examples import Sources
 from tagger.training.measure.metrics import (
     calibration_bins,
@@ -32,7 +31,13 @@ from tagger.training.measure.metrics import (
 from tagger.training.measure.out_of_fold import OutOfFoldPredictions, pack
 from tagger.training.measure.splits import PROTOCOLS
 from tagger.training.multi_label import LEAST, NOT_NAMED, Family, LabelFigures
-from tagger.training.publish import check_output, learned_from, with_cost, write_model
+from tagger.training.publish import (
+    check_output,
+    known_again,
+    learned_from_examples,
+    with_cost,
+    write_model,
+)
 from tagger.training.recipes import own
 from tagger.training.recipes.fitting import Settings
 from tagger.training.reporter import SILENT, Reporter
@@ -110,7 +115,6 @@ def train_own(
     judged = judge(lesson, folds)
     _tell(lesson, judged, protocol, reporter)
     fitted = lesson.fit(lesson.rows, lesson.table, lesson.weights)
-    marks = (None if e.mel is None else fingerprint(e.log_mel().excerpts) for e in examples)
     base = own.card()
     card = {
         "name": name,
@@ -118,9 +122,11 @@ def train_own(
         "labels": list(lesson.labels),
         **base,
         **described(lesson, judged, protocol, examples[0].source),
-        "learned_from": learned_from(examples, marks) + list(base["learned_from"]),
+        "learned_from": learned_from_examples(examples) + list(base["learned_from"]),
     }
-    extras = {OUT_OF_FOLD: pack({protocol: _predictions(lesson, judged, examples, folds)})}
+    extras = known_again(examples) | {
+        OUT_OF_FOLD: pack({protocol: _predictions(lesson, judged, examples, folds)})
+    }
     published = write_model(output, card, own.weights(fitted, lesson.company), extras)
     if examples[0].mel is not None:
         published = with_cost(published, milliseconds(published, examples))

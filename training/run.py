@@ -30,7 +30,6 @@ from tagger.system.errors import DataError
 from tagger.training import recipes
 from tagger.training.data.datasets import Example, labels_of, targets
 from tagger.training.data.feature_table import feature_rows, scannable
-from tagger.training.data.fingerprints import fingerprint
 from tagger.training.data.load_examples import Sources, load_examples
 from tagger.training.data.resume import Call
 from tagger.training.measure import splits
@@ -43,7 +42,13 @@ from tagger.training.measure.training_history import (
     importance,
     importance_table,
 )
-from tagger.training.publish import check_output, learned_from, with_cost, write_model
+from tagger.training.publish import (
+    check_output,
+    known_again,
+    learned_from_examples,
+    with_cost,
+    write_model,
+)
 from tagger.training.recipes.fitting import Fitted, Recipe, Settings
 from tagger.training.reporter import SILENT, Reporter
 
@@ -179,9 +184,9 @@ def _publish(
     by_protocol: Mapping[str, OutOfFoldPredictions],
     examples: Sequence[Example],
 ) -> Card:
-    marks = (None if e.mel is None else fingerprint(e.log_mel().excerpts) for e in examples)
-    learned = learned_from(examples, marks) + fitted.card.get("learned_from", [])
+    learned = learned_from_examples(examples) + fitted.card.get("learned_from", [])
     extras = {OUT_OF_FOLD: pack(by_protocol)} if by_protocol else {}
+    extras |= known_again(examples)
     extras |= _history_tables(fitted, list(by_protocol.values()), examples)
     card = {**card, **fitted.card, "learned_from": learned}
     published = write_model(output, card, fitted.weights, extras)

@@ -35,7 +35,7 @@ def drawn(genres: list[str], size: int, names: list[str]) -> tuple[own.Lesson, n
     company = read_company(own.base())
     truth = np.array([[float(g in known.genres) for g in genres] for known in company.known])
     chosen = learning_curve._drawn(truth, np.ones(len(truth), dtype=bool), size, 0)
-    rest = company.only(~truth.any(axis=1))
+    rest = company.only(truth.sum(axis=1) == 0)
     lesson = own.lesson_of(tuple(names), truth[chosen], own.rows_of(company)[chosen], rest)
     return lesson, fold_of([company.artists[i] for i in chosen], folds=3)
 

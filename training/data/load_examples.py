@@ -24,6 +24,7 @@ from tagger.training.data.datasets import (
     read_genre_folders,
     read_log_mel_archive,
 )
+from tagger.training.data.duplicates import without_duplicates
 from tagger.training.data.feature_table import read_feature_table
 from tagger.training.data.own_library import (
     MIN_TRACKS,
@@ -100,7 +101,7 @@ def load_examples(
     def decode(files: list[SoundFile], folder: Path) -> list[Example]:
         store = sources.cache or work / f"{HEARD}{sources.folders_of_sound.index(folder)}"
         name = as_text(folder.resolve().name) or "library"
-        return prepare(files, store, source=name, reporter=reporter)
+        return without_duplicates(prepare(files, store, source=name, reporter=reporter), reporter)
 
     given = [p.resolve() for p in (*sources.data, sources.from_tags) if p is not None]
     if len(set(given)) < len(given):
