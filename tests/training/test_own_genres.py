@@ -21,7 +21,8 @@ from tagger.models import zoo
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.system.errors import ConfigurationError
-from tagger.training import learning_curve, own_genres
+from tagger.training import own_genres
+from tagger.training.bundled import learning_curve
 from tagger.training.data.company import read_company
 from tagger.training.data.load_examples import Sources
 from tagger.training.multi_label import NOT_NAMED, fold_of

@@ -1,6 +1,6 @@
 """Measures how good own genres become with more tracks, for docs/training.md.
 
-    python -m tagger.training.learning_curve
+    python -m tagger.training.bundled.learning_curve
 
 Learns from the shipped sample of `data.company` as if some of its genres were a person's, under new
 names, and is measured on other artists; what it says of the bundled model had not learned from the
