@@ -45,6 +45,7 @@ from tagger.training.run import load, milliseconds
 
 RECIPE = "own"
 OUTSIDE = 0.15  # of music outside the genres, the most that may be named
+BETTER = 0.9  # the log loss from which on what is learned takes the bundled decision's place
 YOURS, NAMED, RIGHT, FOREIGN = (
     "right, of your tracks, the best guess",
     "named, of your tracks",
@@ -59,6 +60,8 @@ class Judged:
 
     Attributes
     ----------
+    lesson : Lesson
+        What was judged, with what keeps the bundled decision, since it is as good.
     measured : np.ndarray [shape=(n,), dtype=bool]
         The person's tracks that could be measured.
     probabilities : np.ndarray [shape=(n, n_labels)]
@@ -69,6 +72,7 @@ class Judged:
         Of each group of tracks, how many of how many.
     """
 
+    lesson: own.Lesson
     measured: np.ndarray
     probabilities: np.ndarray
     platt: np.ndarray
@@ -113,6 +117,7 @@ def train_own(
     lesson = own.lesson(examples, lambda tracks: how.bar(tracks, unit="track"))
     protocol, folds = _folds(examples, protocol, otherwise, how)
     judged = judge(lesson, folds)
+    lesson = judged.lesson
     _tell(lesson, judged, protocol, reporter)
     fitted = lesson.fit(lesson.rows, lesson.table, lesson.weights)
     base = own.card()
@@ -169,8 +174,16 @@ def judge(lesson: own.Lesson, folds: np.ndarray, seed: int = 0) -> Judged:
     # As if half of what will be asked about were other music.
     weights = np.where(measured, 1.0, measured.sum() / max(len(sampled), 1))
     probabilities = multi_label.cross_calibrated(logits, table, weights, folds)
+    for j in set(lesson.known) - {*lesson.kept}:
+        theirs = lesson.bundled(j)[:, None]
+        truth = table[:, [j]]
+        said = multi_label.cross_calibrated(theirs, truth, weights, folds)
+        learned = probabilities[:, [j]]
+        if BETTER * surprise(said, truth, weights) <= surprise(learned, truth, weights):
+            lesson = replace(lesson, kept=(*lesson.kept, j))
+            logits[:, j] = theirs[:, 0]
     platt = multi_label.platt_by_label(logits, table, weights)
-    kept = list(lesson.few)
+    kept = list(lesson.kept)
     probabilities[:, kept], platt[kept] = sigmoid(logits[:, kept]), (1.0, 0.0)
     figures = multi_label.find_thresholds(
         probabilities[measured], table[measured], lesson.labels, np.ones(measured.sum())
@@ -188,7 +201,14 @@ def judge(lesson: own.Lesson, folds: np.ndarray, seed: int = 0) -> Judged:
     }
     bins = calibration_bins(probabilities.max(axis=1)[sure], truth[sure] == 1)
     ece = float(calibration_error(bins))
-    return Judged(measured, probabilities, platt, figures, shares, ece)
+    return Judged(lesson, measured, probabilities, platt, figures, shares, ece)
+
+
+def surprise(said: np.ndarray, table: np.ndarray, weights: np.ndarray) -> float:
+    """Return the log loss of probabilities where the truth is known."""
+    rows = ~np.isnan(table[:, 0])
+    of_truth = np.where(table[rows] == 1, said[rows], 1 - said[rows])
+    return float(np.average(-np.log(np.maximum(of_truth[:, 0], 1e-12)), weights=weights[rows]))
 
 
 def _count(what: np.ndarray, of: np.ndarray) -> tuple[int, int]:
@@ -220,8 +240,8 @@ def _raised(
 
     def at_least(floor: float) -> list[LabelFigures]:
         return [
-            replace(f, aims=bundled[lesson.few[j]].aims)
-            if j in lesson.few
+            replace(f, aims=bundled[lesson.known[j]].aims)
+            if j in lesson.kept
             else replace(f, aims=tuple((aim, max(t, floor)) for aim, t in f.aims))
             for j, f in enumerate(figures)
         ]
@@ -243,7 +263,7 @@ def described(
     right, n = judged.shares[YOURS]
     limits = [min(f.threshold, 1.0) for f in judged.figures]
     return {
-        "bundled_decision": [lesson.labels[j] for j in lesson.few],
+        "bundled_decision": [lesson.labels[j] for j in lesson.kept],
         "label": [
             {"name": f.label, "slope": float(slope), "offset": float(offset), **f.as_table()}
             for f, (slope, offset) in zip(judged.figures, judged.platt, strict=True)
@@ -298,11 +318,10 @@ def _tell(lesson: own.Lesson, judged: Judged, protocol: str, reporter: Reporter)
             f"not measured under {protocol}: {missing} of {lesson.n_own} tracks: nobody else "
             "plays that genre, or nobody knows who plays"
         )
-    for j in lesson.few:
+    for j in lesson.kept:
         n = int((lesson.table[:, j] == 1).sum())
-        reporter.tell(
-            f"{lesson.labels[j]}: {n} tracks are too few to learn from; gtag's own decision stays"
-        )
+        why = "are too few to learn from" if n < own.FEW else "teach nothing better"
+        reporter.tell(f"{lesson.labels[j]}: {n} tracks {why}: gtag's own decision stays")
     silent = [f.label for f in judged.figures if f.threshold >= 1]
     if silent:
         reporter.tell(

@@ -66,13 +66,13 @@ def test_too_few_tracks_are_named_only_if_asked_for():
 
 def test_a_genre_with_few_tracks_keeps_the_bundled_decision_under_its_own_name():
     lesson, folds = drawn(["Hip-Hop", "Metal"], 8, ["Rap", "Doomy"])
-    assert lesson.few == {0: own.base().labels.index("Hip-Hop")}
+    assert lesson.known == {0: own.base().labels.index("Hip-Hop")} and lesson.kept == (0,)
     rap = judge(lesson, folds).figures[0]
-    bundled = own.base().calibrated_labels[lesson.few[0]]
+    bundled = own.base().calibrated_labels[lesson.known[0]]
     assert (rap.label, rap.threshold, rap.aims) == ("Rap", bundled.threshold, bundled.aims)
     fitted = lesson.fit(lesson.rows, lesson.table, lesson.weights)
     company = lesson.rows[:, -len(own.base().labels) :]
-    said = company[:, lesson.few[0]]
+    said = company[:, lesson.known[0]]
     logits = fitted(lesson.rows)[:, 0]
     kept = logits == said
     assert kept.mean() > 0.9, "but where another genre is sure, and surer"
@@ -81,7 +81,8 @@ def test_a_genre_with_few_tracks_keeps_the_bundled_decision_under_its_own_name()
 
 def test_where_a_bundled_genre_is_sure_an_own_one_is_silent():
     """Rap is not written where the bundled model hears Disco; Hip-Hop does not silence it."""
-    lesson, _ = drawn(["Hip-Hop", "Metal"], 60, ["Rap", "Loud"])
+    lesson, _ = drawn(["Hip-Hop", "Metal"], 40, ["Rap", "Loud"])
+    assert lesson.known and not lesson.kept
     fitted = lesson.fit(lesson.rows, lesson.table, lesson.weights)
     disco, hip_hop = (own.base().labels.index(g) for g in ("Disco", "Hip-Hop"))
     assert fitted.silenced_from[disco, 0] < 2 < fitted.silenced_from[hip_hop, 0]

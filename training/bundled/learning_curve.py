@@ -53,7 +53,7 @@ def curve(
             )
             artists = [company.artists[i] for i in chosen]
             judged = own_genres.judge(lesson, fold_of(artists, draw, FOLDS))
-            fitted = lesson.fit(lesson.rows, lesson.table, lesson.weights)
+            fitted = judged.lesson.fit(lesson.rows, lesson.table, lesson.weights)
             said = judged.calibrated(fitted(rows[tested]))
             limits = np.array([f.threshold for f in judged.figures])
             names = Family(labels).named(said, limits)

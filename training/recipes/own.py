@@ -43,8 +43,8 @@ STRENGTH = 1e-3  # of the data against the penalty
 # How much a calibrated logit of the bundled model counts beside a component, and a track of the
 # sample beside the person's own.
 LOGITS, SAMPLED = 6.0, 1.0
-# With fewer tracks a genre that the bundled model knows keeps its decision.
-FEW = 50
+# With fewer tracks a genre that the bundled model knows keeps its decision, whatever is measured.
+FEW = 20
 # A genre of the bundled model belongs to an own one that it finds in such a share of its tracks.
 BELONGS = 0.15
 WITHOUT_TRACKS = -SURE
@@ -73,8 +73,10 @@ class Lesson:
         Components of the bundled model's inputs, and its calibrated logits.
     table : np.ndarray [shape=(n, n_labels)]
         1, 0, or NaN where it is left open whether a track has a genre.
-    few : dict of int to int
-        From a label that keeps the bundled decision to the bundled label.
+    known : dict of int to int
+        From a label that the bundled model knows to its own.
+    kept : tuple of int
+        Labels that keep its decision.
     silenced_from : np.ndarray [shape=(n_bundled, n_labels)]
     """
 
@@ -83,7 +85,8 @@ class Lesson:
     rows: np.ndarray
     table: np.ndarray
     company: Company = field(repr=False)
-    few: dict[int, int]
+    known: dict[int, int]
+    kept: tuple[int, ...]
     silenced_from: np.ndarray
 
     @property
@@ -94,6 +97,12 @@ class Lesson:
     def outside(self) -> np.ndarray:
         """Tracks of the sample that surely have none of the genres [shape=(n,), dtype=bool]."""
         return ~self.is_own & (self.table == 0).all(axis=1)
+
+    def bundled(self, j: int) -> np.ndarray:
+        """Return the bundled model's logits for one of the labels that it knows [shape=(n,)]."""
+        company = self.rows[:, -len(self.silenced_from) :]
+        own = company[:, [self.known[j]]]
+        return silenced(own, company, self.silenced_from[:, [j]])[:, 0]
 
     @property
     def weights(self) -> np.ndarray:
@@ -113,8 +122,8 @@ class Lesson:
         for j in range(len(self.labels)):
             known = ~np.isnan(table[:, j])
             truth = table[known, j]
-            if j in self.few:
-                coefficients[rows.shape[1] - n_bundled + self.few[j], j], bias[j] = 1.0, 0.0
+            if j in self.kept:
+                coefficients[rows.shape[1] - n_bundled + self.known[j], j], bias[j] = 1.0, 0.0
             elif truth.any() and not truth.all():
                 found = LogisticRegression(C=STRENGTH, max_iter=1000).fit(
                     rows[known] * scale, truth, sample_weight=weights[known]
@@ -193,17 +202,17 @@ def lesson_of(
     related = _related(labels, table, logits)
     counts = (table == 1).sum(axis=0)
     keys = [same_name(label) for label in base().labels]
-    few = {
+    known = {
         j: keys.index(same_name(label))
         for j, label in enumerate(labels)
-        if counts[j] < FEW and same_name(label) in keys
+        if same_name(label) in keys
     }
     belongs = np.array([[name in names for names in related] for name in base().labels])
     limits = logit(base().thresholds)[:, None]
     sample = np.array(
         [
-            [np.nan if (known.genres | known.open) & names else 0.0 for names in related]
-            for known in company.known
+            [np.nan if (of.genres | of.open) & names else 0.0 for names in related]
+            for of in company.known
         ]
     )
     return Lesson(
@@ -212,7 +221,8 @@ def lesson_of(
         np.concatenate([own, rows_of(company)]),
         np.concatenate([table, sample]),
         company,
-        few,
+        known,
+        tuple(j for j in known if counts[j] < FEW),
         np.where(belongs, NEVER, limits),
     )
 
@@ -224,13 +234,13 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
     ------
     DataError
     """
-    known = lesson(examples, lambda tracks: settings.bar(tracks, unit="track"))
-    own = known.fit(known.rows, known.table, known.weights)
+    given = lesson(examples, lambda tracks: settings.bar(tracks, unit="track"))
+    own = given.fit(given.rows, given.table, given.weights)
 
     def log_probabilities(asked: Sequence[Example]) -> np.ndarray:
-        return log_softmax(own(_rows(asked, known.company.columns)))
+        return log_softmax(own(_rows(asked, given.company.columns)))
 
-    return Fitted(known.labels, log_probabilities, card(), weights(own, known.company))
+    return Fitted(given.labels, log_probabilities, card(), weights(own, given.company))
 
 
 def card() -> dict[str, Any]:
