@@ -18,6 +18,7 @@ import numpy as np
 from tagger.genres.vocabulary import parent_of
 from tagger.models.prediction import sigmoid
 from tagger.training.data.track_views import Item, Tracks
+from tagger.training.measure.calibrate import SPREAD
 from tagger.training.measure.metrics import (
     calibration_bins,
     calibration_error,
@@ -36,6 +37,7 @@ FEWEST = 6  # tracks that must be named rightly, for a threshold to be found
 # So many tracks, right as often as their probabilities say, are put beside those that were counted:
 # ten tracks that happen to be right are no proof.
 PRIOR = 4.0
+SPREAD_OF_OFFSET = 3.0  # standard deviation of the prior on an offset
 
 
 @dataclass(frozen=True)
@@ -115,18 +117,22 @@ def out_of_fold(
 def fit_platt(
     logits: np.ndarray, truth: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[float, float]:
-    """Slope and offset with the lowest log loss (Platt 1999)."""
+    """Return slope and offset with the lowest log loss (Platt 1999), and a prior on both.
+
+    With few tracks, all of them right, there would be no end to the slope.
+    """
     from scipy.optimize import minimize
 
     sign = 2 * truth - 1
+    weights = np.ones(len(truth)) if weights is None else weights
 
     def surprise(parameters: np.ndarray) -> float:
-        slope, offset = parameters
-        loss = np.logaddexp(0, -sign * (slope * logits + offset))
-        return float(np.average(loss, weights=weights))
+        log_slope, offset = parameters
+        loss = np.logaddexp(0, -sign * (np.exp(log_slope) * logits + offset)) @ weights
+        return float(loss + (log_slope / SPREAD) ** 2 / 2 + (offset / SPREAD_OF_OFFSET) ** 2 / 2)
 
-    slope, offset = minimize(surprise, [1.0, 0.0], method="Nelder-Mead").x
-    return max(float(slope), 1e-3), float(offset)
+    log_slope, offset = minimize(surprise, [0.0, 0.0], method="Nelder-Mead").x
+    return float(np.exp(log_slope)), float(offset)
 
 
 def platt_by_label(logits: np.ndarray, table: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -225,6 +231,8 @@ class Family:
         self.children = [
             [k for k, above in enumerate(self.parent) if above == j] for j in range(len(labels))
         ]
+        kin = zip(self.parent, self.children, strict=True)
+        self._has_kin = np.array([above >= 0 or bool(below) for above, below in kin])
 
     def named(self, probabilities: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
         """Return the label that a scan names for each track, -1 for none [shape=(n,)].
@@ -233,8 +241,10 @@ class Family:
         parent that is sure for a child that is not.
         """
         sure = probabilities >= thresholds
-        result = np.full(len(probabilities), -1)
-        for i, best in enumerate(probabilities.argmax(axis=1)):
+        found = probabilities.argmax(axis=1)
+        result = np.where(sure[np.arange(len(found)), found], found, -1)
+        for i in np.flatnonzero(self._has_kin[found]):
+            best = found[i]
             above = self.parent[best]
             if not sure[i, best] and above >= 0 and sure[i, above]:
                 best = above
@@ -357,6 +367,12 @@ class Report:
             low, high = wilson(k, n)
             said.append(f"{name}: {k / max(n, 1):.1%} ({low:.1%} to {high:.1%}, n = {n})")
         return [*said, f"expected calibration error: {self.ece:.3f}"]
+
+
+def share_row(of: str, k: int, n: int) -> dict[str, Any]:
+    """Return a row of a card's `shares`: of a group of tracks, how many."""
+    figures = rounded(share("share", k, n))
+    return {"of": of, "n": n, **{key.removeprefix("share_"): f for key, f in figures.items()}}
 
 
 def measure(

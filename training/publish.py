@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -15,7 +15,7 @@ import tomli_w
 from tagger.models.card import CARD, Card, read_card
 from tagger.storage.durable_io import write_whole
 from tagger.training.data.datasets import Example, as_in_card
-from tagger.training.data.fingerprints import packed
+from tagger.training.data.fingerprints import PARTS, fingerprint, packed, packed_parts, parts
 from tagger.training.data.folders import check_folder
 from tagger.training.data.track_views import Item
 
@@ -49,6 +49,18 @@ def learned_from(
             entry["fingerprints"] = packed(known)
         entries.append(entry)
     return entries
+
+
+def learned_from_examples(examples: Sequence[Example]) -> list[dict[str, Any]]:
+    """Return the same of examples, with their fingerprints."""
+    marks = (None if e.mel is None else fingerprint(e.log_mel().excerpts) for e in examples)
+    return learned_from(examples, marks)
+
+
+def known_again(examples: Sequence[Example]) -> dict[str, bytes]:
+    """Return the file by which excerpts of these tracks are known, where they have spectrograms."""
+    heard = [parts(e.log_mel().excerpts) for e in examples if e.mel is not None]
+    return {PARTS: packed_parts(heard)} if heard else {}
 
 
 def with_cost(card: Card, milliseconds: float) -> Card:

@@ -30,7 +30,6 @@ from tagger.system.errors import DataError
 from tagger.training import recipes
 from tagger.training.data.datasets import Example, labels_of, targets
 from tagger.training.data.feature_table import feature_rows, scannable
-from tagger.training.data.fingerprints import fingerprint
 from tagger.training.data.load_examples import Sources, load_examples
 from tagger.training.data.resume import Call
 from tagger.training.measure import splits
@@ -43,7 +42,13 @@ from tagger.training.measure.training_history import (
     importance,
     importance_table,
 )
-from tagger.training.publish import check_output, learned_from, with_cost, write_model
+from tagger.training.publish import (
+    check_output,
+    known_again,
+    learned_from_examples,
+    with_cost,
+    write_model,
+)
 from tagger.training.recipes.fitting import Fitted, Recipe, Settings
 from tagger.training.reporter import SILENT, Reporter
 
@@ -167,8 +172,8 @@ def _warn_of_confidence(card: Mapping[str, Any], reporter: Reporter) -> None:
         )
     elif card["decision"]["threshold"] >= 1:
         reporter.tell(
-            f"WARNING: at no confidence are {PRECISION:.0%} right. A scan will name nothing, "
-            "unless --min-confidence asks for less"
+            f"WARNING: too few tracks were measured, or too few rightly, to know from which "
+            f"confidence on {PRECISION:.0%} are right. A scan names only with --min-confidence"
         )
 
 
@@ -179,15 +184,15 @@ def _publish(
     by_protocol: Mapping[str, OutOfFoldPredictions],
     examples: Sequence[Example],
 ) -> Card:
-    marks = (None if e.mel is None else fingerprint(e.log_mel().excerpts) for e in examples)
-    learned = learned_from(examples, marks) + fitted.card.get("learned_from", [])
+    learned = learned_from_examples(examples) + fitted.card.get("learned_from", [])
     extras = {OUT_OF_FOLD: pack(by_protocol)} if by_protocol else {}
+    extras |= known_again(examples)
     extras |= _history_tables(fitted, list(by_protocol.values()), examples)
     card = {**card, **fitted.card, "learned_from": learned}
     published = write_model(output, card, fitted.weights, extras)
     if examples[0].mel is None:
         return published
-    return with_cost(published, _milliseconds(published, examples))
+    return with_cost(published, milliseconds(published, examples))
 
 
 def _history_tables(
@@ -210,7 +215,7 @@ def _history_tables(
     return tables
 
 
-def _milliseconds(card: Card, examples: Sequence[Example]) -> float:
+def milliseconds(card: Card, examples: Sequence[Example]) -> float:
     """Median time of a prediction for a track whose spectrogram is there."""
     model = zoo.load_card(card)
     times = []

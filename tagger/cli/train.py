@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -25,7 +26,7 @@ _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
 @click.option(
     "--recipe",
     metavar="NAME",
-    help="Which kind of model; default: head with --from-tags, else chunk-cnn.",
+    help="Which kind of model; default: own with --from-tags, else chunk-cnn.",
 )
 @click.option(
     "--from-tags",
@@ -38,7 +39,12 @@ _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
     type=Whole(2),
     default=8,
     show_default=True,
-    help="Of a genre in that library; those with fewer are left out.",
+    help="Of a genre in that library; with fewer only those stay that gtag knows.",
+)
+@click.option(
+    "--canonical",
+    is_flag=True,
+    help="Write that library's genres in gtag's spelling: Rap as Hip-Hop.",
 )
 @click.option(
     "--data",
@@ -91,6 +97,7 @@ def train(
     recipe: str | None,
     from_tags: Path | None,
     min_tracks: int,
+    canonical: bool,
     data: tuple[Path, ...],
     cache: Path | None,
     output: Path | None,
@@ -102,8 +109,9 @@ def train(
 ) -> ExitStatus:
     """Train and measure a model.
 
-    With --from-tags it learns your own genres from your own library. That needs the extra [learn],
-    networks and trees [train]. An interrupted training goes on with --resume.
+    With --from-tags it learns your own genres from your own library, and to be silent about other
+    music. That needs the extra [learn], networks and trees [train]. An interrupted training goes on
+    with --resume.
     """
     need("gtag train", *EXTRAS["learn"].packages)
 
@@ -112,9 +120,8 @@ def train(
     from tagger.models.install import is_bundled
     from tagger.training.data.load_examples import Sources
     from tagger.training.reporter import TerminalReporter
-    from tagger.training.run import train_model
 
-    recipe = recipe or ("head" if from_tags else "chunk-cnn")
+    recipe = recipe or ("own" if from_tags else "chunk-cnn")
     if output is None and from_tags is None:
         raise ConfigurationError("no output directory given", hint="give --output DIR")
     by_name, chosen = output is None, name
@@ -136,11 +143,17 @@ def train(
 
         _say_done(train_ensemble(members, output, name=name, version=version or 1), str(output))
         return ExitStatus.OK
+    if recipe == "own":
+        from tagger.training.own_genres import train_own as train_it
+    else:
+        from tagger.training.run import train_model
+
+        train_it = partial(train_model, recipe)
     reporter = TerminalReporter()
+    spelling: Literal["own", "canonical"] = "canonical" if canonical else "own"
     try:
-        card = train_model(
-            recipe,
-            Sources(data, from_tags, min_tracks, cache),
+        card = train_it(
+            Sources(data, from_tags, min_tracks, cache, spelling),
             output,
             protocols=protocols or ([_OWN_PROTOCOL] if from_tags else []),
             otherwise="" if protocols else _OTHERWISE,
@@ -170,6 +183,10 @@ def _say_done(card: Card, where: str) -> None:
         click.echo(
             f"{row['protocol']}: {row['accuracy']:.1%} of {row['n']} tracks right, 95 % interval"
             f" {row['accuracy_low']:.1%} to {row['accuracy_high']:.1%}"
+        )
+    for row in card.data.get("shares", ()):
+        click.echo(
+            f"{row['of']}: {row['share']:.1%} of {row['n']} ({row['low']:.1%} to {row['high']:.1%})"
         )
     click.echo(f"{card.tag} is in {printable(str(card.folder))}")
     if report:

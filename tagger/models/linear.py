@@ -1,7 +1,7 @@
 """Runs a linear model (multinomial logistic regression) on descriptors.
 
 Weights are a `.npz` file with `coefficients` [n_labels, n_inputs] and `intercept` [n_labels], for
-unscaled inputs.
+unscaled inputs; with `low` and `high` [n_inputs], further ones count as those.
 """
 
 from __future__ import annotations
@@ -73,6 +73,10 @@ class LinearWeights:
             or any(a.dtype != np.float64 for a in (self.coefficients, self.intercept))
         ):
             raise ValueError("its arrays are inconsistent")
+        unbounded = np.full(self.n_inputs, np.inf)
+        self._low, self._high = arrays.get("low", -unbounded), arrays.get("high", unbounded)
+        if {self._low.shape, self._high.shape} != {(self.n_inputs,)}:
+            raise ValueError("its bounds do not fit its inputs")
 
     @property
     def n_labels(self) -> int:
@@ -84,15 +88,16 @@ class LinearWeights:
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Log probabilities [shape=(..., n_labels)] from inputs [shape=(..., n_inputs)]."""
-        return log_softmax(rows.astype(np.float64) @ self.coefficients.T + self.intercept)
+        rows = np.clip(rows.astype(np.float64), self._low, self._high)
+        return log_softmax(rows @ self.coefficients.T + self.intercept)
 
 
-def pack(coefficients: np.ndarray, intercept: np.ndarray) -> bytes:
-    """Return the arrays that `LinearWeights` takes."""
+def pack(coefficients: np.ndarray, intercept: np.ndarray, *bounds: np.ndarray) -> bytes:
+    """Return what `LinearWeights` takes; `bounds` are the lowest and the highest inputs."""
     content = io.BytesIO()
-    np.savez(
-        content, coefficients=coefficients.astype(np.float64), intercept=intercept.astype(float)
-    )
+    arrays = {"coefficients": coefficients, "intercept": intercept}
+    arrays |= dict(zip(("low", "high"), bounds, strict=False))
+    np.savez(content, **{k: a.astype(np.float64) for k, a in arrays.items()})  # type: ignore[arg-type]
     return content.getvalue()
 
 

@@ -77,6 +77,12 @@ def test_targets_are_one_zero_or_unknown():
     assert not targets(items()[-1:], LABELS).any()
 
 
+def test_a_few_tracks_all_right_do_not_make_a_slope_steep():
+    """Regression: with nothing wrong there was no end to the slope."""
+    slope, _ = fit_platt(np.array([1.0, -1.0] * 6), np.array([1.0, 0.0] * 6))
+    assert 1 < slope < 5
+
+
 def test_an_artist_is_never_on_both_sides():
     artists = [f"a{i // 3}" for i in range(90)]
     folds = fold_of(artists, seed=1)

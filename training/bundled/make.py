@@ -12,9 +12,11 @@ that stand there are replaced at the very end.
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +24,20 @@ import click
 import numpy as np
 
 from tagger.genres.vocabulary import vocabulary
-from tagger.models.card import OUT_OF_FOLD, Card
+from tagger.models import zoo
+from tagger.models.card import OUT_OF_FOLD, Card, read_card
 from tagger.models.feature_columns import NARROW_FEATURES, logit_columns
 from tagger.models.head import EMBEDDING, NARROW, SPREAD, YAMNET_EMBEDDING, YAMNET_LOGITS
 from tagger.models.multi_label import STYLES, STYLES_BIAS, MultiLabelWeights
 from tagger.models.prediction import logit
 from tagger.models.registry import bundled_folder
-from tagger.system.errors import GtagError
+from tagger.storage.durable_io import write_whole
+from tagger.system.errors import DataError, GtagError
 from tagger.training import multi_label
 from tagger.training.bundled.styles import FittedStyles, fit_styles
-from tagger.training.data.datasets import BACKBONE_TAG, YAMNET_TAG, yamnet
-from tagger.training.data.track_views import Tracks, compute_views
+from tagger.training.data.company import FILE
+from tagger.training.data.datasets import BACKBONE_TAG, YAMNET_TAG, read_arrays, yamnet
+from tagger.training.data.track_views import Item, Tracks, compute_views
 from tagger.training.measure.metrics import Measured, expected_calibration_error, rounded, share
 from tagger.training.multi_label import NOT_NAMED, Fit, LabelFigures, Predict, Report
 from tagger.training.publish import learned_from, write_model
@@ -45,6 +50,9 @@ VERSION = 3
 WEIGHTS_OF_TREES = (0.1, 0.2, 0.3, 0.4, 0.5)  # in the ensemble
 SEED = 0
 DRAWS = 3  # of the folds
+# In the sample for own genres: of each kind of input so many principal components (with some dozens
+# of tracks more serve nothing); sets of one genre, of which every second track will do.
+PER_KIND, HALF = 40, ("ishkur",)
 
 
 @dataclass(frozen=True)
@@ -183,14 +191,7 @@ class Lesson:
                 }
             ],
             "shares": [
-                {
-                    "of": group,
-                    "n": n,
-                    **{
-                        key.removeprefix("share_"): figure
-                        for key, figure in rounded(share("share", k, n)).items()
-                    },
-                }
+                multi_label.share_row(group, k, n)
                 for group, (k, n) in trained.report.shares.items()
             ],
             "learned_from": learned_from(self.tracks.items, self.tracks.fingerprint),
@@ -270,10 +271,11 @@ def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card
     lesson = Lesson.of(tracks, kept, doubted)
     weights = multi_label.weights_of(tracks, "learning")
     made: dict[str, tuple[Card, Measured]] = {}
+    company: dict[str, bytes] = {}
 
     def publish(name: str, trained: Trained, card: dict[str, Any], files: dict[str, bytes]) -> None:
         card = lesson.card(name, trained) | card
-        published = write_model(work / name, card, files, lesson.extras(trained))
+        published = write_model(work / name, card, files, lesson.extras(trained) | company)
         made[name] = published, lesson.measured(trained)
         for line in trained.report.lines():
             reporter.tell(f"{name}: {line}")
@@ -284,7 +286,8 @@ def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card
         rows, kinds = INPUTS[name].rows(tracks)
         trained[name] = lesson.train(networks_fit(kinds), rows)
         arrays = networks.fit_networks(rows, lesson.table, kinds=kinds, weights=weights, seed=SEED)
-        components = MultiLabelWeights(networks.packed(arrays)).components(rows)
+        fitted = MultiLabelWeights(networks.packed(arrays))
+        components = fitted.components(rows)
         styles[name] = fit_styles(tracks, components, lesson.folds)
         arrays |= {STYLES: styles[name].coefficients, STYLES_BIAS: styles[name].intercept}
         card = {
@@ -294,8 +297,11 @@ def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card
             "style": styles[name].tables,
             "tried": left_out,
         }
+        sample = packed_company(tracks, fitted, rows, kinds, trained[name].logits)
+        company = {FILE: sample} if name == zoo.DEFAULT else {}
         publish(name, trained[name], card, {"multi_label.npz": networks.packed(arrays)})
 
+    company = {}
     rows = np.concatenate([tracks.narrow, tracks.yamnet_logits], axis=1)
     grown = lesson.train(trees_fit, rows)
     booster = trees.fit_trees(rows, lesson.table, weights=weights, seed=SEED)
@@ -319,6 +325,71 @@ def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card
     return made
 
 
+def company_of(tracks: Tracks, card: Card) -> bytes:
+    """Return the sample for own genres of a model that learned from these tracks."""
+    logits, learned = read_arrays(card.folder / OUT_OF_FOLD, ("logits", "targets"))
+    table = multi_label.targets(tracks.items, card.labels)
+    if not np.array_equal(np.nan_to_num(table, nan=-1.0), learned):
+        raise DataError("learned from other tracks", path=card.folder)
+    rows, kinds = INPUTS[card.name].rows(tracks)
+    return packed_company(tracks, card.load_weights(MultiLabelWeights), rows, kinds, logits)
+
+
+def packed_company(
+    tracks: Tracks,
+    weights: MultiLabelWeights,
+    rows: np.ndarray,
+    kinds: list[int],
+    logits: np.ndarray,
+) -> bytes:
+    """Return the sample's file.
+
+    Parameters
+    ----------
+    rows : np.ndarray [shape=(n, n_inputs)]
+        The model's inputs for these tracks, and how many columns each kind of them has.
+    logits : np.ndarray [shape=(n, n_labels)]
+        Out of fold.
+    """
+    chosen = [i for i, item in enumerate(tracks.items) if _is_chosen(tracks, i, item)]
+    components = weights.components(rows[chosen])
+    columns = leading_components(weights, kinds)
+    items = [tracks.items[i] for i in chosen]
+    genres = sorted({g for item in items for g in item.known.genres | item.known.open})
+    known = np.zeros((len(items), len(genres)), dtype=np.uint8)
+    for row, item in zip(known, items, strict=True):
+        for j, genre in enumerate(genres):
+            row[j] = 1 if genre in item.known.genres else 2 * (genre in item.known.open)
+    content = io.BytesIO()
+    np.savez_compressed(
+        content,
+        columns=columns.astype(np.uint16),
+        components=components[:, columns].astype(np.float16),
+        logits=logits[chosen].astype(np.float16),
+        artists=np.array([sha256(item.artist.encode()).hexdigest()[:12] for item in items]),
+        genres=np.array(genres),
+        known=known,
+    )
+    return content.getvalue()
+
+
+def leading_components(weights: MultiLabelWeights, kinds: list[int]) -> np.ndarray:
+    """Return the places of the first components of each kind of input."""
+    of_kind = np.repeat(np.arange(len(kinds)), kinds)[np.abs(weights.projection).argmax(axis=0)]
+    return np.concatenate([np.flatnonzero(of_kind == k)[:PER_KIND] for k in range(len(kinds))])
+
+
+def _is_chosen(tracks: Tracks, i: int, item: Item) -> bool:
+    return bool(
+        item.source != tracks.items[0].source
+        and item.known.genres
+        and not item.kind
+        and not tracks.estimated[i]
+        and not tracks.doubted[i]
+        and (item.source not in HALF or i % 2 == 0)
+    )
+
+
 def join(lesson: Lesson, cnn: Trained, grown: Trained) -> tuple[float, Trained]:
     """The ensemble of both, the mean of calibrated logits: best weight of the trees, and model."""
     known = ~np.isnan(lesson.table) & ~lesson.tracks.estimated[:, None]
@@ -340,8 +411,14 @@ def join(lesson: Lesson, cnn: Trained, grown: Trained) -> tuple[float, Trained]:
 @click.option("--pictures", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--jobs", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on where an interrupted call stopped.")
+@click.option("--company", is_flag=True, help="Only the sample for own genres, of what is there.")
 def main(
-    data: tuple[Path, ...], models: Path | None, pictures: Path | None, jobs: int, resume: bool
+    data: tuple[Path, ...],
+    models: Path | None,
+    pictures: Path | None,
+    jobs: int,
+    resume: bool,
+    company: bool,
 ) -> None:
     """Make the bundled models again, with the pictures of docs/models.md."""
     models = (models or bundled_folder()).resolve()  # in a checkout it is a link
@@ -351,7 +428,12 @@ def main(
         shutil.rmtree(work, ignore_errors=True)
     try:
         reporter = TerminalReporter()
-        made = make(compute_views(data, work, jobs=jobs, reporter=reporter), work, reporter)
+        tracks = compute_views(data, work, jobs=jobs, reporter=reporter)
+        if company:
+            sample = company_of(tracks, read_card(models / zoo.DEFAULT))
+            write_whole(models / zoo.DEFAULT / FILE, sample)
+            return
+        made = make(tracks, work, reporter)
     except GtagError as error:
         raise click.ClickException(str(error)) from error
     pictures.mkdir(parents=True, exist_ok=True)

@@ -48,6 +48,7 @@ KEPT = {
     "yamnet": f"mean {YAMNET_TAG}",
     "yamnet_logits": f"logits {YAMNET_TAG}",
     "yamnet_scores": f"scores {YAMNET_TAG}",
+    "narrow_statistics": "narrow_statistics",
 }
 
 # What numpy raises of damaged .npz files.
@@ -72,6 +73,8 @@ class Example:
         Its id, unique within its set.
     genre : str
         Its label; canonical where it is one of ours.
+    others : tuple of str
+        Further genres that it has, for a model of independent labels.
     source : str
         The set it comes from.
     recording : str
@@ -104,6 +107,7 @@ class Example:
     features: Features | None = field(default=None, repr=False, compare=False)
     embeddings: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
     kept: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+    others: tuple[str, ...] = ()
     _views: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def spectrogram(self) -> np.ndarray:
@@ -348,12 +352,15 @@ class SoundFile:
         Its path within the data folder.
     artist : str or None
         Who plays; None where unknown.
+    others : tuple of str
+        Further genres.
     """
 
     path: str
     track: str
     genre: str
     artist: str | None = None
+    others: tuple[str, ...] = ()
 
 
 def read_genre_folders(folder: Path) -> list[SoundFile]:

@@ -11,13 +11,24 @@ import numpy as np
 from tagger.containers.formats import has_audio_extension
 from tagger.models import zoo
 from tagger.models.card import Card
-from tagger.system.errors import ModelError
-from tagger.training.data.datasets import as_in_card
-from tagger.training.data.fingerprints import N_BYTES, is_among, unpacked
+from tagger.system.errors import DataError, ModelError
+from tagger.training.data.datasets import as_in_card, read_arrays
+from tagger.training.data.fingerprints import (
+    N_BYTES,
+    PARTS,
+    Parts,
+    is_among,
+    same_recordings,
+    unpacked,
+    unpacked_parts,
+)
 
 
 def seen(
-    card: Card, tracks: Iterable[str], fingerprints: Sequence[np.ndarray | None] = ()
+    card: Card,
+    tracks: Iterable[str],
+    fingerprints: Sequence[np.ndarray | None] = (),
+    parts: Sequence[Parts] = (),
 ) -> tuple[str, ...]:
     """Those of the tracks that the model, or one that it uses, had learned from.
 
@@ -30,6 +41,9 @@ def seen(
     ----------
     fingerprints : sequence of np.ndarray or None
         As `fingerprints.fingerprint_of`, one a track; empty where only names are known.
+    parts : sequence of Parts
+        As `fingerprints.parts_of`, one a track, by which excerpts of what was learned from are
+        known, too, if the model's folder has the parts of that.
 
     Raises
     ------
@@ -42,11 +56,14 @@ def seen(
     known = np.concatenate([np.empty((0, N_BYTES), np.uint8), *(marks for _, marks in sets)])
     without_sound = _Names([ids for ids, marks in sets if not len(marks)])
     all_names = _Names([ids for ids, _ in sets])
+    learned = [of for model in (card, *zoo.used_by(card)) for of in _parts(model)] if parts else []
+    pairs = same_recordings([*learned, *parts])
+    excerpts = {b - len(learned) for a, b in pairs if a < len(learned) <= b}
     found = []
-    for track, mark in zip(tracks, asked, strict=True):
+    for i, (track, mark) in enumerate(zip(tracks, asked, strict=True)):
         has_sound = mark is not None and bool(mark.any())
         names = without_sound if has_sound else all_names
-        if (mark is not None and is_among(mark, known)) or track in names:
+        if i in excerpts or (mark is not None and is_among(mark, known)) or track in names:
             found.append(track)
     return tuple(found)
 
@@ -63,6 +80,17 @@ def _sets(model: Card) -> Iterator[tuple[frozenset[str], np.ndarray]]:
             raise ModelError(
                 f"the fingerprints on its card are damaged: {error}", path=model.folder
             ) from error
+
+
+def _parts(model: Card) -> list[Parts]:
+    """Return the parts of each track that a model learned from, as far as its folder has them."""
+    file = model.folder / PARTS
+    if not file.is_file():
+        return []
+    try:
+        return unpacked_parts(*read_arrays(file, ("words", "lengths", "pieces")))
+    except (DataError, ValueError) as error:
+        raise ModelError(f"the fingerprints beside it are damaged: {error}", path=file) from error
 
 
 class _Names:

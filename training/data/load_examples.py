@@ -24,8 +24,14 @@ from tagger.training.data.datasets import (
     read_genre_folders,
     read_log_mel_archive,
 )
+from tagger.training.data.duplicates import without_duplicates
 from tagger.training.data.feature_table import read_feature_table
-from tagger.training.data.own_library import MIN_TRACKS, artist_of, read_own_library
+from tagger.training.data.own_library import (
+    MIN_TRACKS,
+    Spelling,
+    artist_of,
+    read_own_library,
+)
 from tagger.training.data.prepare import prepare
 from tagger.training.data.resume import HEARD
 from tagger.training.reporter import SILENT, Reporter
@@ -44,6 +50,10 @@ class Sources:
         A library whose tags name the genres; then that is the reference set.
     min_tracks : int
         So many tracks a genre of that library must have.
+    spelling : {"own", "canonical"}
+        Of that library's genres, as in `read_own_library`.
+    heard_by_gtag : tuple of str
+        Genres that are kept with fewer tracks than that.
     cache : Path or None
         Archive that keeps the spectrograms of sound files; None: until the training is done.
     """
@@ -52,6 +62,8 @@ class Sources:
     from_tags: Path | None = None
     min_tracks: int = MIN_TRACKS
     cache: Path | None = None
+    spelling: Spelling = "own"
+    heard_by_gtag: tuple[str, ...] = ()
 
     @property
     def folders_of_sound(self) -> list[Path]:
@@ -89,7 +101,7 @@ def load_examples(
     def decode(files: list[SoundFile], folder: Path) -> list[Example]:
         store = sources.cache or work / f"{HEARD}{sources.folders_of_sound.index(folder)}"
         name = as_text(folder.resolve().name) or "library"
-        return prepare(files, store, source=name, reporter=reporter)
+        return without_duplicates(prepare(files, store, source=name, reporter=reporter), reporter)
 
     given = [p.resolve() for p in (*sources.data, sources.from_tags) if p is not None]
     if len(set(given)) < len(given):
@@ -99,7 +111,14 @@ def load_examples(
     if sources.from_tags is not None:
         library = sources.from_tags
         examples = decode(
-            read_own_library(library, min_tracks=sources.min_tracks, reporter=reporter), library
+            read_own_library(
+                library,
+                min_tracks=sources.min_tracks,
+                spelling=sources.spelling,
+                heard_by_gtag=sources.heard_by_gtag,
+                reporter=reporter,
+            ),
+            library,
         )
     for source in sources.data:
         if source.is_file():

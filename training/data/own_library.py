@@ -6,33 +6,51 @@ Only genres that a person wrote count: learning from gtag's own guesses would co
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from tagger.containers.credits import read_credits
 from tagger.containers.formats import Format
 from tagger.containers.read import read_tags
 from tagger.genres.placeholders import Placeholders
-from tagger.genres.vocabulary import canonical
+from tagger.genres.vocabulary import canonical, same_name
 from tagger.library.walk import Library
 from tagger.models.card import why_no_label
 from tagger.system.errors import DataError, GtagError
 from tagger.training.data.datasets import SoundFile, as_text
 from tagger.training.reporter import SILENT, Reporter
 
+Spelling = Literal["own", "canonical"]
 MIN_TRACKS = 8  # of a genre: fewer are neither learned well nor measured at all
+# Guests: "X feat. Y" is X.
+_GUESTS = re.compile(r"(?<=\S)\s+[(\[]?(feat|ft|featuring)\b.*", re.IGNORECASE | re.DOTALL)
 
 
 def read_own_library(
-    folder: Path, *, min_tracks: int = MIN_TRACKS, reporter: Reporter = SILENT
+    folder: Path,
+    *,
+    min_tracks: int = MIN_TRACKS,
+    spelling: Spelling = "own",
+    heard_by_gtag: Collection[str] = (),
+    reporter: Reporter = SILENT,
 ) -> list[SoundFile]:
-    """The tracks of a library that can be learned from, in library order.
+    """Return the tracks of a library that can be learned from, in library order.
 
-    Of several genres the first counts. Names that gtag knows become canonical; others stay as
-    the person wrote them, in the most frequent of spellings that differ in case alone. Where no
-    tag names an artist, the folder stands for it, since an album seldom leaves its folder.
+    Where no tag names an artist, one who alone plays in the same folder stands for it, or else the
+    album and the folder, which are one where they share a track.
+
+    Parameters
+    ----------
+    min_tracks : int
+        So many tracks a genre must have.
+    spelling : {"own", "canonical"}
+        Of names that mean the same, the person's most frequent spelling counts, or gtag's.
+    heard_by_gtag : collection of str
+        Genres that need no tracks to be learned from: they stay, however few there are.
 
     Raises
     ------
@@ -40,6 +58,8 @@ def read_own_library(
         Where fewer than two genres have `min_tracks` tracks.
     """
     files: list[SoundFile] = []
+    artists: list[str | None] = []
+    places: list[tuple[str, str]] = []
     without_genre = 0
     for track in reporter.bar(Library([str(folder)]), desc="reading tags", unit="track"):
         name = _within(track.path, folder)
@@ -47,28 +67,33 @@ def read_own_library(
             reporter.leave_out(name, "not a sound format that gtag supports")
             continue
         try:
-            genre = _first_genre(track.path, track.format)
+            genres = _genres(track.path, track.format)
         except GtagError as error:
             reporter.leave_out(name, error.message)
             continue
-        if genre is None:
+        if not genres:
             without_genre += 1
             continue
-        files.append(
-            SoundFile(
-                path=track.path,
-                track=name,
-                genre=genre,
-                artist=artist_of(track.path, track.format)
-                or f"folder {_within(os.path.dirname(track.path), folder)}",  # noqa: PTH120
-            )
-        )
-    names = merged_spellings(file.genre for file in files)
-    files = [replace(file, genre=names[file.genre]) for file in files]
-    counts = Counter(file.genre for file in files)
-    rare = {genre: n for genre, n in sorted(counts.items()) if n < min_tracks}
-    files = [file for file in files if file.genre not in rare]
-    if len({file.genre for file in files}) < 2:
+        credits = read_credits(track.path, track.format)
+        files.append(SoundFile(track.path, name, genres[0], others=genres[1:]))
+        artists.append(_artist_key(credits.artist) or None)
+        place = _within(os.path.dirname(track.path), folder)  # noqa: PTH120 - maybe bytes
+        places.append((place, _key(credits.album)))
+    names = merged_spellings((g for file in files for g in (file.genre, *file.others)), spelling)
+    files = [
+        _with_genres(replace(file, artist=artist), (names[g] for g in (file.genre, *file.others)))
+        for file, artist in zip(files, _filled(artists, places), strict=True)
+    ]
+    counts = Counter(genre for file in files for genre in (file.genre, *file.others))
+    known = {same_name(genre) for genre in heard_by_gtag}
+    rare = {
+        genre: n
+        for genre, n in sorted(counts.items())
+        if n < min_tracks and same_name(genre) not in known
+    }
+    kept = [([g for g in (file.genre, *file.others) if g not in rare], file) for file in files]
+    files = [_with_genres(file, genres) for genres, file in kept if genres]
+    if len(counts.keys() - rare.keys()) < 2:
         raise DataError(
             f"fewer than two genres have {min_tracks} tracks: nothing to tell apart",
             path=folder,
@@ -78,32 +103,90 @@ def read_own_library(
         reporter.tell(f"left out: {genre}: it has {n} of the {min_tracks} tracks that it needs")
     if without_genre:
         reporter.tell(f"left out: {without_genre} tracks without a genre that a person wrote")
+    if unknown := artists.count(None):
+        reporter.tell(
+            f"{unknown} of {len(artists)} tracks name no artist: album or folder stands for one"
+        )
     return files
 
 
-def merged_spellings(names: Iterable[str]) -> dict[str, str]:
-    """For each name of a genre the one that it is learned under.
+def _with_genres(file: SoundFile, genres: Iterable[str]) -> SoundFile:
+    first, *others = dict.fromkeys(genres)
+    return replace(file, genre=first, others=tuple(others))
 
-    >>> sorted(merged_spellings(["Polka", "polka", "Polka", "heavy metal"]).items())
+
+def _filled(artists: list[str | None], places: list[tuple[str, str]]) -> list[str]:
+    """Return an artist for each track, or what stands for one."""
+    in_folder: dict[str, set[str]] = {}
+    for artist, (folder, _) in zip(artists, places, strict=True):
+        in_folder.setdefault(folder, set()).update({artist} if artist else ())
+    groups = joined(
+        (f"folder {folder}", f"album {album}" if album else f"folder {folder}")
+        for artist, (folder, album) in zip(artists, places, strict=True)
+        if not artist
+    )
+    return [
+        artist
+        or (next(iter(in_folder[folder])) if len(in_folder[folder]) == 1 else "")
+        or groups[f"folder {folder}"]
+        for artist, (folder, _) in zip(artists, places, strict=True)
+    ]
+
+
+def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return for each name the one that stands for all that pairs join it to.
+
+    >>> joined([("a", "b"), ("c", "d"), ("b", "c")])
+    {'a': 'a', 'b': 'a', 'c': 'a', 'd': 'a'}
+    """
+    above: dict[str, str] = {}
+
+    def top(name: str) -> str:
+        while above.setdefault(name, name) != name:
+            above[name] = above[above[name]]
+            name = above[name]
+        return name
+
+    for one, other in pairs:
+        first, second = sorted((top(one), top(other)))
+        above[second] = first
+    return {name: top(name) for name in list(above)}
+
+
+def merged_spellings(names: Iterable[str], spelling: Spelling = "own") -> dict[str, str]:
+    """Return for each name of a genre the one that it is learned under.
+
+    >>> sorted(merged_spellings(["Polka", "polka", "Polka", "heavy metal"], "canonical").items())
     [('Polka', 'Polka'), ('heavy metal', 'Metal'), ('polka', 'Polka')]
+    >>> merged_spellings(["Rap", "hip hop", "Rap"])
+    {'Rap': 'Rap', 'hip hop': 'Rap'}
     """
     counts = Counter(names)
     by_key: dict[str, str] = {}
     for name in sorted(counts, key=lambda n: (-counts[n], n)):
-        by_key.setdefault(_key(name), name)
-    return {name: canonical(name) or by_key[_key(name)] for name in counts}
+        theirs = canonical(name) if spelling == "canonical" else None
+        by_key.setdefault(same_name(name), theirs or name)
+    return {name: by_key[same_name(name)] for name in counts}
 
 
 def artist_of(path: str, format: Format) -> str | None:
-    """Who plays, in one spelling; None where no tag says it."""
-    artist = read_credits(path, format).artist
-    return _key(artist) if artist else None
+    """Return who plays, without guests and in one spelling; None where no tag says it."""
+    return _artist_key(read_credits(path, format).artist) or None
 
 
-def _first_genre(path: str, format: Format) -> str | None:
+def _artist_key(artist: str) -> str:
+    """Return a key that is the same for an artist with and without guests.
+
+    >>> _artist_key("Some  Body (feat. Else)"), _artist_key("Some body ft. Else"), _artist_key("Ft")
+    ('some body', 'some body', 'ft')
+    """
+    return _key(_GUESTS.sub("", artist))
+
+
+def _genres(path: str, format: Format) -> tuple[str, ...]:
     user_genres = Placeholders().without(read_tags(path, format).user_genres)
     names = (" ".join(as_text(genre).split()) for genre in user_genres)
-    return next((name for name in names if not why_no_label(name)), None)
+    return tuple(dict.fromkeys(name for name in names if not why_no_label(name)))
 
 
 def _key(name: str) -> str:

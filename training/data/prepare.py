@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tagger.models.embeddings import embedding_spread, mean_embedding
 from tagger.models.track_features import TrackFeatures
 from tagger.pipeline.workers import Lost, map_in_workers
 from tagger.sound.audio import read_excerpts
@@ -31,13 +32,16 @@ from tagger.training.data.datasets import (
     BACKBONE_TAG,
     EMBEDDING_FILE,
     EMBEDDINGS,
+    KEPT,
     Example,
     SoundFile,
     is_log_mel_archive,
     musicnn,
     read_arrays,
     read_embeddings,
+    read_kept,
     read_tracks,
+    yamnet,
 )
 from tagger.training.reporter import SILENT, Reporter
 
@@ -58,11 +62,14 @@ class FileFeatures:
         Excerpt after excerpt, as `Example.mel`.
     embedding : np.ndarray [shape=(n_dimensions,)]
         Of the pretrained network, in mean over the track.
+    kept : dict of str to np.ndarray
+        What else a scan computes, as `Example.kept`.
     """
 
     mel: np.ndarray
     excerpt_columns: tuple[int, ...]
     embedding: np.ndarray
+    kept: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,8 @@ def prepare(
             mel=known[keys[file.track]].mel,
             excerpt_columns=known[keys[file.track]].excerpt_columns,
             embeddings={BACKBONE_TAG: known[keys[file.track]].embedding},
+            kept=known[keys[file.track]].kept,
+            others=file.others,
         )
         for file in files
     ]
@@ -154,7 +163,11 @@ def extract(file: SoundFile) -> FileFeatures | Silent | str:
     """The features of a file, or why there are none; runs in the workers."""
     try:
         features = TrackFeatures.from_sound(read_excerpts(file.path))
-        mel, embedding = features.log_mel, musicnn().embed(features).mean(axis=0)
+        mel, embedding = features.log_mel, mean_embedding(musicnn(), features)
+        embedding_spread(musicnn(), features)
+        mean_embedding(yamnet(), features)
+        assert features.narrow_statistics.size
+        known = features.kept()
     except NothingToHearError as error:
         return Silent(error.message)
     except GtagError as error:
@@ -166,6 +179,7 @@ def extract(file: SoundFile) -> FileFeatures | Silent | str:
         np.rint((db + TOP_DB) * (255 / TOP_DB)).astype(np.uint8),
         tuple(excerpt.shape[1] for excerpt in mel.excerpts),
         embedding.astype(np.float32),
+        {name: known[name].astype(np.float32) for name in KEPT.values()},
     )
 
 
@@ -175,7 +189,7 @@ def _key(file: SoundFile) -> str:
         state = [status.st_size, status.st_mtime_ns]
     except OSError:
         state = []  # decoding it will say what is wrong
-    text = json.dumps([file.track, state, front_end(), patch_front_end(), BACKBONE_TAG])
+    text = json.dumps([file.track, state, front_end(), patch_front_end(), BACKBONE_TAG, *KEPT])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -204,7 +218,7 @@ def _known(store: Path) -> dict[str, FileFeatures]:
     try:
         file = store / "logmel.npz"
         names, mels, excerpts = read_arrays(file, ("names", "idx", "excerpt_columns"))
-        embeddings = read_embeddings(store)
+        embeddings, kept = read_embeddings(store), read_kept(store)
     except DataError:
         return {}  # damaged: decoded anew
     position = {str(name): i for i, name in enumerate(names)}
@@ -214,7 +228,9 @@ def _known(store: Path) -> dict[str, FileFeatures]:
         embedding = embeddings.get(row["track"])
         if i is not None and row.get(OURS) and embedding is not None:
             columns = tuple(int(n) for n in excerpts[i] if n > 0)
-            known[row[OURS]] = FileFeatures(mels[i, :, : sum(columns)], columns, embedding)
+            known[row[OURS]] = FileFeatures(
+                mels[i, :, : sum(columns)], columns, embedding, kept[row["track"]]
+            )
     return known
 
 
@@ -229,6 +245,7 @@ def _keep(part: Path, features: FileFeatures) -> None:
         mel=features.mel,
         excerpt_columns=features.excerpt_columns,
         embedding=features.embedding,
+        **{column: features.kept[name] for column, name in KEPT.items()},  # type: ignore[arg-type]
     )
     write_whole(part, content.getvalue())
 
@@ -244,8 +261,11 @@ def _is_whole(part: Path) -> bool:
 
 
 def _read_part(part: Path) -> FileFeatures:
-    mel, columns, embedding = read_arrays(part, ("mel", "excerpt_columns", "embedding"))
-    return FileFeatures(mel, tuple(map(int, columns)), embedding)
+    mel, columns, embedding, *kept = read_arrays(
+        part, ("mel", "excerpt_columns", "embedding", *KEPT)
+    )
+    known = dict(zip(KEPT.values(), kept, strict=True))
+    return FileFeatures(mel, tuple(map(int, columns)), embedding, known)
 
 
 def _table(files: Sequence[SoundFile], keys: dict[str, str]) -> bytes:
@@ -295,6 +315,7 @@ def _pack(
         embeddings,
         names=np.array([file.track for file in files]),
         **{EMBEDDINGS: np.stack([features(file).embedding for file in files])},  # type: ignore[arg-type]
+        **{c: np.stack([features(file).kept[name] for file in files]) for c, name in KEPT.items()},  # type: ignore[arg-type]
     )
     write_whole(store / EMBEDDING_FILE, embeddings.getvalue())
     take_name(fresh, store / "logmel.npz")

@@ -91,7 +91,7 @@ def digest(examples: Sequence[Example]) -> str:
     """Of all that can be learned from examples."""
     found = hashlib.sha256()
     for e in examples:
-        about = (e.track, e.genre, e.source, e.artist, e.recording, e.split, e.fold)
+        about = (e.track, e.genre, e.source, e.artist, e.recording, e.split, e.fold, e.others)
         found.update(json.dumps([about, e.excerpt_columns]).encode())
         if e.mel is not None:
             found.update(e.mel.tobytes())

@@ -26,7 +26,7 @@ from tagger.training.data.datasets import (
     read_log_mel_archive,
 )
 from tagger.training.data.feature_table import TABLE, features_of_row, read_feature_table
-from tagger.training.data.fingerprints import fingerprint_of
+from tagger.training.data.fingerprints import Parts, fingerprint_of, parts_of
 from tagger.training.data.leakage import seen
 from tagger.training.measure.metrics import (
     Measured,
@@ -130,6 +130,7 @@ def evaluate_model(model: Classifier, data: Path, *, reporter: Reporter = SILENT
     """
     labels = model.card.labels
     truth, rows, tracks, fingerprints, descriptors, unreadable = [], [], [], [], [], []
+    parts: list[Parts] = []
     left_out: dict[str, str] = {}
     for track, genre, compute in reporter.bar(_tracks(data), unit="track"):
         if genre not in labels:
@@ -149,12 +150,13 @@ def evaluate_model(model: Classifier, data: Path, *, reporter: Reporter = SILENT
         rows.append(probabilities)
         tracks.append(track)
         fingerprints.append(fingerprint_of(features))
+        parts.append(parts_of(features))
         if named is not None:
             descriptors.append(named)
     if not rows:
         reason = Counter(left_out.values()).most_common(1)[0][0] if left_out else "it is empty"
         raise DataError(f"{model.card.tag} cannot be measured on it: {reason}", path=data)
-    known = seen(model.card, tracks, fingerprints)
+    known = seen(model.card, tracks, fingerprints, parts)
     learning = read_history(model.card)
     if descriptors:
         told = correlation(model.card.data["features"], np.stack(descriptors), learning.importance)

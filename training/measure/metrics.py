@@ -182,12 +182,22 @@ def calibration_error(bins: Sequence[Bin]) -> float:
     return gaps / max(sum(b.n for b in bins), 1)
 
 
-def threshold_for_precision(measured: Measured, precision: float) -> float:
-    """The lowest confidence at and above which that share of the guesses is right.
+def threshold_for_precision(measured: Measured, precision: float, *, surely: bool = False) -> float:
+    """Return the lowest confidence at and above which that share of the guesses is right.
 
     1.0 where no threshold reaches it.
+
+    Parameters
+    ----------
+    surely : bool
+        By the lower bound of the share's 95 % interval.
     """
     confidences, _, accuracy = accuracy_by_coverage(measured)
+    if surely:
+        counts = np.arange(1, len(accuracy) + 1)
+        hits = np.rint(accuracy * counts).astype(int).tolist()
+        pairs = zip(hits, counts.tolist(), strict=True)
+        accuracy = np.array([wilson(k, n)[0] for k, n in pairs])
     reached = _reached(confidences, accuracy, precision)
     return 1.0 if reached is None else float(confidences[reached])
 

@@ -15,6 +15,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from tagger.models import zoo
+from tagger.models.prediction import sigmoid
 from tagger.system.errors import DataError
 from tagger.training.measure import calibrate
 from tagger.training.measure.metrics import (
@@ -47,6 +49,8 @@ class OutOfFoldPredictions:
     history : list of dict
         Of the first split, where its training went by epochs: loss and accuracy on what was
         learned from, and on what was measured.
+    independent : bool
+        Whether `scores` are log odds of independent genres, already calibrated fold by fold.
     importance : dict of str to float
         Of the first split: by how much the log loss on what was measured rises when a feature is
         shuffled.
@@ -59,6 +63,7 @@ class OutOfFoldPredictions:
     folds: list[str]
     history: list[dict[str, float]] = field(default_factory=list)
     importance: dict[str, float] = field(default_factory=dict)
+    independent: bool = False
 
     def measured(self, probabilities: np.ndarray) -> Measured:
         return Measured(self.labels, self.truth, probabilities, self.tracks)
@@ -69,6 +74,8 @@ class OutOfFoldPredictions:
         A single fold is calibrated on `elsewhere`, without the tracks that are measured here;
         where there is none, it is not calibrated.
         """
+        if self.independent:
+            return self.measured(sigmoid(self.scores))
         if len(set(self.folds)) > 1:
             return self.measured(calibrate.cross_fitted(self.scores, self.truth, self.folds))
         if elsewhere is None:
@@ -96,6 +103,7 @@ def pack(by_protocol: Mapping[str, OutOfFoldPredictions]) -> bytes:
         arrays[f"{protocol}/truth"] = predictions.truth
         arrays[f"{protocol}/folds"] = np.array(predictions.folds)
         arrays[f"{protocol}/scores"] = predictions.scores.astype(np.float32)
+        arrays[f"{protocol}/independent"] = np.array(predictions.independent)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
@@ -126,6 +134,7 @@ def unpack(file: Path, labels: tuple[str, ...]) -> dict[str, OutOfFoldPrediction
             arrays[f"{p}/truth"],
             arrays[f"{p}/scores"].astype(np.float64),
             list(map(str, arrays[f"{p}/folds"])),
+            independent=bool(arrays.get(f"{p}/independent", False)),
         )
         for p in protocols
     }
@@ -157,8 +166,12 @@ def calibration(
     }
     decision = {
         # Down: rounded up, it would shut out the very track that it was set by.
-        "threshold": math.floor(1e4 * threshold_for_precision(measured, PRECISION)) / 1e4,
-        "why": f"where out-of-fold precision reaches {PRECISION:.0%}",
+        "threshold": max(
+            math.floor(1e4 * threshold_for_precision(measured, PRECISION, surely=True)) / 1e4,
+            float(zoo.find(zoo.DEFAULT).thresholds.min()),
+        ),
+        "why": f"where out-of-fold precision surely reaches {PRECISION:.0%}, by the lower bound of "
+        "its interval; never below the lowest threshold of the bundled model",
     }
     return {"calibration": fitted, "decision": decision}
 

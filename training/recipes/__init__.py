@@ -67,6 +67,12 @@ RECIPES = {
         ("tune", "select"),
         needs=("xgboost",),
     ),
+    "own": Entry(
+        "own:fit",
+        "own genres beside those of the bundled model, silent about other music; needs no "
+        "TensorFlow",
+        reads="embedding",
+    ),
     "head": Entry(
         "head:fit",
         "linear head on a pretrained network's embedding; needs no TensorFlow",

@@ -17,9 +17,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC
 
+from tagger.models.multi_label import CLIP
 from tagger.models.prediction import log_softmax
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
@@ -80,6 +81,8 @@ class Regression(OnRows):
     ----------
     coefficients_, intercept_ : np.ndarray [shape=(n_classes, n_inputs)], [shape=(n_classes,)]
         For inputs as they are: the scaling is worked in.
+    low_, high_ : np.ndarray [shape=(n_inputs,)]
+        Inputs beyond these count as these.
     strength_, log_loss_ : float
         What was chosen, and its log loss on the folds; infinite without any.
     """
@@ -92,7 +95,8 @@ class Regression(OnRows):
 
         numbers = self._learn_classes(target)
         scaler = StandardScaler().fit(rows.astype(np.float64))
-        standard, axes = scaler.transform(rows.astype(np.float64)), None
+        self.low_, self.high_ = scaler.mean_ + np.array([[-CLIP], [CLIP]]) * scaler.scale_
+        standard, axes = scaler.transform(self._bounded(rows)), None
         # With a quadratic penalty the solution lies in the span of the rows: the same one is found
         # among as many dimensions as there are tracks, which for a small library are far fewer.
         with threadpool_limits(1):  # products this small only wait for a second thread
@@ -109,6 +113,9 @@ class Regression(OnRows):
         self.coefficients_ = coefficients / scaler.scale_
         self.intercept_ = intercept - self.coefficients_ @ scaler.mean_
         return self
+
+    def _bounded(self, rows: np.ndarray) -> np.ndarray:
+        return np.clip(rows.astype(np.float64), self.low_, self.high_)
 
     def _machine(self, strength: float, n_classes: int) -> LogisticRegression:
         # Of two classes scikit-learn fits the difference alone, which is penalised twice as much.
@@ -136,7 +143,7 @@ class Regression(OnRows):
         return best, lowest
 
     def predict_log_proba(self, rows: np.ndarray) -> np.ndarray:
-        return log_softmax(rows @ self.coefficients_.T + self.intercept_)
+        return log_softmax(self._bounded(rows) @ self.coefficients_.T + self.intercept_)
 
 
 def _both_signs(machine: LogisticRegression) -> tuple[np.ndarray, np.ndarray]:
@@ -167,7 +174,8 @@ class SupportVectors(OnRows):
         numbers = self._learn_classes(target)
         gamma = self.gamma_of_scale / rows.shape[1]  # rows have variance 1 by then
         machine = SVC(C=self.C, gamma=gamma, random_state=self.seed)
-        self.machine_ = make_pipeline(StandardScaler(), machine).fit(rows, numbers)
+        clip = FunctionTransformer(np.clip, kw_args={"a_min": -CLIP, "a_max": CLIP})
+        self.machine_ = make_pipeline(StandardScaler(), clip, machine).fit(rows, numbers)
         return self
 
     def predict_log_proba(self, rows: np.ndarray) -> np.ndarray:
@@ -337,6 +345,7 @@ class FeatureNetwork(OnRows):
         scale = np.maximum(rows.std(axis=0), 1e-9)
         inputs = keras.Input((rows.shape[1],), name="features")
         x = layers.Normalization(mean=rows.mean(axis=0), variance=scale**2)(inputs)
+        x = keras.ops.clip(x, -CLIP, CLIP)  # no feature that is unheard of decides alone
         x = _along(x, self.dropout) if self.layers == "cnn" else self._dense(x)
         self.model_ = keras.Model(inputs, layers.Dense(len(self.classes_))(x))
         self.model_.compile(

@@ -13,13 +13,17 @@ import numpy as np
 
 from tagger.models.multi_label import (
     CLIP,
+    COMPANY,
     HIDDEN,
     HIDDEN_BIAS,
     MEAN,
     OUTPUT,
     OUTPUT_BIAS,
+    OWN,
+    OWN_BIAS,
     PROJECTION,
     SCALE,
+    SILENCED_FROM,
     MultiLabelWeights,
 )
 
@@ -112,7 +116,7 @@ def predict(arrays: dict[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
 def packed(arrays: dict[str, np.ndarray]) -> bytes:
     """The weights file; in half precision but for the scaling, which quarters it."""
     content = io.BytesIO()
-    exact = (MEAN, SCALE)
+    exact = (MEAN, SCALE, COMPANY, OWN, OWN_BIAS, SILENCED_FROM)
     small = {k: a.astype(np.float32 if k in exact else np.float16) for k, a in arrays.items()}
     np.savez_compressed(content, **small)  # type: ignore[arg-type]
     return content.getvalue()

@@ -25,7 +25,7 @@ from tagger.training.data.feature_table import (
     most_important,
     random_of,
 )
-from tagger.training.measure.splits import known_folds, set_aside
+from tagger.training.measure.splits import known_folds, set_apart, set_aside
 from tagger.training.recipes.estimators import (
     BoostedTrees,
     FeatureNetwork,
@@ -78,10 +78,13 @@ def fit_regression(
 ) -> tuple[bytes, dict[str, Any]]:
     """Fit a `Regression` to rows of examples: its weights file, and the card's `training`."""
     found = Regression().fit(rows, target, known_folds(examples, target, seed))
-    training: dict[str, Any] = {"strength": found.strength_, "chosen_by": "log loss on artists"}
+    apart = set_apart(examples)
+    training: dict[str, Any] = {"strength": found.strength_, "chosen_by": f"log loss on {apart}"}
     if np.isfinite(found.log_loss_):
-        training["log_loss_on_artists_set_aside"] = round(found.log_loss_, 4)
-    return pack(found.coefficients_, found.intercept_), training
+        training[f"log_loss_on_{apart}_set_aside"] = round(found.log_loss_, 4)
+    else:
+        training["chosen_by"] = "nothing: there is too little to set aside"
+    return pack(found.coefficients_, found.intercept_, found.low_, found.high_), training
 
 
 def fit_svm(examples: Sequence[Example], settings: Settings) -> Fitted:
@@ -232,7 +235,7 @@ def fit_boosted_trees(examples: Sequence[Example], settings: Settings) -> Fitted
         "optuna_trials": settings.tune,
         "windows_a_track": len(rows) // len(examples) - 1,
         "other_sets_weight": OTHER_SETS_WEIGHT,
-        "log_loss_on_artists_set_aside": round(grown.log_loss_, 4),
+        f"log_loss_on_{set_apart(examples)}_set_aside": round(grown.log_loss_, 4),
     }
     return _fitted(labels_of(examples), names, grown, training)
 

@@ -58,8 +58,10 @@ def report_training(card: Card, folder: Path | None = None) -> Path | None:
     first = next((r for r in rows if r.protocol == CALIBRATION_PROTOCOL), rows[0])
     data = next((str(row["measured_on"]) for row in card.figures if "measured_on" in row), "")
     for row in rows:
+        evaluation = as_evaluation(row, data, measured[row.protocol])
         evaluation = replace(
-            as_evaluation(row, data, measured[row.protocol]),
+            evaluation,
+            remark=" ".join(_shares(card)) or evaluation.remark,
             threshold=card.threshold,
             # How it learned is told once, beside the figures that count most.
             learning=learning if row is first else TrainingHistory(),
@@ -68,6 +70,25 @@ def report_training(card: Card, folder: Path | None = None) -> Path | None:
     if len(rows) > 1:
         write_comparison(folder, f"Training of {card.tag}", rows, meaning(rows))
     return folder
+
+
+def _shares(card: Card) -> list[str]:
+    """Return what a scan would do with groups of tracks, of own genres each with its threshold."""
+    rows = [
+        f"{row['of'][0].upper()}{row['of'][1:]}: {row['share']:.1%} of {row['n']}"
+        f" ({row['low']:.1%} to {row['high']:.1%})."
+        for row in card.data.get("shares", ())
+    ]
+    each = (
+        f"{label} from {own.threshold:.2f} on" if own.threshold < 1 else f"{label} never"
+        for label, own in zip(card.labels, card.calibrated_labels, strict=True)
+    )
+    kept = card.data.get("bundled_decision")
+    return [
+        *rows,
+        *([f"Named by default: {', '.join(each)}."] if rows else ()),
+        *([f"With the bundled model's own decision: {', '.join(kept)}."] if kept else ()),
+    ]
 
 
 def _learning_alone(card: Card, learning: TrainingHistory, folder: Path) -> Path | None:

@@ -63,9 +63,9 @@ def test_a_model_that_is_trained_again_has_the_next_version(gtag, make_audio, tm
             media.save()
     command = ["train", "--from-tags", tmp_path / "library", "--min-tracks", "3"]
     assert gtag(*command).status == 0
-    first = (zoo.find("my-genres").folder / "head.npz").read_bytes()
+    first = (zoo.find("my-genres").folder / "own.npz").read_bytes()
     ran = gtag(*command)
-    assert (zoo.find("my-genres").folder / "head.npz").read_bytes() == first
+    assert (zoo.find("my-genres").folder / "own.npz").read_bytes() == first
     assert "genres: my jazz, my metal" in ran.out and "my-genres-2 is in" in ran.out
     assert "gtag scan --model my-genres PATH" in ran.out
     assert zoo.load("my-genres").card.tag == "my-genres-2"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 
@@ -14,10 +16,24 @@ from tagger.sound import demo
 from tagger.sound.audio import read_excerpts
 from tagger.sound.spectrogram import N_MELS, log_mel
 from tagger.system.errors import ModelError
-from tagger.training.data.fingerprints import N_BYTES, fingerprint, is_among, packed, unpacked
+from tagger.training.data.datasets import Example
+from tagger.training.data.duplicates import without_duplicates
+from tagger.training.data.fingerprints import (
+    N_BYTES,
+    PARTS,
+    Parts,
+    fingerprint,
+    is_among,
+    packed,
+    packed_parts,
+    parts,
+    same_recordings,
+    unpacked,
+)
 from tagger.training.data.leakage import seen
 from tagger.training.measure.evaluate import evaluate_model
 from tagger.training.publish import learned_from, write_model
+from tests.training.recorder import Recorder
 
 STYLES = tuple(demo.STYLES)
 
@@ -99,3 +115,96 @@ def test_a_bundled_model_knows_renamed_tracks(shared_data, tmp_path):
             shutil.copy(file, tmp_path / genre / f"take {i}{file.suffix}")
     evaluation = evaluate_model(zoo.load("fast"), tmp_path)
     assert len(evaluation.seen_in_training) == 6
+
+
+def excerpt_of(piece: Path, to: Path, start_s: float, codec: str) -> Path:
+    """Twenty seconds of a piece, by another codec, rate and level."""
+    rate = 48_000
+    with av.open(str(piece)) as source, av.open(str(to), "w") as out:
+        stream = out.add_stream(codec, rate=rate, layout="mono")
+        stream.bit_rate = 96_000
+        resampler = av.AudioResampler("fltp", "mono", rate)
+        frames = [
+            part.to_ndarray()[0]
+            for frame in [*source.decode(audio=0), None]
+            for part in resampler.resample(frame)
+        ]
+        samples = 0.5 * np.concatenate(frames)[int(start_s * rate) : int((start_s + 20) * rate)]
+        fit = av.AudioResampler(stream.format.name, "mono", rate)
+        for start in range(0, len(samples), 1024):
+            frame = av.AudioFrame.from_ndarray(samples[None, start : start + 1024], "fltp", "mono")
+            frame.sample_rate, frame.pts = rate, start
+            for part in fit.resample(frame):
+                out.mux(stream.encode(part))
+        out.mux(stream.encode(None))
+    return to
+
+
+@pytest.mark.shared_data
+def test_excerpts_of_what_was_learned_from_are_known(shared_data, tmp_path):
+    """Regression: of six cuts of 20 s, encoded anew, none was recognised."""
+    clips = [
+        clip
+        for genre in ("blues", "disco", "rock")
+        for clip in sorted((shared_data / "gtzan/audio" / genre).iterdir())[:4]
+    ]
+    kinds = [(".mp3", "libmp3lame"), (".opus", "libopus"), (".m4a", "aac")]
+    cuts = [
+        excerpt_of(clip, tmp_path / f"{i}{kinds[i % 3][0]}", 2.31 + i, kinds[i % 3][1])
+        for i, clip in enumerate(clips[:6])
+    ]
+
+    def heard(path: Path) -> Parts:
+        return parts(log_mel(read_excerpts(path).excerpts).excerpts)
+
+    learned, asked = [heard(clip) for clip in clips], [heard(cut) for cut in cuts]
+    assert same_recordings([*learned, *asked]) == [(i, len(learned) + i) for i in range(6)]
+
+    card = card_of(tmp_path / "model", ["a"], np.zeros((1, N_BYTES), np.uint8))
+    (card.folder / PARTS).write_bytes(packed_parts(learned[:3]))
+    names = [cut.name for cut in cuts]
+    marks = [fingerprint(log_mel(read_excerpts(cut).excerpts).excerpts) for cut in cuts]
+    assert seen(card, names, marks, asked) == tuple(names[:3])
+    (card.folder / PARTS).write_bytes(b"PK")
+    with pytest.raises(ModelError, match="fingerprints beside it are damaged"):
+        seen(card, names, marks, asked)
+
+
+def test_tones_and_silence_have_no_parts_in_common():
+    rng = np.random.default_rng(0)
+    still = np.full((N_MELS, 400), -30.0)
+    silent = np.full((N_MELS, 400), -80.0)
+    noise = [rng.normal(-30, 6, (N_MELS, 400)) for _ in range(2)]
+    short = still[:, :20]
+    assert same_recordings([parts([x]) for x in (still, silent, *noise, short, silent)]) == []
+    assert same_recordings([[], []]) == []
+
+
+def test_a_recording_that_is_there_twice_is_learned_once_and_in_two_genres_never():
+    """Regression: copies stood on both sides of a split, and one file taught two genres."""
+    rng = np.random.default_rng(0)
+
+    def example(track: str, mel: np.ndarray, genre: str) -> Example:
+        return Example(track, genre, "set", mel=mel)
+
+    # Sound that changes slowly, as music does.
+    tracks = [
+        np.clip(np.repeat(rng.normal(150, 60, (N_MELS, 110)), 6, axis=1), 0, 255).astype(np.uint8)
+        for _ in range(4)
+    ]
+    recorder = Recorder()
+    kept = without_duplicates(
+        [
+            *(example(f"{i}", mel, "AB"[i % 2]) for i, mel in enumerate(tracks)),
+            example("cut", tracks[0][:, 100:500], "A"),
+            example("other", tracks[1], "C"),
+        ],
+        recorder,
+    )
+    assert [e.track for e in kept] == ["0", "2", "3"]
+    why = "the same recording has different genres (1: B, other: C)"
+    assert recorder.lines == [
+        "left out: cut: the same recording as 0",
+        f"left out: 1: {why}",
+        f"left out: other: {why}",
+    ]

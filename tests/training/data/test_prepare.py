@@ -14,7 +14,7 @@ from tagger.sound.audio import read_excerpts
 from tagger.sound.spectrogram import TOP_DB, log_mel
 from tagger.system.errors import ConfigurationError, DataError
 from tagger.training.data import prepare as preparation
-from tagger.training.data.datasets import SoundFile, read_genre_folders, read_log_mel_archive
+from tagger.training.data.datasets import KEPT, SoundFile, read_genre_folders, read_log_mel_archive
 from tagger.training.data.load_examples import Sources, load_examples, with_artists
 from tagger.training.data.prepare import FileFeatures, prepare
 from tagger.training.measure.splits import artist
@@ -183,10 +183,12 @@ def test_names_that_are_no_text_are_kept(make_audio, monkeypatch, tmp_path):
 def test_a_file_that_kills_its_worker_is_left_out(monkeypatch, pieces, tmp_path):
     from tagger.pipeline.workers import Lost
 
+    kept = {name: np.zeros(3, np.float32) for name in KEPT.values()}
+
     def crash(file):
         if file.track.startswith("jazz/jazz.00000"):
             return Lost(1.0, 60.0)
-        return FileFeatures(np.zeros((128, 90), np.uint8), (90,), np.zeros(200, np.float32))
+        return FileFeatures(np.zeros((128, 90), np.uint8), (90,), np.zeros(200, np.float32), kept)
 
     in_this_process(monkeypatch, crash)
     recorder = Recorder()

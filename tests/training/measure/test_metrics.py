@@ -81,6 +81,29 @@ def test_a_confidence_that_is_right_has_no_calibration_error():
     ) == pytest.approx(0)
 
 
+def test_a_few_tracks_all_right_do_not_make_a_model_certain():
+    """Regression: 100 % right out of fold gave temperature 0.05 and a confidence of 1.00."""
+    truth = np.arange(27) % 3
+    scores = np.log(np.where(np.eye(3)[truth] == 1, 0.6, 0.2))
+    temperature = fit_temperature(scores, truth)
+    assert 0.25 < temperature < 1
+    assert apply_temperature(scores, temperature).max() < 0.995
+    many = fit_temperature(np.tile(scores, (100, 1)), np.tile(truth, 100))
+    assert many < temperature, "of many tracks their own calibration counts"
+
+
+def test_a_threshold_that_few_tracks_set_is_by_the_lower_bound():
+    """Regression: a threshold of 0.33 from 30 tracks."""
+    confidence = np.linspace(0.9, 0.31, 30)
+    probabilities = np.column_stack([confidence, 1 - confidence, np.zeros(30)])
+    truth = np.where(np.arange(30) % 5 == 4, 2, probabilities.argmax(axis=1))
+    measured = Measured(LABELS, truth, probabilities, tuple(map(str, range(30))))
+    assert threshold_for_precision(measured, 0.8) < 0.6
+    assert threshold_for_precision(measured, 0.8, surely=True) == 1.0
+    sure = Measured(LABELS, probabilities.argmax(axis=1), probabilities, measured.tracks)
+    assert threshold_for_precision(sure, 0.8, surely=True) < 1.0
+
+
 def test_overconfidence_shows_and_a_temperature_mends_it():
     measured = make(3000, sharpness=1.0)
     overconfident = 4 * np.log(measured.probabilities)

@@ -49,7 +49,7 @@ def trained(archive, small, tmp_path_factory):
 
 def test_a_trained_model_is_a_zoo_folder(trained):
     output, card = trained
-    files = {"card.toml", "cnn.tflite", "history.csv", "out_of_fold.npz"}
+    files = {"card.toml", "cnn.tflite", "history.csv", "out_of_fold.npz", "parts.npz"}
     assert {p.name for p in output.iterdir()} == files
     # Epoch by epoch: the loss on crops, and how the artists set aside fared.
     history = read_history(card).history
