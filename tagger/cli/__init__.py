@@ -25,6 +25,7 @@ COMMANDS = (
     "scan",
     "watch",
     "show",
+    "audit",
     "review",
     "apply",
     "undo",

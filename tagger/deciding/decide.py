@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tagger.containers.write import Change
 from tagger.deciding.genre_map import GenreMap
 from tagger.deciding.options import Album, Detail, Existing
+from tagger.deciding.second_opinion import disputed
 from tagger.genres.placeholders import Placeholders
 from tagger.genres.profiles import Profile
 from tagger.models.prediction import mean_of
@@ -159,6 +160,8 @@ class Decision:
         Of the first; where its style is named after it, of the style.
     old_genres : tuple of str
         What the tags say.
+    own_confidence : float or None
+        How probable a person's genre is where a sure prediction disagrees with it; else None.
     """
 
     status: Status
@@ -167,6 +170,7 @@ class Decision:
     genres: tuple[str, ...] = ()
     confidence: float | None = None
     old_genres: tuple[str, ...] = ()
+    own_confidence: float | None = None
 
 
 def decide(
@@ -204,7 +208,12 @@ def decide(
     user_genres = policy.placeholders.without(tags.user_genres)
     decision = partial(decision, genres=names, confidence=confidence)
     if user_genres and policy.existing not in ("replace", "append"):  # whatever else: keep
-        return decision(Status.KEPT, f"a person wrote {_listed(user_genres)}")
+        reason, own = f"a person wrote {_listed(user_genres)}", None
+        if not is_doubted(prediction, policy):
+            own = disputed(prediction, names, user_genres, policy.genre_map)
+        if own is not None:
+            reason += f" ({own:.2f}); it sounds like {_listed(names)} {confidence:.2f}"
+        return decision(Status.KEPT, reason, own_confidence=own)
     guesses = (
         f"{prediction.genre} {prediction.confidence:.2f} or {prediction.runner_up} "
         f"{prediction.runner_up_confidence:.2f}"

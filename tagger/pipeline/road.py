@@ -48,6 +48,8 @@ class TrackResult:
         Calibrated probabilities; None without a prediction.
     message : str
         The reason for the status, and what the album decided.
+    own_confidence : float or None
+        How probable a person's genre is where a sure prediction disagrees with it; else None.
     decision : Decision or None
         No column: what was decided, with its genres, its confidence and its change. None in a
         result that was read from a report.
@@ -64,6 +66,7 @@ class TrackResult:
     model: str = ""
     duration_s: float | None = None
     message: str = ""
+    own_confidence: float | None = None
     decision: Decision | None = field(default=None, repr=False, compare=False)
 
 
@@ -196,6 +199,7 @@ def finished(
         model=prediction.model if prediction else "",
         duration_s=classified.duration_s,
         message=reason,
+        own_confidence=decision.own_confidence,
         decision=decision,
     )
 
