@@ -82,9 +82,10 @@ class LinearWeights:
     def n_inputs(self) -> int:
         return int(self.coefficients.shape[1])
 
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
+    def __call__(self, rows: np.ndarray, *, temperature: float = 1.0) -> np.ndarray:
         """Log probabilities [shape=(..., n_labels)] from inputs [shape=(..., n_inputs)]."""
-        return log_softmax(rows.astype(np.float64) @ self.coefficients.T + self.intercept)
+        scores = rows.astype(np.float64) @ self.coefficients.T + self.intercept
+        return log_softmax(scores / temperature)
 
 
 def pack(coefficients: np.ndarray, intercept: np.ndarray) -> bytes:

@@ -19,10 +19,13 @@ from tagger.deciding.decide import Status
 from tagger.pipeline.road import TrackResult
 from tagger.system.errors import ConfigurationError, WriteFailedError
 
-COLUMNS = tuple(field.name for field in fields(TrackResult) if field.name != "decision")
+COLUMNS = tuple(field.name for field in fields(TrackResult) if field.compare)
 _FIRST_COLUMNS = COLUMNS[: COLUMNS.index("message") + 1]  # all that older reports have
 
-_DECIMALS = {"confidence": 4, "runner_up_confidence": 4, "duration_s": 2, "own_confidence": 4}
+_DECIMALS = {
+    **{"confidence": 4, "runner_up_confidence": 4, "duration_s": 2},
+    **{"own_confidence": 4, "mood_confidence": 4},
+}
 # A spreadsheet would run what starts like this.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NO_REPORT = "is not a report of gtag scan"

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from tagger.containers.read import TagState
-from tagger.deciding.albums import Verdict
-from tagger.deciding.decide import Policy, Status, decide
+from tagger.deciding.decide import Policy, Status, Verdict, decide
 from tagger.deciding.genre_map import read_genre_map
 from tagger.models.prediction import Prediction, Style
 

@@ -1,6 +1,6 @@
 """Measures `gtag audit`: wrong genres are planted among judged songs, and looked for.
 
-    python -m tagger.training.measure.planted --data GTZAN --data PANDA --data MIREX \\
+    python -m tagger.training.bundled.planted --data GTZAN --data PANDA --data MIREX \\
         --data EMOTIFY --data ISHKUR --data NO_MUSIC
 
 The sets are those that the bundled models learned from, in the same order: what `cnn` says of a
