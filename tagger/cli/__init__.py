@@ -28,6 +28,7 @@ COMMANDS = (
     "audit",
     "review",
     "apply",
+    "tidy",
     "undo",
     "demo",
     "models",

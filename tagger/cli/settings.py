@@ -22,9 +22,20 @@ if TYPE_CHECKING:
     from tagger.system.toml_file import TomlFile
 
 # The commands that have a table in the file.
-SETTABLE = ("scan", "audit", "watch", "show", "review", "apply", "undo", "train", "evaluate")
+SETTABLE = (
+    "scan",
+    "audit",
+    "watch",
+    "show",
+    "review",
+    "apply",
+    "tidy",
+    "undo",
+    "train",
+    "evaluate",
+)
 # These take what [scan] says, where they have the same option and their own table says nothing.
-AS_SCAN = ("audit", "watch", "show", "review", "apply", "undo")
+AS_SCAN = ("audit", "watch", "show", "review", "apply", "tidy", "undo")
 _OWN_FILES = ("report", "html")  # a scan's would be overwritten
 
 _ONE_RUN = "--{0} belongs to one run: give it on the command line"
