@@ -269,6 +269,7 @@ def scan(
     album: Album = "vote",
     existing: Existing = "keep",
     placeholders: Iterable[str] = DEFAULT_PLACEHOLDERS,
+    mood: bool = False,
     genre_map: AnyPath | None = None,
     profile: str | None = None,
     jobs: int | None = None,
@@ -312,7 +313,7 @@ def scan(
         Use a journal that belongs to another user.
     cache : bool
         Whether to use and keep cached predictions.
-    model, genres, detail, album, genre_map, profile, exclude, limit
+    model, genres, detail, album, mood, genre_map, profile, exclude, limit
         As the options of ``gtag scan``.
     preserve_mtime, in_place, min_age_s, write_incomplete
         Likewise.
@@ -345,6 +346,7 @@ def scan(
         "existing": existing,
         "placeholders": placeholders,
         "no_default_placeholders": True,
+        "mood": mood,
         "genre_map": genre_map,
         "profile": profile,
         "jobs": jobs,

@@ -273,7 +273,7 @@ def find_thresholds(
         The set of each track.
     """
     family = Family(labels)
-    found = [_thresholds(probabilities, table, family, weights, aim) for aim in AIMS]
+    found = [thresholds_for(probabilities, table, family, weights, aim) for aim in AIMS]
     rising = np.maximum.accumulate(found).T.tolist()
     aims = [tuple(zip(AIMS, thresholds, strict=True)) for thresholds in rising]
     named = family.named(probabilities, np.array([dict(a)[AIM] for a in aims]))
@@ -300,7 +300,7 @@ def find_thresholds(
     return figures
 
 
-def _thresholds(
+def thresholds_for(
     probabilities: np.ndarray, table: np.ndarray, family: Family, weights: np.ndarray, aim: float
 ) -> np.ndarray:
     """Return each label's threshold for an aim.

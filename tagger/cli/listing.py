@@ -111,8 +111,9 @@ class Listing:
     def _tags(self, result: TrackResult) -> str:
         old = printable(result.old_genre) or "no genre"
         new = printable(result.new_genre) or "no genre"
-        if result.status.is_problem and result.decision and result.decision.change:
-            new = printable("; ".join(result.decision.change.genres))  # if it could be written
+        change = result.decision.change if result.decision else None
+        if result.status.is_problem and change and change.genres is not None:
+            new = printable("; ".join(change.genres))  # if it could be written
         return f"{old} stays" if old == new else f"{old} {self._arrow} {new}"
 
     def _cut_end(self, text: str, others: int) -> str:

@@ -87,22 +87,22 @@ def outputs(
         made = Outputs()
         if report:
             made.report, made.done = stack.enter_context(
-                _report(report, resumed=resumed, writes=writes)
+                report_of(report, resumed=resumed, writes=writes)
             )
         if html:
-            made.page = stack.enter_context(_page(html))
+            made.page = stack.enter_context(page_of(html))
         if playlists:
             from tagger.reports.playlists import Playlists
 
             with opening(playlists):
                 made.playlists = stack.enter_context(closing(Playlists(playlists, placeholders)))
-        if report and made.done.resumed:
+        if report and made.done.columns:
             made.add_rows_of(report)
         yield made
 
 
 @contextmanager
-def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvReport, Done]]:
+def report_of(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvReport, Done]]:
     """Open the report; yield it and the rows that it holds already."""
     not_music(file, "--report")
     with opening(file):
@@ -117,11 +117,11 @@ def _report(file: str, *, resumed: bool, writes: bool) -> Iterator[tuple[CsvRepo
                 path=file,
                 hint="name another --report",
             )
-        yield CsvReport(opened, resumed=done.resumed), done
+        yield CsvReport(opened, columns=done.columns), done
 
 
 @contextmanager
-def _page(file: str) -> Iterator[ScanPage]:
+def page_of(file: str) -> Iterator[ScanPage]:
     """Yield the page; it is written, as partial, also where an error ends the scan."""
     from tagger.reports.scan_page import ScanPage
 

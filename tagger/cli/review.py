@@ -34,7 +34,7 @@ _KEYS = (
     ("Enter", "{enter}"),
     ("1-{n}", "choose that one"),
     ("t", "type a genre"),
-    ("s", "skip"),
+    ("s", "{skip}"),
     ("a", "for the whole album"),
     ("p", "play"),
     ("b", "back"),
@@ -57,7 +57,12 @@ _KEYS = (
     metavar="P",
     help="With PATHS: ask about what is not named where a share P of the names has to be right.",
 )
-def review(paths: tuple[str, ...], *, web: bool, **options: Any) -> ExitStatus:
+@click.option(
+    "--disagree",
+    is_flag=True,
+    help="Ask about genres of your own that the music does not sound like, as gtag audit lists.",
+)
+def review(paths: tuple[str, ...], *, web: bool, disagree: bool, **options: Any) -> ExitStatus:
     """Name the genres of the tracks that a scan was unsure of.
 
     Asks about the unsure tracks in a REPORT.csv of gtag scan, or scans PATHS first; with neither it
@@ -82,12 +87,13 @@ def review(paths: tuple[str, ...], *, web: bool, **options: Any) -> ExitStatus:
     journal = options["journal"]
     if journal:
         not_music(journal, "--journal")
-    report = default_report()
+    report = default_report(disagree=disagree)
     if len(paths) == 1 and paths[0].lower().endswith(".csv"):
         report, paths = Path(paths[0]), ()
     elif not paths and not report.exists():
         raise click.UsageError("Name a report of gtag scan, or files and folders.")
-    said = ScanOptions.of(scan_defaults() | options)
+    settings = scan_defaults() | ({"existing": "keep"} if disagree else {})
+    said = ScanOptions.of(settings | options)
     scanning = Scanning(said, writes=False, command=sys.argv[1:])
     # Absolute: the review may go on in another folder.
     paths = tuple(os.path.abspath(path) for path in paths)  # noqa: PTH100
@@ -98,12 +104,12 @@ def review(paths: tuple[str, ...], *, web: bool, **options: Any) -> ExitStatus:
         scanning.load(stack)
         if paths:
             progress.expect(lambda: scanning.library(paths))
-            _look_for_unsure(scanning, library, report, progress)
+            _look_for_questions(scanning, library, report, progress, disagree=disagree)
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
         begun = writer(journal, scanning.care, command=sys.argv[1:], model=None, lazily=True)
         write = stack.enter_context(begun)
-        asked = Review(report, write, scanning.policy.placeholders)
+        asked = Review(report, write, scanning.policy.placeholders, disagree=disagree)
         if web and len(asked):
             from tagger.reviewing.desk import Desk
             from tagger.reviewing.web import serve
@@ -129,10 +135,10 @@ def review(paths: tuple[str, ...], *, web: bool, **options: Any) -> ExitStatus:
     return ExitStatus.PROBLEMS if dialogue.problems else ExitStatus.OK
 
 
-def _look_for_unsure(
-    scanning: Scanning, library: Library, report: Path, progress: Progress
+def _look_for_questions(
+    scanning: Scanning, library: Library, report: Path, progress: Progress, *, disagree: bool
 ) -> None:
-    """Scan, and write the report of the unsure tracks for this review and later ones."""
+    """Scan, and write the report of the tracks to ask about for this review and later ones."""
     from tagger.deciding.decide import Status
     from tagger.reports.csv_report import CsvReport, open_report
     from tagger.system.interrupt import Interrupts
@@ -144,7 +150,8 @@ def _look_for_unsure(
         csv_report = CsvReport(file)
         with closing(scanning.results(library, interrupts=interrupts)) as results:
             for result in results:
-                if result.status is Status.UNSURE:
+                doubted = result.own_confidence is not None
+                if doubted if disagree else result.status is Status.UNSURE:
                     csv_report.add(result)
                 if result.status is not Status.CUE_TRACK:
                     progress.step()
@@ -227,7 +234,7 @@ class _Dialogue:
                 chosen = self._ask_for_genres()
             elif key == "s" or enter:
                 self._review.skip(question.number)
-                self.say("skipped")
+                self.say("kept" if self._review.disagree else "skipped")
                 return "next"
             elif key == "b" and may_go_back:
                 return "back"
@@ -275,7 +282,8 @@ class _Dialogue:
     def _show_keys(self, guesses: Guesses, *, may_go_back: bool) -> None:
         from rich.text import Text
 
-        enter = f"accept {printable(guesses.accepted)}" if guesses.accepted else "skip"
+        skip = "keep yours" if self._review.disagree else "skip"
+        enter = f"accept {printable(guesses.accepted)}" if guesses.accepted else skip
         n = len(guesses.named)
         line = Text()
         for key, meaning in _KEYS:
@@ -284,7 +292,7 @@ class _Dialogue:
             if key == "1-{n}" and n <= bool(guesses.accepted):
                 continue
             cell = Text().append(key.format(n=n), "bold cyan")
-            cell.append(f" {meaning.format(enter=enter)}")
+            cell.append(f" {meaning.format(enter=enter, skip=skip)}")
             if line and line.cell_len + 3 + cell.cell_len > self._screen.width:
                 self._screen.print(line)
                 line = Text()
@@ -337,13 +345,14 @@ def _sum_up(review: Review, *, went_on: bool, asked: bool) -> None:
     """Print what was done, how to continue, and how to take it back."""
     skipped, before = len(review.skipped_now), len(review.skipped - review.skipped_now)
     if not (asked or before):
-        click.echo("There is no unsure track left to ask about.")
+        click.echo("There is no track left to ask about.")
         return
-    earlier = f"; {before} skipped before" if before else ""
-    click.echo(f"\n{len(review.answered_now)} answered, {skipped} skipped{earlier}")
+    passed = "kept" if review.disagree else "skipped"
+    earlier = f"; {before} {passed} before" if before else ""
+    click.echo(f"\n{len(review.answered_now)} answered, {skipped} {passed}{earlier}")
     if not went_on:
         click.echo("The same command continues from here; after PATHS, gtag review alone.")
-    elif skipped or before:
+    elif (skipped or before) and not review.disagree:
         click.echo("The next review asks for the skipped ones again.")
     if review.answered_now:
         click.echo("To take the answers back: gtag undo")

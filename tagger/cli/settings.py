@@ -22,9 +22,21 @@ if TYPE_CHECKING:
     from tagger.system.toml_file import TomlFile
 
 # The commands that have a table in the file.
-SETTABLE = ("scan", "watch", "show", "review", "apply", "undo", "train", "evaluate")
+SETTABLE = (
+    "scan",
+    "audit",
+    "watch",
+    "show",
+    "review",
+    "apply",
+    "tidy",
+    "undo",
+    "train",
+    "evaluate",
+)
 # These take what [scan] says, where they have the same option and their own table says nothing.
-AS_SCAN = ("watch", "show", "review", "apply", "undo")
+AS_SCAN = ("audit", "watch", "show", "review", "apply", "tidy", "undo")
+_OWN_FILES = ("report", "html")  # a scan's would be overwritten
 
 _ONE_RUN = "--{0} belongs to one run: give it on the command line"
 # Only one of two has a value: the one that is said nearer to the command line.
@@ -133,7 +145,8 @@ def as_in_scan(name: str, command: click.Command) -> frozenset[str]:
         return type(option.type), option.is_flag, option.count, option.multiple
 
     there, own = options_of(scan), options_of(command)
-    return frozenset(n for n, o in own.items() if n in there and kind(o) == kind(there[n]))
+    shared = (n for n, o in own.items() if n in there and kind(o) == kind(there[n]))
+    return frozenset(shared) - {*_OWN_FILES}
 
 
 def scan_defaults() -> dict[str, Any]:

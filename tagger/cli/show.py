@@ -86,6 +86,10 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
         _print_cue_tracks(screen, cue_tracks)
     elif prediction is not None:
         _print_genres(screen, prediction)
+        if prediction.mood:
+            mood = prediction.mood
+            sure = f"{mood.name} {mood.confidence:.2f}, written from {mood.threshold:.2f} on"
+            screen.print(f"\nMood: {sure} (--mood)")
         _print_timeline(screen, prediction)
     _print_tags(screen, tags)
     scan = "A scan" if len(album) == 1 else "A scan of its folder"
@@ -150,6 +154,10 @@ def _print_tags(screen: Console, tags: TagState) -> None:
         rows.append(("GTAG_CONFIDENCE", f"{tags.gtag_confidence:.4f}"))
     if tags.gtag_model:
         rows.append(("GTAG_MODEL", tags.gtag_model))
+    if tags.moods:
+        rows.append(("mood", "; ".join(tags.moods)))
+    if tags.gtag_mood:
+        rows.append(("GTAG_MOOD", "; ".join(tags.gtag_mood)))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         screen.print(f"  {printable(name):{width}}  {printable(value)}")

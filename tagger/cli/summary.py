@@ -62,6 +62,8 @@ def _statuses(tally: Tally, library: Library | None, in_report: int) -> Table:
         if count := tally.statuses[status]:
             style = "red" if status.is_problem else "green" if status is Status.WRITTEN else ""
             table.add_row(str(count), cell(status, style), MEANING[status])
+    for mood, count in tally.moods.most_common():
+        table.add_row(str(count), "mood", cell(mood))
     if in_report:
         table.add_row(str(in_report), "done before", "already in the report")
     if library is None:

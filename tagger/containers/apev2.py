@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from tagger.containers.blocks import (
     GENRE,
+    MOOD,
     MULTI_VALUE_SEPARATOR,
     Block,
     Description,
@@ -120,7 +121,8 @@ class Apev2(Block):
         ]
 
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
-        return [Entry(self._item("Genre" if role == GENRE else role, values), role, values)]
+        key = {GENRE: "Genre", MOOD: "Mood"}.get(role, role)
+        return [Entry(self._item(key, values), role, values)]
 
     def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
         values = list(tags[role])

@@ -24,6 +24,10 @@ GTAG_CONFIDENCE = "GTAG_CONFIDENCE"
 GTAG_MODEL = "GTAG_MODEL"
 GTAG_ROLES = (GTAG_GENRE, GTAG_CONFIDENCE, GTAG_MODEL)
 ROLES = (GENRE, *GTAG_ROLES)
+MOOD = "MOOD"
+GTAG_MOOD = "GTAG_MOOD"
+MOOD_ROLES = (MOOD, GTAG_MOOD)
+ALL_ROLES = (*ROLES, *MOOD_ROLES)
 
 # What a tag says of a track besides the genre, by the names that Vorbis comments have for it
 # ("TITLE", "TRACKNUMBER"), whatever the kind of tag.
@@ -71,7 +75,7 @@ class Entry:
     raw : bytes
         All of it, as it stands in the file.
     role : str or None
-        One of `ROLES`, or None for a field that is not ours.
+        One of the container's roles, or None for a field that is not ours.
     values : tuple of str
         Decoded, for a field with a role.
     """
@@ -92,6 +96,8 @@ class Block(ABC):
         Whether the file has it.
     entries : list of Entry
         In the order of the file.
+    roles : tuple of str
+        What counts as ours; see `limit`.
     """
 
     name: ClassVar[str]
@@ -101,6 +107,12 @@ class Block(ABC):
     def __init__(self, entries: Iterable[Entry] = (), *, exists: bool) -> None:
         self.entries = list(entries)
         self.exists = exists
+        self.roles: tuple[str, ...] = ALL_ROLES
+
+    def limit(self, roles: tuple[str, ...]) -> None:
+        """Take only the fields of these roles for ours: all others are to stay as they are."""
+        self.roles = roles
+        self.entries = [Entry(e.raw) if e.role not in roles else e for e in self.entries]
 
     def values(self, role: str) -> tuple[str, ...]:
         """Return all values of a role, each once, blank ones left out."""
@@ -136,7 +148,7 @@ class Block(ABC):
     @property
     def wants_genre(self) -> bool:
         """Whether it is to say the genre where it is not the main tag."""
-        return any(e.role is not None for e in self.entries)
+        return any(e.role in ROLES for e in self.entries)
 
     @property
     def describes(self) -> bool:
@@ -220,7 +232,7 @@ def role_of(name: str, *, genre: str) -> str | None:
     folded = name.upper()
     if folded == genre.upper():
         return GENRE
-    return folded if folded in GTAG_ROLES else None
+    return folded if folded in ALL_ROLES else None
 
 
 def to_text(data: bytes) -> str:

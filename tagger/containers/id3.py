@@ -14,8 +14,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
 from tagger.containers.blocks import (
+    ALL_ROLES,
     GENRE,
     GTAG_ROLES,
+    MOOD,
     MULTI_VALUE_SEPARATOR,
     Block,
     CannotKeepError,
@@ -173,8 +175,12 @@ class Id3v2(Block):
                 return Entry(raw, GENRE)
         elif kind in (b"TXXX", b"TXX"):
             frame = self._decode(raw, "TXXX")
-            if frame is not None and frame.desc.upper() in GTAG_ROLES:
+            if frame is not None and frame.desc.upper() in ALL_ROLES:
                 return Entry(raw, frame.desc.upper(), self._values(frame.text))
+        elif kind == b"TMOO":
+            frame = self._decode(raw, "TMOO")
+            if frame is not None:
+                return Entry(raw, MOOD, self._values(frame.text))
         return Entry(raw)
 
     @property
@@ -264,6 +270,7 @@ class Id3v2(Block):
             self.version, self._revision, self._flags = 3, 0, 0
             self._unsynced = False
             self.entries = [self._entry(raw) for raw in frames]
+            self.limit(self.roles)
 
     def _as_23(self) -> list[bytes]:
         """Return the frames as those of version 2.3: most differ in their names and sizes alone.
@@ -299,12 +306,18 @@ class Id3v2(Block):
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
         if role == GENRE:
             raw = self._frame("TCON", (self._joint.join(map(_escaped, values)),))
+        elif role == MOOD and self.version == 4:  # 2.3 has no such frame
+            raw = self._frame("TMOO", (self._joint.join(values),))
         else:
             raw = self._frame("TXXX", (role, self._joint.join(values)))
         return [Entry(raw, role, values)]
 
     def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
-        values = tags["TCON"].genres if role == GENRE else tags[f"TXXX:{role}"].text
+        if role == GENRE:
+            values = tags["TCON"].genres
+        else:
+            in_frame = role == MOOD and "TMOO" in tags
+            values = tags["TMOO" if in_frame else f"TXXX:{role}"].text
         return tuple(values if tags.version >= (2, 4, 0) else split_joint(values))
 
     @property

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from tagger.containers import asf, mp4
 from tagger.containers.apev2 import Apev2, find_apev2, leading_apev2_size
 from tagger.containers.asf import AsfAttributes
-from tagger.containers.blocks import Block, Description, Entry, role_of
+from tagger.containers.blocks import ROLES, Block, Description, Entry, role_of
 from tagger.containers.bounds import BOXES, OBJECTS, TAG_BYTES, TAGS, Bound, deadline
 from tagger.containers.dsf import DsfSlot
 from tagger.containers.flac import FlacComments
@@ -80,7 +80,7 @@ class Container:
         told: Description = {}
         for block in self.hidden:
             for name, values in block.description().items():
-                if role_of(name, genre="GENRE") is None:
+                if role_of(name, genre="GENRE") not in (*ROLES, *self.main.roles):
                     told.setdefault(name, values)
         return told
 
@@ -93,8 +93,13 @@ class Container:
         return self.main.tell(self.description())
 
 
-def open_container(file: BinaryIO, format: Format) -> Container:
+def open_container(file: BinaryIO, format: Format, roles: tuple[str, ...] = ROLES) -> Container:
     """Take the tags of a file apart; positions hold until something is written.
+
+    Parameters
+    ----------
+    roles : tuple of str
+        Which fields count as ours: what is to be read or written. All others are left alone.
 
     Raises
     ------
@@ -104,7 +109,10 @@ def open_container(file: BinaryIO, format: Format) -> Container:
         It has more of something than gtag takes apart.
     """
     with deadline():
-        return _opened(file, format)
+        container = _opened(file, format)
+    for block in container.blocks:
+        block.limit(roles)
+    return container
 
 
 def _opened(file: BinaryIO, format: Format) -> Container:

@@ -10,10 +10,14 @@ from os import PathLike
 from typing import BinaryIO
 
 from tagger.containers.blocks import (
+    ALL_ROLES,
     GENRE,
     GTAG_CONFIDENCE,
     GTAG_GENRE,
     GTAG_MODEL,
+    GTAG_MOOD,
+    MOOD,
+    ROLES,
     distinct,
     explained,
 )
@@ -37,6 +41,10 @@ class TagState:
     gtag_confidence : float or None
         From 0 to 1; None where there is none that makes sense.
     gtag_model : str or None
+    moods : tuple of str
+        Of all tags.
+    gtag_mood : tuple of str
+        What gtag wrote into the mood field, as it noted then.
     """
 
     genres: tuple[str, ...] = ()
@@ -44,6 +52,13 @@ class TagState:
     gtag_genre: tuple[str, ...] = ()
     gtag_confidence: float | None = None
     gtag_model: str | None = None
+    moods: tuple[str, ...] = ()
+    gtag_mood: tuple[str, ...] = ()
+
+    @property
+    def user_moods(self) -> tuple[str, ...]:
+        """Every mood that a person wrote."""
+        return tuple(mood for mood in self.moods if mood not in self.gtag_mood)
 
     @property
     def user_genres(self) -> tuple[str, ...]:
@@ -74,7 +89,7 @@ def read_tags(path: str | PathLike[str], format: Format) -> TagState:
     if not format.is_tagged:
         return TagState()
     try:
-        with opened(path, format) as container:
+        with opened(path, format, ALL_ROLES) as container:
             pass
     except OSError as error:
         raise UnreadableError.of_system(error, path) from error
@@ -88,23 +103,29 @@ def read_tags(path: str | PathLike[str], format: Format) -> TagState:
         gtag_genre=noted.values(GTAG_GENRE),
         gtag_confidence=_confidence(noted.values(GTAG_CONFIDENCE)),
         gtag_model=model[0] if model else None,
+        moods=distinct(v for b in container.blocks for v in b.values(MOOD)),
+        gtag_mood=main.values(GTAG_MOOD),
     )
 
 
 @contextmanager
-def opened(path: str | PathLike[str], format: Format) -> Iterator[Container]:
+def opened(
+    path: str | PathLike[str], format: Format, roles: tuple[str, ...] = ROLES
+) -> Iterator[Container]:
     """Open the tags of a file, for as long as this lasts: what shows to be damaged names the file.
 
     Raises as `read_tags` does, and OSError.
     """
     with readable(path), open(path, "rb") as file:
-        yield open_container(file, format)
+        yield open_container(file, format, roles)
 
 
-def open_or_explain(file: BinaryIO, format: Format, path: str | PathLike[str]) -> Container:
+def open_or_explain(
+    file: BinaryIO, format: Format, path: str | PathLike[str], roles: tuple[str, ...] = ROLES
+) -> Container:
     """Call `open_container`; a damaged tag is an error that names the file."""
     with readable(path):
-        return open_container(file, format)
+        return open_container(file, format, roles)
 
 
 def readable(path: str | PathLike[str]) -> AbstractContextManager[None]:

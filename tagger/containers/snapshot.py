@@ -12,7 +12,9 @@ from os import PathLike
 from typing import Any
 
 from tagger.containers.blocks import (
+    ALL_ROLES,
     GENRE,
+    MOOD_ROLES,
     MULTI_VALUE_SEPARATOR,
     ROLES,
     Block,
@@ -30,22 +32,26 @@ from tagger.system.errors import RefusedError
 
 _DAMAGED = "its tags in the journal are damaged"
 _GENRE_CHANGED = "its genre was changed since"
+_MOOD_CHANGED = "its mood was changed since"
 _LARGEST_AREA = 1 << 28  # of an ID3v2 tag with its padding, which has the largest
 _BEGINNING = 1 << 16  # bytes by which another sound is told without reading all of it
 # What a shape of wrong values ends in: each kind of block knows its own alone.
 _OF_A_DAMAGED_SHAPE = (TypeError, KeyError, ValueError, LookupError, OverflowError, struct.error)
 
 
-def snapshot(path: str | PathLike[str], format: Format) -> dict[str, Any]:
-    """Return the raw genre and GTAG fields of every tag, which tags there are, and the sound.
+def snapshot(
+    path: str | PathLike[str], format: Format, roles: tuple[str, ...] = ROLES
+) -> dict[str, Any]:
+    """Return the raw values of some fields in every tag, which tags there are, and the sound.
 
     Raises
     ------
     UnreadableError, RefusedError, OSError
     """
-    with opened(path, format) as container:
+    with opened(path, format, roles) as container:
         return {
             "format": format.name,
+            **({} if roles == ROLES else {"roles": list(roles)}),
             "sound": _sound(container),
             "sound_begins": _sound(container, _BEGINNING),
             "blocks": [_of_block(container, b) for b in container.blocks],
@@ -85,28 +91,30 @@ def obstacle(
     UnreadableError, OSError
     """
     _check(old, path)
-    with opened(path, format) as container:
+    roles = roles_of(old)
+    with opened(path, format, roles) as container:
         if "sound" not in old:
             return "somebody changed it since"
         if _sound(container) != old["sound"]:
             return "somebody changed its sound since"
         said = container.main.values(GENRE)
         hidden = {g.casefold() for b in container.hidden for g in b.values(GENRE)}
-        values = {role: list(container.main.values(role)) for role in ROLES}
+        values = {role: list(container.main.values(role)) for role in roles}
     if force:
         return None
     if isinstance(new, dict) and "blocks" in new:
         return None if same_fields(path, format, new, loosely=True) else _GENRE_CHANGED
     left = new if isinstance(new, dict) else {}
     # Other versions of a tag, and other programs, keep several values as one.
-    same = all(
-        isinstance(left.get(role), list)
-        and all(isinstance(value, str) for value in left[role])
-        and MULTI_VALUE_SEPARATOR.join(left[role]) == MULTI_VALUE_SEPARATOR.join(values[role])
-        for role in ROLES
-    )
-    if same and hidden <= {genre.casefold() for genre in said}:
-        return None
+    changed = {
+        role
+        for role in roles
+        if not isinstance(left.get(role), list)
+        or not all(isinstance(value, str) for value in left[role])
+        or MULTI_VALUE_SEPARATOR.join(left[role]) != MULTI_VALUE_SEPARATOR.join(values[role])
+    }
+    if hidden <= {genre.casefold() for genre in said} and changed <= {*MOOD_ROLES}:
+        return _MOOD_CHANGED if changed else None
     wrote = left.get(GENRE)
     if not isinstance(wrote, list):
         return _GENRE_CHANGED
@@ -138,7 +146,7 @@ def restore(
         with explained(RefusedError, path, "not restored"), open(path, "r+b") as file:
             # From the last, since what is written moves all that follows it.
             for i in reversed(range(len(old["blocks"]))):
-                container = open_or_explain(file, format, path)
+                container = open_or_explain(file, format, path, roles_of(old))
                 block = _counterparts(container.blocks, old["blocks"])[i]
                 _restore_block(file, container, block, old["blocks"][i], loosely=loosely)
     except _OF_A_DAMAGED_SHAPE as error:
@@ -153,7 +161,7 @@ def same_fields(
     Where `loosely`, the tags may be others than they were, but for these fields.
     """
     _check(old, path)
-    with opened(path, format) as container:
+    with opened(path, format, roles_of(old)) as container:
         try:
             blocks = _counterparts(container.blocks, old["blocks"])
             if loosely:
@@ -170,11 +178,18 @@ def same_fields(
     )
 
 
+def roles_of(old: dict[str, Any]) -> tuple[str, ...]:
+    """Return the roles of the fields that a snapshot has."""
+    return tuple(old.get("roles", ROLES))
+
+
 def _check(old: Any, path: str | PathLike[str]) -> None:
     """Refuse what is not a snapshot, whoever wrote it into the journal."""
     match old:
         case {"blocks": list(blocks)} if all(map(_is_block, blocks)):
-            return
+            roles = old.get("roles", [])
+            if isinstance(roles, list) and all(role in ALL_ROLES for role in roles):
+                return
     raise RefusedError(_DAMAGED, path=path)
 
 
@@ -271,7 +286,7 @@ def _restore_block(
         return
     block.entries = foreign
     for place, role, raw in old["fields"]:
-        if role not in ROLES:
+        if role not in block.roles:
             raise CannotKeepError("the journal holds fields that are none of gtag's")
         entry = Entry(from_text(raw), role)
         if loosely:

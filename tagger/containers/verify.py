@@ -8,13 +8,13 @@ and by mutagen, which did not write it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
 from typing import Any
 
 from tagger.containers.apev2 import Apev2
-from tagger.containers.blocks import GENRE, MULTI_VALUE_SEPARATOR, ROLES, Block, explained
+from tagger.containers.blocks import GENRE, MOOD, MULTI_VALUE_SEPARATOR, ROLES, Block, explained
 from tagger.containers.bounds import deadline
 from tagger.containers.formats import APE, Format
 from tagger.containers.opened import Container, open_container
@@ -24,7 +24,12 @@ from tagger.system.errors import RefusedError, WriteFailedError
 Fields = dict[str, tuple[str, ...]]
 
 
-def check_kept(original: str | PathLike[str], copy: str | PathLike[str], format: Format) -> None:
+def check_kept(
+    original: str | PathLike[str],
+    copy: str | PathLike[str],
+    format: Format,
+    roles: tuple[str, ...] = ROLES,
+) -> None:
     """Check that all but genre and GTAG fields is in `copy` as in `original`.
 
     Raises
@@ -32,7 +37,7 @@ def check_kept(original: str | PathLike[str], copy: str | PathLike[str], format:
     WriteFailedError
         It is not: the copy must not be used.
     """
-    with _both_open(original, copy, format) as (old, new):
+    with _both_open(original, copy, format, roles) as (old, new):
         if [b.name for b in old.blocks] != [b.name for b in new.blocks]:
             raise WriteFailedError("not written: a tag was lost or added", path=original)
         for before, after in zip(old.blocks, new.blocks, strict=True):
@@ -46,14 +51,17 @@ def check_kept(original: str | PathLike[str], copy: str | PathLike[str], format:
 
 @contextmanager
 def _both_open(
-    original: str | PathLike[str], copy: str | PathLike[str], format: Format
+    original: str | PathLike[str],
+    copy: str | PathLike[str],
+    format: Format,
+    roles: tuple[str, ...],
 ) -> Iterator[tuple[Container, Container]]:
     with (
         explained(WriteFailedError, original),
         open(original, "rb") as old,
         open(copy, "rb") as new,
     ):
-        yield open_container(old, format), open_container(new, format)
+        yield open_container(old, format, roles), open_container(new, format, roles)
 
 
 def _is_carried(old: Container, new: Container, before: Block, after: Block) -> bool:
@@ -87,21 +95,26 @@ def check_planned(
     """
     problem = None
     with explained(WriteFailedError, original), open(copy, "rb") as file:
-        container = open_container(file, format)
+        container = open_container(file, format, tuple(planned))
         if any(container.main.values(role) != values for role, values in planned.items()):
             problem = "the tags do not read back as planned"
-        allowed = {genre.casefold() for genre in planned[GENRE]}
+        allowed = {genre.casefold() for genre in planned.get(GENRE, ())}
         for block in container.hidden:
             if not {genre.casefold() for genre in block.values(GENRE)} <= allowed:
                 problem = f"its {block.name} would name another genre"
-        if problem is None and _as_mutagen_reads(copy, format, container.main) != planned:
+        if problem is None and _as_mutagen_reads(copy, format, container.main, planned) != planned:
             refuse_if_mutagen_cannot_read(original, format, container.main)
             problem = "mutagen does not read the tags as planned"
     if problem is not None:
         raise WriteFailedError(f"not written: {problem}", path=original)
 
 
-def check_seen(original: str | PathLike[str], copy: str | PathLike[str], format: Format) -> None:
+def check_seen(
+    original: str | PathLike[str],
+    copy: str | PathLike[str],
+    format: Format,
+    roles: tuple[str, ...] = ROLES,
+) -> None:
     """Check that programs see in `copy` every other field that they see in `original`.
 
     That is more than `check_kept`, which looks at the fields one by one: a tag that begins to say
@@ -111,7 +124,7 @@ def check_seen(original: str | PathLike[str], copy: str | PathLike[str], format:
     ------
     WriteFailedError
     """
-    with _both_open(original, copy, format) as (old, new):
+    with _both_open(original, copy, format, roles) as (old, new):
         if old.main.is_bare:
             told, now = old.description(), new.main.description()
             told = {n: v for n, v in told.items() if new.main.tell({n: v})}
@@ -120,8 +133,8 @@ def check_seen(original: str | PathLike[str], copy: str | PathLike[str], format:
                 for n, v in told.items()
             )
         else:
-            seen = _others_as_mutagen_reads(original, format, old.main)
-            now_seen = _others_as_mutagen_reads(copy, format, new.main)
+            seen = _others_as_mutagen_reads(original, format, old.main, roles)
+            now_seen = _others_as_mutagen_reads(copy, format, new.main, roles)
             kept = all(key in now_seen and now_seen[key] == seen[key] for key in seen)
     if not kept:
         raise WriteFailedError(
@@ -129,11 +142,13 @@ def check_seen(original: str | PathLike[str], copy: str | PathLike[str], format:
         )
 
 
-def _as_mutagen_reads(path: str | PathLike[str], format: Format, main: Block) -> Fields | None:
-    fields: Fields = dict.fromkeys(ROLES, ())
+def _as_mutagen_reads(
+    path: str | PathLike[str], format: Format, main: Block, roles: Iterable[str]
+) -> Fields | None:
+    fields: Fields = dict.fromkeys(roles, ())
     try:
         tags = _mutagen_tags(path, format, main)
-        for role in ROLES:
+        for role in roles:
             with suppress(KeyError):  # a field that is not there
                 fields[role] = main.as_mutagen_reads(tags, role)
     except Exception:  # whatever mutagen fails at: it does not read what was planned
@@ -152,9 +167,9 @@ def refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format, mai
 
 
 def _others_as_mutagen_reads(
-    path: str | PathLike[str], format: Format, main: Block
+    path: str | PathLike[str], format: Format, main: Block, roles: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return every field but the genre and gtag's own; none where mutagen cannot read the file."""
+    """Return every field but those of the roles and gtag's; none where mutagen cannot read it."""
     try:
         tags = _mutagen_tags(path, format, main)
     except Exception:  # what was written is checked with it elsewhere
@@ -165,13 +180,15 @@ def _others_as_mutagen_reads(
             fields.setdefault(key.lower() if format.family == "vorbis" else key, []).append(value)
     elif tags is not None:
         fields = dict(tags)
-    return {key: value for key, value in fields.items() if not _OURS.match(key)}
+    ours = [_GTAG, *(pattern for role, pattern in _OURS.items() if role in roles)]
+    return {k: v for k, v in fields.items() if not any(each.match(k) for each in ours)}
 
 
-_OURS = re.compile(
-    r"(TXXX:|----:com\.apple\.iTunes:)?GTAG[_/]|(----:.*:)?GENRE$|TCON$|\xa9gen$|gnre$|WM/Genre(ID)?$",
-    re.IGNORECASE,
-)
+_GTAG = re.compile(r"(TXXX:|----:com\.apple\.iTunes:)?GTAG[_/]", re.IGNORECASE)
+_OURS = {
+    GENRE: re.compile(r"(----:.*:)?GENRE$|TCON$|\xa9gen$|gnre$|WM/Genre(ID)?$", re.IGNORECASE),
+    MOOD: re.compile(r"(TXXX:|----:com\.apple\.iTunes:)?MOOD$|TMOO$|WM/Mood$", re.IGNORECASE),
+}
 
 
 def _mutagen_tags(path: str | PathLike[str], format: Format, main: Block) -> Any:

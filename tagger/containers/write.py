@@ -17,6 +17,8 @@ from tagger.containers.blocks import (
     GTAG_CONFIDENCE,
     GTAG_GENRE,
     GTAG_MODEL,
+    GTAG_MOOD,
+    MOOD,
     ROLES,
     distinct,
     explained,
@@ -43,8 +45,9 @@ class Change:
 
     Attributes
     ----------
-    genres : tuple of str
-        All of the genre field, a person's genres included where those stay.
+    genres : tuple of str or None
+        All of the genre field, a person's genres included where those stay. None: it stays, with
+        all that gtag noted of it.
     gtag_genre : tuple of str
         Those of them that gtag says. Empty: a person says them all.
     confidence : float or None
@@ -53,22 +56,35 @@ class Change:
         Name and version, as ``cnn-1``.
     id3_version : int
         Of an ID3v2 tag that has to be made: 3 or 4. One that is there keeps its own.
+    mood : str or None
+        None: the mood stays.
     """
 
-    genres: tuple[str, ...]
+    genres: tuple[str, ...] | None
     gtag_genre: tuple[str, ...] = ()
     confidence: float | None = None
     model: str | None = None
     id3_version: int = 4
+    mood: str | None = None
 
     def fields(self) -> Fields:
-        """Return the values of the main tag, by role."""
-        return {
-            GENRE: distinct(self.genres),
-            GTAG_GENRE: distinct(self.gtag_genre),
-            GTAG_CONFIDENCE: () if self.confidence is None else (f"{self.confidence:.4f}",),
-            GTAG_MODEL: () if self.model is None else distinct([self.model]),
-        }
+        """Return the values of the main tag, by the roles that are written."""
+        fields: Fields = {}
+        if self.genres is not None:
+            fields |= {
+                GENRE: distinct(self.genres),
+                GTAG_GENRE: distinct(self.gtag_genre),
+                GTAG_CONFIDENCE: () if self.confidence is None else (f"{self.confidence:.4f}",),
+                GTAG_MODEL: () if self.model is None else distinct([self.model]),
+            }
+        if self.mood is not None:
+            fields |= {MOOD: (self.mood,), GTAG_MOOD: (self.mood,)}
+        return fields
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles of the fields that are written."""
+        return tuple(self.fields())
 
 
 class PendingChange(Protocol):
@@ -131,13 +147,13 @@ def write_change(
     def edit(copy: str) -> None:
         refuse_unless(format, copy, path)  # of the very bytes that are edited
         if pending is not None:
-            pending.old = snapshot(copy, format)
+            pending.old = snapshot(copy, format, change.roles)
         apply_change(copy, format, change)
 
     def verify(original: str, copy: str) -> None:
-        check_kept(original, copy, format)
+        check_kept(original, copy, format, change.roles)
         check_planned(original, copy, format, planned)
-        check_seen(original, copy, format)
+        check_seen(original, copy, format, change.roles)
 
     return replace_file(
         path,
@@ -186,14 +202,16 @@ def check_change(
 
     Without a change, what would be raised whatever the genre.
     """
-    genres = change.fields()[GENRE] if change else ()
+    roles = change.roles if change else ROLES
+    genres = change.fields().get(GENRE, ()) if change else ()
     try:
         check_writable(path, in_place=in_place, preserve_mtime=preserve_mtime)
         refuse_unless(format, path, path)
         with explained(RefusedError, path), open(path, "rb") as file:
-            container = open_or_explain(file, format, path)
+            container = open_or_explain(file, format, path, roles)
             for block in container.blocks:
-                if block is container.main or container.asks_for_genre(block):
+                asks = GENRE in roles and container.asks_for_genre(block)
+                if block is container.main or asks:
                     if change:
                         block.begin(change.id3_version)
                     block.prepare()
@@ -208,18 +226,19 @@ def apply_change(path: str | PathLike[str], format: Format, change: Change) -> N
     """Edit the file itself; nothing is copied or verified. Raises as `write_change` does."""
     planned = change.fields()
     with explained(RefusedError, path), open(path, "r+b") as file:
-        container = open_or_explain(file, format, path)
+        container = open_or_explain(file, format, path, change.roles)
         main = container.blocks.index(container.main)
-        asking = [i for i, b in enumerate(container.blocks) if container.asks_for_genre(b)]
+        asks = container.asks_for_genre if GENRE in planned else lambda _: False
+        asking = [i for i, b in enumerate(container.blocks) if asks(b)]
         # From the last, since what is written moves all that follows it.
         for i in sorted({main, *asking}, reverse=True):
-            container = open_or_explain(file, format, path)
+            container = open_or_explain(file, format, path, change.roles)
             block = container.blocks[i]
             block.begin(change.id3_version)
             block.prepare()
-            block.check(planned[GENRE])
+            block.check(planned.get(GENRE, ()))
             if i == main and block.is_bare:
                 block.entries = container.carried()
-            for role in ROLES:  # what gtag noted stands in the main tag alone
+            for role in planned:  # what gtag noted stands in the main tag alone
                 block.set(role, planned[role] if i == main or role == GENRE else ())
             block.store(file)

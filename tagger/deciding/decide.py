@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tagger.containers.write import Change
 from tagger.deciding.genre_map import GenreMap
 from tagger.deciding.options import Album, Detail, Existing
+from tagger.deciding.second_opinion import disputed
 from tagger.genres.placeholders import Placeholders
 from tagger.genres.profiles import Profile
 from tagger.models.prediction import mean_of
@@ -24,7 +25,7 @@ from tagger.system.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from tagger.containers.read import TagState
-    from tagger.models.prediction import Prediction
+    from tagger.models.prediction import Mood, Prediction
 
 # Where the best of independent genres is less probable, the track has none of them.
 NONE_BELOW = 0.5
@@ -79,6 +80,8 @@ class Policy:
         Which names mean the same. Predictions are in its names already, see `read`.
     profile : Profile
         The program that reads the tags.
+    mood : bool
+        Whether the mood is written, too. One that a person wrote is always kept.
 
     Raises
     ------
@@ -95,6 +98,7 @@ class Policy:
     album: Album = "off"
     genre_map: GenreMap = field(default_factory=GenreMap)
     profile: Profile = field(default_factory=Profile)
+    mood: bool = False
 
     def __post_init__(self) -> None:
         several = self.genres > 1 or self.existing == "append" or self.detail == "both"
@@ -151,7 +155,7 @@ class Decision:
     status : Status
     reason : str
     change : Change or None
-        Only for the status `would-write`.
+        Of the genre only for the status `would-write`; of the mood for any.
     genres : tuple of str
         What is named, by the track's album where that decided: genres or styles, most probable
         first; a genre stands before its style.
@@ -159,6 +163,12 @@ class Decision:
         Of the first; where its style is named after it, of the style.
     old_genres : tuple of str
         What the tags say.
+    own_confidence : float or None
+        How probable a person's genre is where a sure prediction disagrees with it; else None.
+    mood : Mood or None
+        Of the track, where it is asked for and can be told.
+    old_mood : str
+        What the tags say, where the mood is asked for.
     """
 
     status: Status
@@ -167,6 +177,9 @@ class Decision:
     genres: tuple[str, ...] = ()
     confidence: float | None = None
     old_genres: tuple[str, ...] = ()
+    own_confidence: float | None = None
+    mood: Mood | None = None
+    old_mood: str = ""
 
 
 def decide(
@@ -195,6 +208,34 @@ def decide(
     >>> print(decide(jazz, TagState(genres=("Bebop",)), Policy()).reason)
     a person wrote Bebop
     """
+    decision = _of_genre(prediction, tags, policy, album)
+    return _with_mood(decision, prediction, tags, policy) if policy.mood else decision
+
+
+def _with_mood(
+    decision: Decision, prediction: Prediction | None, tags: TagState, policy: Policy
+) -> Decision:
+    """Add the mood to what was decided, where it is sure and no person wrote one."""
+    mood = None if prediction is None or is_doubted(prediction, policy) else prediction.mood
+    decision = replace(decision, mood=mood, old_mood=_listed(tags.moods))
+    if mood is None or tags.user_moods or not mood.is_sure:
+        return decision
+    if tags.moods == tags.gtag_mood == (mood.name,):
+        return decision
+    change = decision.change
+    if change is None:
+        # In a tag that is made for the mood, the genre of the hidden ones would be missed.
+        hidden = tuple(genre for _, genres in tags.hidden for genre in genres)
+        genres = None if tags.genres or not hidden else hidden
+        change = Change(genres, id3_version=policy.profile.id3_version)
+    reason = f"{decision.reason}; mood {mood.name} {mood.confidence:.2f}"
+    return replace(decision, change=replace(change, mood=mood.name), reason=reason)
+
+
+def _of_genre(
+    prediction: Prediction | None, tags: TagState, policy: Policy, album: Verdict | None
+) -> Decision:
+    """Decide about the genre alone."""
     # A file whose genre is only where few programs read it has a genre all the same.
     decision = partial(Decision, old_genres=tags.genres or tags.user_genres)
     if prediction is None:
@@ -204,7 +245,12 @@ def decide(
     user_genres = policy.placeholders.without(tags.user_genres)
     decision = partial(decision, genres=names, confidence=confidence)
     if user_genres and policy.existing not in ("replace", "append"):  # whatever else: keep
-        return decision(Status.KEPT, f"a person wrote {_listed(user_genres)}")
+        reason, own = f"a person wrote {_listed(user_genres)}", None
+        if not is_doubted(prediction, policy):
+            own = disputed(prediction, names, user_genres, policy.genre_map)
+        if own is not None:
+            reason += f" ({own:.2f}); it sounds like {_listed(names)} {confidence:.2f}"
+        return decision(Status.KEPT, reason, own_confidence=own)
     guesses = (
         f"{prediction.genre} {prediction.confidence:.2f} or {prediction.runner_up} "
         f"{prediction.runner_up_confidence:.2f}"

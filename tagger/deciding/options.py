@@ -211,6 +211,11 @@ class ScanOptions:
     no_default_placeholders: bool = _option(
         "flag", "Unknown, Other, Misc and the like are genres, too.", False
     )
+    mood: bool = _option(
+        "flag",
+        "Also write the mood (Energetic, Tense, Sad or Calm), where it is sure and none is there.",
+        False,
+    )
     genre_map: str | None = _option(
         "path",
         "Genres under your own names: renamed, merged, dropped (see gtag genres).",

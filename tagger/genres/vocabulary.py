@@ -5,6 +5,7 @@ It is read from `vocabulary.toml`.
 
 from __future__ import annotations
 
+import re
 import tomllib
 import unicodedata
 from functools import cache
@@ -12,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 LONGEST_NAME = 100  # characters
+_JOINTS = re.compile(r"[;/,|+\\]| & ")  # what people and programs write between several genres
 
 
 @cache
@@ -33,6 +35,17 @@ def canonical(name: str) -> str | None:
     ('Hip-Hop', 'Hip-Hop', 'Drum and Bass', None)
     """
     return _names().get(_key(name))
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The genres in one text: a text that is no name, but joins known ones, is all of these.
+
+    >>> names_in("Rock/Pop"), names_in("Rhythm & Blues"), names_in("Rock/Shanties")
+    (('Rock', 'Pop'), ('Rhythm & Blues',), ('Rock/Shanties',))
+    """
+    parts = tuple(part for part in _JOINTS.split(text) if part.strip())
+    together = canonical(text) is None and len(parts) > 1 and all(map(canonical, parts))
+    return tuple(part.strip() for part in parts) if together else (text,)
 
 
 def genre_of(name: str) -> str | None:

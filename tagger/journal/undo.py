@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tagger.containers.formats import FORMATS
-from tagger.containers.snapshot import obstacle, restore, same_fields, snapshot
+from tagger.containers.snapshot import obstacle, restore, roles_of, same_fields, snapshot
 from tagger.containers.verify import check_kept
 from tagger.containers.write import refuse_unless
 from tagger.journal.journal import Journal, Run
@@ -355,11 +355,11 @@ class _Undo:
                 reason = obstacle(copy, format, change.old, change.new, force=self._force)
                 if reason is not None:
                     raise RefusedError(reason, path=path)
-            pending.old = snapshot(copy, format)
+            pending.old = snapshot(copy, format, roles_of(change.old))
             restore(copy, format, change.old, loosely=edited)
 
         def verify(original: str, copy: str) -> None:
-            check_kept(original, copy, format)
+            check_kept(original, copy, format, roles_of(change.old))
             if not same_fields(copy, format, change.old, loosely=edited):
                 raise WriteFailedError("its fields would not read as before", path=path)
 

@@ -121,9 +121,10 @@ def yamnet_card() -> Card:
 def _scores(features: TrackFeatures) -> np.ndarray:
     """YAMNet's mean scores; the network is loaded only where no model has asked it."""
     tag = yamnet_card().tag
-    return features.scores[tag] if tag in features.scores else mean_scores(_network(), features)
+    return features.scores[tag] if tag in features.scores else mean_scores(yamnet(), features)
 
 
 @cache
-def _network() -> Backbone:
+def yamnet() -> Backbone:
+    """Return the network that tells music from other sounds, loaded once."""
     return Backbone(yamnet_card())

@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 
 import numpy as np
 
-from tagger.models import zoo
+from tagger.models import moods, zoo
 from tagger.models.card import (
     CARD,
     CORRELATION,
@@ -140,6 +140,8 @@ def _answer(card: Card, features: TrackFeatures) -> np.ndarray:
 
         Backbone(card).embed(features)
         return sigmoid(features.logits[card.tag])
+    if card.kind == moods.KIND:
+        return moods.probabilities(card, features)
     return zoo.load_card(card).predict(features).probabilities
 
 

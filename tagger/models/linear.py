@@ -86,10 +86,10 @@ class LinearWeights:
     def n_inputs(self) -> int:
         return int(self.coefficients.shape[1])
 
-    def __call__(self, rows: np.ndarray) -> np.ndarray:
+    def __call__(self, rows: np.ndarray, *, temperature: float = 1.0) -> np.ndarray:
         """Log probabilities [shape=(..., n_labels)] from inputs [shape=(..., n_inputs)]."""
         rows = np.clip(rows.astype(np.float64), self._low, self._high)
-        return log_softmax(rows @ self.coefficients.T + self.intercept)
+        return log_softmax((rows @ self.coefficients.T + self.intercept) / temperature)
 
 
 def pack(coefficients: np.ndarray, intercept: np.ndarray, *bounds: np.ndarray) -> bytes:

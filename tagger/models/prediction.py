@@ -36,6 +36,28 @@ class Style:
 
 
 @dataclass(frozen=True)
+class Mood:
+    """The most probable mood of a track.
+
+    Attributes
+    ----------
+    confidence : float
+        Calibrated probability, from 0 to 1.
+    threshold : float
+        Probability from which it is written.
+    """
+
+    name: str
+    confidence: float
+    threshold: float
+
+    @property
+    def is_sure(self) -> bool:
+        """Tell whether it is probable enough to be written."""
+        return self.confidence >= self.threshold
+
+
+@dataclass(frozen=True)
 class Prediction:
     """A model's output for one track.
 
@@ -65,6 +87,8 @@ class Prediction:
         Other thresholds of each genre, as on the model's card; empty where it has none.
     parents : mapping of str to str, or None
         From a label to the label above it, as ``Punk`` to ``Rock``. None: as in the vocabulary.
+    mood : Mood or None
+        None where there is no sound to tell it by.
     """
 
     labels: tuple[str, ...]
@@ -79,6 +103,7 @@ class Prediction:
     dropped: str = ""
     aims: tuple[Aims, ...] = ()
     parents: Mapping[str, str] | None = None
+    mood: Mood | None = None
 
     def threshold(self, genre: str) -> float:
         """Return the probability from which a genre is named by default."""
@@ -234,6 +259,7 @@ def mean_of(predictions: Sequence[Prediction]) -> Prediction:
         chunk_probabilities=None,
         chunk_starts_s=None,
         non_music_reason="",
+        mood=None,
     )
 
 

@@ -50,6 +50,7 @@ OWN = {
     "multi-label": Kind(1, _ANY),
     "ensemble": Kind(has_members=True),
     "backbone": Kind(is_part=True),
+    "moods": Kind(1, 1, is_part=True),
 }
 _OF_PACKAGE = Kind(most_backbones=_ANY)
 

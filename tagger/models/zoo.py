@@ -188,7 +188,7 @@ def load_card(card: Card) -> Classifier:
             from tagger.models.ensemble import Ensemble
 
             return Ensemble(card, [load_card(member) for member in _used_directly(card)])
-        case "backbone":
+        case "backbone" | "moods":
             raise ModelError(
                 f"{card.name} is part of other models and predicts no genre",
                 path=card.folder,

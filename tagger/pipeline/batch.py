@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger.deciding.albums import album_verdicts, in_albums, is_album
-from tagger.deciding.decide import Policy, Status, Verdict
+from tagger.deciding.decide import Policy, Verdict
 from tagger.library.cue_sheet import cue_sheet_of
 from tagger.library.walk import Stamp, is_as_met
 from tagger.pipeline.cache import Cache, CachedPrediction
@@ -137,7 +137,7 @@ def _store(
     silent = classified.error.message if isinstance(classified.error, NothingToHearError) else ""
     if not classified.sound or not (classified.prediction or silent):
         return
-    written = result.status is Status.WRITTEN
+    written = result.wrote
     if tags.cached and not written and cache.note_use(track):
         return
     entry = CachedPrediction(classified.sound, classified.prediction, classified.duration_s, silent)

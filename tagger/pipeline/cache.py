@@ -17,7 +17,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +32,7 @@ from tagger.library.walk import Stamp, Track
 from tagger.models import zoo
 from tagger.models.card import CARD, Card
 from tagger.models.heard import yamnet_card
+from tagger.models.moods import a_mood, moods_card
 from tagger.models.prediction import Prediction, Style
 from tagger.models.registry import code_of
 from tagger.system.places import cache_folder
@@ -39,7 +40,7 @@ from tagger.system.places import cache_folder
 log = logging.getLogger(__name__)
 
 # Raise it when results of front ends, `heard` or tag readers change: the cache is then rebuilt.
-VERSION = 4
+VERSION = 5
 _APPLICATION = 0x67746167  # "gtag"
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS files (
@@ -48,7 +49,7 @@ CREATE TABLE IF NOT EXISTS files (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS predictions (
     sound BLOB, model TEXT, duration_s REAL, probabilities BLOB, styles BLOB, non_music_reason TEXT,
-    reason TEXT, PRIMARY KEY (sound, model)
+    reason TEXT, mood TEXT, mood_confidence REAL, PRIMARY KEY (sound, model)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS features (
     sound BLOB PRIMARY KEY, duration_s REAL, arrays BLOB
@@ -160,7 +161,7 @@ class Cache:
             return None
         with suppress(ValueError, TypeError, KeyError):
             state, credits = json.loads(file.tags)
-            for name in ("genres", "gtag_genre"):
+            for name in ("genres", "gtag_genre", "moods", "gtag_mood"):
                 state[name] = tuple(state[name])
             state["hidden"] = tuple((place, tuple(values)) for place, values in state["hidden"])
             return TagState(**state), Credits(**credits)
@@ -249,8 +250,8 @@ class Cache:
     def prediction_for_sound(self, sound: bytes) -> CachedPrediction | None:
         """Return the model's result for a sound; None: not cached."""
         query = (
-            "SELECT duration_s, probabilities, styles, non_music_reason, reason FROM predictions"
-            " WHERE sound = ? AND model = ?"
+            "SELECT duration_s, probabilities, styles, non_music_reason, reason, mood,"
+            " mood_confidence FROM predictions WHERE sound = ? AND model = ?"
         )
         row = self._ask(lambda db: db.execute(query, (sound, self._key)).fetchone(), None)
         return None if row is None else self._cached(sound, row)
@@ -337,7 +338,8 @@ class Cache:
     def _rows(self, database: sqlite3.Connection, folder: bytes) -> Iterator[tuple[bytes, _File]]:
         for name, format, sound, tags, used, *others in database.execute(
             "SELECT name, format, files.sound, tags, used, size, mtime_ns, ctime_ns, inode,"
-            " duration_s, probabilities, styles, non_music_reason, reason FROM files"
+            " duration_s, probabilities, styles, non_music_reason, reason, mood, mood_confidence"
+            " FROM files"
             " LEFT JOIN predictions ON predictions.sound = files.sound AND model = ?"
             " WHERE folder = ?",
             (self._key, folder),
@@ -347,13 +349,15 @@ class Cache:
             yield name, _File(stamp, format, sound, tags, used, row)
 
     def _cached(self, sound: bytes, row: Sequence[Any]) -> CachedPrediction | None:
-        duration_s, probabilities, styles, non_music_reason, reason = row
+        duration_s, probabilities, styles, non_music_reason, reason, *mood = row
         if reason:
             return CachedPrediction(sound, None, duration_s, reason)
         card = self._model
         if card is None or len(probabilities) != 8 * len(card.labels):
             return None
         prediction = _prediction(card, self._thresholds, probabilities, styles, non_music_reason)
+        if mood[0] is not None:
+            prediction = replace(prediction, mood=a_mood(*mood))
         return CachedPrediction(sound, prediction, duration_s)
 
     def _ask(self, question: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
@@ -390,7 +394,7 @@ def default_cache_path() -> Path:
 def model_key(card: Card) -> str:
     """Identifies a model, with the models that it uses."""
     digest = blake2b(digest_size=8)
-    for each in (card, *zoo.used_by(card), yamnet_card()):
+    for each in (card, *zoo.used_by(card), yamnet_card(), moods_card()):
         if (each.folder / CARD).is_file():
             digest.update(blake2b((each.folder / CARD).read_bytes()).digest())
         digest.update(code_of(each.kind).encode())
@@ -429,7 +433,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 def _row_of(cached: CachedPrediction, card: Card | None) -> tuple[Any, ...]:
     prediction = cached.prediction
     if prediction is None:
-        return (cached.duration_s, None, None, None, cached.reason)
+        return (cached.duration_s, None, None, None, cached.reason, None, None)
     by_name = {(s.genre, s.name): s.probability for s in prediction.styles}
     styles = [by_name[s.genre, s.name] for s in card.styles] if card and prediction.styles else []
     return (
@@ -438,6 +442,7 @@ def _row_of(cached: CachedPrediction, card: Card | None) -> tuple[Any, ...]:
         np.asarray(styles, dtype="<f8").tobytes(),
         prediction.non_music_reason,
         "",
+        *((prediction.mood.name, prediction.mood.confidence) if prediction.mood else (None, None)),
     )
 
 

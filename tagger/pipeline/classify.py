@@ -13,6 +13,7 @@ import numpy as np
 
 from tagger.library.cue_sheet import CueSheet, cue_sheet_of
 from tagger.models import zoo
+from tagger.models.moods import a_mood, mood_of
 from tagger.models.track_features import TrackFeatures
 from tagger.pipeline.cache import Cache, CachedPrediction, sound_of_file
 from tagger.sound.audio import Excerpt, Sound, read_excerpts
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tagger.library.walk import Track
     from tagger.models.card import Card
     from tagger.models.classifier import Classifier
-    from tagger.models.prediction import Prediction
+    from tagger.models.prediction import Mood, Prediction
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _from_features(model: str, reader: Cache, sound: bytes) -> CachedPrediction 
     if not features:
         return None
     try:
-        prediction = classifier(model).predict(TrackFeatures.from_kept(features))
+        prediction = _predicted(classifier(model), TrackFeatures.from_kept(features))
     except DataError:
         return None
     return CachedPrediction(sound, prediction, duration_s)
@@ -142,12 +143,17 @@ def classify_section(
             sound = read_excerpts(track.path, begin_s, end_s)
         features, loaded = TrackFeatures.from_sound(sound), classifier(model)
         with step(f"classified by {loaded.card.tag}", track.path):
-            prediction = loaded.predict(features)
+            prediction = _predicted(loaded, features)
     except Exception as error:  # of a decoder or our own: it must not stop the batch
         if isinstance(error, GtagError) and what_ran_out(error) is None:
             return Classified(error=error)
         return Classified(error=_blamed(model, track, error), traceback=traceback.format_exc())
     return Classified(prediction, sound.duration_s, kept=features.kept())
+
+
+def _predicted(model: Classifier, features: TrackFeatures) -> Prediction:
+    """Return the model's prediction with the mood, which depends on no model of genres."""
+    return replace(model.predict(features), mood=mood_of(features))
 
 
 def _blamed(model: str, track: Track, error: Exception) -> GtagError:
@@ -233,7 +239,12 @@ def _predicts(prediction: Prediction, card: Card) -> bool:
         <= {(s.genre, s.name, s.threshold, s.aims) for s in card.styles}
         and type(prediction.non_music_reason) is str
         and prediction.dropped == ""
+        and (prediction.mood is None or _is_mood(prediction.mood))
     )
+
+
+def _is_mood(mood: Mood) -> bool:
+    return mood == a_mood(mood.name, mood.confidence) and 0 <= mood.confidence <= 1
 
 
 def _unrecognised(path: str) -> UnreadableError:

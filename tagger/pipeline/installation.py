@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tagger.models import zoo
 from tagger.models.heard import yamnet_card
+from tagger.models.moods import moods_card
 from tagger.pipeline.classify import classifier, forget_models
 
 # Where the code is that reads a file's sound and predicts.
@@ -46,11 +47,12 @@ def installation(model: str, expected: str = "") -> str:
 
 @cache
 def _gtag() -> str:
-    """Fingerprint the code that runs, and the network that tells what is music."""
+    """Fingerprint the code that runs, and what tells music and moods."""
     root = Path(__file__).parents[1]
     code = [file for package in _PACKAGES for file in (root / package).glob("*.py")]
+    networks = [*_files(yamnet_card().folder), *_files(moods_card().folder)]
     version = importlib.metadata.version("gtag-music")
-    return f"gtag {version} ({_fingerprint([*code, *_files(yamnet_card().folder)])})"
+    return f"gtag {version} ({_fingerprint([*code, *networks])})"
 
 
 @cache

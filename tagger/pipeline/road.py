@@ -48,6 +48,15 @@ class TrackResult:
         Calibrated probabilities; None without a prediction.
     message : str
         The reason for the status, and what the album decided.
+    own_confidence : float or None
+        How probable a person's genre is where a sure prediction disagrees with it; else None.
+    mood : str
+        The most probable one, where it was asked for.
+    mood_confidence : float or None
+    old_mood, new_mood : str
+        The moods in the tags before and after, as for genres.
+    wrote : bool
+        No column: whether the file was written, be it for its mood alone.
     decision : Decision or None
         No column: what was decided, with its genres, its confidence and its change. None in a
         result that was read from a report.
@@ -64,6 +73,12 @@ class TrackResult:
     model: str = ""
     duration_s: float | None = None
     message: str = ""
+    own_confidence: float | None = None
+    mood: str = ""
+    mood_confidence: float | None = None
+    old_mood: str = ""
+    new_mood: str = ""
+    wrote: bool = field(default=False, repr=False, compare=False)
     decision: Decision | None = field(default=None, repr=False, compare=False)
 
 
@@ -175,18 +190,20 @@ def finished(
         As `tagger.pipeline.batch.track_results` takes them.
     """
     status, reason, change = decision.status, decision.reason, decision.change
-    new = decision.old_genres
+    new, new_mood, wrote = decision.old_genres, decision.old_mood, False
     if change is not None:
         try:
             if write is not None:
                 reason = "; ".join(filter(None, (reason, write(track, change))))
-                status = Status.WRITTEN
+                status = Status.WRITTEN if status is Status.WOULD_WRITE else status
+                wrote = True
             elif rehearse is not None:
                 rehearse(track, change)
-            new = change.genres
+            new = new if change.genres is None else change.genres
+            new_mood = change.mood or new_mood
         except Exception as failure:
             status, reason = _failure(failure, Status.FAILED), _message(failure)
-    prediction = classified.prediction
+    prediction, mood = classified.prediction, decision.mood
     return TrackResult(
         track.path,
         status,
@@ -196,6 +213,12 @@ def finished(
         model=prediction.model if prediction else "",
         duration_s=classified.duration_s,
         message=reason,
+        own_confidence=decision.own_confidence,
+        mood=mood.name if mood else "",
+        mood_confidence=mood.confidence if mood else None,
+        old_mood=decision.old_mood,
+        new_mood=new_mood,
+        wrote=wrote,
         decision=decision,
     )
 
@@ -208,7 +231,8 @@ def cue_tracks(classified: Classified, policy: Policy) -> Iterator[TrackResult]:
         track = Track(f"{classified.sheet.path}/track{cue.number:04}", None)
         decision = decided(track, part, None, policy)
         if decision.status is not Status.UNREADABLE:
-            named = f"named {'; '.join(decision.genres)}" if decision.change else decision.reason
+            names = decision.status is Status.WOULD_WRITE
+            named = f"named {'; '.join(decision.genres)}" if names else decision.reason
             reason = f"{cue.title}: {named}" if cue.title else named
             decision = replace(decision, status=Status.CUE_TRACK, reason=reason, change=None)
         yield finished(track, part, decision, policy)

@@ -52,6 +52,7 @@ def policy_of(options: ScanOptions, card: Card) -> Policy:
         Placeholders((*ignored, *options.placeholders)),
         aim=options.aim,
         genres=options.genres,
+        mood=options.mood,
         detail=detail,
         album=options.album,
         profile=PROFILES[options.profile] if options.profile else Profile(),

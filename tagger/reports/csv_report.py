@@ -9,7 +9,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -19,9 +19,13 @@ from tagger.deciding.decide import Status
 from tagger.pipeline.road import TrackResult
 from tagger.system.errors import ConfigurationError, WriteFailedError
 
-COLUMNS = tuple(field.name for field in fields(TrackResult) if field.name != "decision")
+COLUMNS = tuple(field.name for field in fields(TrackResult) if field.compare)
+_FIRST_COLUMNS = COLUMNS[: COLUMNS.index("message") + 1]  # all that older reports have
 
-_DECIMALS = {"confidence": 4, "runner_up_confidence": 4, "duration_s": 2}
+_DECIMALS = {
+    **{"confidence": 4, "runner_up_confidence": 4, "duration_s": 2},
+    **{"own_confidence": 4, "mood_confidence": 4},
+}
 # A spreadsheet would run what starts like this.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _NO_REPORT = "is not a report of gtag scan"
@@ -39,20 +43,21 @@ class CsvReport:
     ----------
     file : text file
         As `open_report` or `resume_report` opens it.
-    resumed : bool
-        It has its header and some rows already.
+    columns : sequence of str
+        Those of a header that it has already; empty: it has none.
     """
 
-    def __init__(self, file: TextIO, *, resumed: bool = False) -> None:
+    def __init__(self, file: TextIO, *, columns: Sequence[str] = ()) -> None:
         self._file = file
         self._writer = csv.writer(file)
-        if not resumed:
+        self._columns = columns or COLUMNS
+        if not columns:
             self._write(COLUMNS)
 
     def add(self, result: TrackResult) -> None:
-        self._write([_cell(name, getattr(result, name)) for name in COLUMNS])
+        self._write([_cell(name, getattr(result, name)) for name in self._columns])
 
-    def _write(self, row: list[str] | tuple[str, ...]) -> None:
+    def _write(self, row: Sequence[str]) -> None:
         try:
             self._writer.writerow(row)
             self._file.flush()
@@ -96,14 +101,16 @@ def resume_report(path: str) -> tuple[TextIO, Done]:
         rows = list(csv.reader(io.StringIO(whole.decode(), newline="")))
     except (UnicodeDecodeError, csv.Error):
         rows = []
-    if not rows or any(len(row) != len(COLUMNS) for row in rows) or rows[0] != list(COLUMNS):
+    columns = tuple(rows[0]) if rows else ()
+    known = columns == COLUMNS[: len(columns)] and len(columns) >= len(_FIRST_COLUMNS)
+    if not known or any(len(row) != len(columns) for row in rows):
         raise ConfigurationError(
             "is not a report that can be resumed",
             path=path,
             hint="name another --report, also where a spreadsheet saved this one",
         )
     os.truncate(path, len(whole))
-    return _opened(path, "a"), Done(rows[1:])
+    return _opened(path, "a"), Done(rows[1:], columns)
 
 
 def read_report(path: str) -> Iterator[TrackResult]:
@@ -123,13 +130,14 @@ def read_report(path: str) -> Iterator[TrackResult]:
             delimiter = next((d for d in ",;\t" if f"path{d}status" in head.replace('"', "")), ",")
             file.seek(0)
             rows = csv.DictReader(file, delimiter=delimiter)
-            if not set(COLUMNS) <= set(rows.fieldnames or ()):
+            names = [name for name in COLUMNS if name in (rows.fieldnames or ())]
+            if not set(_FIRST_COLUMNS) <= set(names):
                 raise ConfigurationError(_NO_REPORT, path=path)
             for row in rows:
-                values: dict[str, Any] = {n: _without_apostrophe(row[n]) for n in COLUMNS}
+                values: dict[str, Any] = {n: _without_apostrophe(row[n]) for n in names}
                 values["path"] = row["path"]
                 values["status"] = Status(row["status"])
-                values |= {n: _number(row[n]) for n in _DECIMALS}
+                values |= {n: _number(row[n]) for n in _DECIMALS if n in names}
                 yield TrackResult(**values)
     except OSError as error:
         raise ConfigurationError.of_system(error, path) from error
@@ -190,19 +198,20 @@ class Done:
     Parameters
     ----------
     rows : list of rows, optional
-        Without the header. None: a new report.
+        Without the header.
+    columns : tuple of str
+        The header; empty: a new report.
 
     Attributes
     ----------
     statuses : frozenset of str
-    resumed : bool
     """
 
-    def __init__(self, rows: list[list[str]] | None = None) -> None:
+    def __init__(self, rows: list[list[str]] | None = None, columns: tuple[str, ...] = ()) -> None:
         path, status = COLUMNS.index("path"), COLUMNS.index("status")
         self._paths = {escaped(row[path]) for row in rows or ()}
         self.statuses = frozenset(row[status] for row in rows or ())
-        self.resumed = rows is not None
+        self.columns = columns
 
     def __contains__(self, path: str) -> bool:
         shown = _cell("path", path).encode("utf-8", "backslashreplace").decode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from bisect import insort
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -54,6 +55,8 @@ class ScanPage:
         self._confidence = {True: [0] * BINS, False: [0] * BINS}
         self._changes: Counter[tuple[str, str]] = Counter()
         self._unsure: list[TrackResult] = []
+        self._doubted: list[TrackResult] = []
+        self._all_doubted = 0
         self._failures: dict[tuple[Status, str], list[TrackResult]] = {}  # alike ones together
         self._listed = 0  # of them
         self._models: dict[str, None] = {}
@@ -89,6 +92,10 @@ class ScanPage:
                 self._other_changes += 1
         if result.status is Status.UNSURE and len(self._unsure) < LISTED:
             self._unsure.append(result)
+        if result.own_confidence is not None:
+            self._all_doubted += 1
+            insort(self._doubted, result, key=lambda r: (r.own_confidence, -(r.confidence or 0)))
+            del self._doubted[LISTED:]
         if result.status.is_problem and self._listed < LISTED:
             self._failures.setdefault((result.status, result.message), []).append(result)
             self._listed += 1
@@ -135,6 +142,8 @@ class ScanPage:
             "other_changes": changed - sum(n for _, n in changes),
             "unsure": self._unsure,
             "all_unsure": tally.statuses[Status.UNSURE],
+            "doubted": self._doubted,
+            "all_doubted": self._all_doubted,
             "failures": list(self._failures.values()),
             "other_failures": tally.problems - self._listed,
             "rows": self._blocks(),

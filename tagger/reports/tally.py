@@ -33,6 +33,8 @@ class Tally:
     def __init__(self) -> None:
         self.statuses: Counter[Status] = Counter()
         self.genres: Counter[str] = Counter()
+        self.moods: Counter[str] = Counter()  # that are written, or would be
+        self._unwritten_moods = 0
         self._confidence: defaultdict[str, float] = defaultdict(float)
 
     def add(self, result: TrackResult) -> None:
@@ -44,6 +46,9 @@ class Tally:
         if confidence is not None and counts:
             self.genres[genre] += 1
             self._confidence[genre] += confidence
+        if result.new_mood != result.old_mood:
+            self.moods[result.new_mood] += 1
+            self._unwritten_moods += not result.wrote
 
     @property
     def tracks(self) -> int:
@@ -51,7 +56,8 @@ class Tally:
 
     @property
     def would_write(self) -> int:
-        return self.statuses[Status.WOULD_WRITE]
+        """Tell how many changes a dry run found, of genres or moods."""
+        return self.statuses[Status.WOULD_WRITE] + self._unwritten_moods
 
     @property
     def problems(self) -> int:

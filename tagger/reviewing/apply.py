@@ -65,19 +65,20 @@ def _decided(row: TrackResult) -> tuple[Track, Decision]:
     try:
         track, tags = found_again(row.path)
         change = _change(row)
-        refuse_no_names(change.genres, track.path)
+        genres = change.genres or ()
+        refuse_no_names(genres, track.path)
     except GtagError as error:
         status = Status.UNREADABLE if isinstance(error, UnreadableError) else Status.REFUSED
         return Track(row.path, None), Decision(status, error.message)
     now = tags.genres or tags.user_genres
-    if tags.genres == change.genres:
+    if tags.genres == genres:
         return track, Decision(Status.UNCHANGED, "its tags say so already", old_genres=now)
     theirs = "; ".join(tags.user_genres)
     if theirs and escaped(theirs) not in (row.old_genre, row.new_genre):
         reason = f"somebody wrote {theirs} since the report was made"
         return track, Decision(Status.REFUSED, reason, old_genres=now)
     reason = "as gtag proposed" if change.model else "as the report was edited"
-    return track, Decision(Status.WOULD_WRITE, reason, change, change.genres, None, now)
+    return track, Decision(Status.WOULD_WRITE, reason, change, genres, None, now)
 
 
 def _change(row: TrackResult) -> Change:

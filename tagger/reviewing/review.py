@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -31,9 +31,23 @@ from tagger.system.errors import ConfigurationError, GtagError, RefusedError, Un
 from tagger.system.places import state_folder
 
 
-def default_report() -> Path:
-    """Return the report of the unsure tracks that a review itself looked for."""
-    return state_folder() / "review.csv"
+def default_report(*, disagree: bool = False) -> Path:
+    """Return the report of the tracks that a review itself looked for."""
+    return state_folder() / ("disagree.csv" if disagree else "review.csv")
+
+
+def disagreeing(results: Iterable[TrackResult]) -> list[TrackResult]:
+    """Return the tracks whose own genre a prediction disagrees with, the least probable first."""
+    doubted = (result for result in results if result.own_confidence is not None)
+    return sorted(doubted, key=lambda r: (r.own_confidence, -(r.confidence or 0.0)))
+
+
+def _by_folder(results: Iterable[TrackResult]) -> list[TrackResult]:
+    """Put the tracks of a folder together, which may be an album, where its first one stands."""
+    folders: dict[Path, list[TrackResult]] = {}
+    for result in results:
+        folders.setdefault(Path(result.path).parent, []).append(result)
+    return [result for folder in folders.values() for result in folder]
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,8 @@ class Question:
     tags : TagState
     credits : Credits
     answered : bool
-        Whether a person said its genre, here or with another program.
+        Whether a person said its genre, or another than the report has, here or with another
+        program.
     """
 
     number: int
@@ -62,7 +77,7 @@ class Question:
 
 
 class Review:
-    """The unsure tracks of a report, and which of them were skipped.
+    """The unsure tracks of a report, or those that it disagrees with, and which were skipped.
 
     What is answered shows in the files themselves; what was skipped is noted beside the journal,
     until all tracks were seen or the report is a new one.
@@ -73,6 +88,8 @@ class Review:
     write : Writer
     placeholders : Placeholders, optional
         Words that are no genre, and so no answer.
+    disagree : bool
+        Ask about the tracks whose own genre a prediction disagrees with, not the unsure ones.
 
     Attributes
     ----------
@@ -80,6 +97,7 @@ class Review:
         Numbers of the tracks that were skipped, in this session or before.
     answered_now, skipped_now : set of int
         Of this session.
+    disagree : bool
 
     Raises
     ------
@@ -92,13 +110,16 @@ class Review:
         report: str | os.PathLike[str],
         write: Writer,
         placeholders: Placeholders | None = None,
+        *,
+        disagree: bool = False,
     ) -> None:
-        self._rows = [
-            result for result in read_report(os.fspath(report)) if result.status is Status.UNSURE
-        ]
+        rows = read_report(os.fspath(report))
+        unsure = (row for row in rows if row.status is Status.UNSURE)
+        self._rows = _by_folder(disagreeing(rows)) if disagree else list(unsure)
+        self.disagree = disagree
         self._write = write
         self._placeholders = placeholders or Placeholders()
-        key = sha256(os.fsencode(os.path.realpath(report))).hexdigest()[:16]
+        key = sha256(os.fsencode(os.path.realpath(report)) + b"\0" * disagree).hexdigest()[:16]
         self._notes = state_folder() / f"review-{key}.json"
         skipped: set[str] = set()
         # None yet; or damaged: then they are asked for again.
@@ -128,6 +149,9 @@ class Review:
         track, tags = found_again(row.path)
         assert track.format is not None, "it was found"
         answered = bool(self._placeholders.without(tags.user_genres))
+        if row.own_confidence is not None:
+            said = "; ".join(tags.genres or tags.user_genres)
+            answered = said not in possible_paths(row.old_genre)
         credits = read_credits(track.path, track.format)
         return Question(number, track, row, tags, credits, answered)
 
@@ -216,8 +240,12 @@ class Review:
         return False
 
     def finish(self) -> None:
-        """Forget the skipped tracks when all were seen: the next review asks for them again."""
-        self._notes.unlink(missing_ok=True)
+        """Forget the skipped tracks when all were seen: the next review asks for them again.
+
+        Where a genre was doubted, skipping it was the answer: it stays.
+        """
+        if not self.disagree:
+            self._notes.unlink(missing_ok=True)
 
 
 def as_genres(typed: str) -> tuple[str, ...]:

@@ -402,4 +402,4 @@ def test_a_mistyped_path_is_answered_with_the_nearest(gtag, tmp_path, arguments)
 
 
 def test_a_name_like_no_other_is_answered_with_all(gtag):
-    assert "there are: scan, watch, show, review, undo" in gtag("xyzzy").err
+    assert "there are: scan, watch, show, audit, review, apply, tidy, undo" in gtag("xyzzy").err

@@ -295,7 +295,7 @@ def test_it_needs_a_terminal_and_something_to_ask_about(gtag, make_audio, tmp_pa
     terminal = Terminal(folder=tmp_path)
     assert terminal.end() == 2 and b"Name a report" in terminal.shown
     terminal = Terminal(reported(tmp_path), folder=tmp_path)
-    assert terminal.end() == 0 and b"no unsure track" in terminal.shown
+    assert terminal.end() == 0 and b"no track left" in terminal.shown
     (tmp_path / "other.csv").write_text("a,b\n")
     terminal = Terminal(tmp_path / "other.csv", folder=tmp_path)
     assert terminal.end() == 2 and b"is not a report" in terminal.shown

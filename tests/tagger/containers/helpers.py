@@ -56,7 +56,7 @@ def write_and_restore(path: Path, change: Change = CHANGE) -> bytes:
     """Write, restore from a snapshot that went through JSON; returns what stood between."""
     before = path.read_bytes()
     found = form(path)
-    old = json.loads(json.dumps(snapshot(path, found)))
+    old = json.loads(json.dumps(snapshot(path, found, change.roles)))
     write_change(path, found, change)
     between = path.read_bytes()
     assert not same_fields(path, found, old)
@@ -64,5 +64,5 @@ def write_and_restore(path: Path, change: Change = CHANGE) -> bytes:
     assert same_fields(path, found, old)
     original = path.with_name("original" + path.suffix)
     original.write_bytes(before)
-    check_kept(original, path, found)
+    check_kept(original, path, found, change.roles)
     return between

@@ -11,7 +11,7 @@ from tagger.containers.read import TagState
 from tagger.containers.write import Change
 from tagger.deciding.decide import Policy, Status, decide
 from tagger.genres.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
-from tagger.models.prediction import Prediction, Style
+from tagger.models.prediction import Mood, Prediction, Style
 
 MODEL = "cnn-1"
 
@@ -440,3 +440,55 @@ def test_whatever_a_model_says_what_is_named_is_sure(said, thresholds, detail, g
             assert set(prediction.above(name)) <= set(written[: written.index(name)])
         elif any(prediction.probability_of(n) >= prediction.threshold(n) for n in lower):
             assert detail == "genre" and written.index(lower[0]) < written.index(name)
+
+
+def with_mood(confidence=0.9):
+    return replace(heard(), mood=Mood("Calm", confidence, 0.7))
+
+
+def decided_mood(tags, prediction=None, **policy):
+    policy = {"min_confidence": 0.5, "mood": True, **policy}
+    return decide(prediction or with_mood(), tags, Policy(**policy))
+
+
+def test_a_mood_is_written_beside_a_genre_and_without_one():
+    both = decided_mood(TagState())
+    assert (both.status, both.change.genres, both.change.mood) == ("would-write", ("Rock",), "Calm")
+    assert both.reason == "had no genre; mood Calm 0.90"
+    kept = decided_mood(tagged("Polka"))
+    assert (kept.status, kept.change) == ("kept", Change(None, mood="Calm"))
+    unsure = decided_mood(TagState(), min_confidence=0.95)
+    assert (unsure.status, unsure.change) == ("unsure", Change(None, mood="Calm"))
+    assert decide(with_mood(), TagState(), Policy(0.5)).change.mood is None, "not asked for"
+
+
+def test_an_unsure_mood_is_told_and_not_written():
+    decision = decided_mood(tagged("Polka"), with_mood(0.69))
+    assert decision.change is None and decision.mood.confidence == 0.69
+    noise = replace(with_mood(), non_music_reason="rain")
+    assert decided_mood(TagState(), noise).change is None
+    assert decided_mood(TagState(), noise).mood is None
+    assert decided_mood(TagState(), replace(with_mood(), mood=None)).change.mood is None
+
+
+@pytest.mark.parametrize("existing", ["keep", "replace", "append"])
+def test_a_persons_mood_is_kept_whatever_happens_to_genres(existing):
+    tags = TagState(moods=("Wistful",))
+    decision = decided_mood(tags, existing=existing)
+    assert decision.change.mood is None and decision.old_mood == "Wistful"
+
+
+def test_gtags_own_mood_makes_way_for_a_new_one_and_is_not_written_twice():
+    old = TagState(("Polka",), moods=("Sad",), gtag_mood=("Sad",))
+    assert decided_mood(old).change.mood == "Calm"
+    same = TagState(("Polka",), moods=("Calm",), gtag_mood=("Calm",))
+    assert decided_mood(same).change is None
+    deleted = TagState(("Polka",), gtag_mood=("Calm",))
+    assert decided_mood(deleted).change.mood == "Calm"
+    edited = TagState(("Polka",), moods=("Glad",), gtag_mood=("Calm",))
+    assert decided_mood(edited).change is None
+
+
+def test_a_new_tag_for_the_mood_says_the_hidden_genre_too():
+    hidden = TagState(hidden=(("ID3v1", ("Blues",)),))
+    assert decided_mood(hidden).change == Change(("Blues",), mood="Calm")

@@ -51,8 +51,23 @@ FULL = TrackResult(
 def test_the_columns_are_the_contract():
     assert ",".join(COLUMNS) == (
         "path,status,genre,confidence,runner_up,runner_up_confidence,old_genre,new_genre,"
-        "model,duration_s,message"
+        "model,duration_s,message,"
+        "own_confidence,mood,mood_confidence,old_mood,new_mood"  # added since
     )
+
+
+def test_a_report_of_an_older_gtag_is_read_and_resumed(tmp_path):
+    file = tmp_path / "old.csv"
+    older = COLUMNS[: COLUMNS.index("message") + 1]
+    with open_report(str(file)) as stream:
+        CsvReport(stream, columns=older)._write(older)
+        CsvReport(stream, columns=older).add(FULL)
+    stream, done = resume_report(str(file))
+    assert (done.columns, FULL.path in done) == (older, True)
+    with stream:
+        CsvReport(stream, columns=done.columns).add(replace(FULL, path="b.mp3", own_confidence=0.1))
+    assert [row.path for row in read_report(str(file))] == [FULL.path, "b.mp3"]
+    assert {len(row) for row in csv.reader(file.open(newline=""))} == {len(older)}
 
 
 def test_a_row(tmp_path):
@@ -62,8 +77,8 @@ def test_a_row(tmp_path):
         == (
             ",".join(COLUMNS) + "\r\n"
             '"/music/a, ""b"".mp3",would-write,Rock,0.8765,Pop,0.1000,'
-            ",Rock,cnn-1,181.23,had no genre\r\n"
-            "/music/c.mp3,unreadable,,,,,,,,,\r\n"
+            ",Rock,cnn-1,181.23,had no genre,,,,,\r\n"
+            "/music/c.mp3,unreadable,,,,,,,,,,,,,,\r\n"
         ).encode()
     )
 

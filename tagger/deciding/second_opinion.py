@@ -1,0 +1,66 @@
+"""A second opinion on the genres that a person wrote: where a sure prediction disagrees with them.
+
+Names that are above or below each other agree: Punk with Rock, House with Electronic. Names that
+the model does not know say nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from tagger.genres.vocabulary import names_in, parent_of
+
+if TYPE_CHECKING:
+    from tagger.deciding.genre_map import GenreMap
+    from tagger.models.prediction import Prediction
+
+# A person's genre that is more probable than this is no blunder; docs/experiments.md has the table.
+MOST_OWN = 0.05
+
+
+def disputed(
+    prediction: Prediction, named: Iterable[str], genres: Iterable[str], genre_map: GenreMap
+) -> float | None:
+    """Return how probable a person's genres are where a prediction names others; else None.
+
+    Parameters
+    ----------
+    named : iterable of str
+        What is named, by the track's album where that decided. Nothing disagrees with nothing.
+    genres : iterable of str
+        What the person wrote.
+    genre_map : GenreMap
+        The prediction is in its names already.
+
+    Returns
+    -------
+    float or None
+        Probability of the most probable of their genres, or of what is above or below it.
+    """
+    lines = {
+        name: _line(name, genre_map) | {genre_map.key(above) for above in prediction.above(name)}
+        for name in (*prediction.labels, *(style.name for style in prediction.styles))
+    }
+    agreeing: set[str] = set()
+    for genre in (each for written in genres for each in names_in(written)):
+        line = _line(genre, genre_map)
+        agreeing |= {
+            name
+            for name, its_line in lines.items()
+            if genre_map.key(genre) in its_line or genre_map.key(name) in line
+        }
+    named = set(named)
+    if not agreeing or not named or agreeing & named:
+        return None
+    own = max(map(prediction.probability_of, agreeing))
+    return own if own <= MOST_OWN else None
+
+
+def _line(name: str, genre_map: GenreMap) -> set[str]:
+    """The keys of a name and of all that is above it in the vocabulary."""
+    keys = {genre_map.key(name)}
+    while (above := parent_of(name)) is not None:
+        keys.add(genre_map.key(above))
+        name = above
+    return keys
