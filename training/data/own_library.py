@@ -41,7 +41,7 @@ def read_own_library(
     """
     files: list[SoundFile] = []
     without_genre = 0
-    for track in reporter.bar(Library([str(folder)]), desc="reading tags", unit="track"):
+    for track in reporter.bar(Library([str(folder)]), desc="reading tags", unit="tracks"):
         name = _within(track.path, folder)
         if track.format is None:
             reporter.leave_out(name, "not a sound format that gtag supports")
