@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +12,26 @@ import click
 from tqdm import tqdm
 
 from tagger.system.screen import printable
+
+EVERY_S = 10.0  # between lines of progress, where stderr is no terminal
+LINE = "{desc}: {n_fmt} of {total_fmt} {unit}, {elapsed} so far, {remaining} to go"
+
+
+class Lines(tqdm):  # type: ignore[type-arg]
+    """Progress as a line every `EVERY_S` seconds, also while nothing moves: for logs."""
+
+    def __init__(self, items: Iterable[Any] | None = None, **options: Any) -> None:
+        self._ended = threading.Event()
+        super().__init__(items, file=io.StringIO(), bar_format=LINE, **options)
+        threading.Thread(target=self._tell, daemon=True).start()
+
+    def _tell(self) -> None:
+        while not self._ended.wait(EVERY_S):
+            click.echo(str(self).strip(": "), err=True)
+
+    def close(self) -> None:
+        self._ended.set()
+        super().close()
 
 
 class Reporter:
@@ -23,8 +46,10 @@ class Reporter:
         """Name a file that cannot be learned from, and why."""
 
     def bar(self, items: Iterable[Any] | None = None, **options: Any) -> tqdm[Any]:
-        """A progress bar, with the options of `tqdm`; shown where stderr is a terminal."""
-        return tqdm(items, disable=None if self.shown else True, **options)
+        """Return a progress bar, with the options of `tqdm`; lines where stderr is no terminal."""
+        if self.shown and not sys.stderr.isatty():
+            return Lines(items, **options)
+        return tqdm(items, disable=not self.shown, **options)
 
 
 class TerminalReporter(Reporter):

@@ -236,7 +236,7 @@ def measure(
     first: dict[str, Any] = {}
     labels = labels_of(examples)
     examples = splits.units(protocol, examples)
-    for split in splits.PROTOCOLS[protocol](examples, settings.seed):
+    for split in splits.PROTOCOLS[protocol](examples, settings.seed, settings.folds):
         test = [examples[i] for i in split.test]
         own = replace(
             settings,
@@ -245,7 +245,7 @@ def measure(
             watch=test,
             importance=settings.importance and not parts and protocol not in WITHOUT_IMPORTANCE,
         )
-        scores, told = _measure_split(fit, [examples[i] for i in split.train], labels, own)
+        scores, told = measure_split(fit, [examples[i] for i in split.train], labels, own)
         parts.append(scores)
         first = first or told
         tested += test
@@ -255,10 +255,10 @@ def measure(
     return OutOfFoldPredictions(labels, tracks, truth, np.concatenate(parts), folds, **first)
 
 
-def _measure_split(
+def measure_split(
     fit: Recipe, train: Sequence[Example], labels: Sequence[str], settings: Settings
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Log probabilities of the examples that are watched, and history and importance."""
+    """Return log probabilities of the examples that are watched, and history and importance."""
     done = settings.work / "scores.npz"
     if settings.resume and done.exists():
         with np.load(done, allow_pickle=False) as kept:
@@ -282,15 +282,19 @@ def tell_unmeasured(
     reporter: Reporter,
 ) -> None:
     """Tell of tracks that a protocol could not measure, where it should have measured all."""
-    reasons = {
-        "artist": "nobody knows who plays, or nobody else plays that genre",
-        "track-random": "their genre has no other track",
-    }
-    n = sum(example.source == examples[0].source for example in examples)
-    for protocol, reason in reasons.items():
-        missing = n - len(by_protocol[protocol].tracks) if protocol in by_protocol else 0
+    own = [example for example in examples if example.source == examples[0].source]
+    for protocol, reason in splits.NOT_MEASURED.items():
+        if protocol not in by_protocol:
+            continue
+        measured = {*by_protocol[protocol].tracks}
+        missing = [example for example in own if example.track not in measured]
         if missing:
-            reporter.tell(f"not measured under {protocol}: {missing} of {n} tracks: {reason}")
+            known = {example.genre for example in own if example.track in measured}
+            nothing = sorted({example.genre for example in missing} - known)
+            of = f"; nothing of {', '.join(nothing)}" if nothing else ""
+            reporter.tell(
+                f"not measured under {protocol}: {len(missing)} of {len(own)} tracks: {reason}{of}"
+            )
 
 
 def _importance(fitted: Fitted, settings: Settings) -> dict[str, float]:
@@ -302,7 +306,7 @@ def _importance(fitted: Fitted, settings: Settings) -> dict[str, float]:
         feature_rows(settings.watch, fitted.features),
         targets(settings.watch, fitted.labels),
         seed=settings.seed,
-        bar=lambda columns: settings.bar(columns, step="importance", unit="feature"),
+        bar=lambda columns: settings.bar(columns, step="importance", unit="features"),
     )
     return dict(zip(fitted.features, rises.tolist(), strict=True))
 

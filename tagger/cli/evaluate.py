@@ -16,6 +16,7 @@ from tagger.system.errors import ExitStatus
 from tagger.system.extras import EXTRAS, need
 
 if TYPE_CHECKING:
+    from tagger.training.data.load_examples import Sources
     from tagger.training.measure.comparison import Measurement
     from tagger.training.measure.evaluate import Evaluation
 
@@ -42,12 +43,23 @@ PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all"
 )
 @click.option(
     "--data",
-    required=True,
     multiple=True,
     type=ExistingPath(exists=True, path_type=Path),
     metavar="DIR|FILE",
     help="Log-mel archive (tracks.csv and logmel.npz), a folder per genre of sound files, or a "
     "table of features (CSV). For a recipe repeatable: the first is measured on.",
+)
+@click.option(
+    "--from-tags",
+    type=ExistingPath(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Measure on a library whose tags name the genres.",
+)
+@click.option(
+    "--learning-curve",
+    "curve",
+    is_flag=True,
+    help="Also train a recipe on an eighth, a quarter and half of the tracks.",
 )
 @click.option(
     "--report",
@@ -62,6 +74,8 @@ def evaluate(
     recipe: str | None,
     protocols: tuple[str, ...],
     data: tuple[Path, ...],
+    from_tags: Path | None,
+    curve: bool,
     report: Path | None,
     **settings: Any,
 ) -> ExitStatus:
@@ -76,17 +90,23 @@ def evaluate(
         raise click.UsageError("give either --model or --recipe")
     if settings["resume"] and report is None:
         raise click.UsageError("--resume goes on beside the --report of the interrupted call")
+    if not data and from_tags is None:
+        raise click.UsageError("give --data or --from-tags")
     if recipe is not None:
+        from tagger.training.data.load_examples import Sources
+
+        settings["curve"] = curve
+        sources = Sources(data, from_tags)
         with _kept(report) as folder:
             return _evaluate_recipe(
-                recipe, protocols or ("all",), data, folder, settings, kept=report is not None
+                recipe, protocols or ("all",), sources, folder, settings, kept=report is not None
             )
-    if protocols or any_given(settings):
+    if protocols or curve or any_given(settings):
         raise click.UsageError("--model is measured as it is: the other options are for --recipe")
-    if len(data) > 1:
-        raise click.UsageError("--model is measured on one --data")
+    if len(data) + bool(from_tags) > 1:
+        raise click.UsageError("--model is measured on one --data or --from-tags")
     with _kept(report) as folder:
-        return _evaluate_models(models, data[0], folder)
+        return _evaluate_models(models, from_tags or data[0], folder, from_tags=bool(from_tags))
 
 
 @contextmanager
@@ -105,7 +125,9 @@ def _kept(report: Path | None) -> Iterator[Path]:
         yield Path(folder) / "report"
 
 
-def _evaluate_models(models: Sequence[str], data: Path, report: Path) -> ExitStatus:
+def _evaluate_models(
+    models: Sequence[str], data: Path, report: Path, *, from_tags: bool
+) -> ExitStatus:
     from tagger.models import zoo
     from tagger.training.measure.comparison import compare_models, write_comparison
     from tagger.training.measure.evaluate import evaluate_model
@@ -113,7 +135,10 @@ def _evaluate_models(models: Sequence[str], data: Path, report: Path) -> ExitSta
     from tagger.training.reporter import TerminalReporter
 
     loaded = [zoo.load(model) for model in models]
-    evaluations = [evaluate_model(model, data, reporter=TerminalReporter()) for model in loaded]
+    evaluations = [
+        evaluate_model(model, data, from_tags=from_tags, reporter=TerminalReporter())
+        for model in loaded
+    ]
     for evaluation in evaluations:
         _print_evaluation(evaluation)
     if len(evaluations) == 1:
@@ -155,7 +180,7 @@ def _by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:
 def _evaluate_recipe(
     recipe: str,
     protocols: Sequence[str],
-    data: Sequence[Path],
+    data: Sources,
     report: Path,
     settings: Mapping[str, Any],
     *,

@@ -26,6 +26,12 @@ _OPTIONS = (
         help="What a pretrained network starts from.",
     ),
     click.option(
+        "--folds",
+        type=Whole(2),
+        metavar="N",
+        help="Measure in N parts under artist and track-random; default: the set's own, or three.",
+    ),
+    click.option(
         "--seed",
         type=Whole(0, 2**32 - 1),
         default=0,

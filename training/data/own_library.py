@@ -61,7 +61,7 @@ def read_own_library(
     artists: list[str | None] = []
     places: list[tuple[str, str]] = []
     without_genre = 0
-    for track in reporter.bar(Library([str(folder)]), desc="reading tags", unit="track"):
+    for track in reporter.bar(Library([str(folder)]), desc="reading tags", unit="tracks"):
         name = _within(track.path, folder)
         if track.format is None:
             reporter.leave_out(name, "not a sound format that gtag supports")

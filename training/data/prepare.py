@@ -122,7 +122,7 @@ def prepare(
     there = {key for key in keys.values() if key in known or _is_whole(_part(parts, key))}
     missing = [file for file in files if keys[file.track] not in there]
     done = len(files) - len(missing)
-    with reporter.bar(total=len(files), initial=done, desc="listening", unit="track") as bar:
+    with reporter.bar(total=len(files), initial=done, desc="listening", unit="tracks") as bar:
         for file, result in map_in_workers(extract, missing, jobs=jobs, deadline_s=DEADLINE_S):
             bar.update()
             if isinstance(result, FileFeatures):

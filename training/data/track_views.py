@@ -248,7 +248,7 @@ def compute_views(
             seen = {}
             results = map_in_workers(view, of_set, jobs=jobs, deadline_s=DEADLINE_S)
             for item, result in reporter.bar(
-                results, desc="listening", unit="track", total=len(of_set)
+                results, desc="listening", unit="tracks", total=len(of_set)
             ):
                 if isinstance(result, Views):
                     seen[item.track] = result

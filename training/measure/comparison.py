@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import hypot
 from pathlib import Path
@@ -20,9 +20,10 @@ from tagger.training.data.datasets import Example
 from tagger.training.data.feature_table import feature_names, feature_rows
 from tagger.training.data.load_examples import Sources
 from tagger.training.measure.evaluate import Evaluation
+from tagger.training.measure.learning_curve import learning_curve
 from tagger.training.measure.metrics import Measured, figures, threshold_for_precision
 from tagger.training.measure.out_of_fold import PRECISION, OutOfFoldPredictions, calibrated
-from tagger.training.measure.splits import PROTOCOLS
+from tagger.training.measure.splits import NOT_MEASURED, PROTOCOLS
 from tagger.training.measure.training_history import TrainingHistory, correlation, importance
 from tagger.training.recipes.fitting import Settings
 from tagger.training.report import plots
@@ -116,9 +117,10 @@ def measure_protocols(
 def evaluate_recipe(
     recipe: str,
     protocols: Sequence[str],
-    data: Sequence[Path],
+    data: Sequence[Path] | Sources,
     report: Path,
     *,
+    curve: bool = False,
     reporter: Reporter = SILENT,
     **settings: Any,
 ) -> tuple[list[Measurement], str]:
@@ -126,6 +128,12 @@ def evaluate_recipe(
 
     Work in progress is kept beside the report, in ``<report>.work``. Each protocol has a report
     of its own in the report's folder.
+
+    Parameters
+    ----------
+    data : Sources, or sequence of Path for its `data`
+    curve : bool
+        Also measure accuracy against training size.
 
     Returns
     -------
@@ -138,7 +146,8 @@ def evaluate_recipe(
     how = Settings(work, importance=True, reporter=reporter, **settings)
     recipes.find(recipe, how)
     artists = "artist" in protocols and ALL not in protocols
-    examples = load(recipe, Sources(data), how, artists=artists)
+    sources = data if isinstance(data, Sources) else Sources(data)
+    examples = load(recipe, sources, how, artists=artists)
     rows, by_protocol = measure_protocols(recipe, examples, protocols, how)
     tell_unmeasured(by_protocol, examples, reporter)
     together = None
@@ -152,8 +161,21 @@ def evaluate_recipe(
             measured = calibrated(by_protocol, row.protocol)
             predictions = by_protocol[row.protocol]
             worth = importance(tuple(predictions.importance), predictions.importance, {})
-            learning = TrainingHistory(predictions.history, worth, together)
-            evaluation = replace(as_evaluation(row, source, measured), learning=learning)
+            tracks = (example.track for example in examples if example.source == source)
+            evaluation = replace(
+                as_evaluation(row, source, measured),
+                learning=TrainingHistory(predictions.history, worth, together),
+                curve=learning_curve(
+                    recipes.find(recipe, how),
+                    examples,
+                    row.protocol,
+                    replace(how, work=work / row.protocol),
+                    predictions,
+                )
+                if curve
+                else None,
+                left_out=not_measured(row.protocol, tracks, measured),
+            )
             write_report(evaluation, report / row.protocol)
     shutil.rmtree(work, ignore_errors=True)
     return rows, sentence
@@ -186,6 +208,14 @@ def as_evaluation(row: Measurement, data: str, measured: Measured) -> Evaluation
         f"The threshold is where {PRECISION:.0%} of the named tracks are right, chosen on these "
         "tracks.",
     )
+
+
+def not_measured(protocol: str, tracks: Iterable[str], measured: Measured) -> dict[str, str]:
+    """Return why a protocol left tracks unmeasured, by track."""
+    if protocol not in NOT_MEASURED:
+        return {}
+    known = {*measured.tracks}
+    return {track: NOT_MEASURED[protocol] for track in tracks if track not in known}
 
 
 def meaning(rows: Sequence[Measurement]) -> str:

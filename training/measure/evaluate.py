@@ -1,13 +1,13 @@
 """Measures a finished model on a folder of labelled music. No training.
 
-The folder is a log-mel archive, or has a sub-folder of sound files for each genre; a table of
-features will do for a model that uses nothing else.
+The folder is a log-mel archive, or has a sub-folder of sound files for each genre, or is a library
+whose tags name the genres; a table of features will do for a model that uses nothing else.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
+from tagger.genres.vocabulary import parent_of, same_name
 from tagger.models.classifier import Classifier
 from tagger.models.feature_columns import FeatureColumns
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.system.errors import DataError, GtagError, NothingToHearError
 from tagger.training.data.datasets import (
+    SoundFile,
     is_log_mel_archive,
     read_genre_folders,
     read_log_mel_archive,
@@ -28,6 +30,8 @@ from tagger.training.data.datasets import (
 from tagger.training.data.feature_table import TABLE, features_of_row, read_feature_table
 from tagger.training.data.fingerprints import Parts, fingerprint_of, parts_of
 from tagger.training.data.leakage import seen
+from tagger.training.data.own_library import read_own_library
+from tagger.training.measure.learning_curve import LearningCurve
 from tagger.training.measure.metrics import (
     Measured,
     accuracy_by_coverage,
@@ -41,6 +45,7 @@ from tagger.training.measure.training_history import TrainingHistory, correlatio
 from tagger.training.reporter import SILENT, Reporter
 
 WORST = 25  # mistakes that are named
+NAMED_ARTISTS = 10
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class Evaluation:
         Those of them that are damaged: not silent, and not of another genre.
     learning : TrainingHistory
         How the model learned.
+    curve : LearningCurve or None
+        Accuracy against training size.
     warning, remark : str
         What to say before the figures, prominently or not.
     """
@@ -75,6 +82,7 @@ class Evaluation:
     left_out: dict[str, str] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
     learning: TrainingHistory = field(default_factory=TrainingHistory)
+    curve: LearningCurve | None = None
     warning: str = ""
     remark: str = ""
 
@@ -98,6 +106,7 @@ class Evaluation:
             "confusion": confusion_matrix(self.measured).tolist(),
             "reliability": [asdict(b) for b in reliability(self.measured)],
             "worst_mistakes": worst_mistakes(self.measured),
+            **({} if self.curve is None else {"learning_curve": self.curve.as_json()}),
             "seen_tracks": list(self.seen_in_training),
             "left_out": self.left_out,
         }
@@ -119,8 +128,15 @@ def worst_mistakes(measured: Measured, n: int = WORST) -> list[dict[str, Any]]:
     ]
 
 
-def evaluate_model(model: Classifier, data: Path, *, reporter: Reporter = SILENT) -> Evaluation:
+def evaluate_model(
+    model: Classifier, data: Path, *, from_tags: bool = False, reporter: Reporter = SILENT
+) -> Evaluation:
     """Classify every labelled track of a folder, or of a table of features.
+
+    Parameters
+    ----------
+    from_tags : bool
+        The folder is a library, and its tags are the truth.
 
     Raises
     ------
@@ -132,7 +148,11 @@ def evaluate_model(model: Classifier, data: Path, *, reporter: Reporter = SILENT
     truth, rows, tracks, fingerprints, descriptors, unreadable = [], [], [], [], [], []
     parts: list[Parts] = []
     left_out: dict[str, str] = {}
-    for track, genre, compute in reporter.bar(_tracks(data), unit="track"):
+    files = read_own_library(data, min_tracks=1, reporter=reporter) if from_tags else []
+    artists = {file.track: file.artist for file in files}
+    for track, genre, compute in reporter.bar(
+        _of_library(files, labels) if from_tags else _tracks(data), unit="tracks"
+    ):
         if genre not in labels:
             left_out[track] = f"the model does not know the genre {genre}"
             continue
@@ -170,7 +190,15 @@ def evaluate_model(model: Classifier, data: Path, *, reporter: Reporter = SILENT
         left_out,
         tuple(unreadable),
         learning,
-        warning=warning(model.card.tag, len(known), len(tracks)),
+        warning=" ".join(
+            filter(
+                None,
+                (
+                    warning(model.card.tag, len(known), len(tracks)),
+                    warning_of_artists(model.card.tag, tracks, known, artists),
+                ),
+            )
+        ),
         remark="The model's card names none of these tracks among those that it learned from. "
         "Other recordings by the same artists would flatter the figures all the same.",
     )
@@ -184,6 +212,49 @@ def warning(model: str, known: int, n: int) -> str:
         f"SEEN IN TRAINING: {model} learned from {known} of these {n} tracks. The figures say how "
         "well it remembers, not how well it classifies new music."
     )
+
+
+def warning_of_artists(
+    model: str, tracks: Sequence[str], known: Sequence[str], artists: Mapping[str, str | None]
+) -> str:
+    """Return the warning where a model had learned from others of an artist's tracks."""
+    learned = {artists[track] for track in known if artists.get(track)}
+    others = [t for t in tracks if t not in {*known} and artists.get(t) in learned]
+    if not others:
+        return ""
+    named = sorted({str(artists[track]) for track in others})
+    more = f" and {len(named) - NAMED_ARTISTS} more" if len(named) > NAMED_ARTISTS else ""
+    return (
+        f"ARTISTS KNOWN: {len(others)} more of these tracks are by artists that {model} learned "
+        f"from: {', '.join(named[:NAMED_ARTISTS])}{more}."
+    )
+
+
+def known_label(genre: str, labels: Sequence[str]) -> str:
+    """Return the label that a genre means, or the nearest genre above it; else the genre.
+
+    >>> known_label("heavy metal", ["Metal", "Rock"]), known_label("Bebop", ["Jazz", "Rock"])
+    ('Metal', 'Jazz')
+    """
+    by_name = {same_name(label): label for label in labels}
+    name: str | None = genre
+    while name is not None:
+        if same_name(name) in by_name:
+            return by_name[same_name(name)]
+        name = parent_of(name)
+    return genre
+
+
+def _of_library(
+    files: Sequence[SoundFile], labels: Sequence[str]
+) -> Iterator[tuple[str, str, Callable[[], TrackFeatures]]]:
+    """As `_tracks`, of a library's tracks."""
+    for file in files:
+        yield (
+            file.track,
+            known_label(file.genre, labels),
+            partial(_features_of_sound, file.path),
+        )
 
 
 def _named_features(model: Classifier, features: TrackFeatures) -> np.ndarray | None:

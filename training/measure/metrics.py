@@ -50,6 +50,10 @@ class Measured:
     def confidences(self) -> np.ndarray:
         return self.probabilities.max(axis=1)
 
+    def against_the_rest(self, label: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return which tracks are of a genre, and its probabilities [each shape=(n,)]."""
+        return self.truth == label, self.probabilities[:, label]
+
 
 def expected_calibration_error(measured: Measured) -> float:
     """Mean gap between confidence and accuracy over equally wide bins (Guo et al. 2017)."""
@@ -64,17 +68,22 @@ def confusion_matrix(measured: Measured) -> np.ndarray:
     return np.asarray(metrics.confusion_matrix(measured.truth, measured.guesses, labels=labels))
 
 
-def per_genre(measured: Measured) -> dict[str, dict[str, float]]:
-    """Figures of each genre against all others, each with its 95 % interval.
+def per_genre(measured: Measured) -> dict[str, dict[str, Any]]:
+    """Return figures of each genre against all others, each with its 95 % interval.
 
     `accuracy` is the share of all tracks that are rightly said to be, or not to be, of the genre.
+    A genre without a track was not measured: its figures are None, and so is `roc_auc` where all
+    tracks are of one genre.
     """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     matrix = confusion_matrix(measured)
     n = len(measured.truth)
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     for i, label in enumerate(measured.labels):
         hits, support, guessed = int(matrix[i, i]), int(matrix[i].sum()), int(matrix[:, i].sum())
         either = support + guessed - hits
+        truth, scores = measured.against_the_rest(i)
         rows[label] = {
             "n": support,
             **share("accuracy", n - (either - hits), n),
@@ -83,8 +92,11 @@ def per_genre(measured: Measured) -> dict[str, dict[str, float]]:
             # F1 grows with the share of hits among the tracks that are or are said to be of the
             # genre (F1 = 2 s / (1 + s)), and that share is a proportion with an interval.
             **{k: 2 * s / (1 + s) for k, s in share("f1", hits, either).items()},
-            "average_precision": average_precision(measured, i),
+            "average_precision": float(average_precision_score(truth, scores)) if support else 0.0,
+            "roc_auc": float(roc_auc_score(truth, scores)) if 0 < support < n else None,
         }
+        if not support:
+            rows[label] = {**dict.fromkeys(rows[label]), "n": 0}
     return rows
 
 
@@ -123,27 +135,6 @@ def accuracy_by_coverage(measured: Measured) -> tuple[np.ndarray, np.ndarray, np
         counts / len(order),
         np.cumsum(measured.right[order]) / counts,
     )
-
-
-def precision_recall(measured: Measured, label: int) -> tuple[np.ndarray, np.ndarray]:
-    """Precision and recall of one genre as its threshold falls [each shape=(n_thresholds,)].
-
-    One point for each different probability; empty where the genre does not occur.
-    """
-    from sklearn import metrics
-
-    truth = measured.truth == label
-    if not truth.any():
-        return np.zeros(0), np.zeros(0)
-    scores = measured.probabilities[:, label]
-    precision, recall, _ = metrics.precision_recall_curve(truth, scores)
-    return precision[-2::-1], recall[-2::-1]  # without the point at a recall of 0
-
-
-def average_precision(measured: Measured, label: int) -> float:
-    """Area under a genre's precision-recall curve, without interpolation; 0 without tracks."""
-    precision, recall = precision_recall(measured, label)
-    return float((np.diff(recall, prepend=0.0) * precision).sum())
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def train_by_epochs(
         _restore_seeds(model, rebuilt, len(history) * steps)
     known = [example for example in settings.watch if example.genre in labels]
     watched = known[:: len(known) // WATCHED + 1]
-    with settings.bar(total=epochs, initial=len(history), unit="epoch") as bar:
+    with settings.bar(total=epochs, initial=len(history), unit="epochs") as bar:
         for epoch in range(len(history), epochs):
             before_epoch(model, epoch)
             told = model.fit(

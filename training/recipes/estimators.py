@@ -9,7 +9,7 @@ wherever scikit-learn takes an estimator:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -278,9 +278,15 @@ class BoostedTrees(Trees):
         target: np.ndarray,
         sample_weight: np.ndarray | None = None,
         folds: Folds | None = None,
+        after_round: Callable[[], object] = lambda: None,
     ) -> Self:
         """Find the number of rounds, by default on three folds, and grow so many."""
         import xgboost
+
+        class Told(xgboost.callback.TrainingCallback):
+            def after_iteration(self, *_: object) -> bool:
+                after_round()
+                return False
 
         matrix = xgboost.DMatrix(rows, self._learn_classes(target), weight=sample_weight)
         parameters = self._parameters(rows, eval_metric="mlogloss")
@@ -292,6 +298,7 @@ class BoostedTrees(Trees):
             stratified=folds is None,
             early_stopping_rounds=PATIENCE,
             as_pandas=False,
+            callbacks=[Told()],
         )["test-mlogloss-mean"]
         best = int(np.argmin(curve))
         self.rounds_, self.log_loss_ = best + 1, float(curve[best])
@@ -370,7 +377,8 @@ class FeatureNetwork(OnRows):
         from keras import layers
 
         for size in LAYERS[self.layers]:
-            x = layers.Dropout(self.dropout)(layers.Dense(size, activation="relu")(x))
+            x = layers.Dense(size, activation="relu")(x)
+            x = layers.Dropout(self.dropout)(x)
         return x
 
     def predict_log_proba(self, rows: np.ndarray) -> np.ndarray:
@@ -384,5 +392,7 @@ def _along(x: Any, dropout: float) -> Any:
     for channels in CHANNELS:
         x = layers.Conv1D(channels, 5, padding="same", activation="relu")(x)
         x = layers.MaxPooling1D(2, padding="same")(x)
-    x = layers.Dropout(dropout)(layers.Flatten()(x))
-    return layers.Dropout(dropout)(layers.Dense(64, activation="relu")(x))
+    x = layers.Flatten()(x)
+    x = layers.Dropout(dropout)(x)
+    x = layers.Dense(64, activation="relu")(x)
+    return layers.Dropout(dropout)(x)

@@ -39,6 +39,8 @@ class Settings:
         None for the recipe's own choice.
     variant : str
         One of the recipe's; empty for its default.
+    folds : int or None
+        So many, under the protocols artist and track-random; None for the set's own, or three.
     weights : str
         What a pretrained network starts from: ``imagenet``, ``none`` or a file.
     importance : bool
@@ -58,6 +60,7 @@ class Settings:
     select: int = 0
     augment: bool | None = None
     variant: str = ""
+    folds: int | None = None
     weights: str = ""
     importance: bool = False
     watch: Sequence[Example] = ()

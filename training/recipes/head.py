@@ -39,7 +39,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
         Where an archive keeps no embedding of a track, and its sound is not there.
     """
     inputs = VARIANTS[settings.variant or "embedding"]
-    rows = _rows(settings.bar(examples, unit="track"), inputs)
+    rows = _rows(settings.bar(examples, unit="tracks"), inputs)
     labels = labels_of(examples)
     content, training = fit_regression(rows, targets(examples, labels), examples, settings.seed)
     network = musicnn().card

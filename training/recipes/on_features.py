@@ -27,6 +27,7 @@ from tagger.training.data.feature_table import (
 )
 from tagger.training.measure.splits import known_folds, set_apart, set_aside
 from tagger.training.recipes.estimators import (
+    ROUNDS,
     BoostedTrees,
     FeatureNetwork,
     Folds,
@@ -120,7 +121,7 @@ def _fit_network(examples: Sequence[Example], settings: Settings, layers: str) -
         watched = [example for example in settings.watch if example.genre in labels]
         rows = feature_rows(watched, table.names).astype(np.float32) if watched else None
         watch = None if rows is None else (rows, targets(watched, labels))
-        with settings.bar(total=epochs, unit="epoch") as bar:
+        with settings.bar(total=epochs, unit="epochs") as bar:
             shown = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: bar.update())
             network.fit(table.rows, table.target, watch=watch, callbacks=[shown])
 
@@ -228,7 +229,8 @@ def fit_boosted_trees(examples: Sequence[Example], settings: Settings) -> Fitted
     given = rows, table.target, table.weight, table.folds
     make = partial(BoostedTrees, seed=settings.seed)
     parameters = search(lambda own: make(**own).fit(*given).log_loss_, make(), settings)
-    grown = make(**parameters).fit(*given)
+    with settings.bar(total=ROUNDS, step="at most", unit="rounds") as bar:
+        grown = make(**parameters).fit(*given, after_round=bar.update)
     training = {
         "rounds": grown.rounds_,
         "parameters": {name.rstrip("_"): value for name, value in parameters.items()},
@@ -242,7 +244,7 @@ def fit_boosted_trees(examples: Sequence[Example], settings: Settings) -> Fitted
 
 def windows(examples: Sequence[Example], settings: Settings) -> Windows:
     """Return the rows of all examples, and artists set aside."""
-    bar = settings.bar(examples, step="features", unit="track")
+    bar = settings.bar(examples, step="features", unit="tracks")
     rows = [_rows(e, random_of(e, settings.seed)) for e in bar]
     own = np.array([e.source == examples[0].source for e in examples])
     each = len(rows[0])

@@ -9,9 +9,9 @@ from __future__ import annotations
 import io
 import textwrap
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
@@ -20,10 +20,8 @@ from tagger.system.screen import printable
 from tagger.training.measure.metrics import (
     Measured,
     accuracy_by_coverage,
-    average_precision,
     confusion_matrix,
     per_genre,
-    precision_recall,
     reliability,
 )
 from tagger.training.measure.training_history import Correlation
@@ -35,7 +33,16 @@ SKY, RED, BLACK = "#56b4e9", "#d55e00", "#000000"
 COLOURS = (BLUE, ORANGE, GREEN, PINK, SKY, RED, BLACK)
 MARKERS = "osD^vPX"
 GREY = "#999999"
-STYLE = {
+# The first one of them that has a letter draws it; for scripts that DejaVu lacks.
+FONTS = (
+    "DejaVu Sans",
+    *(f"Noto Sans {kind}" for kind in ("CJK JP", "CJK SC", "JP", "SC", "KR", "Arabic", "Hebrew")),
+    *("Noto Sans Devanagari", "Noto Sans Thai", "Source Han Sans", "IPAGothic", "TakaoGothic"),
+    *("WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Droid Sans Fallback", "Unifont"),
+    *("Yu Gothic", "Meiryo", "Microsoft YaHei", "Malgun Gothic", "Segoe UI"),
+    *("Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo", "Arial Unicode MS"),
+)
+STYLE: dict[str, Any] = {
     "text.parse_math": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -60,8 +67,8 @@ def as_png(draw: Callable[Concatenate[Any, P], None]) -> Callable[P, bytes]:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        with rc_context(STYLE), warnings.catch_warnings():
-            # A script that the font lacks comes out as boxes; the page beside has its names.
+        with rc_context({**STYLE, "font.family": _fonts()}), warnings.catch_warnings():
+            # A script that no font has comes out as boxes, and `lacks_glyphs` tells of it.
             warnings.filterwarnings("ignore", message="Glyph")
             figure = Figure(dpi=DPI, layout="constrained")
             FigureCanvasAgg(figure)
@@ -71,6 +78,23 @@ def as_png(draw: Callable[Concatenate[Any, P], None]) -> Callable[P, bytes]:
             return png.getvalue()
 
     return drawn
+
+
+@cache
+def _fonts() -> list[str]:
+    """Return those of `FONTS` that are installed."""
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    return [name for name in FONTS if name in installed]
+
+
+def lacks_glyphs(names: Iterable[str]) -> bool:
+    """Tell whether names have letters that no installed font has."""
+    from matplotlib.font_manager import findfont, get_font
+
+    letters = {ord(letter) for name in names for letter in short(name)}
+    return bool(letters - {c for name in _fonts() for c in get_font(findfont(name)).get_charmap()})
 
 
 def _error(value: np.ndarray, low: Any, high: Any) -> np.ndarray:
@@ -91,26 +115,29 @@ def _in_two_lines(name: str) -> str:
 
 @as_png
 def confusion(figure: Any, measured: Measured) -> None:
-    """Heat map of what was taken for what; each row sums to 1."""
+    """Draw a heat map of what was taken for what; each row sums to 1."""
+    from sklearn.metrics import ConfusionMatrixDisplay
+
     matrix = confusion_matrix(measured)
     n = len(matrix)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(0.62 * n + 2.5, 5, 16))
     figure.set_size_inches(side + 1, side)
     ax = figure.subplots()
-    image = ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    names = [short(label) for label in measured.labels]
-    ax.set_xticks(range(n), names, rotation=45, ha="right", rotation_mode="anchor")
-    ax.set_yticks(range(n), names)
-    ax.set_xlabel("predicted genre")
-    ax.set_ylabel("true genre")
+    drawn = ConfusionMatrixDisplay(shares, display_labels=list(map(short, measured.labels))).plot(
+        ax=ax,
+        cmap="Blues",
+        colorbar=False,
+        include_values=n <= GENRES_WITH_NUMBERS,
+        im_kw={"vmin": 0, "vmax": 1},
+    )
+    ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=45, ha="right")
+    ax.tick_params(axis="x", rotation=45)
+    ax.set(xlabel="predicted genre", ylabel="true genre")
     ax.set_title(f"Confusion matrix, {matrix.sum():,} tracks")
-    if n <= GENRES_WITH_NUMBERS:
-        for (row, column), count in np.ndenumerate(matrix):
-            if count:
-                colour = "white" if shares[row, column] > 0.5 else "black"
-                ax.text(column, row, count, ha="center", va="center", color=colour, size=9)
-    figure.colorbar(image, ax=ax, label="share of the genre's tracks", shrink=0.8)
+    for place, text in np.ndenumerate(drawn.text_ if drawn.text_ is not None else []):
+        text.set(text=f"{matrix[place] or ''}", size=9)  # tracks in place of shares
+    figure.colorbar(drawn.im_, ax=ax, label="share of the genre's tracks", shrink=0.8)
 
 
 @as_png
@@ -142,29 +169,87 @@ def genres(figure: Any, measured: Measured) -> None:
 
 @as_png
 def precision_recall_curves(figure: Any, measured: Measured) -> None:
-    """One panel a genre, the others behind it in grey."""
-    counts = np.bincount(measured.truth, minlength=len(measured.labels))
-    drawn = sorted(np.argsort(-counts, kind="stable")[:GENRES_WITH_CURVES])
-    drawn = [i for i in drawn if counts[i]]
-    columns = min(5, len(drawn))
-    rows = -(-len(drawn) // columns)
-    figure.set_size_inches(max(4.5, 2.3 * columns), 2.3 * rows + 0.8)
+    """Draw precision over recall: one panel a genre, the others behind it in grey."""
+    from sklearn.metrics import PrecisionRecallDisplay, precision_recall_curve
+
+    def display(truth: np.ndarray, scores: np.ndarray) -> Any:
+        precision, recall, _ = precision_recall_curve(truth, scores)
+        # Without the point at a recall of 0, which was not measured.
+        return PrecisionRecallDisplay(precision=precision[:-1], recall=recall[:-1])
+
     figure.suptitle("Precision and recall of each genre as its threshold falls")
-    curves = {i: precision_recall(measured, i) for i in drawn}
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for ax in axes[len(drawn) :]:
-        ax.set_visible(False)
-    for ax, i in zip(axes, drawn, strict=False):
-        for other in drawn:
-            precision, recall = curves[other]
-            style = {"color": BLUE, "lw": 2, "zorder": 3} if other == i else {"color": "#dddddd"}
-            ax.plot(recall, precision, **style)
-        name, area = short(measured.labels[i]), average_precision(measured, i)
-        ax.set_title(f"{name}\nn {counts[i]}, AP {area:.2f}", size="small")
-        ax.set_xlim(0, 1.02)
-        ax.set_ylim(0, 1.05)
+    _panels(figure, measured, display, "AP", "average_precision")
     figure.supxlabel("recall", size="medium")
     figure.supylabel("precision", size="medium")
+
+
+@as_png
+def roc_curves(figure: Any, measured: Measured) -> None:
+    """Draw the receiver operating characteristic: panels as for precision and recall."""
+    from sklearn.metrics import RocCurveDisplay, roc_curve
+
+    def display(truth: np.ndarray, scores: np.ndarray) -> Any:
+        false_positives, true_positives, _ = roc_curve(truth, scores)
+        return RocCurveDisplay(fpr=false_positives, tpr=true_positives)
+
+    figure.suptitle("Tracks of a genre found, over other tracks taken for it")
+    _panels(figure, measured, display, "AUC", "roc_auc")
+    figure.supxlabel("false positive rate", size="medium")
+    figure.supylabel("true positive rate (recall)", size="medium")
+
+
+def _panels(
+    figure: Any,
+    measured: Measured,
+    display: Callable[[np.ndarray, np.ndarray], Any],
+    short_name: str,
+    figure_name: str,
+) -> None:
+    """Draw a curve of each of the most frequent genres that can be told from others."""
+    rows = list(per_genre(measured).values())
+    known = [i for i, row in enumerate(rows) if row[figure_name] is not None]
+    drawn = sorted(sorted(known, key=lambda i: -rows[i]["n"])[:GENRES_WITH_CURVES])
+    columns = max(1, min(5, len(drawn)))
+    lines = max(1, -(-len(drawn) // columns))
+    figure.set_size_inches(max(4.5, 2.3 * columns), 2.5 * lines + 0.8)
+    axes = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for ax in axes[len(drawn) :]:
+        ax.set_visible(False)
+    curves = {i: display(*measured.against_the_rest(i)) for i in drawn}
+    for ax, i in zip(axes, drawn, strict=False):
+        for other, curve in curves.items():
+            curve.plot(ax=ax)
+            own = other == i
+            # Afterwards: from version to version plot() takes a line's style in another way.
+            for line in np.ravel(curve.line_):
+                line.set(color=BLUE if own else "#dddddd", linewidth=1 + own, zorder=2 + own)
+        name = short(measured.labels[i])
+        ax.set_title(
+            f"{name}\nn {rows[i]['n']}, {short_name} {rows[i][figure_name]:.2f}", size="small"
+        )
+        ax.set(xlabel="", ylabel="", xlim=(0, 1), ylim=(0, 1))
+
+
+@as_png
+def learning_curve(figure: Any, sizes: Sequence[int], accuracies: np.ndarray) -> None:
+    """Draw accuracy over the number of tracks that are learned from.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+    accuracies : np.ndarray [shape=(n_sizes, n_splits)]
+    """
+    from sklearn.model_selection import LearningCurveDisplay
+
+    figure.set_size_inches(7, 4.6)
+    ax = figure.subplots()
+    LearningCurveDisplay(
+        train_sizes=np.array(sizes), train_scores=accuracies, test_scores=accuracies
+    ).plot(ax=ax, score_type="test", score_name="accuracy", std_display_style="errorbar")
+    ax.legend(["mean of the splits, with its standard deviation"], loc="lower right")
+    ax.set(ylim=(0, 1.02), xlabel="tracks that are learned from")
+    ax.set_title("Accuracy against training size")
+    ax.grid(alpha=0.3)
 
 
 @as_png

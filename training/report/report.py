@@ -24,6 +24,9 @@ READING = {
     "row.",
     "precision_recall.png": "The closer a curve is to the upper right, the better. AP, average "
     "precision, is the area below it; the other genres are grey.",
+    "roc.png": "The closer a curve is to the upper left, the better. AUC, the area below it, is "
+    "the probability that a track of the genre gets a higher value than another one.",
+    "learning_curve.png": "Where the curve still rises at its end, more tracks would help.",
     "reliability.png": "Points below the dashed line: the model is overconfident. Bars: number "
     "of tracks with that confidence.",
     "coverage.png": "Accuracy of the tracks that are named, if those with the lowest confidence "
@@ -51,16 +54,31 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
         "genres.png": plots.genres(measured),
         "confusion.png": plots.confusion(measured),
         "precision_recall.png": plots.precision_recall_curves(measured),
+        "roc.png": plots.roc_curves(measured),
         "reliability.png": plots.reliability_diagram(measured, told["ece"]),
         "coverage.png": plots.coverage(measured, evaluation.threshold),
         **learning_pictures(evaluation.learning),
     }
+    if curve := evaluation.curve:
+        pictures["learning_curve.png"] = plots.learning_curve(curve.sizes, curve.accuracies)
     page = Page(f"{told['model']} on {evaluation.data}")
     if evaluation.warning:
         page.paragraph(evaluation.warning, "warning")
     elif evaluation.remark:
         page.paragraph(evaluation.remark, "note")
     _summary(page, told)
+    if nothing := [label for label, row in told["per_genre"].items() if not row["n"]]:
+        page.paragraph(
+            f"Not measured: {', '.join(nothing)}. No track of them could be measured"
+            + (", for the reasons at the end of this page." if told["left_out"] else "."),
+            "warning",
+        )
+    if plots.lacks_glyphs(measured.labels):
+        page.paragraph(
+            "No installed font has all letters of these genres: boxes stand for them in the "
+            "pictures. The tables have the names. A font such as Noto Sans CJK helps.",
+            "note",
+        )
     page.heading("Each genre (one against the rest)")
     _genres(page, told["per_genre"])
     _show(page, pictures, ("genres.png", "confusion.png"))
@@ -87,7 +105,9 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
     else:
         page.paragraph("None: every prediction is right.")
     page.heading("Calibration and coverage")
-    _show(page, pictures, ("reliability.png", "coverage.png", "precision_recall.png"))
+    _show(page, pictures, ("reliability.png", "coverage.png"))
+    page.heading("Each genre as its threshold falls")
+    _show(page, pictures, ("precision_recall.png", "roc.png"))
     show_learning(page, pictures)
     _lists(page, told)
     write_files(folder, told, pictures, page)
@@ -107,7 +127,8 @@ def learning_pictures(learning: TrainingHistory) -> dict[str, bytes]:
 
 def show_learning(page: Page, pictures: Mapping[str, bytes]) -> None:
     """Put those of the pictures that tell how a model learned on a page."""
-    drawn = [n for n in ("training.png", "importance.png", "correlation.png") if n in pictures]
+    names = ("learning_curve.png", "training.png", "importance.png", "correlation.png")
+    drawn = [name for name in names if name in pictures]
     if drawn:
         page.heading("Training and features")
         _show(page, pictures, drawn)
@@ -142,7 +163,7 @@ def _summary(page: Page, told: Mapping[str, Any]) -> None:
                 f"{told['accuracy']:.1%}",
                 f"95 % interval {told['accuracy_low']:.1%} to {told['accuracy_high']:.1%}",
             ),
-            ("tracks", f"{told['n']:,}", f"{len(told['left_out'])} left out"),
+            ("tracks", f"{told['n']:,}", f"{len(told['left_out'])} not measured"),
             ("macro F1", f"{told['macro_f1']:.3f}", "mean over genres"),
             ("calibration error", f"{told['ece']:.3f}", "ECE, 15 bins"),
             (
@@ -154,19 +175,25 @@ def _summary(page: Page, told: Mapping[str, Any]) -> None:
     )
 
 
-def _genres(page: Page, rows: Mapping[str, Mapping[str, float]]) -> None:
-    def share(row: Mapping[str, float], name: str) -> str:
+def _genres(page: Page, rows: Mapping[str, Mapping[str, Any]]) -> None:
+    def share(row: Mapping[str, Any], name: str) -> str:
+        if row[name] is None:
+            return "not measured"
         return f"{row[name]:.2f} ({row[name + '_low']:.2f}–{row[name + '_high']:.2f})"
+
+    def area(value: float | None) -> str:
+        return "not measured" if value is None else f"{value:.2f}"
 
     kinds = ("accuracy", "precision", "recall", "f1")
     page.table(
-        ("genre", "tracks", "accuracy", "precision", "recall", "F1", "average precision"),
+        ("genre", "tracks", "accuracy", "precision", "recall", "F1", "average precision", "AUC"),
         [
             (
                 label,
                 row["n"],
                 *(share(row, kind) for kind in kinds),
-                f"{row['average_precision']:.2f}",
+                area(row["average_precision"]),
+                area(row["roc_auc"]),
             )
             for label, row in rows.items()
         ],
@@ -182,7 +209,7 @@ def _genres(page: Page, rows: Mapping[str, Mapping[str, float]]) -> None:
 def _lists(page: Page, told: Mapping[str, Any]) -> None:
     seen, left_out = told["seen_tracks"], told["left_out"]
     if left_out:
-        page.heading(f"Left out: {len(left_out)}")
+        page.heading(f"Not measured: {len(left_out)}")
         page.table(("track", "why"), list(left_out.items())[:LISTED], texts=(1,))
     if seen:
         page.heading(f"Seen in training: {len(seen)}")

@@ -8,10 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from tagger.models.card import OUT_OF_FOLD, Card
+from tagger.training.data.datasets import as_in_card
 from tagger.training.measure.comparison import (
     Measurement,
     as_evaluation,
     meaning,
+    not_measured,
     write_comparison,
 )
 from tagger.training.measure.metrics import figures
@@ -65,6 +67,15 @@ def report_training(card: Card, folder: Path | None = None) -> Path | None:
             threshold=card.threshold,
             # How it learned is told once, beside the figures that count most.
             learning=learning if row is first else TrainingHistory(),
+            left_out=not_measured(
+                row.protocol,
+                sorted(card.learned_from.get(data, ())),
+                # As the card has them: bytes of a name that are no text as escapes.
+                replace(
+                    measured[row.protocol],
+                    tracks=tuple(map(as_in_card, measured[row.protocol].tracks)),
+                ),
+            ),
         )
         write_report(evaluation, folder if len(rows) == 1 else folder / row.protocol)
     if len(rows) > 1:

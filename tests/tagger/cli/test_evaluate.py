@@ -162,6 +162,8 @@ def test_a_recipe_under_protocols(gtag, tmp_path):
         ("--model", "cnn", "--protocol", "artist"),
         ("--model", "cnn", "--epochs", "3"),
         ("--model", "cnn", "--data", "."),
+        ("--model", "cnn", "--from-tags", "."),
+        ("--model", "cnn", "--learning-curve"),
         ("--recipe", "nonsense"),
         ("--recipe", "head", "--epochs", "3"),
         ("--recipe", "head", "--variant", "nonsense"),
@@ -175,3 +177,65 @@ def test_what_does_not_go_together_is_wrong_usage(gtag, tmp_path, arguments):
 
 def test_the_protocols_are_those_that_there_are():
     assert (*splits.PROTOCOLS, "all") == PROTOCOLS
+
+
+def tagged(file: Path, genre: str, artist: str) -> Path:
+    from mediafile import MediaFile
+
+    media = MediaFile(str(file))
+    media.genre, media.artist = genre, artist
+    media.save()
+    return file
+
+
+def test_a_tagged_library_is_the_truth(gtag, make_audio, tmp_path):
+    library = tmp_path / "library"
+    for i in range(3):
+        for genre, style in (("Bebop", "jazz"), ("heavy metal", "metal"), ("Polka", "disco")):
+            file = make_audio(".flac", name=f"library/{style}{i}.flac", style=style, seed=i)
+            tagged(file, genre, f"{style} band {i}")
+    data = [make_audio(".flac", name=f"set/{s}/{i}.flac", style=s, seed=9 + i)
+            for s in ("jazz", "metal") for i in range(3)]  # fmt: skip
+    model = tmp_path / "m"
+    train_model("logistic", [data[0].parents[1]], model, name="two")
+    report = tmp_path / "report"
+    ran = gtag("evaluate", "--model", model, "--from-tags", library, "--report", report)
+    assert ran.status == 0, ran.err
+    told = json.loads((report / "metrics.json").read_text())
+    assert {genre: row["n"] for genre, row in told["per_genre"].items()} == {"Jazz": 3, "Metal": 3}
+    assert told["accuracy"] == 1
+    assert {*told["left_out"].values()} == {"the model does not know the genre Polka"}
+
+
+def test_artists_that_a_model_learned_from_are_named(gtag, make_audio, tmp_path):
+    for i in range(4):
+        for style in ("jazz", "metal"):
+            file = make_audio(".flac", name=f"mine/{style}{i}.flac", style=style, seed=i)
+            tagged(file, style, f"{style} band {i}")
+    mine, model = tmp_path / "mine", tmp_path / "m"
+    ran = gtag("train", "--from-tags", mine, "--min-tracks", "2", "--recipe", "logistic",
+               "--name", "m", "--output", model)  # fmt: skip
+    assert ran.status == 0, ran.err
+    for style, artist in (("jazz", "Jazz Band 0"), ("metal", "somebody else")):
+        file = make_audio(".flac", name=f"mine/new {style}.flac", style=style, seed=77)
+        tagged(file, style, artist)
+    ran = gtag("evaluate", "--model", model, "--from-tags", mine)
+    assert "SEEN IN TRAINING: m-1 learned from 8 of these 10 tracks" in ran.err
+    assert "1 more of these tracks are by artists that m-1 learned from: jazz band 0." in ran.err
+
+
+def test_a_recipe_on_a_library_in_so_many_folds_with_its_learning_curve(gtag, tmp_path):
+    archive = write_archive(tmp_path / "hills", columns=130, tracks_per_genre=8)
+    report = tmp_path / "report"
+    ran = gtag(
+        *("evaluate", "--recipe", "logistic", "--protocol", "track-random", "--folds", "4"),
+        *("--learning-curve", "--data", archive, "--report", report),
+    )
+    assert ran.status == 0, ran.err
+    told = json.loads((report / "track-random" / "metrics.json").read_text())
+    rows = told["learning_curve"]
+    assert [row["tracks"] for row in rows] == [6, 9, 18]
+    assert all(len(row["accuracy"]) == 4 for row in rows)
+    assert sum(rows[-1]["accuracy"]) / 4 == pytest.approx(told["accuracy"])
+    picture = report / "track-random" / "learning_curve.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")

@@ -17,7 +17,7 @@ from tagger.training.measure.comparison import (
     measure_protocols,
 )
 from tagger.training.measure.metrics import wilson
-from tagger.training.measure.splits import PROTOCOLS
+from tagger.training.measure.splits import NOT_MEASURED, PROTOCOLS
 from tagger.training.recipes import on_features
 from tagger.training.recipes.fitting import Settings
 from tests.training.archives import write_archive
@@ -104,9 +104,15 @@ def test_what_could_not_be_measured_is_said(tmp_path):
     (archive / "tracks.csv").write_text("\n".join(lines))
     recorder = Recorder()
     evaluate_recipe("logistic", ["artist"], [archive], tmp_path / "r", reporter=recorder)
+    told = json.loads((tmp_path / "r" / "artist" / "metrics.json").read_text())
+    assert {*told["left_out"].values()} == {NOT_MEASURED["artist"]} and len(told["left_out"]) == 8
+    assert told["per_genre"]["Rock"]["recall"] is None and told["per_genre"]["Blues"]["recall"]
+    page = (tmp_path / "r" / "artist" / "report.html").read_text(encoding="utf-8")
+    assert "Not measured: Rock." in page and "8 not measured" in page
+    assert "0.00 (0.00–1.00)" not in page
     assert recorder.lines == [
         "not measured under artist: 8 of 24 tracks: nobody knows who plays, or nobody else plays "
-        "that genre"
+        "that genre; nothing of Rock"
     ]
 
 

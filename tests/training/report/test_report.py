@@ -128,11 +128,11 @@ def test_a_report_is_figures_pictures_and_a_page(tmp_path):
     assert told["model"] == "trees-1" and told["left_out"] == {"x.wav": "is silent"}
     pictures = sorted((tmp_path / "report").glob("*.png"))
     assert [p.stem for p in pictures] == [
-        *("confusion", "coverage", "genres", "precision_recall", "reliability")
+        *("confusion", "coverage", "genres", "precision_recall", "reliability", "roc")
     ]
     assert all(is_picture(picture.read_bytes()) for picture in pictures)
     page = strictly_parsed((tmp_path / "report" / PAGE).read_text(encoding="utf-8"))
-    assert page.images == 5
+    assert page.images == 6
     text = " ".join(page.words)
     assert f"{told['accuracy']:.1%}" in text and "x.wav" in text and "is silent" in text
     assert "SEEN IN TRAINING" not in text
@@ -224,7 +224,7 @@ def test_history_importance_and_correlation_where_there_are_some(tmp_path):
     names = {p.stem for p in (tmp_path / "report").glob("*.png")}
     assert {"training", "importance", "correlation"} <= names
     page = strictly_parsed((tmp_path / "report" / PAGE).read_text(encoding="utf-8"))
-    assert page.images == 8
+    assert page.images == 9
     # A later report of another model does not keep them.
     write_report(make_evaluation(), tmp_path / "report")
     assert not (tmp_path / "report" / "training.png").exists()
