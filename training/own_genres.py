@@ -2,7 +2,7 @@
 
 Beside the person's tracks stands a shipped sample of other music (`data.company`), its artists
 apart as theirs are. No genre is named from so low a confidence on that more than `OUTSIDE` of that
-music would be named, or that fewer than `LEAST` of the names may be right, by the interval's bound.
+music would be named, or fewer than `SURELY` of the names may be right, by the interval's bounds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tagger.training.measure.metrics import (
 )
 from tagger.training.measure.out_of_fold import OutOfFoldPredictions, pack
 from tagger.training.measure.splits import PROTOCOLS
-from tagger.training.multi_label import LEAST, NOT_NAMED, Family, LabelFigures
+from tagger.training.multi_label import NOT_NAMED, Family, LabelFigures
 from tagger.training.publish import (
     check_output,
     known_again,
@@ -45,6 +45,7 @@ from tagger.training.run import load, milliseconds
 
 RECIPE = "own"
 OUTSIDE = 0.15  # of music outside the genres, the most that may be named
+SURELY = 0.7  # of what is named of the person's tracks, by the interval's lower bound, is right
 BETTER = 0.9  # the log loss from which on what is learned takes the bundled decision's place
 YOURS, NAMED, RIGHT, FOREIGN = (
     "right, of your tracks, the best guess",
@@ -251,7 +252,7 @@ def _raised(
         raised = at_least(round(float(floor), 2))
         named, right, known = _named(lesson, probabilities, raised)
         foreign = wilson(*_count(named, lesson.outside))[1] if lesson.outside.any() else 0.0
-        if foreign <= OUTSIDE and wilson(*_count(right, measured & named & known))[0] >= LEAST:
+        if foreign <= OUTSIDE and wilson(*_count(right, measured & named & known))[0] >= SURELY:
             return raised
     return at_least(NOT_NAMED)
 
@@ -277,7 +278,7 @@ def described(
             "threshold": float(np.median(limits)),
             "aim": multi_label.AIM,
             "why": "each label's own, and their median here: by the interval's lower bound at "
-            f"least {LEAST:.0%} of what is named is right, and by its upper one at most "
+            f"least {SURELY:.0%} of what is named is right, and by its upper one at most "
             f"{OUTSIDE:.0%} of other music is named",
         },
         "figures": [
