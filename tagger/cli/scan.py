@@ -33,7 +33,7 @@ _PARAMS: list[click.Parameter] = [
         scan_option,
         (
             *("model", "min_confidence", "aim", "genres", "detail", "album", "existing"),
-            *("placeholders", "no_default_placeholders", "mood", "genre_map", "profile"),
+            *("placeholders", "no_default_placeholders", "mood", "genre_map", "profile", "comment"),
         ),
     ),
     click.Option(["--report"], type=_PATH, metavar="FILE.csv", help="One row for each track."),

@@ -21,7 +21,16 @@ from tagger.system.screen import printable
 
 _AS_IN_SCAN = options_of_scan(
     *("write_tags", "model", "min_confidence", "aim", "genres", "detail", "album", "existing"),
-    *("placeholders", "no_default_placeholders", "mood", "genre_map", "profile", "as_json", "jobs"),
+    *(
+        "placeholders",
+        "no_default_placeholders",
+        "mood",
+        "genre_map",
+        "profile",
+        "comment",
+        "as_json",
+        "jobs",
+    ),
     *("exclude", "no_default_excludes", "preserve_mtime", "in_place", "min_age"),
     *("write_incomplete", "no_cache", "journal", "trust", "log_file"),
 )
