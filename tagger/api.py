@@ -272,6 +272,7 @@ def scan(
     mood: bool = False,
     genre_map: AnyPath | None = None,
     profile: str | None = None,
+    comment: bool = False,
     jobs: int | None = None,
     exclude: Sequence[str] = (),
     default_excludes: bool = True,
@@ -313,7 +314,7 @@ def scan(
         Use a journal that belongs to another user.
     cache : bool
         Whether to use and keep cached predictions.
-    model, genres, detail, album, mood, genre_map, profile, exclude, limit
+    model, genres, detail, album, mood, genre_map, profile, comment, exclude, limit
         As the options of ``gtag scan``.
     preserve_mtime, in_place, min_age_s, write_incomplete
         Likewise.
@@ -349,6 +350,7 @@ def scan(
         "mood": mood,
         "genre_map": genre_map,
         "profile": profile,
+        "comment": comment,
         "jobs": jobs,
         "exclude": exclude,
         "no_default_excludes": not flag("default_excludes", default_excludes),

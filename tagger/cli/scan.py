@@ -11,6 +11,7 @@ import click
 
 from tagger.cli.files import log_to, not_music
 from tagger.cli.scan_options import scan_option
+from tagger.cli.then import THEN, run_then
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ExitStatus, WriteFailedError
 from tagger.system.exhausted import check_memory
@@ -33,7 +34,7 @@ _PARAMS: list[click.Parameter] = [
         scan_option,
         (
             *("model", "min_confidence", "aim", "genres", "detail", "album", "existing"),
-            *("placeholders", "no_default_placeholders", "mood", "genre_map", "profile"),
+            *("placeholders", "no_default_placeholders", "mood", "genre_map", "profile", "comment"),
         ),
     ),
     click.Option(["--report"], type=_PATH, metavar="FILE.csv", help="One row for each track."),
@@ -78,6 +79,7 @@ _PARAMS: list[click.Parameter] = [
             *("journal", "trust"),
         ),
     ),
+    THEN,
     click.Option(
         ["-v", "--verbose"],
         count=True,
@@ -115,6 +117,7 @@ def scan(
     verbose: int,
     quiet: int,
     log_file: str | None,
+    then: str | None,
     **options: Any,
 ) -> ExitStatus:
     """Find the genres of music, and show or write them.
@@ -197,7 +200,8 @@ def scan(
         if playlists:
             click.echo("No playlists were written: they would lack tracks.", err=True)
         return ExitStatus.INTERRUPTED
-    return ExitStatus.PROBLEMS if tally.problems or problems else ExitStatus.OK
+    went_well = run_then(then, tally.wrote)
+    return ExitStatus.PROBLEMS if tally.problems or problems or not went_well else ExitStatus.OK
 
 
 def _everything(

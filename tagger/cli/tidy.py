@@ -11,6 +11,7 @@ import click
 
 from tagger.cli.files import not_music
 from tagger.cli.scan import options_of_scan
+from tagger.cli.then import run_then
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ExitStatus
 from tagger.system.screen import printable
@@ -25,12 +26,18 @@ if TYPE_CHECKING:
         *options_of_scan(
             *("write_tags", "dry_run", "genre_map", "exclude", "no_default_excludes"),
             *("preserve_mtime", "in_place", "min_age", "write_incomplete", "journal", "trust"),
-            "verbose",
+            *("then", "verbose"),
         ),
     ]
 )
 def tidy(
-    paths: tuple[str, ...], *, write_tags: bool, dry_run: bool, verbose: int, **options: Any
+    paths: tuple[str, ...],
+    *,
+    write_tags: bool,
+    dry_run: bool,
+    verbose: int,
+    then: str | None,
+    **options: Any,
 ) -> ExitStatus:
     """Bring the spellings of genres together.
 
@@ -92,7 +99,9 @@ def tidy(
     if interrupted:
         click.echo("gtag: interrupted: the rest of the files is as it was", err=True)
         return ExitStatus.INTERRUPTED
-    return ExitStatus.PROBLEMS if tally.problems or library.problems else ExitStatus.OK
+    went_well = run_then(then, tally.wrote)
+    problems = tally.problems or library.problems or not went_well
+    return ExitStatus.PROBLEMS if problems else ExitStatus.OK
 
 
 def _print_changes(changes: Counter[tuple[str, str]], tally: Tally, *, writes: bool) -> None:

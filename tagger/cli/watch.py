@@ -14,6 +14,7 @@ import click
 
 from tagger.cli.files import log_to, not_music
 from tagger.cli.scan import options_of_scan
+from tagger.cli.then import run_then
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ConfigurationError, ExitStatus
 from tagger.system.exhausted import check_memory
@@ -21,9 +22,19 @@ from tagger.system.screen import printable
 
 _AS_IN_SCAN = options_of_scan(
     *("write_tags", "model", "min_confidence", "aim", "genres", "detail", "album", "existing"),
-    *("placeholders", "no_default_placeholders", "mood", "genre_map", "profile", "as_json", "jobs"),
+    *(
+        "placeholders",
+        "no_default_placeholders",
+        "mood",
+        "genre_map",
+        "profile",
+        "comment",
+        "as_json",
+        "jobs",
+    ),
     *("exclude", "no_default_excludes", "preserve_mtime", "in_place", "min_age"),
     *("write_incomplete", "no_cache", "journal", "trust", "log_file"),
+    "then",
 )
 
 
@@ -47,6 +58,7 @@ def watch(
     poll: bool,
     verbose: bool,
     quiet: bool,
+    then: str | None,
     **options: Any,
 ) -> ExitStatus:
     """Scan new music in folders, when it is complete.
@@ -98,14 +110,17 @@ def watch(
                 click.echo(f"gtag: watching {named}; Ctrl-C ends it", err=True)
             for tracks in chain([there] if scan_first else [], batches):
                 results = scanning.results(Library([]), tracks, interrupts=interrupts, apart=True)
+                wrote = 0
                 with closing(results):
                     for result in results:
+                        wrote += result.wrote
                         counts[result.status] += 1
                         tell(result)
                 for problem in library.problems:
                     click.echo(f"gtag: {printable(str(problem))}", err=True)
                 library.problems.clear()
                 scanning.cache.flush()
+                run_then(then, wrote)
         except KeyboardInterrupt:
             pass
     if not quiet:

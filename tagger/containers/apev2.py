@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from tagger.containers.blocks import (
+    COMMENT,
     GENRE,
     MOOD,
     MULTI_VALUE_SEPARATOR,
@@ -121,7 +122,7 @@ class Apev2(Block):
         ]
 
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
-        key = {GENRE: "Genre", MOOD: "Mood"}.get(role, role)
+        key = {GENRE: "Genre", MOOD: "Mood", COMMENT: "Comment"}.get(role, role)
         return [Entry(self._item(key, values), role, values)]
 
     def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
 
-from tagger.containers.blocks import ALL_ROLES, GENRE, MOOD, Block, CannotKeepError, Entry
+from tagger.containers.blocks import ALL_ROLES, COMMENT, GENRE, MOOD, Block, CannotKeepError, Entry
 from tagger.containers.bounds import FIELDS, OBJECTS, TAG_BYTES
 from tagger.containers.formats import ASF, Format
 from tagger.containers.id3v1 import referenced_genres
@@ -89,9 +89,12 @@ def objects(file: BinaryIO, start: int, end: int) -> Iterator[Part]:
         start = part.end
 
 
+_NAMED = {GENRE: "WM/Genre", MOOD: "WM/Mood", COMMENT: "WM/Comments"}
+
+
 def attribute_name(role: str) -> str:
     """Name a role's attribute as other taggers name theirs, with a slash."""
-    return {GENRE: "WM/Genre", MOOD: "WM/Mood"}.get(role) or role.replace("_", "/", 1)
+    return _NAMED.get(role) or role.replace("_", "/", 1)
 
 
 _ROLES = {attribute_name(role).upper(): role for role in ALL_ROLES} | {"WM/GENREID": GENRE}

@@ -27,7 +27,8 @@ ROLES = (GENRE, *GTAG_ROLES)
 MOOD = "MOOD"
 GTAG_MOOD = "GTAG_MOOD"
 MOOD_ROLES = (MOOD, GTAG_MOOD)
-ALL_ROLES = (*ROLES, *MOOD_ROLES)
+COMMENT = "COMMENT"
+ALL_ROLES = (*ROLES, *MOOD_ROLES, COMMENT)
 
 # What a tag says of a track besides the genre, by the names that Vorbis comments have for it
 # ("TITLE", "TRACKNUMBER"), whatever the kind of tag.

@@ -14,10 +14,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
 from tagger.containers.blocks import (
-    ALL_ROLES,
+    COMMENT,
     GENRE,
     GTAG_ROLES,
     MOOD,
+    MOOD_ROLES,
     MULTI_VALUE_SEPARATOR,
     Block,
     CannotKeepError,
@@ -175,8 +176,12 @@ class Id3v2(Block):
                 return Entry(raw, GENRE)
         elif kind in (b"TXXX", b"TXX"):
             frame = self._decode(raw, "TXXX")
-            if frame is not None and frame.desc.upper() in ALL_ROLES:
+            if frame is not None and frame.desc.upper() in (*GTAG_ROLES, *MOOD_ROLES):
                 return Entry(raw, frame.desc.upper(), self._values(frame.text))
+        elif kind in (b"COMM", b"COM"):
+            frame = self._decode(raw, "COMM")
+            if frame is not None and not frame.desc:
+                return Entry(raw, COMMENT, self._values(frame.text))
         elif kind == b"TMOO":
             frame = self._decode(raw, "TMOO")
             if frame is not None:
@@ -306,6 +311,11 @@ class Id3v2(Block):
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
         if role == GENRE:
             raw = self._frame("TCON", (self._joint.join(map(_escaped, values)),))
+        elif role == COMMENT:
+            old = next((e.raw for e in self.entries if e.role == COMMENT), b"")
+            language = old[self._head + 1 : self._head + 4].decode("latin-1")
+            parts = ("", self._joint.join(values))
+            raw = self._frame("COMM", parts, language or _COMMENT_LANGUAGE)
         elif role == MOOD and self.version == 4:  # 2.3 has no such frame
             raw = self._frame("TMOO", (self._joint.join(values),))
         else:
@@ -315,6 +325,8 @@ class Id3v2(Block):
     def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
         if role == GENRE:
             values = tags["TCON"].genres
+        elif role == COMMENT:
+            values = [text for key in tags if key.startswith("COMM::") for text in tags[key].text]
         else:
             in_frame = role == MOOD and "TMOO" in tags
             values = tags["TMOO" if in_frame else f"TXXX:{role}"].text

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
-from tagger.containers.blocks import GENRE, Block, CannotKeepError, Entry, role_of
+from tagger.containers.blocks import COMMENT, GENRE, Block, CannotKeepError, Entry, role_of
 from tagger.containers.bounds import BOXES, MOST_BOXES_TO_SEARCH, TAG_BYTES
 from tagger.containers.formats import MP4, Format
 from tagger.containers.id3v1 import genre_names
@@ -32,6 +32,8 @@ from tagger.containers.parts import (
 _AUDIO_BRANDS = {b"M4A ", b"M4B ", b"M4P "}
 
 _GENRE, _OLD_GENRE, _FREEFORM, _ITUNES = b"\xa9gen", b"gnre", b"----", b"com.apple.iTunes"
+_COMMENT = b"\xa9cmt"
+_ATOMS = {GENRE: _GENRE, COMMENT: _COMMENT}
 _UTF8, _UTF16 = 1, 2
 _OFFSETS = {b"stco": "I", b"co64": "Q"}
 # Which boxes inside which are taken apart, on the way to offsets and tags.
@@ -175,15 +177,15 @@ class Ilst(Block):
 
     def make(self, role: str, values: tuple[str, ...]) -> list[Entry]:
         data = b"".join(_box(b"data", struct.pack(">2I", _UTF8, 0) + v.encode()) for v in values)
-        if role == GENRE:
-            return [Entry(_box(_GENRE, data), role, values)]
+        if role in _ATOMS:
+            return [Entry(_box(_ATOMS[role], data), role, values)]
         mean = _box(b"mean", bytes(4) + _ITUNES)
         name = _box(b"name", bytes(4) + role.encode())
         return [Entry(_box(_FREEFORM, mean + name + data), role, values)]
 
     def as_mutagen_reads(self, tags: Any, role: str) -> tuple[str, ...]:
-        if role == GENRE:
-            return tuple(tags["\xa9gen"])
+        if role in _ATOMS:
+            return tuple(tags[_ATOMS[role].decode("latin-1")])
         return tuple(bytes(v).decode() for v in tags[f"----:com.apple.iTunes:{role}"])
 
     def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
@@ -328,12 +330,14 @@ def _entry(atom: _Box) -> Entry:
     try:
         if atom.kind == _GENRE:
             return Entry(raw, GENRE, tuple(_texts(_parse(atom.data, _GENRE))))
+        if atom.kind == _COMMENT:
+            return Entry(raw, COMMENT, tuple(_texts(_parse(atom.data, _COMMENT))))
         if atom.kind == _OLD_GENRE:
             return Entry(raw, GENRE, tuple(_numbered(_parse(atom.data, _OLD_GENRE))))
         if atom.kind == _FREEFORM:
             parts = {c.kind: c.data[4:] for c in reversed(atom.children)}
             role = role_of(parts.get(b"name", b"").decode("utf-8", "replace"), genre="GENRE")
-            if role == GENRE or (role is not None and parts.get(b"mean") == _ITUNES):
+            if role == GENRE or (role not in (None, COMMENT) and parts.get(b"mean") == _ITUNES):
                 return Entry(raw, role, tuple(_texts(atom.children)))
     except BrokenTagError:
         # No field that we understand, unless it plainly says nothing.

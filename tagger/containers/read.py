@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from tagger.containers.blocks import (
     ALL_ROLES,
+    COMMENT,
     GENRE,
     GTAG_CONFIDENCE,
     GTAG_GENRE,
@@ -45,6 +46,8 @@ class TagState:
         Of all tags.
     gtag_mood : tuple of str
         What gtag wrote into the mood field, as it noted then.
+    comments : tuple of str
+        Of the main tag; of another one, where that says nothing at all.
     """
 
     genres: tuple[str, ...] = ()
@@ -54,6 +57,7 @@ class TagState:
     gtag_model: str | None = None
     moods: tuple[str, ...] = ()
     gtag_mood: tuple[str, ...] = ()
+    comments: tuple[str, ...] = ()
 
     @property
     def user_moods(self) -> tuple[str, ...]:
@@ -105,7 +109,15 @@ def read_tags(path: str | PathLike[str], format: Format) -> TagState:
         gtag_model=model[0] if model else None,
         moods=distinct(v for b in container.blocks for v in b.values(MOOD)),
         gtag_mood=main.values(GTAG_MOOD),
+        comments=_comments(container),
     )
+
+
+def _comments(container: Container) -> tuple[str, ...]:
+    if not container.main.is_bare:
+        return container.main.values(COMMENT)
+    told = (block.description().get(COMMENT) for block in container.hidden)
+    return next(filter(None, told), ())
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from typing import Any
 
 from tagger.containers.blocks import (
     ALL_ROLES,
+    COMMENT,
     GENRE,
-    MOOD_ROLES,
     MULTI_VALUE_SEPARATOR,
     ROLES,
     Block,
@@ -32,7 +32,6 @@ from tagger.system.errors import RefusedError
 
 _DAMAGED = "its tags in the journal are damaged"
 _GENRE_CHANGED = "its genre was changed since"
-_MOOD_CHANGED = "its mood was changed since"
 _LARGEST_AREA = 1 << 28  # of an ID3v2 tag with its padding, which has the largest
 _BEGINNING = 1 << 16  # bytes by which another sound is told without reading all of it
 # What a shape of wrong values ends in: each kind of block knows its own alone.
@@ -113,8 +112,9 @@ def obstacle(
         or not all(isinstance(value, str) for value in left[role])
         or MULTI_VALUE_SEPARATOR.join(left[role]) != MULTI_VALUE_SEPARATOR.join(values[role])
     }
-    if hidden <= {genre.casefold() for genre in said} and changed <= {*MOOD_ROLES}:
-        return _MOOD_CHANGED if changed else None
+    if hidden <= {genre.casefold() for genre in said} and changed.isdisjoint(ROLES):
+        what = "comment" if COMMENT in changed else "mood"
+        return f"its {what} was changed since" if changed else None
     wrote = left.get(GENRE)
     if not isinstance(wrote, list):
         return _GENRE_CHANGED

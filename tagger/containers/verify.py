@@ -14,7 +14,15 @@ from os import PathLike
 from typing import Any
 
 from tagger.containers.apev2 import Apev2
-from tagger.containers.blocks import GENRE, MOOD, MULTI_VALUE_SEPARATOR, ROLES, Block, explained
+from tagger.containers.blocks import (
+    COMMENT,
+    GENRE,
+    MOOD,
+    MULTI_VALUE_SEPARATOR,
+    ROLES,
+    Block,
+    explained,
+)
 from tagger.containers.bounds import deadline
 from tagger.containers.formats import APE, Format
 from tagger.containers.opened import Container, open_container
@@ -186,6 +194,7 @@ def _others_as_mutagen_reads(
 
 _GTAG = re.compile(r"(TXXX:|----:com\.apple\.iTunes:)?GTAG[_/]", re.IGNORECASE)
 _OURS = {
+    COMMENT: re.compile(r"COMM::|COMMENT$|\xa9cmt$|WM/Comments$", re.IGNORECASE),
     GENRE: re.compile(r"(----:.*:)?GENRE$|TCON$|\xa9gen$|gnre$|WM/Genre(ID)?$", re.IGNORECASE),
     MOOD: re.compile(r"(TXXX:|----:com\.apple\.iTunes:)?MOOD$|TMOO$|WM/Mood$", re.IGNORECASE),
 }

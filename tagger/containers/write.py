@@ -13,6 +13,7 @@ from os import PathLike
 from typing import Any, Protocol
 
 from tagger.containers.blocks import (
+    COMMENT,
     GENRE,
     GTAG_CONFIDENCE,
     GTAG_GENRE,
@@ -58,6 +59,8 @@ class Change:
         Of an ID3v2 tag that has to be made: 3 or 4. One that is there keeps its own.
     mood : str or None
         None: the mood stays.
+    comment : str or None
+        All of the comment. None: it stays.
     """
 
     genres: tuple[str, ...] | None
@@ -66,6 +69,7 @@ class Change:
     model: str | None = None
     id3_version: int = 4
     mood: str | None = None
+    comment: str | None = None
 
     def fields(self) -> Fields:
         """Return the values of the main tag, by the roles that are written."""
@@ -79,6 +83,8 @@ class Change:
             }
         if self.mood is not None:
             fields |= {MOOD: (self.mood,), GTAG_MOOD: (self.mood,)}
+        if self.comment is not None:
+            fields[COMMENT] = distinct([self.comment])
         return fields
 
     @property

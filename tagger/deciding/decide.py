@@ -6,6 +6,7 @@ neither files, containers nor models.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from tagger.deciding.genre_map import GenreMap
 from tagger.deciding.options import Album, Detail, Existing
 from tagger.deciding.second_opinion import disputed
 from tagger.genres.placeholders import Placeholders
-from tagger.genres.profiles import Profile
+from tagger.genres.profiles import PROFILES, Profile
 from tagger.models.prediction import mean_of
 from tagger.system.errors import ConfigurationError
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from tagger.containers.read import TagState
     from tagger.models.prediction import Mood, Prediction
 
+# At the end of a comment.
+_GTAGS_COMMENT = re.compile(r"\s*\[gtag: [^\]]*\]\s*$")
 # Where the best of independent genres is less probable, the track has none of them.
 NONE_BELOW = 0.5
 
@@ -82,6 +85,8 @@ class Policy:
         The program that reads the tags.
     mood : bool
         Whether the mood is written, too. One that a person wrote is always kept.
+    comment : bool
+        Whether the end of the comment says gtag's genre, too.
 
     Raises
     ------
@@ -99,8 +104,15 @@ class Policy:
     genre_map: GenreMap = field(default_factory=GenreMap)
     profile: Profile = field(default_factory=Profile)
     mood: bool = False
+    comment: bool = False
 
     def __post_init__(self) -> None:
+        if self.comment and not self.profile.shows_comments:
+            programs = ", ".join(name for name, p in PROFILES.items() if p.shows_comments)
+            raise ConfigurationError(
+                "the genre goes into the comment only for programs that people read it in",
+                hint=f"add --profile {programs}, or leave out --comment",
+            )
         several = self.genres > 1 or self.existing == "append" or self.detail == "both"
         if several and not self.profile.several:
             raise ConfigurationError(
@@ -209,7 +221,21 @@ def decide(
     a person wrote Bebop
     """
     decision = _of_genre(prediction, tags, policy, album)
+    if policy.comment and decision.status in (Status.WOULD_WRITE, Status.UNCHANGED):
+        decision = _with_comment(decision, tags, policy)
     return _with_mood(decision, prediction, tags, policy) if policy.mood else decision
+
+
+def _with_comment(decision: Decision, tags: TagState, policy: Policy) -> Decision:
+    """Let the end of the comment say what is gtag's in the genre field."""
+    if len(tags.comments) > 1:
+        return decision  # which of them would be seen is not known
+    old = "".join(tags.comments)
+    new = f"{_GTAGS_COMMENT.sub('', old)} [gtag: {_listed(decision.genres)}]".strip()
+    if new == old:
+        return decision
+    change = decision.change or Change(None, id3_version=policy.profile.id3_version)
+    return replace(decision, change=replace(change, comment=new))
 
 
 def _with_mood(

@@ -226,6 +226,11 @@ class ScanOptions:
         "Write what this program reads: the version of new ID3 tags, one genre or several.",
         choices=tuple(PROFILES),
     )
+    comment: bool = _option(
+        "flag",
+        "With --profile rekordbox: put the genre at the end of the comment, too: [gtag: Techno].",
+        False,
+    )
     jobs: int | None = _option(
         "whole", "Worker processes. Default: one a core.", low=1, high=4096, metavar="N"
     )

@@ -38,29 +38,28 @@ def disputed(
     float or None
         Probability of the most probable of their genres, or of what is above or below it.
     """
-    lines = {
-        name: _line(name, genre_map) | {genre_map.key(above) for above in prediction.above(name)}
-        for name in (*prediction.labels, *(style.name for style in prediction.styles))
-    }
-    agreeing: set[str] = set()
-    for genre in (each for written in genres for each in names_in(written)):
-        line = _line(genre, genre_map)
-        agreeing |= {
-            name
-            for name, its_line in lines.items()
-            if genre_map.key(genre) in its_line or genre_map.key(name) in line
-        }
-    named = set(named)
-    if not agreeing or not named or agreeing & named:
+    written = [_line(name, genre_map) for each in genres for name in names_in(each)]
+
+    def agrees(name: str) -> bool:
+        line = _line(name, genre_map) + [genre_map.key(above) for above in prediction.above(name)]
+        # The first of a line is the name itself.
+        return any(own[0] in line or line[0] in own for own in written)
+
+    named = tuple(named)
+    if not named or any(map(agrees, named)):  # as nearly always
+        return None
+    known = (*prediction.labels, *(style.name for style in prediction.styles))
+    agreeing = [name for name in known if agrees(name)]
+    if not agreeing:
         return None
     own = max(map(prediction.probability_of, agreeing))
     return own if own <= MOST_OWN else None
 
 
-def _line(name: str, genre_map: GenreMap) -> set[str]:
-    """The keys of a name and of all that is above it in the vocabulary."""
-    keys = {genre_map.key(name)}
+def _line(name: str, genre_map: GenreMap) -> list[str]:
+    """Return the keys of a name and of all that is above it in the vocabulary."""
+    keys = [genre_map.key(name)]
     while (above := parent_of(name)) is not None:
-        keys.add(genre_map.key(above))
+        keys.append(genre_map.key(above))
         name = above
     return keys

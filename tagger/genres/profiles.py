@@ -21,11 +21,14 @@ class Profile:
         joined with ``; `` in 2.3, which has none.
     several : bool
         Whether it reads more than one genre of a file.
+    shows_comments : bool
+        Whether people read the comment in it rather than the genre.
     """
 
     program: str = ""
     id3_version: int = 4
     several: bool = True
+    shows_comments: bool = False
 
 
 PROFILES = {
@@ -33,5 +36,5 @@ PROFILES = {
     "navidrome": Profile("Navidrome"),
     "plex": Profile("Plex"),
     "itunes": Profile("iTunes and Music", id3_version=3, several=False),
-    "rekordbox": Profile("rekordbox", id3_version=3, several=False),
+    "rekordbox": Profile("rekordbox", id3_version=3, several=False, shows_comments=True),
 }

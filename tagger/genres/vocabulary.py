@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
 LONGEST_NAME = 100  # characters
+_NAMES_AT_ONCE = 1024  # whose place in the tree is remembered
 _JOINTS = re.compile(r"[;/,|+\\]| & ")  # what people and programs write between several genres
 
 
@@ -62,6 +63,7 @@ def genre_of(name: str) -> str | None:
     return _parents()[known]
 
 
+@lru_cache(maxsize=_NAMES_AT_ONCE)
 def parent_of(name: str) -> str | None:
     """Return the parent of a genre or style in the tree; None at the top, and for unknown names.
 
@@ -71,6 +73,7 @@ def parent_of(name: str) -> str | None:
     return _parents().get(canonical(name) or "")
 
 
+@lru_cache(maxsize=_NAMES_AT_ONCE)
 def same_name(name: str) -> str:
     """Return a key that is equal for all spellings and aliases of a name.
 

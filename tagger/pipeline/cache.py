@@ -161,7 +161,7 @@ class Cache:
             return None
         with suppress(ValueError, TypeError, KeyError):
             state, credits = json.loads(file.tags)
-            for name in ("genres", "gtag_genre", "moods", "gtag_mood"):
+            for name in ("genres", "gtag_genre", "moods", "gtag_mood", "comments"):
                 state[name] = tuple(state[name])
             state["hidden"] = tuple((place, tuple(values)) for place, values in state["hidden"])
             return TagState(**state), Credits(**credits)

@@ -244,7 +244,8 @@ def _predicts(prediction: Prediction, card: Card) -> bool:
 
 
 def _is_mood(mood: Mood) -> bool:
-    return mood == a_mood(mood.name, mood.confidence) and 0 <= mood.confidence <= 1
+    known = mood == a_mood(mood.name, mood.confidence) and mood.threshold <= 1
+    return known and 0 <= mood.confidence <= 1
 
 
 def _unrecognised(path: str) -> UnreadableError:

@@ -53,6 +53,7 @@ def policy_of(options: ScanOptions, card: Card) -> Policy:
         aim=options.aim,
         genres=options.genres,
         mood=options.mood,
+        comment=options.comment,
         detail=detail,
         album=options.album,
         profile=PROFILES[options.profile] if options.profile else Profile(),

@@ -34,11 +34,13 @@ class Tally:
         self.statuses: Counter[Status] = Counter()
         self.genres: Counter[str] = Counter()
         self.moods: Counter[str] = Counter()  # that are written, or would be
+        self.wrote = 0  # files, be it for their mood alone
         self._unwritten_moods = 0
         self._confidence: defaultdict[str, float] = defaultdict(float)
 
     def add(self, result: TrackResult) -> None:
         self.statuses[result.status] += 1
+        self.wrote += result.wrote
         genre, confidence = result.genre, result.confidence
         if result.decision and result.decision.genres:  # which its album may have chosen
             genre, confidence = "; ".join(result.decision.genres), result.decision.confidence

@@ -11,7 +11,9 @@ from tagger.containers.read import TagState
 from tagger.containers.write import Change
 from tagger.deciding.decide import Policy, Status, decide
 from tagger.genres.placeholders import DEFAULT_PLACEHOLDERS, Placeholders
+from tagger.genres.profiles import PROFILES
 from tagger.models.prediction import Mood, Prediction, Style
+from tagger.system.errors import ConfigurationError
 
 MODEL = "cnn-1"
 
@@ -492,3 +494,26 @@ def test_gtags_own_mood_makes_way_for_a_new_one_and_is_not_written_twice():
 def test_a_new_tag_for_the_mood_says_the_hidden_genre_too():
     hidden = TagState(hidden=(("ID3v1", ("Blues",)),))
     assert decided_mood(hidden).change == Change(("Blues",), mood="Calm")
+
+
+def commented(*comments, prediction=None, **tags):
+    policy = Policy(0.5, comment=True, profile=PROFILES["rekordbox"])
+    return decide(prediction or heard(), TagState(comments=comments, **tags), policy)
+
+
+def test_the_end_of_the_comment_says_the_genre_where_it_is_gtags():
+    assert commented().change.comment == "[gtag: Rock]"
+    assert commented("Nice one").change.comment == "Nice one [gtag: Rock]"
+    assert commented("Nice one [gtag: Jazz] ").change.comment == "Nice one [gtag: Rock]"
+    assert commented("one", "another").change.comment is None
+    same = {"genres": ("Rock",), "gtag_genre": ("Rock",), "gtag_model": heard().model}
+    later = commented("Nice one", **same)
+    assert later.status == "unchanged"
+    assert later.change == Change(None, id3_version=3, comment="Nice one [gtag: Rock]")
+    assert commented("Nice one [gtag: Rock]", **same).change is None
+    assert commented(genres=("Polka",)).change is None, "a person's genre is not gtag's to say"
+
+
+def test_only_a_program_that_shows_comments_gets_them():
+    with pytest.raises(ConfigurationError, match="add --profile rekordbox"):
+        Policy(comment=True)

@@ -27,6 +27,7 @@ WRONG = {
     "placeholders": ("Unknown", 3, [None], None),
     "no_default_placeholders": ("no", 0, None),
     "mood": (1,),
+    "comment": (1,),
     "genre_map": (1, "a\0b"),
     "profile": ("iTunes", 1),
     "jobs": (0, -2, 1.5, "4", True, 10**8000),

@@ -3,11 +3,14 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from tagger.library.walk import Library
-from tagger.pipeline.classify import classify_track
+from tagger.models.moods import a_mood
+from tagger.models.prediction import Mood
+from tagger.pipeline.classify import classifier, classify_track, why_unusable
 from tagger.system.errors import UnreadableError
 from tagger.system.exhausted import what_ran_out
 
@@ -71,3 +74,20 @@ def test_a_file_that_is_not_recognised_says_why(tmp_path):
         "not a sound format that gtag supports",
     ]
     assert all(one.prediction is None for one in heard)
+
+
+@pytest.mark.parametrize(
+    "mood",
+    [
+        Mood("Evil", 0.9, 2.0),  # no mood of the model's
+        Mood("Calm", 0.9, 0.0),  # sure from another probability on
+        Mood("Calm", 1.5, a_mood("Calm", 1.5).threshold),
+        ("Calm", 0.9),
+    ],
+)
+def test_another_machines_mood_has_to_be_one(make_audio, mood):
+    (track,) = Library([str(make_audio(".flac"))])
+    classified, card = classify_track("trees", track), classifier("trees").card
+    assert classified.prediction.mood is not None and why_unusable(classified, card) is None
+    forged = replace(classified, prediction=replace(classified.prediction, mood=mood))
+    assert why_unusable(forged, card) == "answers what is no result of the model"
