@@ -61,8 +61,13 @@ class Desk:
         return number
 
     def start(self) -> Json:
-        """Return what the page shows first: how many tracks there are, and the genres."""
-        return {"total": len(self.review), "genres": _tree(self._names_of_model())}
+        """Return what the page shows first: the genres, how many tracks, and what was done."""
+        return {
+            "total": len(self.review),
+            "genres": _tree(self._names_of_model()),
+            "steps": len(self._steps),
+            "answered": sorted(self.review.answered_now),
+        }
 
     def queue(self, first: int) -> Json:
         """Return a portion of the queue from a number on."""

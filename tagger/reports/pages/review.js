@@ -497,6 +497,8 @@
     const told = await ask("start");
     total = told.total;
     genres = told.genres;
+    steps = told.steps;
+    for (const number of told.answered) answered.add(number);
     const more = make("button", "", "Show more");
     more.type = "button";
     more.id = "more";

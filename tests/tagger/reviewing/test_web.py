@@ -260,6 +260,9 @@ def test_a_review_by_keys_alone(opened, served, music, tmp_path):
     title_is(page, "last.wma")
     assert MediaFile(music[3]).genres == ["Zouk", "Techno"]
     assert page.text_content("#count") == "6 unsure tracks, 1 to go, 3 answered"
+    page.reload()  # what was done is not forgotten with the page
+    title_is(page, "last.wma")
+    assert page.text_content("#count") == "6 unsure tracks, 1 to go, 3 answered"
     page.keyboard.press("u")  # the last answer, then the skip, then the one before
     said_is(page, "Taken")
     title_is(page, "<img src=x onerror=document.title='owned'>\\x1b[31m\\u202e.flac")
