@@ -145,7 +145,7 @@ def _folds(
 ) -> tuple[str, np.ndarray]:
     """Return the protocol, and the fold of each track from 0; -1 where it cannot be measured."""
     try:
-        parts = PROTOCOLS[protocol](examples, settings.seed)
+        parts = PROTOCOLS[protocol](examples, settings.seed, settings.folds)
     except DataError as error:
         if not otherwise or otherwise == protocol:
             raise

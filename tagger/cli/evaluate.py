@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tagger.cli.names import ExistingPath, ModelName
+from tagger.cli.names import DataSet, ExistingPath, ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.system.errors import ExitStatus
 from tagger.system.extras import EXTRAS, need
@@ -44,7 +44,7 @@ PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all"
 @click.option(
     "--data",
     multiple=True,
-    type=ExistingPath(exists=True, path_type=Path),
+    type=DataSet(exists=True, path_type=Path),
     metavar="DIR|FILE",
     help="Log-mel archive (tracks.csv and logmel.npz), a folder per genre of sound files, or a "
     "table of features (CSV). For a recipe repeatable: the first is measured on.",

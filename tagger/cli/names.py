@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -75,4 +76,13 @@ class ExistingPath(click.Path):
         except (OSError, ValueError) as error:
             message = str(ConfigurationError.of_system(error, value))
             raise click.BadParameter(message, ctx, param) from error
+        return super().convert(value, param, ctx)
+
+
+class DataSet(ExistingPath):
+    """A path that must exist, or `mirdata:NAME`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value).startswith("mirdata:"):
+            return Path(value)
         return super().convert(value, param, ctx)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -37,6 +38,12 @@ _OPTIONS = (
         default=0,
         show_default=True,
         help="Random seed.",
+    ),
+    click.option(
+        "--logs",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Write TensorBoard's logs of a network there.",
     ),
     click.option("--resume", is_flag=True, help="Go on where an interrupted call stopped."),
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from tagger.cli.names import ExistingPath, ModelName
+from tagger.cli.names import DataSet, ExistingPath, ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
 from tagger.cli.scan_options import Whole
 from tagger.system.errors import ConfigurationError, ExitStatus
@@ -49,7 +49,7 @@ _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
 @click.option(
     "--data",
     multiple=True,
-    type=ExistingPath(exists=True, path_type=Path),
+    type=DataSet(exists=True, path_type=Path),
     metavar="DIR|FILE",
     help="Learn from a folder with a folder of sound for each genre, a log-mel archive, or a "
     "table of features (CSV); repeat for more. The first is what is measured on.",

@@ -41,6 +41,13 @@ EXTRAS = {
     "learn": Extra("gtag train --from-tags and gtag evaluate", _LEARN),
     "train": Extra("every recipe of gtag train", {**_LEARN, **_TRAIN}),
     "web": Extra("gtag review --web", {"starlette": "Starlette", "uvicorn": "uvicorn"}),
+    "research": Extra(
+        "--data mirdata:NAME, --logs and python -m tagger.training.onnx_export",
+        {
+            **{**_LEARN, **_TRAIN},
+            **{"mirdata": "mirdata", "tensorboard": "TensorBoard", "tf2onnx": "tf2onnx"},
+        },
+    ),
     "cluster": Extra("gtag scan --cluster", {"distributed": "Dask"}),
     "beets": Extra("the plugin for beets", {"beets": "beets"}),
 }

@@ -26,6 +26,7 @@ from tagger.training.data.datasets import (
 )
 from tagger.training.data.duplicates import without_duplicates
 from tagger.training.data.feature_table import read_feature_table
+from tagger.training.data.mirdata_sets import is_mirdata, read_mirdata
 from tagger.training.data.own_library import (
     MIN_TRACKS,
     Spelling,
@@ -44,7 +45,8 @@ class Sources:
     Attributes
     ----------
     data : sequence of Path
-        Log-mel archives, folders with a sub-folder for each genre, tables of features. The first
+        Log-mel archives, folders with a sub-folder for each genre, tables of features, names of
+        mirdata's sets. The first
         one is the reference set, which is measured on.
     from_tags : Path or None
         A library whose tags name the genres; then that is the reference set.
@@ -68,7 +70,9 @@ class Sources:
     @property
     def folders_of_sound(self) -> list[Path]:
         own = [] if self.from_tags is None else [self.from_tags]
-        return own + [p for p in self.data if p.is_dir() and not is_log_mel_archive(p)]
+        return own + [
+            p for p in self.data if is_mirdata(p) or (p.is_dir() and not is_log_mel_archive(p))
+        ]
 
 
 def load_examples(
@@ -126,7 +130,11 @@ def load_examples(
         elif is_log_mel_archive(source):
             more = read_log_mel_archive(source)
         else:
-            files = with_artists(read_genre_folders(source))
+            files = (
+                read_mirdata(source)
+                if is_mirdata(source)
+                else with_artists(read_genre_folders(source))
+            )
             if artists and not examples and len({f.artist for f in files} - {None}) < 2:
                 raise DataError(NO_ARTISTS, path=source)
             more = decode(files, source)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CALL = "call.json"
 HEARD = "heard-"  # folders of decoded sound, valid whatever is learned from it
 # Settings that make no difference to the model.
-_INCIDENTAL = ("work", "resume", "reporter", "description", "watch", "importance")
+_INCIDENTAL = ("work", "logs", "resume", "reporter", "description", "watch", "importance")
 
 
 class Call:

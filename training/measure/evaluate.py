@@ -30,6 +30,7 @@ from tagger.training.data.datasets import (
 from tagger.training.data.feature_table import TABLE, features_of_row, read_feature_table
 from tagger.training.data.fingerprints import Parts, fingerprint_of, parts_of
 from tagger.training.data.leakage import seen
+from tagger.training.data.mirdata_sets import is_mirdata, read_mirdata
 from tagger.training.data.own_library import read_own_library
 from tagger.training.measure.learning_curve import LearningCurve
 from tagger.training.measure.metrics import (
@@ -136,7 +137,8 @@ def evaluate_model(
     Parameters
     ----------
     from_tags : bool
-        The folder is a library, and its tags are the truth.
+        The folder is a library, and its tags are the truth. Of a track's genres the best guess
+        counts if it is one of them, else the first.
 
     Raises
     ------
@@ -150,6 +152,7 @@ def evaluate_model(
     left_out: dict[str, str] = {}
     files = read_own_library(data, min_tracks=1, reporter=reporter) if from_tags else []
     artists = {file.track: file.artist for file in files}
+    others = {f.track: {known_label(genre, labels) for genre in f.others} for f in files}
     for track, genre, compute in reporter.bar(
         _of_library(files, labels) if from_tags else _tracks(data), unit="tracks"
     ):
@@ -166,7 +169,8 @@ def evaluate_model(
             if not isinstance(error, NothingToHearError):
                 unreadable.append(track)
             continue
-        truth.append(labels.index(genre))
+        guess = labels[int(probabilities.argmax())]
+        truth.append(labels.index(guess if guess in others.get(track, ()) else genre))
         rows.append(probabilities)
         tracks.append(track)
         fingerprints.append(fingerprint_of(features))
@@ -288,7 +292,7 @@ def _tracks(data: Path) -> Iterator[tuple[str, str, Callable[[], TrackFeatures]]
             compute = partial(features_of_row, found, example) if found else example.track_features
             yield example.track, example.genre, compute
     else:
-        for file in read_genre_folders(data):
+        for file in read_mirdata(data) if is_mirdata(data) else read_genre_folders(data):
             yield file.track, file.genre, partial(_features_of_sound, file.path)
 
 

@@ -29,7 +29,7 @@ class Entry:
     about : str
         One line for people.
     options : tuple of str
-        Those of epochs, augment, tune, select and weights that it supports.
+        Those of epochs, augment, tune, select, weights and logs that it supports.
     variants : tuple of str
         The first one is the default.
     reads : str
@@ -57,7 +57,7 @@ RECIPES = {
     "chunk-cnn": Entry(
         "chunk_cnn:fit",
         "chunk-averaged CNN on log-mel spectrograms",
-        ("epochs", "augment"),
+        ("epochs", "augment", "logs"),
         reads="spectrograms",
         needs=_NETWORK,
     ),
@@ -102,20 +102,20 @@ RECIPES = {
     "dense": Entry(
         "on_features:fit_dense",
         "dense network on descriptors",
-        ("augment", "select", "tune", "epochs"),
+        ("augment", "select", "tune", "epochs", "logs"),
         ("shallow", "deep"),
         needs=_NETWORK,
     ),
     "feature-cnn": Entry(
         "on_features:fit_feature_cnn",
         "one-dimensional CNN along descriptors",
-        ("augment", "select", "tune", "epochs"),
+        ("augment", "select", "tune", "epochs", "logs"),
         needs=_NETWORK,
     ),
     "transfer": Entry(
         "transfer:fit",
         "network for photographs on pictures of log-mel spectrograms: frozen, then fine-tuned",
-        ("augment", "epochs", "weights"),
+        ("augment", "epochs", "weights", "logs"),
         (
             *("MobileNetV2", "EfficientNetB0", "InceptionV3", "ResNet50", "VGG16", "VGG19"),
             "EfficientNetLite0",
@@ -156,6 +156,8 @@ def find(name: str, settings: Settings | None = None, *, to_publish: bool = Fals
     need(f"the recipe {name}", *entry.needs)
     if settings is not None and settings.tune:
         need("--tune", "optuna")
+    if settings is not None and settings.logs:
+        need("--logs", "tensorboard")
     name_of_module, _, function = entry.function.partition(":")
     module = import_module(f"{__name__}.{name_of_module}")
     if settings is not None and hasattr(module, "check"):
@@ -193,7 +195,7 @@ def usable(name: str, examples: Sequence[Example], reporter: Reporter = SILENT) 
 
 def _check(name: str, settings: Settings) -> None:
     entry = RECIPES[name]
-    for option in ("epochs", "augment", "tune", "select", "weights"):
+    for option in ("epochs", "augment", "tune", "select", "weights", "logs"):
         value = getattr(settings, option)
         # --no-augment is given, too; 0 and an empty text are not.
         if (value or value is False) and option not in entry.options:

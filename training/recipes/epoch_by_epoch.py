@@ -72,7 +72,13 @@ def train_by_epochs(
         for epoch in range(len(history), epochs):
             before_epoch(model, epoch)
             told = model.fit(
-                batches(epoch), epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0
+                batches(epoch),
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                steps_per_epoch=steps,
+                shuffle=False,
+                verbose=0,
+                callbacks=settings.callbacks(),
             )
             own = {name: float(values[0]) for name, values in told.history.items()}
             history.append(own | _validation(model, watched, labels))

@@ -43,6 +43,8 @@ class Settings:
         So many, under the protocols artist and track-random; None for the set's own, or three.
     weights : str
         What a pretrained network starts from: ``imagenet``, ``none`` or a file.
+    logs : Path or None
+        Where networks write TensorBoard's logs, a folder for each training.
     importance : bool
         Also measure feature importance, where a recipe has features.
     watch : sequence of Example
@@ -62,6 +64,7 @@ class Settings:
     variant: str = ""
     folds: int | None = None
     weights: str = ""
+    logs: Path | None = None
     importance: bool = False
     watch: Sequence[Example] = ()
 
@@ -71,6 +74,14 @@ class Settings:
         """A progress bar with this description, and the step if it is one of several."""
         description = ": ".join(filter(None, (self.description, step)))
         return self.reporter.bar(items, desc=description, **options)
+
+    def callbacks(self) -> list[Any]:
+        """Return Keras' callbacks of a training: TensorBoard, where there are logs."""
+        if self.logs is None:
+            return []
+        from keras.callbacks import TensorBoard
+
+        return [TensorBoard(self.logs / (self.description or "training"))]
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,9 @@ def _fit_network(examples: Sequence[Example], settings: Settings, layers: str) -
         watch = None if rows is None else (rows, targets(watched, labels))
         with settings.bar(total=epochs, unit="epochs") as bar:
             shown = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: bar.update())
-            network.fit(table.rows, table.target, watch=watch, callbacks=[shown])
+            network.fit(
+                table.rows, table.target, watch=watch, callbacks=[shown, *settings.callbacks()]
+            )
 
     return _fit_tuned(examples, settings, make, fit)
 
