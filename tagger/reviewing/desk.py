@@ -65,6 +65,7 @@ class Desk:
         return {
             "total": len(self.review),
             "genres": _tree(self._names_of_model()),
+            "disagree": self.review.disagree,
             "steps": len(self._steps),
             "answered": sorted(self.review.answered_now),
         }

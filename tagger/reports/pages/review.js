@@ -13,9 +13,12 @@
   let total = 0, here = -1, steps = 0, busy = false, ended = false, excerptsOnly = false;
   let shown = null;
   const answered = new Set();
+  // What a skip is called: of the unsure tracks, and of those whose own genre is doubted.
+  let words = {tracks: "unsure", skip: "skip", skipped: "skipped"};
 
+  const leaving = new AbortController();  // ends what is only shown
   const ask = async (what, body) => {
-    const answer = await fetch(what, body === undefined ? {} : {
+    const answer = await fetch(what, body === undefined ? {signal: leaving.signal} : {
       method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body),
     });
     const told = await answer.json();
@@ -26,7 +29,7 @@
     at("said").textContent = text;
     at("said").className = wrong ? "wrong" : "";
   };
-  const failed = (error) => say(error instanceof TypeError ?
+  const failed = (error) => error.name === "AbortError" || say(error instanceof TypeError ?
     "gtag review does not answer: it has ended." : error.message, true);
   // What is done one after the other: a key that is pressed meanwhile does nothing.
   const alone = async (work) => {
@@ -82,7 +85,7 @@
     line.className = row.state + (number === here ? " here" : "");
     const told = {
       open: row.confidence == null ? row.message : row.guess + " " + row.confidence.toFixed(2) + "?",
-      answered: (row.old || "no genre") + " → " + row.now, skipped: "skipped", problem: row.message,
+      answered: (row.old || "no genre") + " → " + row.now, skipped: words.skipped, problem: row.message,
     }[row.state];
     line.querySelector("small").textContent = told || "";
     line.querySelector("input").checked = picked.has(number);
@@ -153,7 +156,7 @@
     at("title").focus({preventScroll: before < 0});
     if (row.state === "problem") return;
     const told = await detail(number);
-    if (here !== number) return;
+    if (here !== number || ended) return;
     shown = told;
     if (told.state === "problem") { Object.assign(row, told); paint(number); say(told.message, true); return; }
     if (told.cover) {
@@ -175,7 +178,7 @@
       item.append(button);
       at("guesses").append(item);
     });
-    at("enter").textContent = told.accepted ? "accept " + told.accepted : "skip";
+    at("enter").textContent = told.accepted ? "accept " + told.accepted : words.skip;
     change(row, told.accepted);
     const next = following(number);
     if (next >= 0) detail(next, true).catch(() => {});
@@ -310,7 +313,7 @@
   };
   const count = () => {
     const left = rows.filter((row) => row.state === "open").length + (total - rows.length);
-    at("count").textContent = total + " unsure " + (total === 1 ? "track" : "tracks") + ", " + left +
+    at("count").textContent = total + " " + words.tracks + " " + (total === 1 ? "track" : "tracks") + ", " + left +
       " to go, " + answered.size + " answered";
     at("undo").disabled = !steps;
   };
@@ -354,7 +357,7 @@
   const skip = () => alone(async () => {
     stop();
     const told = await ask("do/skip", {numbers: targets()});
-    if (update(told)) say("Skipped.");
+    if (update(told)) say(words.skipped + ": " + told.tracks.map((row) => row.name).join(", "));
     steps += told.tracks.length ? 1 : 0;
     const from = here;
     unpick();
@@ -486,8 +489,9 @@
   });
   const end = async () => {
     stop();
-    await ask("done", {});
     ended = true;
+    leaving.abort();
+    await ask("done", {});
     at("main").hidden = at("queue").hidden = true;
     for (const id of ["undo", "done"]) at(id).disabled = true;
     say("The review has ended. This page can be closed; gtag undo takes the answers back.");
@@ -497,6 +501,11 @@
     const told = await ask("start");
     total = told.total;
     genres = told.genres;
+    if (told.disagree) {
+      words = {tracks: "doubted", skip: "keep yours", skipped: "kept"};
+      at("skip").firstChild.textContent = "Keep yours ";
+      at("skips").textContent = words.skip;
+    }
     steps = told.steps;
     for (const number of told.answered) answered.add(number);
     const more = make("button", "", "Show more");
@@ -505,6 +514,5 @@
     more.addEventListener("click", () => alone(load));
     at("queue").append(more);
     await next(-1);
-    if (!total) say("There is no unsure track in this report.");
   });
 })();

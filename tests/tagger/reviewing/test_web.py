@@ -37,9 +37,9 @@ PIXEL = bytes.fromhex(
 class Server:
     """`gtag review --web`, with its address and what it says."""
 
-    def __init__(self, report, folder):
+    def __init__(self, report, folder, *options):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tagger", "review", "--web", str(report)],
+            [sys.executable, "-m", "tagger", "review", "--web", str(report), *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -348,3 +348,38 @@ def test_it_fits_a_phone_and_follows_the_system(chromium, served, columns, dark)
     )
     assert unnamed == 0
     context.close()
+
+
+def test_the_page_asks_about_doubted_genres_too(chromium, make_audio, tmp_path):
+    piece = make_audio(".flac", name="m/a.flac")
+    media = MediaFile(piece)
+    media.genre = "Metal"
+    media.save()
+    aged(piece)
+    report = tmp_path / "report.csv"
+    with open_report(str(report)) as file:
+        CsvReport(file).add(
+            TrackResult(
+                str(piece),
+                Status.KEPT,
+                "Pop",
+                0.9,
+                "Rock",
+                0.1,
+                "Metal",
+                "Metal",
+                own_confidence=0.01,
+            )
+        )
+    server = Server(report, tmp_path, "--disagree")
+    page = chromium.new_page()
+    page.goto(server.url)
+    page.wait_for_selector("#guesses li")
+    assert page.text_content("#count") == "1 doubted track, 1 to go, 0 answered"
+    assert page.text_content("#change").startswith("Metal → ")
+    page.keyboard.press("s")
+    said_is(page, "All tracks were seen")
+    assert page.text_content("#queue small") == "kept"
+    assert MediaFile(piece).genre == "Metal"
+    page.close()
+    assert server.end()[0] == 130
