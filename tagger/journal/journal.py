@@ -519,7 +519,7 @@ class Journal:
         """Changes that an undo took back which was not taken back itself."""
         undone: set[int] = set()
         for change, undoes in self._database.execute(
-            "SELECT id, undoes FROM changes WHERE undoes IS NOT NULL AND state = 'done'"
+            "SELECT id, undoes FROM changes WHERE typeof(undoes) = 'integer' AND state = 'done'"
             " ORDER BY id DESC"
         ):
             if change not in undone:
