@@ -178,9 +178,10 @@ def same_fields(
     )
 
 
-def roles_of(old: dict[str, Any]) -> tuple[str, ...]:
-    """Return the roles of the fields that a snapshot has."""
-    return tuple(old.get("roles", ROLES))
+def roles_of(old: Any) -> tuple[str, ...]:
+    """Return the roles of the fields that a snapshot has; gtag's own for what is no snapshot."""
+    roles = old.get("roles") if isinstance(old, dict) else None
+    return tuple(roles) if isinstance(roles, list) else ROLES
 
 
 def _check(old: Any, path: str | PathLike[str]) -> None:

@@ -120,16 +120,22 @@ def undo_run(
         undo = _Undo(journal, stack, dry_run=dry_run, force=force, command=command)
         strays: list[tuple[ChangeRecord, Undone]] = []
         newest = {change.path: change for change in reversed(here)}
+        restored: Undone | None = None  # of a file that the run changed again: told once
         for change, following in zip(here, [*here, None][1:], strict=True):
             if (dry_run or last) and newest[change.path] is not change:
                 continue  # in a dry run, it shows only when the newer one is taken back
             result = undo.take_back(change.path, change)
+            went_well = result.status is UndoStatus.RESTORED and not result.message
+            if restored is not None and not went_well:
+                yield restored
+            restored = None
+            once_more = not last and following is not None and following.path == change.path
             if _may_have_moved(result, change, find=find, named=bool(places)):
                 strays.append((change, result))
-                continue
-            once_more = not last and following is not None and following.path == change.path
-            if not (once_more and result.status is UndoStatus.RESTORED and not result.message):
-                yield result  # of a file that the run changed twice, once
+            elif went_well and once_more:
+                restored = result
+            else:
+                yield result
         sought += [change for change, _ in strays]
         of_run = {change.path for change in here}
         if not find:
