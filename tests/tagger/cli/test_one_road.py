@@ -24,8 +24,8 @@ from tagger.pipeline.batch import track_results
 from tagger.pipeline.classify import Classified
 from tagger.pipeline.scanning import Scanning
 from tagger.reports.csv_report import COLUMNS, CsvReport, open_report, read_report
+from tagger.reviewing.guesses import guesses
 from tagger.reviewing.review import Review
-from tagger.system.interrupt import Interrupts
 from tests.conftest import aged
 from tests.tagger.models.made import model_saying
 
@@ -126,8 +126,6 @@ def test_beets_goes_the_same_way(piece, tmp_path, threshold, status, new, reason
 
 
 def test_a_review_asks_about_what_the_scan_said(gtag, piece, tmp_path, monkeypatch):
-    from tagger.cli.review import _Dialogue
-
     model, report = made(tmp_path, 0.95), tmp_path / "report.csv"
     assert gtag("scan", "--report", report, piece, "--model", model, "--jobs", "1").status == 0
     question = Review(report, lambda track, change: None).question(0)
@@ -135,9 +133,8 @@ def test_a_review_asks_about_what_the_scan_said(gtag, piece, tmp_path, monkeypat
     scanning = Scanning(ScanOptions(model=str(model)), writes=False, command=())
     with ExitStack() as stack:
         scanning.load(stack)
-        dialogue = _Dialogue(Review(report, lambda t, c: None), Interrupts(), scanning)
-        guesses = dialogue._guesses(question)
-    assert [(name, round(p, 2)) for name, p in guesses] == [("Rock", 0.9), ("Jazz", 0.2)]
+        named = guesses(question, scanning).named
+    assert [(name, round(p, 2)) for name, p in named] == [("Rock", 0.9), ("Jazz", 0.2)]
 
 
 def last_line(gtag, piece, *options):
