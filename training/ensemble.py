@@ -16,6 +16,7 @@ from tagger.models import zoo
 from tagger.models.card import CARD, OUT_OF_FOLD, Card
 from tagger.models.registry import bundled_folder
 from tagger.system.errors import DataError
+from tagger.training.data.fingerprints import PARTS
 from tagger.training.measure.calibrate import apply_temperature, fit_temperature
 from tagger.training.measure.out_of_fold import (
     CALIBRATION_PROTOCOL,
@@ -119,6 +120,8 @@ def _copied(card: Card) -> dict[str, bytes]:
     files = {CARD: (card.folder / CARD).read_bytes()}
     if "weights" in card.data:
         files[card.data["weights"]["file"]] = card.weights()
+    if (card.folder / PARTS).is_file():
+        files[PARTS] = (card.folder / PARTS).read_bytes()
     for used in zoo.used_by(card):
         files |= _copied(used)
     return {f"{card.name}/{file}": content for file, content in files.items()}

@@ -289,7 +289,7 @@ def described(
                 **rounded(share("accuracy", right, n)),
             }
         ],
-        "shares": [multi_label.share_row(of, k, n) for of, (k, n) in judged.shares.items()],
+        "shares": [multi_label.share_row(of, k, n) for of, (k, n) in judged.shares.items() if n],
     }
 
 

@@ -29,12 +29,24 @@ Ranges = Mapping[str, tuple[Any, ...]]
 """Of hyperparameters: low, high, and perhaps ``"log"``."""
 
 STRENGTHS = tuple(float(s) for s in 10.0 ** np.arange(-4.5, 1.1, 0.5))  # of data against penalty
+STILL = 1e-6  # a spread of that share of the mean, or of a tenth, is none
 WORSE = 2  # so often the log loss may rise before weaker penalties are not tried any more
 ROUNDS, PATIENCE = 600, 30
 LAYERS = {"shallow": (128,), "deep": (512, 256, 128, 64)}
 CHANNELS = (32, 64)  # of the CNN along descriptors
 # More threads on fewer numbers than this wait for each other longer than they work.
 WORTH_THREADS = 4_000_000
+
+
+def bounds(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and highest value that counts of each column [each shape=(n_inputs,)].
+
+    Those are `CLIP` standard deviations from the mean, so that no feature that is unheard of
+    decides alone; a column that stands still among these rows says nothing of others.
+    """
+    mean, spread = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
+    spread = np.where(spread <= STILL * np.maximum(np.abs(mean), 0.1), 0.0, CLIP * spread)
+    return mean - spread, mean + spread
 
 
 class OnRows(ClassifierMixin, BaseEstimator):
@@ -94,8 +106,8 @@ class Regression(OnRows):
         from threadpoolctl import threadpool_limits
 
         numbers = self._learn_classes(target)
-        scaler = StandardScaler().fit(rows.astype(np.float64))
-        self.low_, self.high_ = scaler.mean_ + np.array([[-CLIP], [CLIP]]) * scaler.scale_
+        self.low_, self.high_ = bounds(rows)
+        scaler = StandardScaler().fit(self._bounded(rows))
         standard, axes = scaler.transform(self._bounded(rows)), None
         # With a quadratic penalty the solution lies in the span of the rows: the same one is found
         # among as many dimensions as there are tracks, which for a small library are far fewer.
@@ -174,8 +186,9 @@ class SupportVectors(OnRows):
         numbers = self._learn_classes(target)
         gamma = self.gamma_of_scale / rows.shape[1]  # rows have variance 1 by then
         machine = SVC(C=self.C, gamma=gamma, random_state=self.seed)
-        clip = FunctionTransformer(np.clip, kw_args={"a_min": -CLIP, "a_max": CLIP})
-        self.machine_ = make_pipeline(StandardScaler(), clip, machine).fit(rows, numbers)
+        low, high = bounds(rows)
+        clip = FunctionTransformer(np.clip, kw_args={"a_min": low, "a_max": high})
+        self.machine_ = make_pipeline(clip, StandardScaler(), machine).fit(rows, numbers)
         return self
 
     def predict_log_proba(self, rows: np.ndarray) -> np.ndarray:
@@ -349,10 +362,11 @@ class FeatureNetwork(OnRows):
 
         numbers = self._learn_classes(target)
         keras.utils.set_random_seed(self.seed)
-        scale = np.maximum(rows.std(axis=0), 1e-9)
+        low, high = bounds(rows)
+        scale = np.maximum(rows.std(axis=0), STILL)
         inputs = keras.Input((rows.shape[1],), name="features")
-        x = layers.Normalization(mean=rows.mean(axis=0), variance=scale**2)(inputs)
-        x = keras.ops.clip(x, -CLIP, CLIP)  # no feature that is unheard of decides alone
+        x = keras.ops.clip(inputs, low.astype(np.float32), high.astype(np.float32))
+        x = layers.Normalization(mean=rows.mean(axis=0), variance=scale**2)(x)
         x = _along(x, self.dropout) if self.layers == "cnn" else self._dense(x)
         self.model_ = keras.Model(inputs, layers.Dense(len(self.classes_))(x))
         self.model_.compile(

@@ -295,6 +295,7 @@ def _has(genres: Sequence[str], label: str) -> float:
     return np.nan if any(_kin(genre, label) for genre in genres) else 0.0
 
 
+@cache
 def _kin(one: str, other: str) -> bool:
     """Tell whether names mean the same, or one is above the other in the vocabulary."""
     lines = [{same_name(name) for name in _line(genre)} for genre in (one, other)]

@@ -116,6 +116,18 @@ def test_what_gtag_wrote_is_not_learned_from(tagged, tmp_path):
         read_own_library(tmp_path / "library", min_tracks=2)
 
 
+def test_answers_of_a_review_are_labels(tagged, tmp_path):
+    """What a review writes in the place of gtag's guess is the person's own word."""
+    for i in range(4):
+        piece = tagged(f"{i}.flac", None, f"artist {i}")
+        form = identify(piece)
+        assert form is not None
+        write_change(piece, form, Change(("Pop",), ("Pop",), 0.4, "cnn-3"))
+        write_change(piece, form, Change((("Sleepy", "Polka")[i % 2],)))  # as `Review.answer` does
+    files = read_own_library(tmp_path / "library", min_tracks=2)
+    assert [f.genre for f in files] == ["Sleepy", "Polka"] * 2
+
+
 def test_spellings_that_differ_in_case_are_one_genre():
     names = ["Drum & bass", "Drum and Bass", "drum & bass", "Drum and Bass", "heavy metal", "Metal"]
     merged = merged_spellings(names, "canonical")
