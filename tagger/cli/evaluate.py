@@ -46,8 +46,8 @@ PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all"
     multiple=True,
     type=DataSet(exists=True, path_type=Path),
     metavar="DIR|FILE",
-    help="Log-mel archive (tracks.csv and logmel.npz), a folder per genre of sound files, or a "
-    "table of features (CSV). For a recipe repeatable: the first is measured on.",
+    help="Log-mel archive (tracks.csv and logmel.npz), a folder per genre of sound files, a table "
+    "of features (CSV), or mirdata:NAME. For a recipe repeatable: the first is measured on.",
 )
 @click.option(
     "--from-tags",

@@ -51,8 +51,8 @@ _OWN_PROTOCOL, _OTHERWISE = "artist", "track-random"
     multiple=True,
     type=DataSet(exists=True, path_type=Path),
     metavar="DIR|FILE",
-    help="Learn from a folder with a folder of sound for each genre, a log-mel archive, or a "
-    "table of features (CSV); repeat for more. The first is what is measured on.",
+    help="Learn from a folder with a folder of sound for each genre, a log-mel archive, a table "
+    "of features (CSV), or mirdata:NAME; repeat for more. The first is what is measured on.",
 )
 @click.option(
     "--cache",

@@ -1,14 +1,10 @@
-"""Feature importance: the gain of trees, and permutation importance."""
+"""Permutation importance of features."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import xgboost
 
 TRACKS = 200  # at most: with more, an RBF-SVM would predict longer than it trains
 PERMUTATIONS = 3  # of each feature
@@ -61,10 +57,3 @@ def permutation_importance(
         rises[i] = loss(shuffled) - before
         shuffled[:, i] = own
     return rises
-
-
-def gains(booster: xgboost.Booster, names: tuple[str, ...]) -> dict[str, float]:
-    """Each feature's share of what all splits of the trees gained."""
-    gain = booster.get_score(importance_type="total_gain")
-    found = np.array([gain.get(f"f{i}", 0.0) for i in range(len(names))], dtype=np.float64)
-    return dict(zip(names, (found / max(found.sum(), 1e-12)).tolist(), strict=True))

@@ -63,3 +63,20 @@ def test_without_anything_to_tell_there_is_no_report(archive, tmp_path):
     card = train_model("head", [archive], tmp_path / "model")
     assert report_training(card) is None
     assert not (card.folder / "report").exists()
+
+
+def test_what_a_training_could_not_measure_is_said(tmp_path):
+    """Regression: a genre of one artist had a recall of 0.00, and "0 left out" stood above it."""
+    archive = write_archive(tmp_path / "hills", tracks_per_genre=6, columns=130)
+    rows = (archive / "tracks.csv").read_text().splitlines()
+    lone = [row.replace(f",{row.split(',')[2]},", ",9,") for row in rows if row.startswith("rock")]
+    others = [row for row in rows if not row.startswith("rock")]
+    lines = [row.rpartition(",")[0] for row in (*others, *lone)]  # without the set's own folds
+    (archive / "tracks.csv").write_text("\n".join(lines))
+    card = train_model("logistic", [archive], tmp_path / "model", protocols=["artist"])
+    folder = report_training(card)
+    assert folder is not None
+    told = json.loads((folder / "metrics.json").read_text())
+    assert len(told["left_out"]) == 6 and told["per_genre"]["Rock"]["recall"] is None
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Not measured: Rock." in page and "6 not measured" in page
