@@ -21,7 +21,7 @@ import numpy as np
 
 from tagger.containers.id3 import skip_id3v2
 from tagger.containers.recognise import sound_start
-from tagger.sound.downmix import Downmix, Samples
+from tagger.sound.downmix import Downmix, Samples, float_planes
 from tagger.system.errors import UnreadableError
 
 SAMPLE_RATE = 22050  # Hz
@@ -384,7 +384,7 @@ class _Mono:
 
     def _keep(self, frames: list[Any]) -> None:
         for frame in frames:
-            samples = frame.to_ndarray()[0]
+            (samples,) = float_planes(frame)
             self._out.append(samples)
             self.count += len(samples)
 
