@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from math import inf
@@ -17,7 +19,7 @@ from tagger.models.moods import a_mood, mood_of
 from tagger.models.track_features import TrackFeatures
 from tagger.pipeline.cache import Cache, CachedPrediction, sound_of_file
 from tagger.sound.audio import Excerpt, Sound, read_excerpts
-from tagger.sound.decoder import SAMPLE_RATE, packets_hash
+from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, Source
 from tagger.system.errors import (
     DataError,
     GtagError,
@@ -107,14 +109,28 @@ def classify_track(
             return Classified(sheet=sheet, parts=parts, duration_s=duration_s)
     if cache_file is None or track.format is None:
         return classify_section(model, track, over_time=over_time)
-    sound = packets_hash(track.path)
-    if sound is not None and not elsewhere:
-        reader = _reader(model, cache_file)
-        cached = reader.prediction_for_sound(sound) or _from_features(model, reader, sound)
-        if cached:
-            return from_cache(track, cached)
-    key = sound or sound_of_file(track.path, track.stamp)
-    return replace(classify_section(model, track, over_time=over_time), sound=key)
+    with _hashed(track.path) as (sound, source):
+        if sound is not None and not elsewhere:
+            reader = _reader(model, cache_file)
+            cached = reader.prediction_for_sound(sound) or _from_features(model, reader, sound)
+            if cached:
+                return from_cache(track, cached)
+        key = sound or sound_of_file(track.path, track.stamp)
+        classified = classify_section(model, track, hashed=source, over_time=over_time)
+        return replace(classified, sound=key)
+
+
+@contextmanager
+def _hashed(path: str) -> Iterator[tuple[bytes | None, Source | None]]:
+    """The hash of a file's packets, and the file, open; None where it has none."""
+    try:
+        source = Source(path)
+    except (*DECODER_ERRORS, UnreadableError):
+        yield None, None
+        return
+    with source:
+        sound = source.packets_hash()
+        yield sound, None if sound is None else source
 
 
 def from_cache(track: Track, cached: CachedPrediction) -> Classified:
@@ -146,6 +162,7 @@ def classify_section(
     begin_s: float = 0.0,
     end_s: float | None = None,
     *,
+    hashed: Source | None = None,
     over_time: bool = False,
 ) -> Classified:
     """Classify one stretch of a track, by default all of it, without its cue sheet."""
@@ -153,7 +170,7 @@ def classify_section(
         return Classified(error=_unrecognised(track.path))
     try:
         with step("decoded", track.path):
-            sound = read_excerpts(track.path, begin_s, end_s)
+            sound = read_excerpts(track.path, begin_s, end_s, hashed=hashed)
         features = TrackFeatures.from_sound(sound, over_time=over_time)
         loaded = classifier(model)
         with step(f"classified by {loaded.card.tag}", track.path):
