@@ -65,7 +65,7 @@ _NOTES = 500  # rows written at once
 _BUSY_S = 10.0  # how long to wait while another scan writes
 _COARSE_S = 3.0  # within it, times without fractions of a second may hide a second change
 
-_FLOATS = {"<f4": np.dtype("<f4"), "<f8": np.dtype("<f8")}
+_FLOATS: dict[str, np.dtype[Any]] = {kind: np.dtype(kind) for kind in ("<f4", "<f8")}
 
 T = TypeVar("T")
 
@@ -468,14 +468,15 @@ def _prediction(
 
 
 def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Arrays as a line of JSON and their numbers: an archive of numpy's takes five times as long."""
+    """Arrays as a line of JSON and their numbers: numpy's archives take five times as long."""
     kinds = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
     numbers = (array.tobytes() for array in arrays.values())
     return zlib.compress(b"".join((json.dumps(kinds).encode(), b"\n", *numbers)), 1)
 
 
 def _unpacked(content: bytes) -> dict[str, np.ndarray]:
-    arrays, at = {}, 0
+    arrays: dict[str, np.ndarray] = {}
+    at = 0
     try:
         line, _, numbers = zlib.decompress(content).partition(b"\n")
         for name, (kind, shape) in json.loads(line).items():
