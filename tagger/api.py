@@ -184,7 +184,7 @@ class Model:
         policy = policy_of(ScanOptions(min_confidence=min_confidence, aim=aim), self.card)
         track = Track(os.fspath(path), identify(path))
         with _ONE_AT_A_TIME, native_messages_hidden():
-            classified = as_policy_reads(classify_section(self.name, track), policy)
+            classified = as_policy_reads(classify_section(self.name, track, over_time=True), policy)
         prediction = classified.prediction
         if prediction is None:
             assert classified.error is not None

@@ -65,7 +65,7 @@ def show(file: str, *, model: str | None, plot: str | None) -> ExitStatus:
         named = None if Path(file).is_dir() else library.track(file)  # also folders called a.mp3
         track = named or Track(file, supported_format(file))
         with native_messages_hidden():
-            classified = classify_track(scanning.model, track)
+            classified = classify_track(scanning.model, track, over_time=True)
         if classified.error and not isinstance(classified.error, NothingToHearError):
             raise classified.error
         assert track.format is not None, "an unrecognised file has an error"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from functools import cache
 
 from tagger.containers.bounds import (
     FRAMES,
@@ -82,18 +83,23 @@ def _frames(
             yield name, 0 if version == 2 else body[begin - 1], begin, position
 
 
+@cache
+def _header_in_a_chapter(flag: int) -> re.Pattern[bytes]:
+    """A compressed frame's header; the size that it claims may stand before its zlib stream."""
+    flags = b"".join(re.escape(bytes((b,))) for b in range(256) if b & flag)
+    return re.compile(
+        rb"(?=([A-Z0-9]{4}).{5}([" + (flags or b"\0") + rb"])(?:.{4})?[\x08\x18\x28\x38HXhx])",
+        re.S,
+    )
+
+
 class _Inflated:
     """Adds up to what the compressed frames of a tag of this version inflate."""
 
     def __init__(self, version: int) -> None:
         self._version, self._flag = version, _COMPRESSED.get(version, 0)
         self._total = self._count = 0
-        flags = b"".join(re.escape(bytes((b,))) for b in range(256) if b & self._flag)
-        # A frame in a chapter; the size that it claims may stand before its zlib stream.
-        self._header = re.compile(
-            rb"(?=([A-Z0-9]{4}).{5}([" + (flags or b"\0") + rb"])(?:.{4})?[\x08\x18\x28\x38HXhx])",
-            re.S,
-        )
+        self._header = _header_in_a_chapter(self._flag)
 
     def add(self, name: bytes, flags: int, data: bytes, depth: int) -> None:
         """Count a frame, and what is in it."""

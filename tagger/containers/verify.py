@@ -32,6 +32,27 @@ from tagger.system.errors import RefusedError, WriteFailedError
 Fields = dict[str, tuple[str, ...]]
 
 
+def check_written(
+    original: str | PathLike[str], copy: str | PathLike[str], format: Format, planned: Fields
+) -> None:
+    """Check that `copy` says what was planned, and that nothing else in it is changed.
+
+    Parameters
+    ----------
+    planned : dict
+        Values by role, of the main tag.
+
+    Raises
+    ------
+    WriteFailedError
+        It is not so: the copy must not be used.
+    """
+    with both_open(original, copy, format, tuple(planned)) as (old, new):
+        _check_kept(original, old, new)
+        _check_planned(original, copy, format, new, planned)
+        check_seen(original, copy, format, old, new, tuple(planned))
+
+
 def check_kept(
     original: str | PathLike[str],
     copy: str | PathLike[str],
@@ -45,25 +66,30 @@ def check_kept(
     WriteFailedError
         It is not: the copy must not be used.
     """
-    with _both_open(original, copy, format, roles) as (old, new):
-        if [b.name for b in old.blocks] != [b.name for b in new.blocks]:
-            raise WriteFailedError("not written: a tag was lost or added", path=original)
-        for before, after in zip(old.blocks, new.blocks, strict=True):
-            if before.foreign() != after.foreign() and not _is_carried(old, new, before, after):
-                raise WriteFailedError(
-                    f"not written: another field of its {before.name} would change", path=original
-                )
-        if not same_bytes(old.content(), new.content()):
-            raise WriteFailedError("not written: its sound would change", path=original)
+    with both_open(original, copy, format, roles) as (old, new):
+        _check_kept(original, old, new)
+
+
+def _check_kept(original: str | PathLike[str], old: Container, new: Container) -> None:
+    if [b.name for b in old.blocks] != [b.name for b in new.blocks]:
+        raise WriteFailedError("not written: a tag was lost or added", path=original)
+    for before, after in zip(old.blocks, new.blocks, strict=True):
+        if before.foreign() != after.foreign() and not _is_carried(old, new, before, after):
+            raise WriteFailedError(
+                f"not written: another field of its {before.name} would change", path=original
+            )
+    if not same_bytes(old.content(), new.content()):
+        raise WriteFailedError("not written: its sound would change", path=original)
 
 
 @contextmanager
-def _both_open(
+def both_open(
     original: str | PathLike[str],
     copy: str | PathLike[str],
     format: Format,
-    roles: tuple[str, ...],
+    roles: tuple[str, ...] = ROLES,
 ) -> Iterator[tuple[Container, Container]]:
+    """Take the tags of a file and of its copy apart; damage is a WriteFailedError."""
     with (
         explained(WriteFailedError, original),
         open(original, "rb") as old,
@@ -87,32 +113,24 @@ def _is_carried(old: Container, new: Container, before: Block, after: Block) -> 
     return bare.is_bare and bare.foreign() == [r for r in told.foreign() if r not in carried]
 
 
-def check_planned(
-    original: str | PathLike[str], copy: str | PathLike[str], format: Format, planned: Fields
+def _check_planned(
+    original: str | PathLike[str],
+    copy: str | PathLike[str],
+    format: Format,
+    new: Container,
+    planned: Fields,
 ) -> None:
-    """Check that `copy` says what was planned, and no hidden genre anything else.
-
-    Parameters
-    ----------
-    planned : dict
-        Values by role, of the main tag.
-
-    Raises
-    ------
-    WriteFailedError
-    """
+    """Check that `copy` says what was planned, and no hidden genre anything else."""
     problem = None
-    with explained(WriteFailedError, original), open(copy, "rb") as file:
-        container = open_container(file, format, tuple(planned))
-        if any(container.main.values(role) != values for role, values in planned.items()):
-            problem = "the tags do not read back as planned"
-        allowed = {genre.casefold() for genre in planned.get(GENRE, ())}
-        for block in container.hidden:
-            if not {genre.casefold() for genre in block.values(GENRE)} <= allowed:
-                problem = f"its {block.name} would name another genre"
-        if problem is None and _as_mutagen_reads(copy, format, container.main, planned) != planned:
-            refuse_if_mutagen_cannot_read(original, format, container.main)
-            problem = "mutagen does not read the tags as planned"
+    if any(new.main.values(role) != values for role, values in planned.items()):
+        problem = "the tags do not read back as planned"
+    allowed = {genre.casefold() for genre in planned.get(GENRE, ())}
+    for block in new.hidden:
+        if not {genre.casefold() for genre in block.values(GENRE)} <= allowed:
+            problem = f"its {block.name} would name another genre"
+    if problem is None and _as_mutagen_reads(copy, format, new.main, planned) != planned:
+        refuse_if_mutagen_cannot_read(original, format, new.main)
+        problem = "mutagen does not read the tags as planned"
     if problem is not None:
         raise WriteFailedError(f"not written: {problem}", path=original)
 
@@ -121,6 +139,8 @@ def check_seen(
     original: str | PathLike[str],
     copy: str | PathLike[str],
     format: Format,
+    old: Container,
+    new: Container,
     roles: tuple[str, ...] = ROLES,
 ) -> None:
     """Check that programs see in `copy` every other field that they see in `original`.
@@ -132,18 +152,17 @@ def check_seen(
     ------
     WriteFailedError
     """
-    with _both_open(original, copy, format, roles) as (old, new):
-        if old.main.is_bare:
-            told, now = old.description(), new.main.description()
-            told = {n: v for n, v in told.items() if new.main.tell({n: v})}
-            kept = all(
-                MULTI_VALUE_SEPARATOR.join(now.get(n, ())) == MULTI_VALUE_SEPARATOR.join(v)
-                for n, v in told.items()
-            )
-        else:
-            seen = _others_as_mutagen_reads(original, format, old.main, roles)
-            now_seen = _others_as_mutagen_reads(copy, format, new.main, roles)
-            kept = all(key in now_seen and now_seen[key] == seen[key] for key in seen)
+    if old.main.is_bare:
+        told, now = old.description(), new.main.description()
+        told = {n: v for n, v in told.items() if new.main.tell({n: v})}
+        kept = all(
+            MULTI_VALUE_SEPARATOR.join(now.get(n, ())) == MULTI_VALUE_SEPARATOR.join(v)
+            for n, v in told.items()
+        )
+    else:
+        seen = _others_as_mutagen_reads(original, format, old.main, roles)
+        now_seen = _others_as_mutagen_reads(copy, format, new.main, roles)
+        kept = all(key in now_seen and now_seen[key] == seen[key] for key in seen)
     if not kept:
         raise WriteFailedError(
             "not written: programs would no longer see its other fields", path=original

@@ -30,9 +30,7 @@ from tagger.containers.recognise import identify_open
 from tagger.containers.snapshot import snapshot
 from tagger.containers.verify import (
     Fields,
-    check_kept,
-    check_planned,
-    check_seen,
+    check_written,
     refuse_if_mutagen_cannot_read,
 )
 from tagger.storage.identity import Identity
@@ -157,9 +155,7 @@ def write_change(
         apply_change(copy, format, change)
 
     def verify(original: str, copy: str) -> None:
-        check_kept(original, copy, format, change.roles)
-        check_planned(original, copy, format, planned)
-        check_seen(original, copy, format, change.roles)
+        check_written(original, copy, format, planned)
 
     return replace_file(
         path,
@@ -237,8 +233,9 @@ def apply_change(path: str | PathLike[str], format: Format, change: Change) -> N
         asks = container.asks_for_genre if GENRE in planned else lambda _: False
         asking = [i for i, b in enumerate(container.blocks) if asks(b)]
         # From the last, since what is written moves all that follows it.
-        for i in sorted({main, *asking}, reverse=True):
-            container = open_or_explain(file, format, path, change.roles)
+        for n, i in enumerate(sorted({main, *asking}, reverse=True)):
+            if n:
+                container = open_or_explain(file, format, path, change.roles)
             block = container.blocks[i]
             block.begin(change.id3_version)
             block.prepare()

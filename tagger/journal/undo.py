@@ -361,7 +361,9 @@ class _Undo:
                 reason = obstacle(copy, format, change.old, change.new, force=self._force)
                 if reason is not None:
                     raise RefusedError(reason, path=path)
-            pending.old = snapshot(copy, format, roles_of(change.old))
+            # The change left the sound as it was.
+            known = None if edited else change.old
+            pending.old = snapshot(copy, format, roles_of(change.old), like=known)
             restore(copy, format, change.old, loosely=edited)
 
         def verify(original: str, copy: str) -> None:

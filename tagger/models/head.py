@@ -118,12 +118,12 @@ class EmbeddingInputs:
         Returns
         -------
         rows : np.ndarray [shape=(n_chunks, n_inputs)] or None
-            None where there is no sound, or no embedding among the inputs.
+            None where there is no sound or nobody asks, or no embedding among the inputs.
         starts_s : np.ndarray [shape=(n_chunks,)] or None
             Where each chunk starts in the track, in seconds.
         """
         heard = next((n for n in (EMBEDDING, YAMNET_EMBEDDING) if n in self._names), None)
-        if heard is None or not features.has_sound:
+        if heard is None or not (features.has_sound and features.over_time):
             return None, None
         network = self._network(heard)
         embedding = embedding_by_chunk(network, features)

@@ -38,9 +38,12 @@ class TrackFeatures:
         Without it, a pretrained network that hears them gets an error.
     embeddings : dict of str to np.ndarray [shape=(n_dimensions,)], optional
         Mean embeddings of the track by name and version of the network: given, or computed since.
+    over_time : bool
+        Whether models answer for each chunk, too, where they need not for the track's genres.
 
     Attributes
     ----------
+    over_time : bool
     embeddings : dict
     embedded : dict of str to np.ndarray [shape=(n_chunks, n_dimensions)]
         The same for each chunk, as far as computed.
@@ -59,11 +62,13 @@ class TrackFeatures:
         log_mel_statistics: Callable[[], np.ndarray] | None = None,
         levelled: Callable[[], tuple[Excerpt, ...]] | None = None,
         embeddings: dict[str, np.ndarray] | None = None,
+        over_time: bool = True,
     ) -> None:
         self._log_mel = log_mel
         self._descriptors = descriptors
         self._log_mel_statistics = log_mel_statistics
         self._levelled = levelled
+        self.over_time = over_time
         self.embeddings = dict(embeddings or {})
         self.embedded: dict[str, np.ndarray] = {}
         self.spreads: dict[str, np.ndarray] = {}
@@ -71,7 +76,7 @@ class TrackFeatures:
         self.scores: dict[str, np.ndarray] = {}
 
     @classmethod
-    def from_sound(cls, sound: Sound) -> TrackFeatures:
+    def from_sound(cls, sound: Sound, *, over_time: bool = True) -> TrackFeatures:
         from tagger.sound.descriptors import describe
         from tagger.sound.levelled import levelled
         from tagger.sound.spectrogram import log_mel
@@ -80,6 +85,7 @@ class TrackFeatures:
             lambda: log_mel(sound.excerpts),
             lambda: describe(sound.excerpts),
             levelled=lambda: levelled(sound.excerpts),
+            over_time=over_time,
         )
 
     @classmethod

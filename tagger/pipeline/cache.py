@@ -6,9 +6,9 @@ sound is a hash of its packets. A damaged or locked cache costs time, and nothin
 
 from __future__ import annotations
 
-import io
 import json
 import logging
+import math
 import os
 import sqlite3
 import threading
@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -65,6 +64,8 @@ _FOLDERS = 4  # whose rows are kept in memory
 _NOTES = 500  # rows written at once
 _BUSY_S = 10.0  # how long to wait while another scan writes
 _COARSE_S = 3.0  # within it, times without fractions of a second may hide a second change
+
+_FLOATS: dict[str, np.dtype[Any]] = {kind: np.dtype(kind) for kind in ("<f4", "<f8")}
 
 T = TypeVar("T")
 
@@ -467,17 +468,24 @@ def _prediction(
 
 
 def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
-    content = io.BytesIO()
-    np.savez_compressed(content, **{n: np.asarray(a) for n, a in arrays.items()})  # type: ignore[arg-type]
-    return content.getvalue()
+    """Arrays as a line of JSON and their numbers: numpy's archives take five times as long."""
+    kinds = {name: (array.dtype.str, array.shape) for name, array in arrays.items()}
+    numbers = (array.tobytes() for array in arrays.values())
+    return zlib.compress(b"".join((json.dumps(kinds).encode(), b"\n", *numbers)), 1)
 
 
 def _unpacked(content: bytes) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    at = 0
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (TypeError, KeyError, EOFError, OSError, BadZipFile, zlib.error) as error:
+        line, _, numbers = zlib.decompress(content).partition(b"\n")
+        for name, (kind, shape) in json.loads(line).items():
+            count = math.prod(shape)
+            array = np.frombuffer(numbers, _FLOATS[kind], count, at)
+            arrays[name], at = array.reshape(shape), at + array.nbytes
+    except (TypeError, KeyError, AttributeError, zlib.error) as error:
         raise ValueError(f"features of a track cannot be read: {error}") from error
+    return arrays
 
 
 def _split(path: str) -> tuple[bytes, bytes]:

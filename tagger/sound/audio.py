@@ -73,7 +73,11 @@ class Sound:
 
 @one_thread()
 def read_excerpts(
-    path: str | PathLike[str], begin_s: float = 0.0, end_s: float | None = None
+    path: str | PathLike[str],
+    begin_s: float = 0.0,
+    end_s: float | None = None,
+    *,
+    hashed: Source | None = None,
 ) -> Sound:
     """Decode three excerpts of 12 s around 1/6, 1/2 and 5/6 of a track.
 
@@ -85,6 +89,8 @@ def read_excerpts(
     ----------
     begin_s, end_s : float
         Where the track begins and ends in the file. Its excerpts' times count from there.
+    hashed : Source, optional
+        The file, open after `packets_hash`: it is used once and closed, where that is as good.
 
     Raises
     ------
@@ -109,11 +115,16 @@ def read_excerpts(
             return _read(name, opened)
         return _read(name, lambda downmix: Section(opened, downmix, begin_s, end_s))
 
+    again = [] if hashed is None else [hashed]
+
+    def opened(downmix: Downmix) -> SoundSource:
+        if links:
+            return Chain(name, downmix, links)
+        return again.pop() if again and again[0].rewind(downmix) else Source(name, downmix)
+
     try:
         links = ogg_links(name)
-        sound = read(
-            lambda downmix: Chain(name, downmix, links) if links else Source(name, downmix)
-        )
+        sound = read(opened)
     except DECODER_ERRORS as error:
         try:
             sound = read(partial(LibsndfileSource, name))

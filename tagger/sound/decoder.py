@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
 from hashlib import blake2b
-from itertools import islice
-from typing import Any, Self
+from itertools import chain, islice
+from typing import Any, NamedTuple, Self
 
 import av
 import numpy as np
 
 from tagger.containers.id3 import skip_id3v2
 from tagger.containers.recognise import sound_start
-from tagger.sound.downmix import Downmix, Samples
+from tagger.sound.downmix import Downmix, Samples, float_planes
 from tagger.system.errors import UnreadableError
 
 SAMPLE_RATE = 22050  # Hz
@@ -186,6 +186,24 @@ class SoundSource(ABC):
         """
 
 
+class _Look(NamedTuple):
+    """What a packet is known by."""
+
+    pts: int | None
+    dts: int | None
+    duration: int | None
+    is_discarded: bool
+    cuts_samples: bool  # as an encoder's padding
+    content: bytes
+
+
+def _look_of(packet: Any) -> _Look:
+    return _Look(
+        *(packet.pts, packet.dts, packet.duration),
+        *(packet.is_discard, packet.has_sidedata("skip_samples"), bytes(packet)),
+    )
+
+
 class Source(SoundSource):
     """The sound of a file, decoded by ffmpeg.
 
@@ -220,7 +238,8 @@ class Source(SoundSource):
         self._time_base = float(self._stream.time_base)
         self._origin = self._stream.start_time or 0
         self.claimed_s = self._claimed_s()
-        self._packets = self._container.demux(self._stream)
+        self._packets: Iterator[Any] = self._container.demux(self._stream)
+        self._first: _Look | None = None
 
     def _open(self, path: str, within: tuple[int, int] | None) -> Any:
         open_file = partial(av.open, options=_OPTIONS, metadata_errors="ignore", mode="r")
@@ -263,6 +282,50 @@ class Source(SoundSource):
         except DECODER_ERRORS:
             return False
         self._packets = self._container.demux(self._stream)
+        return True
+
+    def packets_hash(self) -> bytes | None:
+        """Hash of a recording's sound, without decoding: 16 bytes. The source ends up anywhere.
+
+        Of the first packets, those in the middle, and the claimed length, which do not change when
+        the file is tagged or renamed. None: the file cannot be read in that way.
+        """
+        digest = blake2b(digest_size=16)
+        digest.update(f"{self.claimed_s or 0:.3f}".encode())
+        try:
+            for begin_s in (0.0, (self.claimed_s or 0.0) / 2):
+                if begin_s and not self.seek(begin_s):
+                    return None
+                hashed = 0
+                for packet in islice(self.packets(), _HASHED_PACKETS):
+                    self._first = self._first or _look_of(packet)
+                    content = bytes(packet)
+                    digest.update(content)
+                    hashed += len(content)
+                    if hashed >= _HASHED_BYTES:
+                        break
+                if not hashed:
+                    return None
+        except DECODER_ERRORS:
+            return None
+        return digest.digest()
+
+    def rewind(self, downmix: Downmix) -> bool:
+        """Go back to the first packet after `packets_hash`; False: open the file again.
+
+        ffmpeg does not find every file's first packet again: Opus is sought from further on.
+        """
+        if self._first is None or self._first.pts is None or self.bad_packets:
+            return False
+        try:
+            self._container.seek(self._first.pts, stream=self._stream, backward=True)
+            packets = self._container.demux(self._stream)
+            packet = next(packets, None)
+        except DECODER_ERRORS:
+            return False
+        if packet is None or _look_of(packet) != self._first:
+            return False
+        self._downmix, self._packets = downmix, chain((packet,), packets)
         return True
 
     def count_s(self) -> float | None:
@@ -384,33 +447,6 @@ class _Mono:
 
     def _keep(self, frames: list[Any]) -> None:
         for frame in frames:
-            samples = frame.to_ndarray()[0]
+            (samples,) = float_planes(frame)
             self._out.append(samples)
             self.count += len(samples)
-
-
-def packets_hash(path: str) -> bytes | None:
-    """Hash of a recording's sound, without decoding: 16 bytes.
-
-    Of the first packets, those in the middle, and the claimed length, which do not change when the
-    file is tagged or renamed. None: the file cannot be read in that way.
-    """
-    digest = blake2b(digest_size=16)
-    try:
-        with Source(path) as source:
-            digest.update(f"{source.claimed_s or 0:.3f}".encode())
-            for begin_s in (0.0, (source.claimed_s or 0.0) / 2):
-                if begin_s and not source.seek(begin_s):
-                    return None
-                hashed = 0
-                for packet in islice(source.packets(), _HASHED_PACKETS):
-                    content = bytes(packet)
-                    digest.update(content)
-                    hashed += len(content)
-                    if hashed >= _HASHED_BYTES:
-                        break
-                if not hashed:
-                    return None
-    except (*DECODER_ERRORS, UnreadableError):
-        return None
-    return digest.digest()

@@ -19,7 +19,10 @@ LEAST_KEPT = 0.3
 LEAST_OF_SUM = 0.3
 _LFE, _WITH_LFE = 3, 6  # the fourth channel of 5.1 and 7.1 has the bass alone
 
+FLOAT_PLANES = "fltp"  # what most decoders give
+
 Samples = NDArray[np.float32]
+Rows = NDArray[Any] | list[Samples]  # of channels
 
 
 class Downmix:
@@ -58,13 +61,18 @@ class Downmix:
         if frame.format.is_planar and channels >= 8:
             # PyAV would read a ninth plane, which is not there: let ffmpeg interleave them first.
             (frame,) = av.AudioResampler(frame.format.packed).resample(frame)
+        if frame.format.name == FLOAT_PLANES:
+            return self.of_rows(float_planes(frame))
         rows = frame.to_ndarray()
         if not frame.format.is_planar:
             rows = rows.reshape(-1, channels).T
         return self.of_rows(rows)
 
-    def of_rows(self, rows: NDArray[Any]) -> Samples:
-        """Return one channel of samples [channels, n] of any type: float32 [n], full scale 1."""
+    def of_rows(self, rows: Rows) -> Samples:
+        """Return one channel of samples [channels, n] of any type: float32 [n], full scale 1.
+
+        It may be the row itself.
+        """
         if len(rows) == 1:
             return mean_of_channels(rows)
         if self._channel is not None:
@@ -81,17 +89,22 @@ class Downmix:
         return mono
 
 
-def mean_of_channels(rows: NDArray[Any]) -> Samples:
+def float_planes(frame: Any) -> list[Samples]:
+    """Return the channels of a frame of the format `FLOAT_PLANES`, not copied."""
+    return [np.frombuffer(plane, np.float32, frame.samples) for plane in frame.planes]
+
+
+def mean_of_channels(rows: Rows) -> Samples:
     """Average samples [channels, n] of any type, as `librosa.to_mono` does: float32 [n]."""
-    mono = rows[0].astype(np.float32)
+    channels, kind = len(rows), rows[0].dtype
+    mono = rows[0].astype(np.float32, order="C", copy=channels > 1)
     for row in rows[1:]:
         mono += row
-    channels = len(rows)
-    if rows.dtype.kind == "u":  # 8-bit, its zero is 128
+    if kind.kind == "u":  # 8-bit, its zero is 128
         mono -= 128 * channels
         mono *= 1 / (128 * channels)
-    elif rows.dtype.kind == "i":
-        mono *= 1 / (2.0 ** (8 * rows.dtype.itemsize - 1) * channels)
+    elif kind.kind == "i":
+        mono *= 1 / (2.0 ** (8 * kind.itemsize - 1) * channels)
     elif channels > 1:
         mono *= 1 / channels
     return mono

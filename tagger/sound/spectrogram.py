@@ -164,16 +164,21 @@ def power_frames(y: np.ndarray, n_fft: int, hop: int, window: int | None = None)
     """
     window = window or n_fft
     frames = np.lib.stride_tricks.sliding_window_view(y, window)[::hop]
-    power = np.empty((len(frames), 1 + n_fft // 2), dtype=np.float32)
-    at_once = _BLOCK // n_fft
-    padded = np.zeros((at_once, n_fft), dtype=np.float32)  # numpy would pad each frame by itself
-    for first in range(0, len(frames), at_once):
-        taken = frames[first : first + at_once]
-        np.multiply(taken, hann(window), out=padded[: len(taken), :window])
-        spectrum = np.fft.rfft(padded[: len(taken)], axis=1)
-        parts = spectrum.view(np.float32)  # real, imaginary, real …
-        np.square(parts, out=parts)
-        np.add(parts[:, ::2], parts[:, 1::2], out=power[first : first + at_once])
+    n_bins = 1 + n_fft // 2
+    power = np.empty((len(frames), n_bins), dtype=np.float32)
+    # numpy would transform float32 in double, too, and convert it piece by piece.
+    rows = _BLOCK // n_fft
+    padded = np.zeros((rows, n_fft))  # numpy would pad each frame by itself
+    spectrum = np.empty((rows, n_bins), dtype=np.complex128)
+    parts = np.empty((rows, 2 * n_bins), dtype=np.float32)  # real, imaginary, real …
+    for first in range(0, len(frames), rows):
+        taken = frames[first : first + rows]
+        n = len(taken)
+        np.multiply(taken, hann(window), out=padded[:n, :window])
+        np.fft.rfft(padded[:n], axis=1, out=spectrum[:n])
+        np.copyto(parts[:n], spectrum[:n].view(np.float64), casting="same_kind")
+        np.square(parts[:n], out=parts[:n])
+        np.add(parts[:n, ::2], parts[:n, 1::2], out=power[first : first + n])
     return power
 
 

@@ -233,6 +233,7 @@ def mounts() -> Iterator[tuple[str, str]]:
     """Yield mount points and their kinds, by Linux' table; OSError elsewhere."""
     for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
         before, _, after = line.partition(b" - ")
-        # Spaces, tabs, line ends and backslashes stand in octal.
-        place = re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), before.split()[4])
+        place = before.split()[4]
+        if b"\\" in place:  # spaces, tabs, line ends and backslashes stand in octal
+            place = re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), place)
         yield os.fsdecode(place), os.fsdecode(after.split()[0])

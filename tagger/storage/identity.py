@@ -38,7 +38,11 @@ class Identity:
         if not stat.S_ISREG(Path(path).stat().st_mode):  # opening a FIFO would wait
             raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
         digest = digest_of(path)
-        status = Path(path).stat()
+        return cls.at(Path(path).stat(), digest)
+
+    @classmethod
+    def at(cls, status: os.stat_result, digest: str) -> Identity:
+        """Make one of a file's status and the digest of its content."""
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, digest)
 
     def same_content(self, other: Identity) -> bool:

@@ -132,7 +132,12 @@ def replace_file(
                     carry_attributes(target, copy, seen, preserve_mtime=preserve_mtime)
                 sync_file(copy)
                 witness = Witness(target, seen)
-                before, after = Identity.of(target), Identity.of(copy)
+                if through or not witness.is_watched:
+                    before = Identity.of(target)
+                else:  # `swap` reads it: a change until then shows in the time of it
+                    witness.refuse_if_touched()
+                    before = Identity.at(seen, copied)
+                after = Identity.of(copy)
                 if before.digest != copied:
                     raise touched(target)
                 if before_swap is not None:

@@ -45,11 +45,17 @@ class Witness:
     target : Path
     seen : os.stat_result
         Its status before it was copied.
+
+    Attributes
+    ----------
+    is_watched : bool
+        Whether the system knows of everybody who writes it, and when it was last changed.
     """
 
     def __init__(self, target: Path, seen: os.stat_result) -> None:
         self._target, self._seen = target, seen
         self._ends = _ends(target)
+        self.is_watched = is_watched_wholly(target)
 
     def refuse_if_touched(self) -> None:
         """Compare what can be compared at once; raises RefusedError.
@@ -65,6 +71,12 @@ class Witness:
         if _ends(self._target) != self._ends or _STATE(self._target.stat()) != _STATE(self._seen):
             raise touched(self._target)
 
+    def refuse_unless(self, before: Identity) -> None:
+        """Read all of the file and compare that, too; raises RefusedError, OSError."""
+        if not Identity.of(self._target).same_content(before):
+            raise touched(self._target)
+        self.refuse_if_touched()
+
 
 def touched(target: Path) -> RefusedError:
     """Return the error for a file that does not hold any more what was copied."""
@@ -78,9 +90,8 @@ def swap(copy: Path, target: Path, witness: Witness, before: Identity, after: Id
     on, then hides it under another name before it renames, and removes it when it is closed, also
     where the renaming failed.
 
-    Where the system can exchange two names in one step, the old file is looked at once more when
-    nobody can reach it by its name any more, and put back where another program has changed it or
-    still writes it.
+    Where the system can exchange two names in one step, the old file is read when nobody can reach
+    it by its name any more, and put back where another program has changed it or still writes it.
 
     Raises
     ------
@@ -90,19 +101,18 @@ def swap(copy: Path, target: Path, witness: Witness, before: Identity, after: Id
         The message says what stands under the name, and where the copy is if it was kept.
     """
     try:
-        # Elsewhere some ignore the flag, and the system knows too little of who else writes.
-        can_exchange = is_watched_wholly(target)
         witness.refuse_if_touched()
     except BaseException:
         copy.unlink(missing_ok=True)
         raise
     try:
-        exchanged = can_exchange and exchange(copy, target)
-        if not exchanged:
-            copy.replace(target)
+        # Elsewhere some ignore the flag, and the system knows too little of who else writes.
+        exchanged = witness.is_watched and exchange(copy, target)
     except BaseException as error:
         _settle(copy, target, before, after, error)
         raise
+    if not exchanged:
+        _replace(copy, target, witness, before, after)
     try:
         _synced(target)
     finally:
@@ -110,6 +120,20 @@ def swap(copy: Path, target: Path, witness: Witness, before: Identity, after: Id
             _give_up_old(copy, target, before, after)
     if exchanged:
         _synced(target)
+
+
+def _replace(copy: Path, target: Path, witness: Witness, before: Identity, after: Identity) -> None:
+    try:
+        if witness.is_watched:  # and could not be exchanged: nobody has read it since it was copied
+            witness.refuse_unless(before)
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
+    try:
+        copy.replace(target)
+    except BaseException as error:
+        _settle(copy, target, before, after, error)
+        raise
 
 
 def exchange(one: Path, other: Path) -> bool:

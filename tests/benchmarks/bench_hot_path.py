@@ -12,7 +12,7 @@ else the machine does counts as little as possible. In one run, in this order:
   separate harmonics from percussion and describe it (19 s a track); peers decode the whole file and
   let a network hear every second of it,
 - two processes against one with the first model: time by the clock, in turns, each with the start
-  of its workers,
+  of its workers; and what two processes gain on this machine that have nothing in common,
 - the start of a worker.
 """
 
@@ -99,6 +99,7 @@ def main() -> None:
         if options.usual:
             others(tracks[0], scan_ms)
         two_processes(tracks[0], models[0])
+        two_strangers(tracks[0], models[0])
         starts(tracks[0], models[0])
 
 
@@ -309,6 +310,61 @@ def two_processes(track: Track, model: str) -> None:
         f"parent {own[2]:.2f} s: {own[1] / (workers[2] / 2 + own[2]):.2f} times as fast on two "
         "cores of one's own"
     )
+
+
+# Seconds of the processor for one piece of work; it begins when a line comes.
+_STRANGER = """
+import sys, time
+from tests.benchmarks.bench_hot_path import work
+run = work(*sys.argv[1:])
+run()
+print(flush=True)
+input()
+began = time.process_time()
+run()
+print(time.process_time() - began)
+"""
+
+
+def work(kind: str, path: str, model: str) -> Callable[[], object]:
+    """Return one of the kinds of work that two processes do side by side."""
+    [track] = Library([path])
+    if kind == "scans":
+        return lambda: [scanned(track, model)() for _ in range(8)]
+    if kind == "decoding":
+        return lambda: [audio.read_excerpts(path) for _ in range(16)]
+    frames = np.random.default_rng(0).standard_normal((64, 2048))
+    return lambda: [np.fft.rfft(frames, axis=1) for _ in range(6000)]
+
+
+def two_strangers(track: Track, model: str) -> None:
+    """Print how much faster two processes are than one that share nothing but the machine."""
+    kinds = ("scans", "decoding", "Fourier transforms")
+    best = {(kind, n): float("inf") for kind in kinds for n in (1, 2)}
+    for _ in range(3):
+        for kind, n in best:
+            command = [sys.executable, "-c", _STRANGER, kind, track.path, model]
+            pipe = subprocess.PIPE
+            processes = [
+                subprocess.Popen(command, text=True, stdin=pipe, stdout=pipe) for _ in range(n)
+            ]
+            for process in processes:
+                assert process.stdout is not None
+                process.stdout.readline()
+            for process in processes:
+                assert process.stdin is not None
+                process.stdin.write("\n")
+                process.stdin.flush()
+            spent = [float(process.communicate()[0]) for process in processes]
+            best[kind, n] = min(best[kind, n], sum(spent) / n)
+    print("two processes that share nothing, by processor time on two cores of one's own:")
+    for kind in kinds:
+        alone, beside = best[kind, 1], best[kind, 2]
+        print(
+            f"  {kind}: alone {alone:.2f} s, side by side {beside:.2f} s each, "
+            f"{2 * alone / beside:.2f} times as fast",
+            flush=True,
+        )
 
 
 def starts(track: Track, model: str) -> None:

@@ -14,7 +14,7 @@ from mutagen.id3 import COMM, ID3, TALB, TDRC, TIT2, TPE1, TPOS, TRCK, TXXX
 from tagger.containers import write as write_module
 from tagger.containers.read import read_tags
 from tagger.containers.snapshot import restore, same_fields, snapshot
-from tagger.containers.verify import check_seen
+from tagger.containers.verify import both_open, check_seen
 from tagger.containers.write import apply_change
 from tagger.system.errors import WriteFailedError
 from tests.tagger.containers.helpers import CHANGE, TWO, form, packets, write
@@ -206,6 +206,11 @@ def test_a_write_that_would_hide_other_fields_is_thrown_away(make_audio, monkeyp
     assert path.read_bytes() == before
 
 
+def see(path: Path, copy: Path) -> None:
+    with both_open(path, copy, form(path)) as (old, new):
+        check_seen(path, copy, form(path), old, new)
+
+
 def test_a_field_that_mutagen_no_longer_sees_is_noticed(make_audio):
     path = make_audio(".flac")
     file = MutagenFlac(path)
@@ -214,10 +219,10 @@ def test_a_field_that_mutagen_no_longer_sees_is_noticed(make_audio):
     copy = path.with_name("copy.flac")
     copy.write_bytes(path.read_bytes())
     apply_change(copy, form(path), CHANGE)
-    check_seen(path, copy, form(path))
+    see(path, copy)
     copy.write_bytes(copy.read_bytes().replace(b"itle=Title", b"itle=title"))
     with pytest.raises(WriteFailedError, match="programs would no longer see"):
-        check_seen(path, copy, form(path))
+        see(path, copy)
 
 
 def test_gtags_fields_in_an_ape_tag_count_when_an_id3_tag_is_added_later(make_audio):

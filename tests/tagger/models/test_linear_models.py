@@ -101,6 +101,10 @@ def test_a_head_hears_chunk_by_chunk_where_it_looks_at_the_mean(tmp_path, sound)
     prediction = zoo.load(str(folder)).predict(sound)
     assert prediction.chunk_probabilities is not None and prediction.chunk_starts_s is not None
     assert prediction.chunk_probabilities.shape == (len(prediction.chunk_starts_s), 2)
+    sound.over_time = False  # as in a scan
+    alone = zoo.load(str(folder)).predict(sound)
+    assert alone.chunk_probabilities is None and alone.chunk_starts_s is None
+    assert np.array_equal(alone.probabilities, prediction.probabilities)
 
 
 def test_a_known_embedding_is_taken_as_it_is(tmp_path, features):

@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,16 @@ from tagger.models.registry import bundled_folder
 from tagger.models.track_features import TrackFeatures
 from tagger.pipeline import classify
 from tagger.pipeline.batch import track_results
-from tagger.pipeline.cache import Cache, CachedPrediction, default_cache_path, model_key
-from tagger.sound.decoder import packets_hash
+from tagger.pipeline.cache import (
+    Cache,
+    CachedPrediction,
+    _packed,
+    _unpacked,
+    default_cache_path,
+    model_key,
+)
+from tagger.sound.audio import read_excerpts
+from tagger.sound.decoder import Source
 from tests.conftest import aged
 from tests.tagger.specimens import ENCODED
 
@@ -37,9 +46,9 @@ def heard_files(monkeypatch):
     paths = []
     original = classify.read_excerpts
 
-    def watched(path, *args):
+    def watched(path, *args, **options):
         paths.append(Path(path).name)
-        return original(path, *args)
+        return original(path, *args, **options)
 
     monkeypatch.setattr(classify, "read_excerpts", watched)
     return paths
@@ -66,15 +75,47 @@ def file(tmp_path):
     return tmp_path / "cache" / "predictions.sqlite"
 
 
+def hash_of(file: Path) -> bytes | None:
+    with Source(str(file)) as source:
+        return source.packets_hash()
+
+
 @pytest.mark.parametrize("suffix", ENCODED)
 def test_packets_are_known_again_whatever_the_tags_say(make_audio, tmp_path, suffix):
     piece = make_audio(suffix, duration_s=8.0)
     other = make_audio(suffix, duration_s=8.0, seed=1)
-    before = packets_hash(str(piece))
-    assert before is not None and before != packets_hash(str(other))
+    before = hash_of(piece)
+    assert before is not None and before != hash_of(other)
     write_change(piece, identify(piece), Change(("Jazz", "x" * 5000), ("Jazz",), 0.9, "m-1"))
     renamed = piece.rename(tmp_path / f"renamed{suffix}")
-    assert packets_hash(str(renamed)) == before
+    assert hash_of(renamed) == before
+
+
+@pytest.mark.parametrize("duration_s", [3.0, 40.0])
+@pytest.mark.parametrize("suffix", ENCODED)
+def test_a_file_that_is_open_for_its_hash_sounds_the_same(make_audio, suffix, duration_s):
+    piece = make_audio(suffix, duration_s=duration_s)
+    fresh = read_excerpts(piece)
+    with Source(str(piece)) as source:
+        assert source.packets_hash() is not None
+        again = read_excerpts(piece, hashed=source)
+    assert again.duration_s == fresh.duration_s
+    assert [e.start_s for e in again.excerpts] == [e.start_s for e in fresh.excerpts]
+    for one, other in zip(again.excerpts, fresh.excerpts, strict=True):
+        np.testing.assert_array_equal(one.samples, other.samples)
+
+
+def test_features_come_back_as_they_were_and_damaged_ones_are_named(make_audio):
+    kept = {"a": np.float32([[1, 2], [3, 4]]), "b": np.asarray(0.1), "c": np.zeros(0)}
+    packed = _packed(kept)
+    back = _unpacked(packed)
+    assert list(back) == list(kept)
+    for name, array in kept.items():
+        assert back[name].dtype == array.dtype
+        np.testing.assert_array_equal(back[name], array)
+    for damaged in (packed[:-9], b"", zlib.compress(b'{"a": ["O", [1]]}\n' + bytes(8))):
+        with pytest.raises(ValueError):
+            _unpacked(damaged)
 
 
 def test_an_unchanged_file_is_not_listened_to_again(make_audio, file, heard_files):
@@ -182,8 +223,6 @@ def test_a_model_that_looks_at_what_is_kept_need_not_listen(make_audio, file, he
 
 
 def test_views_that_are_kept_give_what_the_sound_gives(make_audio):
-    from tagger.sound.audio import read_excerpts
-
     model = zoo.load("cnn")
     features = TrackFeatures.from_sound(read_excerpts(make_audio(".flac", duration_s=10.0)))
     alone = model.predict(features)
