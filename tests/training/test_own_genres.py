@@ -18,12 +18,14 @@ from mediafile import MediaFile
 
 from tagger.deciding.decide import Policy, named_genres
 from tagger.models import zoo
+from tagger.models.card import OUT_OF_FOLD
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
 from tagger.system.errors import ConfigurationError
 from tagger.training import own_genres
 from tagger.training.bundled import learning_curve
 from tagger.training.data.company import read_company
+from tagger.training.data.datasets import read_arrays
 from tagger.training.data.load_examples import Sources
 from tagger.training.multi_label import NOT_NAMED, fold_of
 from tagger.training.own_genres import FOREIGN, OUTSIDE, judge, train_own
@@ -39,6 +41,16 @@ def drawn(genres: list[str], size: int, names: list[str]) -> tuple[own.Lesson, n
     rest = company.only(truth.sum(axis=1) == 0)
     lesson = own.lesson_of(tuple(names), truth[chosen], own.rows_of(company)[chosen], rest)
     return lesson, fold_of([company.artists[i] for i in chosen], folds=3)
+
+
+def test_the_sample_that_ships_is_of_the_model_that_ships():
+    """After another training of the bundled models it has to be written anew."""
+    company = read_company(own.base())
+    logits, _ = read_arrays(own.base().folder / OUT_OF_FOLD, ("logits", "targets"))
+    there = {row.tobytes() for row in logits.astype(np.float16)}
+    assert all(row.tobytes() in there for row in company.logits.astype(np.float16))
+    assert len(company.known) > 2000 and "Folk" not in own.base().labels
+    assert {"Folk", "Comedy", "Jazz"} <= {g for known in company.known for g in known.genres}
 
 
 def test_names_that_gtag_does_not_know_are_learned_and_other_music_is_not_named():

@@ -10,11 +10,13 @@ import pytest
 
 from tagger.models import zoo
 from tagger.models.card import OUT_OF_FOLD, read_card
+from tagger.models.multi_label import MultiLabelWeights
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.log_mel_statistics import LOG_MEL_FEATURES
 from tagger.sound.spectrogram import N_MELS, LogMel
 from tagger.training import multi_label
 from tagger.training.bundled import make
+from tagger.training.data.company import FILE, read_company
 from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees
 from tests.training.recorder import Recorder
@@ -85,3 +87,27 @@ def test_the_cards_say_what_was_learned_and_measured(made):
     measured = models["cnn"][1]
     # Not those whose best guess is left open about them.
     assert 100 < len(measured.tracks) <= 114 and measured.right.mean() > 0.8
+
+
+def test_the_sample_for_own_genres_is_music_of_other_sets_than_the_reference(made):
+    work, _, _ = made
+    card = read_card(work / "cnn")
+    weights = card.load_weights(MultiLabelWeights)
+    small = tracks(estimated=6)
+    items = tuple(
+        replace(item, source="songs" if i < 60 else "others", artist=f"a{i // 6}")
+        for i, item in enumerate(small.items)
+    )
+    small = replace(small, items=items)
+    kinds = list(WIDTHS.values())
+    rows = np.random.default_rng(0).normal(size=(len(items), sum(kinds)))
+    logits = np.random.default_rng(1).normal(size=(len(items), 3))
+    (work / "cnn" / FILE).write_bytes(make.packed_company(small, weights, rows, kinds, logits))
+    company = read_company(card)
+    chosen = [i for i, item in enumerate(items) if i >= 60 and not item.kind]
+    assert [known.genres for known in company.known] == [items[i].known.genres for i in chosen]
+    assert [known.open for known in company.known] == [items[i].known.open for i in chosen]
+    np.testing.assert_allclose(company.logits, logits[chosen], atol=1e-2)
+    components = weights.components(rows[chosen])[:, company.columns]
+    np.testing.assert_allclose(company.components, components, rtol=1e-2, atol=1e-2)
+    assert len(set(company.artists)) == len({items[i].artist for i in chosen})
