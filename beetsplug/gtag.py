@@ -151,7 +151,7 @@ class GtagPlugin(BeetsPlugin):
 
 
 def _genres(thing: Item | Album) -> list[str]:
-    """What the library says, of an item or an album itself."""
+    """Return what the library says, of an item or an album itself."""
     return _split(_own(thing, FIELD))
 
 
@@ -191,7 +191,7 @@ def _store(item: Item, result: tagger.TrackResult) -> None:
 
 
 def _store_album(album: Album | None, *, force: bool) -> None:
-    """An album gets the genre that more than half of its tracks have, unless a person named one."""
+    """Give an album the genre that more than half of its tracks have, unless a person named one."""
     if album is None or not (force or not _written_by_people(album)):
         return
     tracks = [SEPARATOR.join(_genres(item)) for item in album.items()]

@@ -111,7 +111,8 @@ def train_ensemble(
 
 
 def _copied(card: Card) -> dict[str, bytes]:
-    """The files of a model and of those that it uses, below a folder of its name; none if bundled.
+    """Return the files of a model and of those that it uses, below a folder of its name; none if
+    bundled.
 
     A name alone would be looked up in the zoo, where another model may have it.
     """
@@ -128,7 +129,7 @@ def _copied(card: Card) -> dict[str, bytes]:
 
 
 def best_weights(by_protocol: Sequence[OutOfFoldPredictions], inside: np.ndarray) -> np.ndarray:
-    """The weights with the lowest log loss, after calibration.
+    """Return the weights with the lowest log loss, after calibration.
 
     Parameters
     ----------
@@ -157,7 +158,9 @@ def best_weights(by_protocol: Sequence[OutOfFoldPredictions], inside: np.ndarray
 def _joint(
     by_protocol: Sequence[OutOfFoldPredictions], reference: Sequence[OutOfFoldPredictions]
 ) -> OutOfFoldPredictions:
-    """The ensemble's predictions, each fold with weights chosen on the reference's other tracks."""
+    """Return the ensemble's predictions, each fold with weights chosen on the reference's other
+    tracks.
+    """
     first = by_protocol[0]
     scores = np.zeros_like(first.scores)
     folds = np.array(first.folds)

@@ -92,7 +92,7 @@ def targets(items: Sequence[Item], labels: Sequence[str]) -> np.ndarray:
 
 
 def fold_of(artists: Sequence[str], seed: int = 0, folds: int = FOLDS) -> np.ndarray:
-    """A fold for each track, the same for all of an artist [shape=(n,)]."""
+    """Return a fold for each track, the same for all of an artist [shape=(n,)]."""
 
     def drawn(artist: str) -> int:
         # By the name, so that another set beside this one changes nothing.
@@ -154,7 +154,7 @@ def calibrated(logits: np.ndarray, platt: np.ndarray) -> np.ndarray:
 def cross_calibrated(
     logits: np.ndarray, table: np.ndarray, weights: np.ndarray, folds: np.ndarray
 ) -> np.ndarray:
-    """Each fold calibrated on the others; otherwise the error would be too low."""
+    """Return each fold calibrated on the others; otherwise the error would be too low."""
     probabilities = np.empty(logits.shape)
     for fold in np.unique(folds):
         inside = folds == fold

@@ -32,7 +32,7 @@ TERMS = {
 def learned_from(
     examples: Iterable[Example | Item], fingerprints: Iterable[np.ndarray | None]
 ) -> list[dict[str, Any]]:
-    """The card's list of sets, their terms and the tracks that were learned from.
+    """Return the card's list of sets, their terms and the tracks that were learned from.
 
     A set has the fingerprints of its tracks, in their order, where each track has one that is not
     all zeros.

@@ -121,7 +121,7 @@ def train_model(
 def load(
     recipe: str, sources: Sources, settings: Settings, *, artists: bool, for_scan: bool = False
 ) -> list[Example]:
-    """The examples that a recipe can learn from; work in progress on other ones is removed.
+    """Return the examples that a recipe can learn from; work in progress on other ones is removed.
 
     Parameters
     ----------
@@ -298,7 +298,7 @@ def tell_unmeasured(
 
 
 def _importance(fitted: Fitted, settings: Settings) -> dict[str, float]:
-    """What each feature is worth to a fit, on tracks that it did not learn from."""
+    """Return what each feature is worth to a fit, on tracks that it did not learn from."""
     if fitted.predict is None:
         return {}
     rises = permutation_importance(

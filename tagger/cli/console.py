@@ -32,9 +32,7 @@ def cell(text: str, style: str = "") -> Text:
 
 
 def bar(console: Console, share: float, width: int) -> str:
-    """Draw a share, from 0 to 1, as a bar of a width; in plain ASCII where nothing else can be
-    shown.
-    """
+    """Draw a share, from 0 to 1, as a bar; in plain ASCII where nothing else can be shown."""
     block = "━" if console.encoding.lower().startswith("utf") else "="
     return block * round(width * share)
 

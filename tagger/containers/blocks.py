@@ -173,7 +173,7 @@ class Block(ABC):
         """Choose the version of a tag that is about to be made: called before `prepare`."""
 
     def prepare(self) -> None:  # noqa: B027 - most kinds have nothing to do
-        """Called before the first `set`: convert a tag that cannot be written as it is, or raise
+        """Prepare for the first `set`: convert a tag that cannot be written as it is, or raise
         CannotKeepError.
         """
 

@@ -38,7 +38,7 @@ def read_cover(path: str | PathLike[str], format: Format) -> tuple[str, bytes] |
 
 
 def _values(opened: object, family: str) -> Iterator[bytes]:
-    """What may hold a picture."""
+    """Yield what may hold a picture."""
     for picture in getattr(opened, "pictures", ()):  # FLAC's blocks
         yield picture.data
     tags = getattr(opened, "tags", None)

@@ -309,10 +309,10 @@ class DamagedInfo(Info):
         raise CannotKeepError("its INFO list is damaged")
 
     def store(self, file: BinaryIO, shape: Mapping[str, Any] | None = None) -> None:
-        """It stays as it is."""
+        """Leave it as it is."""
 
     def remove(self, file: BinaryIO, shape: Mapping[str, Any]) -> None:
-        """It stays as it is."""
+        """Leave it as it is."""
 
 
 def _info_entry(raw: bytes) -> Entry:

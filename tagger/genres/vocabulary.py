@@ -39,7 +39,7 @@ def canonical(name: str) -> str | None:
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """The genres in one text: a text that is no name, but joins known ones, is all of these.
+    """Return the genres in one text: a text that is no name, but joins known ones, is all of these.
 
     >>> names_in("Rock/Pop"), names_in("Rhythm & Blues"), names_in("Rock/Shanties")
     (('Rock', 'Pop'), ('Rhythm & Blues',), ('Rock/Shanties',))

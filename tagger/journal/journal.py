@@ -516,7 +516,7 @@ class Journal:
         return lineage
 
     def _undone(self) -> set[int]:
-        """Changes that an undo took back which was not taken back itself."""
+        """Return the changes that an undo took back which was not taken back itself."""
         undone: set[int] = set()
         for change, undoes in self._database.execute(
             "SELECT id, undoes FROM changes WHERE typeof(undoes) = 'integer' AND state = 'done'"

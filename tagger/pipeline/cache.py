@@ -271,7 +271,7 @@ class Cache:
     # Maintenance
 
     def info(self) -> dict[str, int]:
-        """Number of rows of each table, and size in bytes."""
+        """Count the rows of each table, and its size in bytes."""
         query = "SELECT " + ", ".join(f"(SELECT COUNT(*) FROM {table})" for table in _TABLES)
         counts = self._ask(lambda db: db.execute(query).fetchone(), (0, 0, 0))
         size = sum(f.stat().st_size for f in self._all_files() if f.exists())
@@ -393,7 +393,7 @@ def default_cache_path() -> Path:
 
 
 def model_key(card: Card) -> str:
-    """Identifies a model, with the models that it uses."""
+    """Return what identifies a model, with the models that it uses."""
     digest = blake2b(digest_size=8)
     for each in (card, *zoo.used_by(card), yamnet_card(), moods_card()):
         if (each.folder / CARD).is_file():

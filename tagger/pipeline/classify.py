@@ -122,7 +122,7 @@ def classify_track(
 
 @contextmanager
 def _hashed(path: str) -> Iterator[tuple[bytes | None, Source | None]]:
-    """The hash of a file's packets, and the file, open; None where it has none."""
+    """Yield the hash of a file's packets, and the file, open; None where it has none."""
     try:
         source = Source(path)
     except (*DECODER_ERRORS, UnreadableError):

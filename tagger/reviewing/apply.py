@@ -82,7 +82,9 @@ def _decided(row: TrackResult) -> tuple[Track, Decision]:
 
 
 def _change(row: TrackResult) -> Change:
-    """What a row says: gtag's own where it is what the scan named, for the track or its album."""
+    """Return what a row says: gtag's own where it is what the scan named, for the track or its
+    album.
+    """
     genres, confidence = as_genres(row.new_genre), None
     before = as_genres(row.old_genre)
     added = genres[len(before) :] if genres[: len(before)] == before else genres

@@ -146,7 +146,7 @@ class Desk:
         return list(classifier(self._scanning.model).card.labels)
 
     def _row(self, number: int) -> Json:
-        """One track in the queue."""
+        """Return one track in the queue."""
         result = self.review.row(number)
         try:
             question = self.question(number)
@@ -170,7 +170,7 @@ class Desk:
         }
 
     def _joins(self, question: Question) -> bool:
-        """Whether a track is of the same album as the one before it."""
+        """Tell whether a track is of the same album as the one before it."""
         if question.number == 0:
             return False
         try:
@@ -193,7 +193,7 @@ class Desk:
         }
 
     def _decoded(self, number: int) -> Sound | None:
-        """The excerpts of a track; None where nothing can be heard."""
+        """Return the excerpts of a track; None where nothing can be heard."""
         try:
             with native_messages_hidden():
                 return read_excerpts(self.question(number).track.path)
@@ -212,7 +212,7 @@ def _named(number: int, path: str, title: str = "") -> Json:
 
 
 def _outline(excerpt: Excerpt) -> Json:
-    """An excerpt as the heights of its outline, from 0 to 100."""
+    """Return an excerpt as the heights of its outline, from 0 to 100."""
     samples = excerpt.samples[excerpt.edge_before :]
     parts = np.array_split(np.abs(samples), _PEAKS)
     peaks = [round(100 * min(1.0, float(part.max()))) if len(part) else 0 for part in parts]
@@ -220,7 +220,7 @@ def _outline(excerpt: Excerpt) -> Json:
 
 
 def _timeline(prediction: Prediction | None) -> list[Json]:
-    """The best genre of each chunk; empty where the model predicts for tracks as a whole."""
+    """Return the best genre of each chunk; empty where the model predicts for tracks as a whole."""
     if prediction is None or prediction.chunk_probabilities is None:
         return []
     assert prediction.chunk_starts_s is not None, "chunks have a start"
@@ -234,7 +234,7 @@ def _timeline(prediction: Prediction | None) -> list[Json]:
 
 
 def _tree(names_of_model: Iterable[str]) -> list[Json]:
-    """The genres as a tree; names of a model that the vocabulary lacks stand at its end."""
+    """Return the genres as a tree; names of a model that the vocabulary lacks stand at its end."""
 
     def node(name: str) -> Json:
         below = [g for g in vocabulary() if parent_of(g) == name]

@@ -281,7 +281,7 @@ def _acted(desk: Desk, action: str, told: Json) -> Json:
 
 
 def _wave(sound: Sound) -> bytes:
-    """The excerpts one after the other as a WAV file, for formats that no browser plays."""
+    """Return the excerpts one after the other as a WAV file, for formats that no browser plays."""
     parts = [excerpt.samples[excerpt.edge_before :] for excerpt in sound.excerpts]
     samples = np.clip(np.concatenate(parts), -1, 1) * 32767
     file = io.BytesIO()

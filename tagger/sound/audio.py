@@ -274,7 +274,7 @@ def _sounding(excerpt: Excerpt) -> tuple[Excerpt, ...]:
 
 
 def _piece(excerpt: Excerpt, first: int, last: int) -> Excerpt | None:
-    """Samples `first` to `last` of an excerpt, with their edges; None: too few."""
+    """Cut samples `first` to `last` of an excerpt, with their edges; None: too few."""
     inner_end = len(excerpt.samples) - excerpt.edge_after
     first, last = max(first, excerpt.edge_before), min(last, inner_end)
     if last - first < MIN_SOUND_S * SAMPLE_RATE:

@@ -48,7 +48,7 @@ class Patches:
 
 
 def patch_front_end() -> dict[str, str | int | float]:
-    """This module's constants, as a model's card stores them."""
+    """Return this module's constants, as a model's card stores them."""
     return {
         "name": MUSICNN,
         "sample_rate": PATCH_RATE,

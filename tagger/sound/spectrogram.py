@@ -55,7 +55,7 @@ class LogMel:
 
 
 def front_end() -> dict[str, str | int | float]:
-    """This module's constants, as a model's card stores them."""
+    """Return this module's constants, as a model's card stores them."""
     return {
         "name": "log-mel",
         "sample_rate": SAMPLE_RATE,
@@ -122,7 +122,7 @@ def mel_filters(
 
 
 def _mel_points(n_mels: int, highest_hz: float) -> np.ndarray:
-    """Ends and centres of `n_mels` bands from 0 Hz on, in hertz [shape=(n_mels + 2,)].
+    """Return ends and centres of `n_mels` bands from 0 Hz on, in hertz [shape=(n_mels + 2,)].
 
     Slaney's scale (Auditory Toolbox, 1998): even steps up to 1 kHz, even ratios above.
     """

@@ -31,7 +31,7 @@ _PATCH = (YAMNET_FRAMES - 1) * YAMNET_HOP + YAMNET_WINDOW  # samples
 
 
 def yamnet_front_end() -> dict[str, str | int | float]:
-    """This module's constants, as a model's card stores them."""
+    """Return this module's constants, as a model's card stores them."""
     return {
         "name": YAMNET,
         "sample_rate": LEVELLED_RATE,

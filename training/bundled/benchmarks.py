@@ -171,7 +171,7 @@ def run(
 
 
 def read_results(output: Path, data: str) -> dict[str, Measurement]:
-    """What is measured already, by name and protocol.
+    """Return what is measured already, by name and protocol.
 
     Raises
     ------

@@ -135,7 +135,7 @@ class Lesson:
         return self.judge(np.mean(said, axis=0))
 
     def measured(self, trained: Trained) -> Measured:
-        """The predictions for music of known genres, as the reports show them.
+        """Return the predictions for music of known genres, as the reports show them.
 
         Of several genres that a track has, the best guess counts as the true one if it is one.
         """
@@ -155,7 +155,7 @@ class Lesson:
         )
 
     def card(self, name: str, trained: Trained) -> dict[str, Any]:
-        """The part of a model's card that is the same for all kinds."""
+        """Return the part of a model's card that is the same for all kinds."""
         platt = multi_label.platt_by_label(trained.logits, self.table, self.calibration)
         right, n = trained.report.shares[f"right, of {self.reference}, best of its genres"]
         return {
@@ -391,7 +391,9 @@ def _is_chosen(tracks: Tracks, i: int, item: Item) -> bool:
 
 
 def join(lesson: Lesson, cnn: Trained, grown: Trained) -> tuple[float, Trained]:
-    """The ensemble of both, the mean of calibrated logits: best weight of the trees, and model."""
+    """Return the ensemble of both, the mean of calibrated logits: best weight of the trees, and
+    model.
+    """
     known = ~np.isnan(lesson.table) & ~lesson.tracks.estimated[:, None]
 
     def joined(weight: float) -> np.ndarray:

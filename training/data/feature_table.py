@@ -40,7 +40,7 @@ FOREST_TREES = 500
 
 
 def read_feature_table(file: Path) -> list[Example]:
-    """The rows of a table of features, in their order.
+    """Return the rows of a table of features, in their order.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def _example(
 
 
 def features_of_row(row: Example, archived: Example | None = None) -> TrackFeatures:
-    """A row of a table in the form that models take.
+    """Return a row of a table in the form that models take.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def features_of_row(row: Example, archived: Example | None = None) -> TrackFeatu
 
 
 def scannable(examples: Sequence[Example], reporter: Reporter = SILENT) -> list[Example]:
-    """The same examples without features that no scan could compute."""
+    """Return the same examples without features that no scan could compute."""
     computable = {*FEATURES, *LOG_MEL_FEATURES}
     dropped: dict[str, None] = {}
     kept = []
@@ -159,7 +159,7 @@ class Table:
 
 
 def feature_rows(examples: Sequence[Example], names: Sequence[str] | None = None) -> np.ndarray:
-    """The named features of examples, or all [shape=(n_examples, n_names), dtype=float64]."""
+    """Return features of examples by name, or all [shape=(n_examples, n_names), dtype=float64]."""
     available = feature_names(examples)
     rows = []
     for example in examples:
@@ -174,7 +174,7 @@ def feature_rows(examples: Sequence[Example], names: Sequence[str] | None = None
 
 
 def feature_names(examples: Sequence[Example]) -> tuple[str, ...]:
-    """The features that examples have: their table's, or statistics of their spectrograms."""
+    """Return the names of examples' features: their table's, or statistics of spectrograms."""
     kinds = {e.features.names if e.features else LOG_MEL_FEATURES for e in examples}
     if len(kinds) > 1:
         raise DataError("tables of different features cannot be learned from together")
@@ -193,7 +193,7 @@ def learning_table(
     select: int = 0,
     augment: bool = False,
 ) -> Table:
-    """What a recipe on descriptors learns from.
+    """Return what a recipe on descriptors learns from.
 
     Parameters
     ----------

@@ -42,7 +42,8 @@ STILL_DB = 1.0  # what moves no more has no fingerprint: tones and hum are all a
 
 
 def fingerprint(excerpts: Sequence[np.ndarray]) -> np.ndarray:
-    """The fingerprint of a track [shape=(N_BYTES,), dtype=uint8]; all zeros where nothing moves.
+    """Return the fingerprint of a track [shape=(N_BYTES,), dtype=uint8]; all zeros where nothing
+    moves.
 
     Parameters
     ----------
@@ -160,7 +161,7 @@ def unpacked_parts(words: np.ndarray, lengths: np.ndarray, pieces: np.ndarray) -
 
 
 def fingerprint_of(features: TrackFeatures) -> np.ndarray | None:
-    """Of a track as models see it; None where it has no spectrogram, as in a table of features."""
+    """Return a track's fingerprint; None where it has no spectrogram, as in a table of features."""
     try:
         return fingerprint(features.log_mel.excerpts)
     except DataError:
@@ -196,7 +197,7 @@ def unpacked(text: str) -> np.ndarray:
 
 
 def is_among(asked: np.ndarray, known: np.ndarray) -> bool:
-    """Whether a fingerprint is one of these [shape=(n, N_BYTES)], but for a few bits."""
+    """Tell whether a fingerprint is one of these [shape=(n, N_BYTES)], but for a few bits."""
     if not asked.any():
         return False
     bits = np.unpackbits(known[known.any(axis=1)] ^ asked, axis=1).sum(axis=1, dtype=int)

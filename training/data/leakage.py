@@ -30,7 +30,7 @@ def seen(
     fingerprints: Sequence[np.ndarray | None] = (),
     parts: Sequence[Parts] = (),
 ) -> tuple[str, ...]:
-    """Those of the tracks that the model, or one that it uses, had learned from.
+    """Return those of the tracks that the model, or one that it uses, had learned from.
 
     They are known by sound, whatever they are called. Only where a card lacks a set's
     fingerprints, or a track has none, its id decides: the path in the data folder, or the bare
@@ -112,6 +112,6 @@ class _Names:
 
 
 def _bare(track: str) -> str:
-    """What a track may be called elsewhere: of `blues/blues.00001.wav`, `blues.00001`."""
+    """Return what a track may be called elsewhere: of `blues/blues.00001.wav`, `blues.00001`."""
     path = Path(track)
     return path.stem if has_audio_extension(path) else path.name

@@ -82,7 +82,7 @@ def load_examples(
     artists: bool = False,
     reporter: Reporter = SILENT,
 ) -> list[Example]:
-    """All labelled tracks of all sources.
+    """Return all labelled tracks of all sources.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def load_examples(
 
 
 def _told_apart(examples: list[Example], taken: set[str]) -> list[Example]:
-    """The same examples, their set renamed if another one has its name."""
+    """Return the same examples, their set renamed if another one has its name."""
     source = examples[0].source
     if source not in taken:
         return examples
@@ -158,7 +158,7 @@ def _told_apart(examples: list[Example], taken: set[str]) -> list[Example]:
 
 
 def with_artists(files: Sequence[SoundFile]) -> list[SoundFile]:
-    """Who plays, by the tags; else a folder within the genre's folder stands for an artist."""
+    """Add who plays, by the tags; else a folder within the genre's folder stands for an artist."""
     return [replace(file, artist=_artist(file)) for file in files]
 
 

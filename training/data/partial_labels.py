@@ -90,7 +90,7 @@ class Known:
 
 
 def known_genres(row: Mapping[str, str]) -> Known:
-    """What a row of a set's `tracks.csv` says."""
+    """Return what a row of a set's `tracks.csv` says."""
     if row.get("judged"):
         return _judged(row["judged"])
     if "family" in row:

@@ -160,7 +160,7 @@ def prepare(
 
 
 def extract(file: SoundFile) -> FileFeatures | Silent | str:
-    """The features of a file, or why there are none; runs in the workers."""
+    """Return the features of a file, or why there are none; runs in the workers."""
     try:
         features = TrackFeatures.from_sound(read_excerpts(file.path))
         mel, embedding = features.log_mel, mean_embedding(musicnn(), features)
@@ -212,7 +212,7 @@ def _check(store: Path) -> None:
 
 
 def _known(store: Path) -> dict[str, FileFeatures]:
-    """What an archive made here holds, by the key of the file."""
+    """Return what an archive made here holds, by the key of the file."""
     if not is_log_mel_archive(store):
         return {}
     try:
@@ -251,7 +251,7 @@ def _keep(part: Path, features: FileFeatures) -> None:
 
 
 def _is_whole(part: Path) -> bool:
-    """Whether it is there, and no power cut emptied it."""
+    """Tell whether it is there, and no power cut emptied it."""
     if not part.exists():
         return False
     try:
@@ -269,7 +269,7 @@ def _read_part(part: Path) -> FileFeatures:
 
 
 def _table(files: Sequence[SoundFile], keys: dict[str, str]) -> bytes:
-    """The archive's `tracks.csv`."""
+    """Return the archive's `tracks.csv`."""
     table = io.StringIO(newline="")
     # A name may hold any kind of line break.
     writer = csv.writer(table, lineterminator="\n", quoting=csv.QUOTE_ALL)

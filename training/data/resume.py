@@ -83,12 +83,12 @@ class Call:
 
 
 def _only_heard(work: Path) -> bool:
-    """Whether there is only decoded sound, of a call that stopped before it trained."""
+    """Tell whether there is only decoded sound, of a call that stopped before it trained."""
     return work.is_dir() and all(entry.name.startswith(HEARD) for entry in work.iterdir())
 
 
 def digest(examples: Sequence[Example]) -> str:
-    """Of all that can be learned from examples."""
+    """Digest all that can be learned from examples."""
     found = hashlib.sha256()
     for e in examples:
         about = (e.track, e.genre, e.source, e.artist, e.recording, e.split, e.fold, e.others)

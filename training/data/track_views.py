@@ -163,13 +163,14 @@ class Tracks:
         return doubted(self.highest_hz, self.liveliness, self.music)
 
     def only(self, chosen: np.ndarray) -> Tracks:
-        """Some of the tracks, by a mask [shape=(n,), dtype=bool]."""
+        """Return some of the tracks, by a mask [shape=(n,), dtype=bool]."""
         arrays = {k: v[chosen] for k, v in vars(self).items() if k != "items"}
         return Tracks(tuple(compress(self.items, chosen)), **arrays)
 
 
 def read_items(folder: Path) -> list[Item]:
-    """The tracks of a set: `tracks.csv`, and sound below `audio/`, `views.npz` or `logmel.npz`.
+    """Return the tracks of a set: `tracks.csv`, and sound below `audio/`, `views.npz` or
+    `logmel.npz`.
 
     Raises
     ------
@@ -206,7 +207,7 @@ def read_items(folder: Path) -> list[Item]:
 
 
 def _views_of(file: Path) -> dict[str, dict[str, np.ndarray]]:
-    """What a scan computed of each track; empty where there is no such file."""
+    """Return what a scan computed of each track; empty where there is no such file."""
     if not file.is_file():
         return {}
     names, *columns = read_arrays(file, ("names", *_IN_FILE.values()))
@@ -269,7 +270,7 @@ def compute_views(
 
 
 def view(item: Item) -> Views | str:
-    """The views of a track, or why there are none; runs in the workers."""
+    """Return the views of a track, or why there are none; runs in the workers."""
     known: dict[str, np.ndarray] = {
         "embedding": np.full(musicnn().n_dimensions, np.nan),
         "spread": np.full(musicnn().n_dimensions, np.nan),
@@ -303,7 +304,7 @@ def view(item: Item) -> Views | str:
 
 
 def _computed(features: TrackFeatures) -> dict[str, np.ndarray]:
-    """The views that are computed from the spectrogram."""
+    """Return the views that are computed from the spectrogram."""
     return {
         "narrow": features.narrow_statistics.astype(np.float64),
         "highest_hz": np.array(features.highest_hz),
@@ -313,7 +314,7 @@ def _computed(features: TrackFeatures) -> dict[str, np.ndarray]:
 
 
 def estimated_by_network(mel: np.ndarray) -> np.ndarray:
-    """What musicnn says of patches that are interpolated from an archive's spectrogram."""
+    """Return what musicnn says of patches that are interpolated from an archive's spectrogram."""
     db = to_decibels(mel)
     db = db + (LEVEL_DB - 10 * np.log10((10 ** (db / 10)).sum(axis=0).mean()))
     frames = interpolated_frames(db)
@@ -347,7 +348,7 @@ def interpolated_frames(db: np.ndarray) -> np.ndarray:
 
 
 def _estimated(estimates: np.ndarray, said: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """What a network says, for the tracks of which it is not known."""
+    """Return what a network says, for the tracks of which it is not known."""
     if not unknown.any():
         return np.empty((0, said.shape[1]))
     from sklearn.linear_model import Ridge

@@ -51,7 +51,7 @@ def apply_temperature(log_probabilities: np.ndarray, temperature: float) -> np.n
 def cross_fitted(
     log_probabilities: np.ndarray, truth: np.ndarray, folds: Sequence[str]
 ) -> np.ndarray:
-    """Each fold calibrated by the temperature of the others [shape=(n, n_labels)].
+    """Return each fold calibrated by the temperature of the others [shape=(n, n_labels)].
 
     Otherwise the error after calibration would be too low.
     """

@@ -196,7 +196,7 @@ def compare_models(evaluations: Sequence[Evaluation]) -> list[Measurement]:
 
 
 def as_evaluation(row: Measurement, data: str, measured: Measured) -> Evaluation:
-    """A measurement in the form that a report is made of."""
+    """Return a measurement in the form that a report is made of."""
     return Evaluation(
         measured,
         (),
@@ -219,7 +219,7 @@ def not_measured(protocol: str, tracks: Iterable[str], measured: Measured) -> di
 
 
 def meaning(rows: Sequence[Measurement]) -> str:
-    """In one sentence: what the gap between the protocols means."""
+    """Say in one sentence what the gap between the protocols means."""
     by_protocol = {row.protocol: row.figures for row in rows if row.figures}
     leaky = next((p for p in LEAKS if p in by_protocol), None)
     honest = next((p for p in ("artist", "fault-filtered") if p in by_protocol), None)
@@ -269,7 +269,7 @@ def write_comparison(
 
 
 def picture(rows: Sequence[Measurement], title: str) -> bytes:
-    """The accuracies of measured rows as PNG."""
+    """Draw the accuracies of measured rows as PNG."""
     bars = [
         plots.Bar(
             row.name,

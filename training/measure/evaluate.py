@@ -88,7 +88,7 @@ class Evaluation:
     remark: str = ""
 
     def metrics(self) -> dict[str, Any]:
-        """The content of `metrics.json`."""
+        """Return the content of `metrics.json`."""
         confidence, share, accuracy = accuracy_by_coverage(self.measured)
         named = int((confidence >= self.threshold).sum())
         return {
@@ -114,7 +114,7 @@ class Evaluation:
 
 
 def worst_mistakes(measured: Measured, n: int = WORST) -> list[dict[str, Any]]:
-    """The most confident wrong guesses."""
+    """Return the most confident wrong guesses."""
     wrong = np.flatnonzero(~measured.right)
     wrong = wrong[np.argsort(-measured.confidences[wrong], kind="stable")][:n]
     return [
@@ -209,7 +209,7 @@ def evaluate_model(
 
 
 def warning(model: str, known: int, n: int) -> str:
-    """The warning where a model had learned from some of the tracks; else empty."""
+    """Return the warning where a model had learned from some of the tracks; else empty."""
     if not known:
         return ""
     return (
@@ -252,7 +252,7 @@ def known_label(genre: str, labels: Sequence[str]) -> str:
 def _of_library(
     files: Sequence[SoundFile], labels: Sequence[str]
 ) -> Iterator[tuple[str, str, Callable[[], TrackFeatures]]]:
-    """As `_tracks`, of a library's tracks."""
+    """Measure a library's tracks, as `_tracks` does."""
     for file in files:
         yield (
             file.track,
@@ -262,7 +262,7 @@ def _of_library(
 
 
 def _named_features(model: Classifier, features: TrackFeatures) -> np.ndarray | None:
-    """The features that a model uses, where they have names.
+    """Return the features that a model uses, where they have names.
 
     Raises
     ------

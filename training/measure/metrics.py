@@ -61,7 +61,7 @@ def expected_calibration_error(measured: Measured) -> float:
 
 
 def confusion_matrix(measured: Measured) -> np.ndarray:
-    """Counts [shape=(n_labels, n_labels)]: rows are the truth, columns the guesses."""
+    """Count guesses [shape=(n_labels, n_labels)]: rows are the truth, columns the guesses."""
     from sklearn import metrics
 
     labels = range(len(measured.labels))
@@ -101,7 +101,7 @@ def per_genre(measured: Measured) -> dict[str, dict[str, Any]]:
 
 
 def share(name: str, hits: int, n: int) -> dict[str, float]:
-    """A proportion under a name, and its 95 % interval: `name`, `name_low` and `name_high`."""
+    """Return a proportion and its 95 % interval: `name`, `name_low` and `name_high`."""
     low, high = wilson(hits, n)
     return {name: hits / n if n else 0.0, f"{name}_low": low, f"{name}_high": high}
 
@@ -112,7 +112,8 @@ def rounded(figures: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def figures(measured: Measured) -> dict[str, Any]:
-    """What `metrics.json` and the cards say: accuracy with its Wilson 95 % interval, and more.
+    """Return what `metrics.json` and the cards say: accuracy with its Wilson 95 % interval, and
+    more.
 
     Macro F1 is over the genres that occur.
     """
@@ -127,7 +128,7 @@ def figures(measured: Measured) -> dict[str, Any]:
 
 
 def accuracy_by_coverage(measured: Measured) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The surest first: threshold, coverage and accuracy after each track [each shape=(n,)]."""
+    """Return threshold, coverage and accuracy after each track, surest first [each shape=(n,)]."""
     order = np.argsort(-measured.confidences, kind="stable")
     counts = np.arange(1, len(order) + 1)
     return (
@@ -156,7 +157,7 @@ def reliability(measured: Measured) -> list[Bin]:
 
 
 def calibration_bins(confidences: np.ndarray, right: np.ndarray) -> list[Bin]:
-    """As `reliability`, of confidences and whether each guess is right [each shape=(n,)]."""
+    """Bin confidences, as `reliability` does, and whether each guess is right [each shape=(n,)]."""
     position = np.minimum((confidences * ECE_BINS).astype(int), ECE_BINS - 1)
     rows = []
     for b in np.unique(position):
@@ -201,7 +202,7 @@ def coverage_at_precision(measured: Measured, precision: float) -> float:
 
 
 def _reached(confidences: np.ndarray, accuracy: np.ndarray, precision: float) -> int | None:
-    """The last place, from the surest track on, where that share of the guesses is right."""
+    """Return the last place, from the surest track on, where that share of the guesses is right."""
     # Equal confidences are one step: a threshold cannot part them.
     last_of_step = np.append(confidences[1:] != confidences[:-1], True)
     reached = np.flatnonzero((accuracy >= precision) & last_of_step)

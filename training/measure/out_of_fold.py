@@ -69,7 +69,7 @@ class OutOfFoldPredictions:
         return Measured(self.labels, self.truth, probabilities, self.tracks)
 
     def calibrated(self, elsewhere: OutOfFoldPredictions | None = None) -> Measured:
-        """Each fold calibrated on the others.
+        """Return each fold calibrated on the others.
 
         A single fold is calibrated on `elsewhere`, without the tracks that are measured here;
         where there is none, it is not calibrated.
@@ -110,7 +110,7 @@ def pack(by_protocol: Mapping[str, OutOfFoldPredictions]) -> bytes:
 
 
 def unpack(file: Path, labels: tuple[str, ...]) -> dict[str, OutOfFoldPredictions]:
-    """What `pack` was given, from a model's folder.
+    """Return what `pack` was given, from a model's folder.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def unpack(file: Path, labels: tuple[str, ...]) -> dict[str, OutOfFoldPrediction
 def calibration(
     predictions: OutOfFoldPredictions, measured: Measured, protocol: str
 ) -> dict[str, Any]:
-    """The card's `calibration` and `decision`."""
+    """Return the card's `calibration` and `decision`."""
     coverage = {}
     threshold, share, accuracy = accuracy_by_coverage(measured)
     for percent in range(10, 101, 10):
@@ -177,7 +177,7 @@ def calibration(
 
 
 def card_figures(measured: Measured) -> dict[str, Any]:
-    """A row of the card's `figures`."""
+    """Return a row of the card's `figures`."""
     row = rounded(figures(measured))
     for precision in (0.8, 0.9):
         key = f"coverage_at_{precision * 100:.0f}_percent_precision"
@@ -188,7 +188,7 @@ def card_figures(measured: Measured) -> dict[str, Any]:
 def described(
     by_protocol: Mapping[str, OutOfFoldPredictions], about: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The card's `calibration`, `decision` and `figures`.
+    """Return the card's `calibration`, `decision` and `figures`.
 
     Parameters
     ----------

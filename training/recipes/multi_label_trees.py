@@ -31,7 +31,7 @@ LEAST_HESSIAN = 1e-6
 def fit_trees(
     rows: np.ndarray, targets: np.ndarray, *, weights: np.ndarray | None = None, seed: int = 0
 ) -> Any:
-    """An `xgboost.Booster` whose margins are the logits.
+    """Return an `xgboost.Booster` whose margins are the logits.
 
     Parameters
     ----------

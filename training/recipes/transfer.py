@@ -117,7 +117,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
 
 
 def build(n_labels: int, variant: str, weights: Path | None) -> Any:
-    """The network with a new last layer; from chunks to logits and embedding.
+    """Build the network with a new last layer; from chunks to logits and embedding.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def check(settings: Settings) -> None:
 
 
 def weights_file(settings: Settings) -> Path | None:
-    """The file of weights to start from, downloaded if missing; None for random weights.
+    """Return the file of weights to start from, downloaded if missing; None for random weights.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def weights_file(settings: Settings) -> Path | None:
 
 
 def keras_folder() -> Path:
-    """Where Keras keeps downloaded weights."""
+    """Return where Keras keeps downloaded weights."""
     keras_home = os.environ.get("KERAS_HOME")
     return (Path(keras_home) if keras_home else (home() or Path.cwd()) / ".keras") / "models"
 

@@ -21,7 +21,7 @@ class Page:
         self._add("heading", text=text)
 
     def paragraph(self, text: str, kind: str = "") -> None:
-        """A paragraph; `kind` is `warning`, `note` or nothing."""
+        """Return a paragraph; `kind` is `warning`, `note` or nothing."""
         self._add("paragraph", text=text, kind=kind)
 
     def tiles(self, tiles: Iterable[tuple[str, str, str]]) -> None:
@@ -31,7 +31,7 @@ class Page:
     def table(
         self, head: Sequence[str], rows: Iterable[Sequence[object]], texts: Sequence[int] = ()
     ) -> None:
-        """A table; `texts` are the columns that hold words, beside the first."""
+        """Return a table; `texts` are the columns that hold words, beside the first."""
         self._add("table", head=head, rows=tuple(rows), texts=texts)
 
     def picture(self, png: bytes, alt: str, caption: str) -> None:

@@ -98,18 +98,18 @@ def lacks_glyphs(names: Iterable[str]) -> bool:
 
 
 def _error(value: np.ndarray, low: Any, high: Any) -> np.ndarray:
-    """The lengths of error bars, down and up."""
+    """Return the lengths of error bars, down and up."""
     return np.maximum([value - low, high - value], 0)
 
 
 def short(name: str) -> str:
-    """A name that fits beside an axis and does nothing to the picture."""
+    """Return a name that fits beside an axis and does nothing to the picture."""
     name = printable(name)
     return name if len(name) <= NAME_LENGTH else name[: NAME_LENGTH - 1] + "…"
 
 
 def _in_two_lines(name: str) -> str:
-    """A name that needs more room, and has it."""
+    """Return a name that needs more room, and has it."""
     return "\n".join(textwrap.wrap(printable(name), NAME_LENGTH, max_lines=2, placeholder="…"))
 
 
@@ -378,7 +378,7 @@ def training_curves(figure: Any, history: Sequence[Mapping[str, float]]) -> None
 
 @as_png
 def importance(figure: Any, rows: Sequence[tuple[str, float, float]]) -> None:
-    """The features that a model relies on.
+    """Draw the features that a model relies on.
 
     Parameters
     ----------
