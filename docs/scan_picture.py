@@ -23,7 +23,7 @@ PICTURE = Path(__file__).with_name("scan.svg")
 
 
 def output_of(arguments: list[str], folder: Path) -> str:
-    """What a command prints on a terminal, colours included, while it stands in a folder."""
+    """Return what a command prints on a terminal, with colours, run in a folder."""
     terminal, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, WIDTH, 0, 0))
     environment = os.environ | {"TERM": "xterm-256color"}

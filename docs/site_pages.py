@@ -50,7 +50,7 @@ def on_page_content(html: str, **_: object) -> str:
 
 
 def _from_above(name: str) -> str:
-    """A file's text, with links as they are seen from docs/."""
+    """Return a file's text, with links as they are seen from docs/."""
     text = (ROOT / name).read_text(encoding="utf-8")
     heading = "" if text.startswith("# ") else "# Licence\n\n"
     links = re.compile(r"\]\((?:docs/)?([^):#]+)")

@@ -85,7 +85,7 @@ def _frames(
 
 @cache
 def _header_in_a_chapter(flag: int) -> re.Pattern[bytes]:
-    """Return a compressed frame's header; the size that it claims may stand before its zlib stream."""
+    """Return a compressed frame's header; its claimed size may stand before its zlib stream."""
     flags = b"".join(re.escape(bytes((b,))) for b in range(256) if b & flag)
     return re.compile(
         rb"(?=([A-Z0-9]{4}).{5}([" + (flags or b"\0") + rb"])(?:.{4})?[\x08\x18\x28\x38HXhx])",

@@ -18,7 +18,7 @@ class Comments(Block):
     name = "Vorbis comment"
 
     def __init__(self, data: bytes | None) -> None:
-        """Take `data`, which begins with the length of the vendor's name; None where no comment is."""
+        """Take `data`, which begins with the vendor's length; None where no comment is."""
         super().__init__(exists=data is not None)
         self._vendor, self._rest = b"gtag", b""
         if data is None:

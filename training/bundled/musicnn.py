@@ -192,7 +192,7 @@ def build(variables: dict[str, np.ndarray]) -> Any:
     # the same sums.
 
     def timbral(x: Any, number: int) -> Layer:
-        """Add filters that are many bands high: the bands under them, at a few places, are channels."""
+        """Add filters many bands high: the bands under them, at a few places, are channels."""
 
         def convolve(kernel: np.ndarray, bias: np.ndarray) -> Any:
             length, n_bands, _, n_filters = kernel.shape

@@ -98,7 +98,7 @@ def history_table(history: Sequence[Mapping[str, float]]) -> bytes:
 def importance(
     names: Sequence[str], rises: Mapping[str, float], gain: Mapping[str, float]
 ) -> list[tuple[str, float, float]]:
-    """Return the importance of features, as `TrainingHistory.importance`; without those that have none."""
+    """Return the importance of features that have one, as `TrainingHistory.importance`."""
     unknown = float("nan")
     rows = [(name, gain.get(name, unknown), rises.get(name, unknown)) for name in names]
     return sorted((row for row in rows if not np.isnan(row[1:]).all()), key=_worth, reverse=True)
