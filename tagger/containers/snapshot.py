@@ -43,14 +43,14 @@ def snapshot(
     format: Format,
     roles: tuple[str, ...] = ROLES,
     *,
-    like: dict[str, Any] | None = None,
+    like: Any = None,
 ) -> dict[str, Any]:
     """Return the raw values of some fields in every tag, which tags there are, and the sound.
 
     Parameters
     ----------
     like : dict, optional
-        A snapshot of the same sound, which is then not read again.
+        A snapshot of the same sound, which is then not read again. What is no snapshot counts not.
 
     Raises
     ------
@@ -58,7 +58,8 @@ def snapshot(
     """
     with opened(path, format, roles) as container:
         begins = _sound(container, _BEGINNING)
-        known = (like or {}).get("sound") if begins == (like or {}).get("sound_begins") else None
+        noted = like if isinstance(like, dict) else {}
+        known = noted.get("sound") if begins == noted.get("sound_begins") else None
         return {
             "format": format.name,
             **({} if roles == ROLES else {"roles": list(roles)}),
