@@ -129,7 +129,7 @@ def test_the_summary_says_what_was_left_alone(gtag, music):
     (music / "podcasts").mkdir()
     (music / "podcasts" / ".nogtag").touch()
     shutil.copy2(music / "0.mp3", music / "podcasts" / "1.mp3")
-    said = re.compile(r"^ *1 +left alone +where a file \.nogtag lies$", re.M)
+    said = re.compile(r"^ *1 +left alone +where a file \.nogtag lies *$", re.M)
     assert said.search(gtag("scan", music, *ONE).out)
     assert said.search(gtag("scan", music / "podcasts" / "1.mp3", *ONE).out)
     assert "left alone:" not in gtag("scan", music / "0.mp3", *ONE).out
@@ -481,7 +481,7 @@ def test_a_row_that_a_crash_cut_off_is_made_anew(gtag, music, tmp_path):
     options = ("--report", report, "--resume-report", *SURE_OF_ALL)
     assert gtag("scan", music, *options).status == 0
     whole = report.read_bytes()
-    for end in (3, 40, len(whole) - 150):
+    for end in (3, 40, len(whole) - 200):
         report.write_bytes(whole[:-end])
         assert gtag("scan", music, *options).status == 0
         assert report.read_bytes() == whole
