@@ -127,7 +127,8 @@ def test_memory_is_leakiest_less_strictest():
 
 
 def test_every_recipe_has_a_row_with_settings_that_it_knows():
-    assert {row.recipe for row in ROWS} == set(RECIPES)
+    # Own genres are measured in docs/training.md: beside the bundled model, and on other music.
+    assert {row.recipe for row in ROWS} == set(RECIPES) - {"own"}
     assert len({row.name for row in ROWS}) == len(ROWS)
     for row in ROWS:
         entry = RECIPES[row.recipe]
