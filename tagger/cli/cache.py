@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from tagger.cli.click_options import Whole
 from tagger.cli.names import Group, help_alone
-from tagger.cli.scan_options import Whole
 from tagger.system.errors import ExitStatus
 
 _UNUSED_DAYS = 365

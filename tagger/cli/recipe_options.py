@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tagger.cli.scan_options import Whole
+from tagger.cli.click_options import Whole
 
 _OPTIONS = (
     click.option("--variant", default="", metavar="NAME", help="Which variant of the recipe."),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from tagger.cli.click_options import Number
 from tagger.cli.files import not_music, opening
 from tagger.cli.scan import options_of_scan
-from tagger.cli.scan_options import Number
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ConfigurationError, ExitStatus, GtagError
 from tagger.system.exhausted import check_memory

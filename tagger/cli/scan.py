@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from tagger.cli.click_options import scan_option
 from tagger.cli.files import log_to, not_music
-from tagger.cli.scan_options import scan_option
 from tagger.cli.then import THEN, run_then
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ExitStatus, WriteFailedError

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from tagger.cli.click_options import Whole
 from tagger.cli.names import DataSet, ExistingPath, ModelName
 from tagger.cli.recipe_options import any_given, recipe_options
-from tagger.cli.scan_options import Whole
 from tagger.system.errors import ConfigurationError, ExitStatus
 from tagger.system.extras import EXTRAS, need
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tagger.cli.click_options import Number
 from tagger.cli.files import not_music
-from tagger.cli.scan_options import Number
 from tagger.system.errors import ExitStatus
 from tagger.system.screen import printable
 

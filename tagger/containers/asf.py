@@ -1,4 +1,4 @@
-"""Attributes of an ASF (WMA) file, record by record as raw bytes.
+"""ASF (WMA): recognised, complete or not, its attributes read and written as raw bytes.
 
 They stand in three objects of the header, each with its own layout. A first value goes into the
 extended content description, further ones into the metadata library, as the format wants it. Some

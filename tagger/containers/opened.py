@@ -1,5 +1,4 @@
-"""Opens a file of the table: which tags it has, also around what is the container's own, which of
-them is the main one, what is sound.
+"""Opens a file with all its tags, and tells which is the main one and where the sound is.
 
 The main tag is the container's own; a genre in any other is hidden, though players may show it.
 An MP3 or TTA whose only words stand in an APEv2 tag has that for its main one: its players read it,

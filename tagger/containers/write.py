@@ -1,4 +1,5 @@
-"""Writes a genre, gtag's confidence and the model's name: the only writer of tags.
+"""Writes a genre, gtag's confidence and the model's name: the only writer of new values;
+`snapshot` puts old ones back.
 
 The main tag gets the genre and the GTAG fields; where it said nothing so far, also what the others
 say. A hidden tag that players read (an MP3's APE tag, a WAV's INFO list, an ID3v1 tag, whatever

@@ -1,6 +1,6 @@
 """The options of a scan: names, kinds, ranges, defaults and help, each stated once.
 
-click's options are made from this (`tagger.cli.scan_options`), so that config.toml and the
+click's options are made from this (`tagger.cli.click_options`), so that config.toml and the
 environment go by it, too; the Python API, and beets through it, make a `ScanOptions` of what they
 are given. What does not fit raises an error before anything is done.
 """

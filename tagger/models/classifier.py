@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from tagger.models.card import Card
-from tagger.models.heard import non_music_reason
+from tagger.models.not_music import non_music_reason
 from tagger.models.prediction import Prediction, Scores, Style, log_softmax, sigmoid
 from tagger.models.track_features import TrackFeatures
 from tagger.system.one_thread import one_thread

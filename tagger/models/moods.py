@@ -12,8 +12,8 @@ import numpy as np
 
 from tagger.models.card import Card, read_card
 from tagger.models.embeddings import mean_embedding, mean_logits
-from tagger.models.heard import yamnet, yamnet_card
 from tagger.models.linear import LinearWeights
+from tagger.models.not_music import yamnet, yamnet_card
 from tagger.models.prediction import Mood
 from tagger.models.registry import bundled_folder
 from tagger.models.track_features import TrackFeatures

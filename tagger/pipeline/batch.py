@@ -29,8 +29,8 @@ from tagger.pipeline.classify import (
     why_unusable,
 )
 from tagger.pipeline.cluster import Unanswered, Work, map_on_cluster
-from tagger.pipeline.installation import installation
 from tagger.pipeline.road import TagsOf, TrackResult, cue_tracks, decided, finished, read
+from tagger.pipeline.versions import installation
 from tagger.pipeline.workers import Lost, map_in_workers
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.system.errors import NothingToHearError, ResourceError, UnreadableError

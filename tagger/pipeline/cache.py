@@ -30,8 +30,8 @@ from tagger.containers.read import TagState
 from tagger.library.walk import Stamp, Track
 from tagger.models import zoo
 from tagger.models.card import CARD, Card
-from tagger.models.heard import yamnet_card
 from tagger.models.moods import a_mood, moods_card
+from tagger.models.not_music import yamnet_card
 from tagger.models.prediction import Prediction, Style
 from tagger.models.registry import code_of
 from tagger.system.places import cache_folder

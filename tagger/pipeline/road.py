@@ -4,6 +4,8 @@
 `Classified`. Here are those after it: `read` (in the policy's names), `decided` and `finished`.
 Scan, watch, show, review, the Python API and beets all go this way; `pipeline.batch` does with
 many tracks, and lets albums decide between the steps.
+
+The fields of a `TrackResult` are the report's columns.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from functools import cache, cached_property
 from os import PathLike
 from pathlib import Path
 
-from tagger.containers.whole import check_whole
+from tagger.containers.completeness import check_whole
 from tagger.containers.write import Change, check_change, write_change
 from tagger.journal.journal import Journal, Run, default_journal_path
 from tagger.journal.undo import Undone, undo_run

@@ -19,6 +19,7 @@ from tagger.deciding.decide import Status
 from tagger.pipeline.road import TrackResult
 from tagger.system.errors import ConfigurationError, WriteFailedError
 
+# Their order and names are those of the fields of `TrackResult` (pipeline/road.py).
 COLUMNS = tuple(field.name for field in fields(TrackResult) if field.compare)
 _FIRST_COLUMNS = COLUMNS[: COLUMNS.index("message") + 1]  # all that older reports have
 

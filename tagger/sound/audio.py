@@ -20,7 +20,7 @@ import numpy as np
 from tagger.containers.ogg import ogg_links
 from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, SoundSource, Source, reason
 from tagger.sound.downmix import Downmix, Samples
-from tagger.sound.sources import Chain, LibsndfileSource, Opener, Section
+from tagger.sound.special_sources import Chain, LibsndfileSource, Opener, Section
 from tagger.system.errors import NothingToHearError, UnreadableError
 from tagger.system.one_thread import one_thread
 

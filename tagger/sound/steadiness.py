@@ -1,6 +1,6 @@
 """Whether a spectrogram changes over time, and how high it reaches.
 
-Noise, hum and tones are constant. `models.heard` decides what follows.
+Noise, hum and tones are constant. `models.not_music` decides what follows.
 """
 
 from __future__ import annotations

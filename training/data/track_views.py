@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tagger.models.embeddings import embedding_spread, mean_embedding, mean_logits, mean_scores
-from tagger.models.heard import doubted, music_score
+from tagger.models.not_music import doubted, music_score
 from tagger.models.track_features import TrackFeatures
 from tagger.pipeline.workers import Lost, map_in_workers
 from tagger.sound.audio import read_excerpts

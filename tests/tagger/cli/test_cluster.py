@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-import tagger.pipeline.installation as installation_module
+import tagger.pipeline.versions as installation_module
 from tagger.deciding.decide import Policy
 from tagger.library.walk import Library
 from tagger.models import registry, zoo

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import tagger
+from tagger.cli.click_options import Number, Whole
 from tagger.cli.scan import scan
-from tagger.cli.scan_options import Number, Whole
 from tagger.deciding.options import ScanOptions, default_of, option_of
 
 WRONG = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tagger.models.heard import non_music_reason
+from tagger.models.not_music import non_music_reason
 from tagger.models.track_features import TrackFeatures
 from tagger.sound import demo, steadiness
 from tagger.sound.audio import Excerpt, Sound

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from tagger.containers import asf, dsf, flac, formats, mp4, mpeg, ogg, streams, wav_aiff
+from tagger.containers import ape_wavpack_tta, asf, dsf, flac, formats, mp4, mpeg, ogg, wav_aiff
 from tagger.containers.formats import Format
 from tagger.containers.id3 import skip_id3v2
 from tagger.containers.opened import before_tags
@@ -37,10 +37,10 @@ _MISSING: dict[Format, Callable[[BinaryIO, int, int], str | None]] = {
     formats.ASF: asf.missing,
     formats.WAV: wav_aiff.missing,
     formats.AIFF: wav_aiff.missing,
-    formats.APE: streams.ape_missing,
-    formats.WAVPACK: streams.wavpack_missing,
-    formats.MUSEPACK: streams.musepack_missing,
-    formats.TTA: streams.tta_missing,
+    formats.APE: ape_wavpack_tta.ape_missing,
+    formats.WAVPACK: ape_wavpack_tta.wavpack_missing,
+    formats.MUSEPACK: ape_wavpack_tta.musepack_missing,
+    formats.TTA: ape_wavpack_tta.tta_missing,
     formats.DSF: dsf.missing,
 }
 _UNCOMPRESSED = {formats.WAV, formats.AIFF, formats.DSF}  # where silence is zeros, too

@@ -1,4 +1,4 @@
-"""The options of a scan for click, from `tagger.deciding.options`; and numbers for others."""
+"""click's options, made from `deciding.options`, which has their defaults; and numbers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Further sources: a section of a file, the links of a chained Ogg file, and Ogg files that only
-libsndfile reads.
-"""
+"""Sources that are no plain file (`decoder`): a section of one, chained Ogg, Ogg by libsndfile."""
 
 from __future__ import annotations
 

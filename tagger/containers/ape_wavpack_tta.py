@@ -1,4 +1,7 @@
-"""Monkey's Audio, WavPack, Musepack, TTA: how long streams without own tags say they are."""
+"""Monkey's Audio, WavPack, Musepack and TTA: how long they say they are, and what is missing.
+
+Their tags are ID3 or APEv2: `id3`, `apev2`.
+"""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
+from tagger.containers.completeness import check_whole
 from tagger.containers.formats import FLAC, MP3
 from tagger.containers.recognise import identify
-from tagger.containers.whole import check_whole
 from tagger.sound.audio import read_excerpts
 from tagger.system.errors import RefusedError
 from tests.tagger.containers.helpers import write_and_restore

@@ -7,7 +7,7 @@ import pytest
 
 from tagger.models import zoo
 from tagger.models.embeddings import mean_scores
-from tagger.models.heard import (
+from tagger.models.not_music import (
     STEADY,
     UNKNOWN,
     music_score,
@@ -72,7 +72,7 @@ def test_the_network_runs_once_and_what_it_said_is_kept(make_audio, monkeypatch)
     yamnet = zoo.load_backbone("yamnet")
     said = mean_scores(yamnet, features)
     assert said.shape == (521,) and said.min() >= 0 and said.max() <= 1
-    monkeypatch.setattr("tagger.models.heard.mean_scores", None)  # would fail if called again
+    monkeypatch.setattr("tagger.models.not_music.mean_scores", None)  # would fail if called again
     assert non_music_reason(features) == ""
     assert non_music_reason(TrackFeatures.from_kept(features.kept())) == ""
 

@@ -13,8 +13,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 from tagger.models import zoo
-from tagger.models.heard import yamnet_card
 from tagger.models.moods import moods_card
+from tagger.models.not_music import yamnet_card
 from tagger.pipeline.classify import classifier, forget_models
 
 # Where the code is that reads a file's sound and predicts.
