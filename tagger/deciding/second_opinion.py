@@ -39,21 +39,24 @@ def disputed(
         Probability of the most probable of their genres, or of what is above or below it.
     """
     written = [_line(name, genre_map) for each in genres for name in names_in(each)]
+    names, lines = {own[0] for own in written}, {key for own in written for key in own}
 
     def agrees(name: str) -> bool:
-        line = _line(name, genre_map) + [genre_map.key(above) for above in prediction.above(name)]
         # The first of a line is the name itself.
-        return any(own[0] in line or line[0] in own for own in written)
+        line = _line(name, genre_map)
+        return line[0] in lines or not names.isdisjoint(
+            (*line, *map(genre_map.key, prediction.above(name)))
+        )
 
     named = tuple(named)
     if not named or any(map(agrees, named)):  # as nearly always
         return None
-    known = (*prediction.labels, *(style.name for style in prediction.styles))
-    agreeing = [name for name in known if agrees(name)]
-    if not agreeing:
-        return None
-    own = max(map(prediction.probability_of, agreeing))
-    return own if own <= MOST_OWN else None
+    known = dict(zip(prediction.labels, map(float, prediction.probabilities), strict=True))
+    known |= {style.name: style.probability for style in prediction.styles}
+    for name, probability in sorted(known.items(), key=lambda item: -item[1]):
+        if agrees(name):
+            return probability if probability <= MOST_OWN else None
+    return None
 
 
 def _line(name: str, genre_map: GenreMap) -> list[str]:

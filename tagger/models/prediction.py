@@ -132,7 +132,8 @@ class Prediction:
         if name not in self.labels:
             above += [style.genre for style in self.styles if style.name == name][:1]
             name = above[-1] if above else name
-        while (parent := self.tree.get(name)) is not None:
+        tree = self.tree
+        while (parent := tree.get(name)) is not None:
             above.append(name := parent)
         return tuple(reversed(above))
 
@@ -143,6 +144,7 @@ class Prediction:
         """
         if not self.independent:
             return []
+        tree = self.tree
         below = [
             Style(
                 label,
@@ -152,7 +154,7 @@ class Prediction:
                 self.aims[i] if self.aims else (),
             )
             for i, label in enumerate(self.labels)
-            if self.tree.get(label) == genre
+            if tree.get(label) == genre
         ]
         return sorted(below, key=lambda style: -style.probability)
 
