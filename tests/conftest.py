@@ -14,6 +14,7 @@ import os
 os.environ["NUMBA_CPU_NAME"] = "generic"
 
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,14 @@ def aged(path: Path, *, by_s: float = 3600.0) -> Path:
     then = time.time() - by_s
     os.utime(path, (then, then))
     return path
+
+
+def open_to_others(folder: Path) -> None:
+    """Let other users into a temporary folder: those of tests are closed to them."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for above in (folder.resolve(), *folder.resolve().parents):
+        if above.is_relative_to(temporary) and (mode := above.stat().st_mode) | 0o055 != mode:
+            above.chmod(mode | 0o055)
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from tagger.containers.read import read_tags
 from tagger.containers.write import Change, check_change, write_change
 from tagger.storage import replace_file
 from tagger.system.errors import RefusedError
+from tests.conftest import open_to_others
 from tests.tagger.containers.helpers import CHANGE, form, write
 from tests.tagger.containers.test_odd_files import box, with_atom
 
@@ -162,7 +163,7 @@ def test_a_stray_chunk(make_audio, name, place):
 def shared_folder():
     """A folder that other users can reach, unlike those of pytest."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
+        open_to_others(Path(folder))
         (Path(folder) / "album").mkdir()
         yield Path(folder) / "album"
 

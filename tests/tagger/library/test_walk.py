@@ -13,6 +13,7 @@ import pytest
 from tagger.containers import formats
 from tagger.library.walk import DEFAULT_EXCLUDES, Library, Track, read_file_list
 from tagger.system.errors import ConfigurationError, UnreadableError
+from tests.conftest import open_to_others
 
 
 @pytest.fixture
@@ -290,9 +291,7 @@ def test_a_folder_that_a_person_may_not_enter_ends_with_status_1(folder, piece, 
     """With real permissions: names can be listed, but nothing behind them be looked at."""
     put(folder, piece, "open/1.flac", "shut/inner/2.flac")
     (folder / "shut").chmod(0o644)
-    for above in (folder, *folder.parents):
-        if above != Path(above.anchor):
-            above.chmod(above.stat().st_mode | 0o055)
+    open_to_others(folder)
     told = subprocess.run(
         [sys.executable, "-c", AS_NOBODY, str(folder)], capture_output=True, text=True, check=False
     )

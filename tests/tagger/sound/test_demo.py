@@ -4,14 +4,14 @@ import av
 import numpy as np
 import pytest
 
-from tagger.containers import formats
+from tagger.containers.recognise import identify
 from tagger.sound import demo
 from tagger.sound.audio import read_excerpts
 
 
 def test_makes_a_piece_for_each_of_five_containers(tmp_path):
     files = demo.make_demo(tmp_path / "new" / "demo", duration_s=2.0)
-    assert [formats.identify(file).name for file in files] == [
+    assert [identify(file).name for file in files] == [
         "MP3",
         "FLAC",
         "Ogg Vorbis",
