@@ -19,7 +19,7 @@ from tagger.training.reporter import SILENT, Reporter
 
 
 @dataclass(frozen=True)
-class Entry:
+class RecipeEntry:
     """Describe a recipe, before it is imported.
 
     Attributes
@@ -54,65 +54,65 @@ _NETWORK = ("keras", "tensorflow")
 _ALL_OR_MFCC = ("all", "mfcc")
 
 RECIPES = {
-    "chunk-cnn": Entry(
+    "chunk-cnn": RecipeEntry(
         "chunk_cnn:fit",
         "chunk-averaged CNN on log-mel spectrograms",
         ("epochs", "augment", "logs"),
         reads="spectrograms",
         needs=_NETWORK,
     ),
-    "boosted-trees": Entry(
+    "boosted-trees": RecipeEntry(
         "on_features:fit_boosted_trees",
         "XGBoost on descriptors",
         ("tune", "select"),
         needs=("xgboost",),
     ),
-    "own": Entry(
+    "own": RecipeEntry(
         "own:fit",
         "own genres beside those of the bundled model, silent about other music; needs no "
         "TensorFlow",
         reads="embedding",
     ),
-    "head": Entry(
+    "head": RecipeEntry(
         "head:fit",
         "linear head on a pretrained network's embedding; needs no TensorFlow",
         variants=("embedding", "all"),
         reads="embedding",
     ),
-    "logistic": Entry(
+    "logistic": RecipeEntry(
         "on_features:fit_logistic",
         "multinomial logistic regression on descriptors",
         ("augment", "select"),
         _ALL_OR_MFCC,
     ),
-    "svm": Entry(
+    "svm": RecipeEntry(
         "on_features:fit_svm",
         "support vector machine with a radial kernel on descriptors; for benchmarks only",
         ("augment", "select", "tune"),
         _ALL_OR_MFCC,
         published=False,
     ),
-    "random-forest": Entry(
+    "random-forest": RecipeEntry(
         "on_features:fit_random_forest",
         "random forest on descriptors",
         ("augment", "select", "tune"),
         _ALL_OR_MFCC,
         needs=("xgboost",),
     ),
-    "dense": Entry(
+    "dense": RecipeEntry(
         "on_features:fit_dense",
         "dense network on descriptors",
         ("augment", "select", "tune", "epochs", "logs"),
         ("shallow", "deep"),
         needs=_NETWORK,
     ),
-    "feature-cnn": Entry(
+    "feature-cnn": RecipeEntry(
         "on_features:fit_feature_cnn",
         "one-dimensional CNN along descriptors",
         ("augment", "select", "tune", "epochs", "logs"),
         needs=_NETWORK,
     ),
-    "transfer": Entry(
+    "transfer": RecipeEntry(
         "transfer:fit",
         "network for photographs on pictures of log-mel spectrograms: frozen, then fine-tuned",
         ("augment", "epochs", "weights", "logs"),
