@@ -126,7 +126,12 @@ def album_verdicts(
             reason = f"the album's mean is {mean.genre} {mean.confidence:.2f}, below the threshold"
             verdict = Verdict(None, mean.confidence, reason)
         return [None if p is None else verdict for p in predictions]
-    firsts = [name for p in music for name, _ in named_genres(p, policy)[:1]]
+    best = [None if p is None else named_genres(p, policy)[:1] for p in predictions]
+    firsts = [
+        name
+        for p, named in zip(predictions, best, strict=True)
+        for name, _ in (named or () if p is not None and not is_doubted(p, policy) else ())
+    ]
     tops = [(*mean.above(name), name)[0] for name in firsts]
     majority = _majority(firsts, len(music)) or _majority(tops, len(music))
     if majority is None:
@@ -140,7 +145,7 @@ def album_verdicts(
     for i, p in enumerate(predictions):
         if p is None or p.probability_of(genre) < LEAST_OWN:
             continue
-        for name, own in named_genres(p, policy)[:1] or [("", -1.0)]:
+        for name, own in best[i] or [("", -1.0)]:
             if own < confidence and genre not in (name, *p.above(name)):
                 verdicts[i] = verdict
     return verdicts

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from itertools import takewhile
 from math import isinf
 from typing import TYPE_CHECKING
 
@@ -371,9 +372,10 @@ def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, floa
     the more probable guess of Rock does not hide it. Where styles are named, too, what is below a
     genre takes its place.
     """
+    lowest = prediction.lowest_threshold if policy.min_confidence is None else 0.0
     sure = {
         genre: probability
-        for genre, probability in prediction.ranked()
+        for genre, probability in takewhile(lambda each: each[1] >= lowest, prediction.ranked())
         if probability >= policy.threshold(prediction, genre)
     }
     first = _first(prediction, policy, sure)

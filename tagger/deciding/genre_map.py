@@ -65,6 +65,8 @@ class GenreMap:
             self.only is not None
         )
 
+    __hash__ = object.__hash__  # so that answers can be cached for a map
+
     def __call__(self, name: str) -> str | None:
         """Return the name to write for a genre; None: none. Idempotent."""
         path = [*self._path(same_name(name))]

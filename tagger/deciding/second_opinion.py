@@ -7,6 +7,7 @@ the model does not know say nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tagger.genres.vocabulary import names_in, parent_of
@@ -51,12 +52,21 @@ def disputed(
     named = tuple(named)
     if not named or any(map(agrees, named)):  # as nearly always
         return None
+    known_names = (*prediction.labels, *(style.name for style in prediction.styles))
+    if lines.isdisjoint(_keys(known_names, genre_map)):  # no model knows Polka
+        return None
     known = dict(zip(prediction.labels, map(float, prediction.probabilities), strict=True))
     known |= {style.name: style.probability for style in prediction.styles}
     for name, probability in sorted(known.items(), key=lambda item: -item[1]):
         if agrees(name):
             return probability if probability <= MOST_OWN else None
     return None
+
+
+@lru_cache(maxsize=16)
+def _keys(names: tuple[str, ...], genre_map: GenreMap) -> frozenset[str]:
+    """Return the keys of all these names and of what is above them."""
+    return frozenset(key for name in names for key in _line(name, genre_map))
 
 
 def _line(name: str, genre_map: GenreMap) -> list[str]:

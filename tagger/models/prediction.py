@@ -107,9 +107,18 @@ class Prediction:
 
     def threshold(self, genre: str) -> float:
         """Return the probability from which a genre is named by default."""
+        return self._thresholds[genre]
+
+    @property
+    def lowest_threshold(self) -> float:
+        """The least probability from which any genre is named by default."""
+        return min(self._thresholds.values())
+
+    @cached_property
+    def _thresholds(self) -> dict[str, float]:
         if self.thresholds is None:
-            return DEFAULT_THRESHOLD
-        return float(self.thresholds[self.labels.index(genre)])
+            return dict.fromkeys(self.labels, DEFAULT_THRESHOLD)
+        return dict(zip(self.labels, self.thresholds.tolist(), strict=True))
 
     def probability_of(self, name: str) -> float:
         """Return the probability of a genre, or of a style."""
