@@ -412,10 +412,15 @@ def _first(prediction: Prediction, policy: Policy, sure: Mapping[str, float]) ->
     Without independent probabilities a genre is less probable than the best, and never surer.
     """
     best = prediction.genre
-    if best in sure or _lowest(prediction, replace(policy, detail="genre"), best)[0] != best:
+    if best in sure or _is_sure_below(prediction, policy, best):
         return best
     above = prediction.above(best) if prediction.independent else ()
     return next((genre for genre in reversed(above) if genre in sure), None)
+
+
+def _is_sure_below(prediction: Prediction, policy: Policy, genre: str) -> bool:
+    at_least = policy.min_confidence or 0.0
+    return prediction.style_of(genre, genres_only=True, at_least=at_least) is not None
 
 
 def _lowest(prediction: Prediction, policy: Policy, genre: str) -> tuple[str, float]:
