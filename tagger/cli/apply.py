@@ -50,7 +50,7 @@ def apply(
     if writes and journal:
         not_music(journal, "--journal")
     care = care_of(ScanOptions.of(scan_defaults() | options))
-    tally, words, known = Tally(), Counter[str](), known_genres()
+    tally, words, known, interrupted = Tally(), Counter[str](), known_genres(), False
     tell = teller(level, as_json=False, say=click.echo)
     with ExitStack() as stack:
         write = rehearse = None
@@ -60,21 +60,27 @@ def apply(
             rehearse = stack.enter_context(rehearsal(journal, care))
         interrupts = stack.enter_context(Interrupts())
         results = stack.enter_context(closing(applied(report, write=write, rehearse=rehearse)))
-        while True:
-            with interrupts.held():
-                result = next(results, None)
-                if result is None:
-                    break
-                tally.add(result)
-                words.update(set(as_genres(result.new_genre)) - set(known))
-                tell(result)
+        try:
+            while True:
+                with interrupts.held():
+                    result = next(results, None)
+                    if result is None:
+                        break
+                    tally.add(result)
+                    words.update(set(as_genres(result.new_genre)) - set(known))
+                    tell(result)
+        except KeyboardInterrupt:
+            interrupted = True
     for word, n in words.items():
         if near := near_names(word, known):
             tracks = f"{n} track{'s' * (n != 1)}"
             told = f'"{word}", of {tracks}, is no genre that gtag knows: did you mean {near[0]}?'
             click.echo(f"gtag: {printable(told)}", err=True)
-    if level > 0:
+    if level > 0 and (tally.tracks or not interrupted):
         _sum_up(tally, writes=writes)
+    if interrupted:
+        click.echo("gtag: interrupted: the rest of the files is as it was", err=True)
+        return ExitStatus.INTERRUPTED
     return ExitStatus.PROBLEMS if tally.problems else ExitStatus.OK
 
 

@@ -35,7 +35,7 @@ def applied(
     ----------
     report : path-like
     write, rehearse : callable, optional
-        As `tagger.pipeline.batch.scan` takes them.
+        As `tagger.pipeline.batch.track_results` takes them.
 
     Raises
     ------

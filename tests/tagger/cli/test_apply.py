@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
+import signal
+import subprocess
+import sys
 
 import mutagen
 import pytest
@@ -121,3 +125,29 @@ def test_without_an_edit_there_is_nothing_to_do(gtag, make_audio, tmp_path):
     report.write_text("a,b\n")
     ran = gtag("apply", report)
     assert ran.status == 2 and "is not a report" in ran.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_says_what_was_written(make_audio, tmp_path):
+    """Regression: it ended without a word about what stood in the files by then."""
+    many = [make_audio(".flac", name=f"music/{i:03}.flac") for i in range(150)]
+    report = tmp_path / "edited.csv"
+    told = [dict.fromkeys(COLUMNS, "") for _ in many]
+    for row, path in zip(told, many, strict=True):
+        row |= {"path": str(path), "status": "unsure", "new_genre": "Jazz"}
+    saved(report, told)
+    command = [sys.executable, "-m", "tagger", "apply", str(report), "--write-tags", "-v"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdout.readline().startswith("written")
+        process.send_signal(signal.SIGINT)
+        out, complaints = process.communicate()
+    assert process.returncode == 130 and "interrupted" in complaints
+    written = sum(genre == "Jazz" for genre in genres(tmp_path / "music"))
+    assert 0 < written < len(many)
+    assert f"{written}  written" in out
