@@ -34,7 +34,7 @@ _PLACEHOLDERS = Placeholders()
 _LONGEST_CIRCLE = 10  # names of it that a message shows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # a map is itself: answers can be cached for it
 class GenreMap:
     """Maps genre names; an empty one changes none. `read_genre_map` reads one from a file.
 
@@ -64,8 +64,6 @@ class GenreMap:
         return bool(self.leads or self.parents or self.drop or self.spelled) or (
             self.only is not None
         )
-
-    __hash__ = object.__hash__  # so that answers can be cached for a map
 
     def __call__(self, name: str) -> str | None:
         """Return the name to write for a genre; None: none. Idempotent."""
