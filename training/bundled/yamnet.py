@@ -11,7 +11,6 @@ several patches at once, so that its weights are read once for all of them.
 from __future__ import annotations
 
 import csv
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,9 @@ import numpy as np
 from tagger.models.card import Card
 from tagger.models.registry import bundled_folder
 from tagger.sound.yamnet_patches import yamnet_front_end
-from tagger.system.errors import ConfigurationError, GtagError
+from tagger.system.errors import GtagError
 from tagger.training.publish import write_model
+from tagger.training.wheels import read_checked
 
 NAME = "yamnet"
 FILE, CLASSES = "yamnet_spectra_in.tflite", "yamnet_class_map.csv"
@@ -34,20 +34,14 @@ EMBEDDING, LOGITS = "layer28/reduce_mean", "layer29/fc/BiasAdd"  # ends of the t
 SIGNATURE = b"serving_default"
 
 
-def read_checked(file: Path, name: str) -> bytes:
+def read_known(file: Path, name: str) -> bytes:
     """Return the content of a file, which must be the one that this module knows.
 
     Raises
     ------
     ConfigurationError
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"cannot be read: {error.strerror}", path=file) from error
-    if hashlib.sha256(content).hexdigest() != SHA256[name]:
-        raise ConfigurationError(f"is not the {name} that gtag is built from", path=file)
-    return content
+    return read_checked(file, f"the {name} that gtag is built from", SHA256[name])
 
 
 def class_names(table: bytes) -> list[str]:
@@ -156,8 +150,8 @@ def publish(folder: Path, weights: bytes, classes: list[str], licence: bytes) ->
 def main(network: Path, class_map: Path, output: Path | None) -> None:
     """Make gtag's second backbone from Google's network and the table of its classes."""
     try:
-        weights = with_outputs(read_checked(network, FILE))
-        classes = class_names(read_checked(class_map, CLASSES))
+        weights = with_outputs(read_known(network, FILE))
+        classes = class_names(read_known(class_map, CLASSES))
         licence = (bundled_folder() / NAME / "LICENSE").read_bytes()
         card = publish(output or bundled_folder() / NAME, weights, classes, licence)
     except GtagError as error:

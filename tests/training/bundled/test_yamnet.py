@@ -27,9 +27,9 @@ def test_another_network_is_refused(tmp_path):
     file = tmp_path / yamnet.FILE
     file.write_bytes(b"TFL3")
     with pytest.raises(ConfigurationError, match="is not the"):
-        yamnet.read_checked(file, yamnet.FILE)
+        yamnet.read_known(file, yamnet.FILE)
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        yamnet.read_checked(tmp_path / "gone", yamnet.FILE)
+        yamnet.read_known(tmp_path / "gone", yamnet.FILE)
 
 
 def test_the_bundled_network_comes_with_its_licence_and_its_classes():
