@@ -23,6 +23,7 @@ from tagger.containers.id3 import skip_id3v2
 from tagger.containers.recognise import sound_start
 from tagger.sound.downmix import Downmix, Samples, float_planes
 from tagger.system.errors import UnreadableError
+from tagger.system.exhausted import what_ran_out
 
 SAMPLE_RATE = 22050  # Hz
 
@@ -30,6 +31,7 @@ SAMPLE_RATE = 22050  # Hz
 # wants 80 ms), a resampler needs half its filter.
 _PREROLL_S = 0.25
 _RESAMPLER_S = 64 / SAMPLE_RATE
+_MAX_HELD_BACK = 32  # samples, at the lower of both rates: the resampler holds 16 back
 _BLOCK = 1 << 15  # samples resampled at once: small enough for the cache and for any file
 _LEAST_BYTES_PER_S = 500  # half of what speech needs at its worst
 _MAX_DECODED_S = 120.0  # by one call
@@ -279,7 +281,9 @@ class Source(SoundSource):
         target = round(max(0.0, seconds - _PREROLL_S) / self._time_base) + self._origin
         try:
             self._container.seek(target, stream=self._stream, backward=True)
-        except DECODER_ERRORS:
+        except DECODER_ERRORS as error:
+            if what_ran_out(error):
+                raise
             return False
         self._packets = self._container.demux(self._stream)
         return True
@@ -374,7 +378,9 @@ class Source(SoundSource):
                 if (packet.duration or 0) > longest:  # it would be decoded in one go
                     raise ValueError("a packet as long as a track")
                 yield from packet.decode()
-            except DECODER_ERRORS:
+            except DECODER_ERRORS as error:
+                if what_ran_out(error):  # the machine's fault: the track is not shorter by this
+                    raise
                 self.bad_packets += 1
                 if self.bad_packets > _MAX_BAD_PACKETS:
                     return
@@ -387,7 +393,9 @@ class Source(SoundSource):
                     self._file.searched = 0
                     yield packet
                 return
-            except DECODER_ERRORS:  # some demuxers continue after the damage
+            except DECODER_ERRORS as error:  # some demuxers continue after the damage
+                if what_ran_out(error):
+                    raise
                 self.bad_packets += 1
                 self._packets = self._container.demux(self._stream)
 
@@ -404,6 +412,7 @@ class _Mono:
         self.count = 0  # samples that came out so far
         self._out: list[Samples] = []
         self._kind: tuple[str, str, int] | None = None  # format, layout, rate of the frames
+        self._missing_s = 0.0  # fed to the resampler, but not yet resampled
 
     def add(self, frame: Any, skip: int = 0) -> None:
         """Append a frame, without its first `skip` samples."""
@@ -412,7 +421,7 @@ class _Mono:
             raise ValueError(f"claims {frame.sample_rate} samples a second")
         if kind != self._kind:  # some streams change in the middle
             self.finish()
-            self._kind = kind
+            self._kind, self._missing_s = kind, 0.0
             self._fifo = av.AudioFifo()
             self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
         self.started = True
@@ -442,11 +451,16 @@ class _Mono:
     def _resample(self, block: Any) -> None:
         mono = av.AudioFrame.from_ndarray(self._downmix.mono(block)[None], "flt", "mono")
         mono.sample_rate = block.sample_rate
+        self._missing_s += block.samples / block.sample_rate
         # At the same rate, PyAV's resampler would hand the frame back and then forget to end.
         self._keep(self._resampler.resample(mono) if block.sample_rate != SAMPLE_RATE else [mono])
+        if self._missing_s * min(block.sample_rate, SAMPLE_RATE) > _MAX_HELD_BACK:
+            # libavfilter says nothing where it finds no memory: it hands out nothing.
+            raise MemoryError("the resampler lost samples")
 
     def _keep(self, frames: list[Any]) -> None:
         for frame in frames:
             (samples,) = float_planes(frame)
             self._out.append(samples)
             self.count += len(samples)
+            self._missing_s -= len(samples) / SAMPLE_RATE

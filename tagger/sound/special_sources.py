@@ -11,6 +11,7 @@ from tagger.containers.ogg import MAGIC
 from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, SoundSource, Source
 from tagger.sound.downmix import Downmix, Samples
 from tagger.system.errors import UnreadableError
+from tagger.system.exhausted import what_ran_out
 
 Opener = Callable[[Downmix], SoundSource]
 
@@ -96,7 +97,9 @@ class Chain(SoundSource):
             try:
                 with Source(path, within=link) as source:
                     length_s = source.claimed_s or source.count_s()
-            except (*DECODER_ERRORS, UnreadableError):
+            except (*DECODER_ERRORS, UnreadableError) as error:
+                if what_ran_out(error):
+                    raise
                 continue
             if length_s:
                 self._links.append(link)
