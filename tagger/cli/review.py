@@ -300,21 +300,19 @@ class _Dialogue:
         self._screen.print(line, soft_wrap=True)
 
     def _ask_for_genres(self) -> tuple[str, ...]:
-        from tagger.reviewing.review import as_genres, known_genres
-        from tagger.system.suggest import near_names
+        from tagger.reviewing.guesses import names_of_model
+        from tagger.reviewing.review import as_genres, known_genres, meant_instead
 
-        known = known_genres()
-        known += [name for name in self._typed if name not in known]
-        genres = as_genres(_line("genre (Tab completes, empty goes back): ", known))
+        own = [*names_of_model(self._scanning), *self._typed]
+        known = list(dict.fromkeys((*known_genres(), *own)))
         meant = []
-        for genre in genres:
-            near = [] if genre in known else near_names(genre, known)
-            if near:
-                click.echo(printable(f'Did you mean {near[0]}?  y (Enter)   n "{genre}" as typed'))
+        for genre in as_genres(_line("genre (Tab completes, empty goes back): ", known), own):
+            if near := meant_instead(genre, own):
+                click.echo(printable(f'Did you mean {near}?  y (Enter)   n "{genre}" as typed'))
                 key = _key().casefold()
                 if key not in ("y", "n", "\r", "\n"):
                     return ()  # no word is written by a key that says neither
-                genre = genre if key == "n" else near[0]
+                genre = genre if key == "n" else near
             meant.append(genre)
         self._typed |= dict.fromkeys(meant)
         return tuple(dict.fromkeys(meant))

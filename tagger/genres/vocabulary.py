@@ -38,6 +38,16 @@ def canonical(name: str) -> str | None:
     return _names().get(_key(name))
 
 
+def spelled(name: str) -> str:
+    """Return a name in the vocabulary's letter case and punctuation; another word stays as it is.
+
+    >>> spelled("hip hop"), spelled("Rap"), spelled("Polka")
+    ('Hip-Hop', 'Rap', 'Polka')
+    """
+    known = canonical(name)
+    return known if known and _key(known) == _key(name) else name
+
+
 def names_in(text: str) -> tuple[str, ...]:
     """Return the genres in one text: a text that is no name, but joins known ones, is all of these.
 

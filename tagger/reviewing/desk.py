@@ -17,15 +17,14 @@ from tagger.deciding.albums import place, together
 from tagger.genres.vocabulary import parent_of, vocabulary
 from tagger.models.prediction import Prediction
 from tagger.pipeline.scanning import Scanning
-from tagger.reviewing.guesses import guesses
-from tagger.reviewing.review import Question, Review, as_genres, known_genres
+from tagger.reviewing.guesses import guesses, names_of_model
+from tagger.reviewing.review import Question, Review, as_genres, known_genres, meant_instead
 from tagger.sound.audio import Excerpt, Sound, read_excerpts
 from tagger.sound.decoder import SAMPLE_RATE
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.system.errors import GtagError
 from tagger.system.interrupt import Interrupts
 from tagger.system.screen import printable
-from tagger.system.suggest import near_names
 
 Json = dict[str, object]
 
@@ -64,7 +63,7 @@ class Desk:
         """Return what the page shows first: the genres, how many tracks, and what was done."""
         return {
             "total": len(self.review),
-            "genres": _tree(self._names_of_model()),
+            "genres": _tree(names_of_model(self._scanning)),
             "disagree": self.review.disagree,
             "steps": len(self._steps),
             "answered": sorted(self.review.answered_now),
@@ -91,11 +90,11 @@ class Desk:
 
     def answer(self, numbers: Sequence[int], text: str, *, as_typed: bool) -> Json:
         """Write an answer into tracks. A name that is nearly a known one is asked about first."""
-        genres = as_genres(text)
-        known = [*known_genres(), *self._names_of_model(), *self._typed]
+        own = [*names_of_model(self._scanning), *self._typed]
+        genres = as_genres(text, own)
         for genre in () if as_typed else genres:
-            if genre not in known and (near := near_names(genre, known)):
-                return {"typed": genre, "near": near[0]}
+            if near := meant_instead(genre, own):
+                return {"typed": genre, "near": near}
         self._typed |= dict.fromkeys(genres)
         remarks: Json = {}
 
@@ -139,11 +138,6 @@ class Desk:
                 hint = f" ({error.hint})" if error.hint else ""
                 problems[str(number)] = printable(error.message + hint)
         return done, {"tracks": [self._row(n) for n in done], "problems": problems}
-
-    def _names_of_model(self) -> list[str]:
-        from tagger.pipeline.classify import classifier
-
-        return list(classifier(self._scanning.model).card.labels)
 
     def _row(self, number: int) -> Json:
         """Return one track in the queue."""

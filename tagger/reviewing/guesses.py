@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tagger.deciding.decide import is_doubted
 from tagger.models.prediction import Prediction
-from tagger.pipeline.classify import classify_track
+from tagger.pipeline.classify import classifier, classify_track
 from tagger.pipeline.road import read
 from tagger.pipeline.scanning import Scanning
 from tagger.reviewing.review import Question
@@ -35,6 +35,12 @@ class Guesses:
     named: Sequence[tuple[str, float]]
     accepted: str
     prediction: Prediction | None
+
+
+def names_of_model(scanning: Scanning) -> list[str]:
+    """Return the genres that a scan names: the model's, in the words of the genre map."""
+    labels = classifier(scanning.model).card.labels
+    return list(dict.fromkeys(filter(None, map(scanning.policy.genre_map, labels))))
 
 
 def guesses(question: Question, scanning: Scanning) -> Guesses:

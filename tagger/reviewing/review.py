@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,7 +21,7 @@ from tagger.containers.write import Change, refuse_untagged
 from tagger.deciding.albums import MOST_TRACKS, place, together
 from tagger.deciding.decide import Status
 from tagger.genres.placeholders import Placeholders
-from tagger.genres.vocabulary import canonical, vocabulary, why_no_name
+from tagger.genres.vocabulary import canonical, spelled, vocabulary, why_no_name
 from tagger.library.walk import Track
 from tagger.pipeline.road import TrackResult
 from tagger.pipeline.writing import Writer
@@ -29,6 +29,7 @@ from tagger.reports.csv_report import possible_paths, read_report
 from tagger.storage.durable_io import write_whole
 from tagger.system.errors import ConfigurationError, GtagError, RefusedError, UnreadableError
 from tagger.system.places import state_folder
+from tagger.system.suggest import near_names
 
 
 def default_report(*, disagree: bool = False) -> Path:
@@ -248,14 +249,25 @@ class Review:
             self._notes.unlink(missing_ok=True)
 
 
-def as_genres(typed: str) -> tuple[str, ...]:
-    """Return the genres in a typed line, in the vocabulary's spelling where it has one.
+def as_genres(typed: str, own: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the genres in a typed line, the word for each as the person chose it.
 
-    >>> as_genres(" hip hop; Polka ")
-    ('Hip-Hop', 'Polka')
+    Only letter case and punctuation become the vocabulary's, where `own` has not that spelling.
+
+    >>> as_genres(" hip hop; Rap; Polka "), as_genres("hip hop", ["hip hop"])
+    (('Hip-Hop', 'Rap', 'Polka'), ('hip hop',))
     """
     names = (" ".join(name.split()) for name in typed.split(";"))
-    return tuple(dict.fromkeys(canonical(name) or name for name in names if name))
+    return tuple(dict.fromkeys(n if n in own else spelled(n) for n in names if n))
+
+
+def meant_instead(typed: str, own: Iterable[str] = ()) -> str | None:
+    """Return the genre that a person may have meant by a word; None where it is one, or no other
+    is near.
+    """
+    known = [*known_genres(), *own]
+    near = [] if canonical(typed) or typed in known else near_names(typed, known)
+    return near[0] if near else None
 
 
 def refuse_no_names(genres: tuple[str, ...], path: str) -> None:

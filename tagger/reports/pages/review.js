@@ -348,7 +348,7 @@
     const yes = make("button", "", told.near), no = make("button", "", "Keep “" + told.typed + "”");
     yes.type = no.type = "button";
     yes.addEventListener("click", () => answer(genres.split(";").map((one) =>
-      one.trim() === told.typed ? told.near : one).join(";"), false));
+      one.trim().replace(/\s+/g, " ") === told.typed ? told.near : one).join(";"), false));
     no.addEventListener("click", () => answer(genres, true));
     p.append(yes, " ", no);
     p.hidden = false;
@@ -421,7 +421,9 @@
     at("tree").textContent = "";
     if (!branch(genres, at("tree")) && typed)
       at("tree").append(make("li", "note", "Not among them: Enter writes it as your own."));
-    activate(typed && items.length ? Math.max(0, items.findIndex((one) => key(one.node.name).startsWith(typed))) : -1);
+    const first = (fits) => items.findIndex((one) => fits(key(one.node.name)));
+    const same = first((name) => name === typed);  // Electro, though Electronic comes before it
+    activate(typed && items.length ? Math.max(0, same >= 0 ? same : first((name) => name.startsWith(typed))) : -1);
   };
   // What was typed in front of the genre at hand, of several.
   const before = () => {

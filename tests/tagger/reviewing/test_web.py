@@ -241,7 +241,8 @@ def test_a_review_by_keys_alone(opened, served, music, tmp_path):
     assert MediaFile(music[0]).genre == best
     assert page.text_content("#said") == f"Written into Song 0: {best}"
     page.keyboard.press("t")  # a genre of the tree, by search
-    page.keyboard.type("drumnb")
+    page.keyboard.type("electro")  # regression: Electronic, which begins so
+    assert page.text_content("#tree [aria-selected=true] > span") == "Electro"
     page.keyboard.press("Escape")
     page.keyboard.press("t")
     page.keyboard.type("drum")
@@ -252,13 +253,13 @@ def test_a_review_by_keys_alone(opened, served, music, tmp_path):
     page.keyboard.press("s")
     title_is(page, "<img src=x onerror=document.title='owned'>\\x1b[31m\\u202e.flac")
     page.keyboard.press("t")  # a word that is near one, and then as typed
-    page.keyboard.type("Zouk; Teckno")
+    page.keyboard.type("Rap; Teckno")
     page.keyboard.press("Enter")
     page.wait_for_selector("#near:not([hidden])")
     assert page.text_content("#near").startswith("Did you mean Techno?")
     page.keyboard.press("Enter")
     title_is(page, "last.wma")
-    assert MediaFile(music[3]).genres == ["Zouk", "Techno"]
+    assert MediaFile(music[3]).genres == ["Rap", "Techno"]
     assert page.text_content("#count") == "6 unsure tracks, 1 to go, 3 answered"
     page.reload()  # what was done is not forgotten with the page
     title_is(page, "last.wma")
