@@ -40,9 +40,8 @@ def apply(
     from tagger.pipeline.writing import rehearsal, writer
     from tagger.reports.tally import Tally
     from tagger.reviewing.apply import applied
-    from tagger.reviewing.review import as_genres, known_genres
+    from tagger.reviewing.review import meant_instead
     from tagger.system.interrupt import Interrupts
-    from tagger.system.suggest import near_names
 
     journal = options["journal"]
     level = (2 if sys.stdout.isatty() else 1) + verbose - quiet
@@ -50,7 +49,7 @@ def apply(
     if writes and journal:
         not_music(journal, "--journal")
     care = care_of(ScanOptions.of(scan_defaults() | options))
-    tally, words, known, interrupted = Tally(), Counter[str](), known_genres(), False
+    tally, words, interrupted = Tally(), Counter[str](), False
     tell = teller(level, as_json=False, say=click.echo)
     with ExitStack() as stack:
         write = rehearse = None
@@ -67,14 +66,15 @@ def apply(
                     if result is None:
                         break
                     tally.add(result)
-                    words.update(set(as_genres(result.new_genre)) - set(known))
+                    if result.decision:
+                        words.update({*result.decision.genres} - {*result.decision.old_genres})
                     tell(result)
         except KeyboardInterrupt:
             interrupted = True
     for word, n in words.items():
-        if near := near_names(word, known):
+        if near := meant_instead(word):
             tracks = f"{n} track{'s' * (n != 1)}"
-            told = f'"{word}", of {tracks}, is no genre that gtag knows: did you mean {near[0]}?'
+            told = f'"{word}", of {tracks}, is no genre that gtag knows: did you mean {near}?'
             click.echo(f"gtag: {printable(told)}", err=True)
     if level > 0 and (tally.tracks or not interrupted):
         _sum_up(tally, writes=writes)

@@ -9,15 +9,15 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
-from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 from tagger.deciding.decide import Status
 from tagger.pipeline.road import TrackResult
 from tagger.system.errors import ConfigurationError, WriteFailedError
+from tagger.system.regular import open_regular, read_regular
 
 # Their order and names are those of the fields of `TrackResult` (pipeline/road.py).
 COLUMNS = tuple(field.name for field in fields(TrackResult) if field.compare)
@@ -94,7 +94,7 @@ def resume_report(path: str) -> tuple[TextIO, Done]:
     OSError
         It cannot be read or written.
     """
-    content = Path(path).read_bytes()
+    content = read_regular(path)
     if not content:
         return open_report(path), Done()
     whole = content[: content.rfind(b"\r\n") + 2] if b"\r\n" in content else b""
@@ -125,41 +125,61 @@ def read_report(path: str) -> Iterator[TrackResult]:
         It cannot be read, or is not a report.
     """
     try:
-        encoding = _encoding(path)
-        with open(path, encoding=encoding, newline="") as file:
+        with (
+            open_regular(path) as content,
+            io.TextIOWrapper(content, _encoding(content), newline="") as file,
+        ):
             head = file.readline()
             delimiter = next((d for d in ",;\t" if f"path{d}status" in head.replace('"', "")), ",")
             file.seek(0)
             rows = csv.DictReader(file, delimiter=delimiter)
             names = [name for name in COLUMNS if name in (rows.fieldnames or ())]
-            if not set(_FIRST_COLUMNS) <= set(names):
-                raise ConfigurationError(_NO_REPORT, path=path)
+            lacking = [name for name in _FIRST_COLUMNS if name not in names]
+            if lacking:
+                why = f"{_NO_REPORT}: it has no column {lacking[0]}" if names else _NO_REPORT
+                raise ConfigurationError(why, path=path)
             for row in rows:
-                values: dict[str, Any] = {n: _without_apostrophe(row[n]) for n in names}
-                values["path"] = row["path"]
-                values["status"] = Status(row["status"])
-                values |= {n: _number(row[n]) for n in _DECIMALS if n in names}
-                yield TrackResult(**values)
+                if any(row.values()):  # a spreadsheet leaves empty ones
+                    yield _result(row, names)
     except OSError as error:
         raise ConfigurationError.of_system(error, path) from error
-    except (UnicodeDecodeError, csv.Error, ValueError, TypeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigurationError(_NO_REPORT, path=path) from error
+    except (csv.Error, ValueError) as error:
+        raise ConfigurationError(f"line {rows.line_num}: {error}", path=path) from error
 
 
-def _encoding(path: str) -> str:
+def _result(row: Mapping[str, str | None], names: Iterable[str]) -> TrackResult:
+    """Return a row; raises ValueError where it is none."""
+    cells = {name: cell for name in names if (cell := row[name]) is not None}
+    if lacking := [name for name in names if name not in cells]:
+        raise ValueError(f"has no cell for {lacking[0]}")
+    values: dict[str, Any] = {name: _without_apostrophe(cell) for name, cell in cells.items()}
+    values["path"] = cells["path"]
+    if cells["status"] not in (*Status, "heard"):
+        raise ValueError(f"status is {cells['status'][:40]!r}, which is none")
+    values["status"] = Status(cells["status"])
+    for name in values.keys() & _DECIMALS.keys():
+        try:
+            values[name] = _number(cells[name])
+        except ValueError:
+            raise ValueError(f"{name} is {cells[name][:40]!r}, which is no number") from None
+    return TrackResult(**values)
+
+
+def _encoding(file: BinaryIO) -> str:
     """UTF-8 as gtag writes it, or what a spreadsheet made of it: UTF-16, or Windows-1252."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    with open(path, "rb") as file:
-        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            return "utf-16"
-        file.seek(0)
-        try:
-            while block := file.read(1 << 20):
-                decoder.decode(block)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return "cp1252"
-    return "utf-8-sig"
+    encoding = "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else ""
+    file.seek(0)
+    try:
+        while not encoding and (block := file.read(1 << 20)):
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        encoding = "cp1252"
+    file.seek(0)
+    return encoding or "utf-8-sig"
 
 
 def _number(shown: str) -> float | None:
@@ -177,15 +197,15 @@ def possible_paths(shown: str) -> list[str]:
     ["'-a\\\\u000a.mp3", "'-a\\n.mp3", '-a\\\\u000a.mp3', '-a\\n.mp3']
     """
     kept = dict.fromkeys((shown, _without_apostrophe(shown)))
-    return list(dict.fromkeys(text for path in kept for text in (path, _unescaped(path))))
+    return list(dict.fromkeys(text for path in kept for text in (path, unescaped(path))))
 
 
 def _without_apostrophe(shown: str) -> str:
-    begins = _unescaped(shown[1:]).startswith(_FORMULA_STARTS)
+    begins = unescaped(shown[1:]).startswith(_FORMULA_STARTS)
     return shown[1:] if shown.startswith("'") and begins else shown
 
 
-def _unescaped(shown: str) -> str:
+def unescaped(shown: str) -> str:
     def character(found: re.Match[str]) -> str:
         c = chr(int(found[1], 16))
         return c if _CONTROL.match(c) or "\udc80" <= c <= "\udcff" else found[0]

@@ -12,7 +12,7 @@ from tagger.deciding.decide import Decision, Policy, Status
 from tagger.library.walk import Track
 from tagger.pipeline.classify import Classified
 from tagger.pipeline.road import TrackResult, finished
-from tagger.reports.csv_report import escaped, read_report
+from tagger.reports.csv_report import escaped, read_report, unescaped
 from tagger.reviewing.review import as_genres, found_again, refuse_no_names
 from tagger.system.errors import GtagError, UnreadableError
 
@@ -42,8 +42,11 @@ def applied(
     ConfigurationError
         It is not a report.
     """
-    for row in read_report(os.fspath(report)):
-        if not row.new_genre or row.new_genre == row.old_genre:
+    report = os.fspath(report)
+    for _ in read_report(report):  # a mistake in it is told before anything is written
+        pass
+    for row in read_report(report):
+        if not as_genres(row.new_genre) or row.new_genre == row.old_genre:
             continue
         track, decision = _decided(row)
         result = finished(track, Classified(), decision, Policy(), write=write, rehearse=rehearse)
@@ -64,9 +67,9 @@ def _decided(row: TrackResult) -> tuple[Track, Decision]:
         return Track(row.path, None), Decision(Status.REFUSED, reason)
     try:
         track, tags = found_again(row.path)
-        change = _change(row)
+        change = _change(row, tags.genres or tags.user_genres)
         genres = change.genres or ()
-        refuse_no_names(genres, track.path)
+        refuse_no_names(tuple(g for g in genres if g not in tags.genres), track.path)
     except GtagError as error:
         status = Status.UNREADABLE if isinstance(error, UnreadableError) else Status.REFUSED
         return Track(row.path, None), Decision(status, error.message)
@@ -81,12 +84,22 @@ def _decided(row: TrackResult) -> tuple[Track, Decision]:
     return track, Decision(Status.WOULD_WRITE, reason, change, genres, None, now)
 
 
-def _change(row: TrackResult) -> Change:
+def _genres(shown: str, there: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the genres of a cell; those that are in the tags stay exactly as they are there."""
+    before, kept = escaped("; ".join(there)), there[:0]
+    if there and f"{shown}; ".startswith(f"{before}; "):
+        kept, shown = there, shown[len(before) :]
+    exact = {escaped(name): name for name in there}
+    names = (exact.get(name, unescaped(name)) for name in as_genres(shown, exact))
+    return tuple(dict.fromkeys((*kept, *names)))
+
+
+def _change(row: TrackResult, there: tuple[str, ...]) -> Change:
     """Return what a row says: gtag's own where it is what the scan named, for the track or its
     album.
     """
-    genres, confidence = as_genres(row.new_genre), None
-    before = as_genres(row.old_genre)
+    genres, confidence = _genres(row.new_genre, there), None
+    before = _genres(row.old_genre, there)
     added = genres[len(before) :] if genres[: len(before)] == before else genres
     named = "; ".join(added)
     if row.status in _OF_GTAG and row.model:

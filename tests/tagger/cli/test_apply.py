@@ -55,14 +55,14 @@ def test_edited_genres_are_shown_written_and_taken_back(gtag, music, tmp_path):
     gtag("scan", music, "--report", report, *SURE_OF_ALL)
     told, before = rows(report), states(music)
     assert [row["status"] for row in told] == [*["would-write"] * 3, "kept"]
-    told[1]["new_genre"] = "trip hop; Teckno"
+    told[1]["new_genre"] = "trip hop; Teckno; Rap"
     told[2]["new_genre"] = ""
     told[3]["new_genre"] = "Ska"
     saved(report, told)
 
     ran = gtag("apply", report, "-v")
     assert ran.status == 0 and states(music) == before
-    assert "no genre → Trip-Hop; Teckno" in ran.out and "Polka → Ska" in ran.out
+    assert "no genre → Trip-Hop; Teckno; Rap" in ran.out and "Polka → Ska" in ran.out
     assert "2.m4a" not in ran.out and "Nothing was written" in ran.out
     assert '"Teckno", of 1 track, is no genre that gtag knows: did you mean Techno?' in ran.err
 
@@ -71,7 +71,7 @@ def test_edited_genres_are_shown_written_and_taken_back(gtag, music, tmp_path):
     assert "3  written" in ran.out
     first, _, third, fourth = genres(music)
     assert (first, third, fourth) == (told[0]["genre"], None, "Ska")
-    assert MediaFile(music / "1.flac").genres == ["Trip-Hop", "Teckno"]
+    assert MediaFile(music / "1.flac").genres == ["Trip-Hop", "Teckno", "Rap"]
     # What was left as it was proposed stays gtag's own; what was edited is the person's.
     assert [is_gtags(path) for path in sorted(music.iterdir())[:2]] == [True, False]
     assert "3  unchanged" in gtag("apply", report, "--write-tags").out
@@ -125,6 +125,72 @@ def test_without_an_edit_there_is_nothing_to_do(gtag, make_audio, tmp_path):
     report.write_text("a,b\n")
     ran = gtag("apply", report)
     assert ran.status == 2 and "is not a report" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ("confidence", "line 6: confidence is 'spoiled', which is no number"),
+        ("status", "line 6: status is 'spoiled', which is none"),
+        (None, "line 6: has no cell for status"),
+    ],
+)
+def test_a_mistake_in_a_late_row_is_told_before_anything_is_written(
+    gtag, music, tmp_path, column, said
+):
+    """Regression: three files were written, then it was "not a report", with status 2."""
+    report = tmp_path / "report.csv"
+    gtag("scan", music, "--report", report, *SURE_OF_ALL)
+    told, before = rows(report), states(music)
+    told.insert(0, dict.fromkeys(COLUMNS, ""))  # a spreadsheet leaves such a row; regression
+    saved(report, told)
+    assert gtag("apply", report).status == 0
+    if column:
+        told[4][column] = "spoiled"
+        saved(report, told)
+    else:
+        lines = report.read_text().splitlines()
+        report.write_text("\n".join([*lines[:5], "alone"]))
+    ran = gtag("apply", report, "--write-tags")
+    assert ran.status == 2 and said in ran.err
+    assert states(music) == before
+
+
+def test_what_is_in_the_tags_stays_as_it_is_spelled(gtag, make_audio, tmp_path):
+    """Regression: "hip hop" beside an added genre became Hip-Hop, a mark that is not seen six
+    characters, and a cell with a separator alone took the genre away."""
+    piece, report = make_audio(".flac", name="music/a.flac"), tmp_path / "report.csv"
+    theirs = ["hip hop", "Sha\u200bnty", "\u202eFado"]
+    media = MediaFile(piece)
+    media.genres = theirs
+    media.save()
+    aged(piece)
+    gtag("scan", piece, "--report", report, *SURE_OF_ALL, "--existing", "append")
+    told = rows(report)
+    assert told[0]["status"] == "would-write" and "\\u200b" in told[0]["new_genre"]
+    assert gtag("apply", report, "--write-tags").status == 0
+    assert MediaFile(piece).genres == [*theirs, told[0]["genre"]]
+    assert is_gtags(piece)
+    gtag("undo")
+    for edited, genres in (
+        (" ; ", theirs),
+        ("Sha\\u200bnty; Zouk; hip hop", ["Sha\u200bnty", "Zouk", "hip hop"]),
+        ("Ska; \\u202dZouk", ["Sha\u200bnty", "Zouk", "hip hop"]),
+    ):
+        told[0]["new_genre"] = edited
+        saved(report, told, encoding="utf-8")
+        ran = gtag("apply", report, "--write-tags")
+        assert MediaFile(piece).genres == genres, edited
+    assert ran.status == 1 and "characters that cannot be seen" in ran.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_pipe_is_no_report(gtag, tmp_path):
+    """Regression: it waited for somebody to write into it."""
+    os.mkfifo(tmp_path / "report.csv")
+    for asked in (("apply",), ("scan", ".", "--resume-report", "--report")):
+        ran = gtag(*asked, tmp_path / "report.csv")
+        assert ran.status == 2 and "is not a regular file" in ran.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
