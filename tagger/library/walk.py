@@ -179,7 +179,6 @@ class Library:
         self.left_out: Counter[str] = Counter()
         self.left_alone = 0
         self.problems: list[GtagError] = []
-        self._devices: dict[int, int] = {}
         self._seen: set[int] = set()
 
     def __iter__(self) -> Iterator[Track]:
@@ -325,9 +324,11 @@ class Library:
         return any(glob.match(text) for glob in self._excluded for text in texts)
 
     def _is_new(self, status: os.stat_result) -> bool:
-        # One number: a library has many files, and a tuple takes three times as much.
-        device = self._devices.setdefault(status.st_dev, len(self._devices))
-        identity = status.st_ino << 16 | device
+        # One number: a library has many files, and a tuple takes three times as much. Where another
+        # program replaces files meanwhile, a new one may have the inode of one that is gone. The
+        # time of a folder changes with what is in it.
+        changed = 0 if stat.S_ISDIR(status.st_mode) else status.st_ctime_ns
+        identity = hash((status.st_dev, status.st_ino, changed))
         new = identity not in self._seen
         self._seen.add(identity)
         return new
