@@ -89,7 +89,7 @@ class Listing:
             path, said = printable(result.path), printable(result.message)
             if self._width is None:
                 return f"{path}: {status}: {said}"
-            if result.confidence is None:
+            if result.confidence is None and not (result.decision and result.decision.change):
                 line.append(f"{path}: {said}")  # whole: it says what to do
                 return self._rendered(line)
             reason = "" if result.message == self._told else result.message

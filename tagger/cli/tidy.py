@@ -45,6 +45,7 @@ def tidy(
     Classical, Hip Hop as Hip-Hop, Rock/Pop as Rock and Pop. Shows the changes; --write-tags writes
     them. Can be taken back with gtag undo.
     """
+    from tagger.cli.listing import teller
     from tagger.cli.progress import Progress
     from tagger.deciding.decide import Status
     from tagger.deciding.genre_map import GenreMap, names_of_models, read_genre_map
@@ -74,6 +75,7 @@ def tidy(
         else:
             rehearse = stack.enter_context(rehearsal(journal, care))
         interrupts = stack.enter_context(Interrupts())
+        tell = teller(1 + verbose, as_json=False, say=progress.say)
         made = tidy_tracks(library, genre_map, write=write, rehearse=rehearse)
         results = stack.enter_context(closing(made))
         try:
@@ -83,13 +85,14 @@ def tidy(
                     if result is None:
                         break
                     tally.add(result)
-                    if result.status in (Status.WRITTEN, Status.WOULD_WRITE):
-                        changes[result.old_genre, result.new_genre] += 1
-                    told = f"{result.path}: {result.status}: {result.message}"
-                    if result.status.is_problem or result.status is Status.KEPT:
+                    changed = result.status is Status.WRITTEN
+                    if result.decision and result.decision.change and (changed or not writes):
+                        changes[result.old_genre, "; ".join(result.decision.genres)] += 1
+                    if result.status is Status.KEPT:
+                        told = f"{result.path}: {result.status}: {result.message}"
                         progress.say(f"gtag: {printable(told)}", err=True)
-                    elif verbose and result.status is not Status.UNCHANGED:
-                        progress.say(printable(f"{result.path}: {result.new_genre}"))
+                    elif result.status is not Status.UNCHANGED:
+                        tell(result)
                     progress.step()
         except KeyboardInterrupt:
             interrupted = True
@@ -119,8 +122,8 @@ def _print_changes(changes: Counter[tuple[str, str]], tally: Tally, *, writes: b
             table.add_row(cell(old), cell(new), str(n))
         console().print(table)
         click.echo()
-    changed, of = changes.total(), f"{tally.tracks} tracks"
+    n, of = tally.wrote if writes else tally.would_write, f"{tally.tracks} tracks"
     if writes:
-        click.echo(f"{changed} of {of} written." + (" gtag undo takes it back." if changed else ""))
+        click.echo(f"{n} of {of} written." + (" gtag undo takes it back." if n else ""))
     else:
-        click.echo(f"{changed} of {of} would be written. Nothing was: --write-tags writes.")
+        click.echo(f"{n} of {of} would be written. Nothing was: --write-tags writes.")

@@ -63,3 +63,7 @@ def test_what_changed_just_now_is_refused(gtag, make_audio):
     file.save()
     ran = gtag("tidy", piece, "--write-tags")
     assert ran.status == 1 and "refused" in ran.err and MediaFile(piece).genre == "rock"
+    assert "Rock" not in ran.out and "0 of 1 tracks written." in ran.out
+    dry = gtag("tidy", piece)  # regression: it did not show what would change
+    assert dry.status == 1 and "too new to write" in dry.err
+    assert dry.out.splitlines()[1].split() == ["rock", "Rock", "1"]
