@@ -111,9 +111,7 @@ def features_of_row(row: Example, archived: Example | None = None) -> TrackFeatu
         return np.array([known.get(name, np.nan) for name in names], dtype=np.float32)
 
     if archived is not None:
-        features = TrackFeatures(
-            archived.log_mel, lambda: named(FEATURES), embeddings=archived.embeddings
-        )
+        features = TrackFeatures(archived.log_mel, lambda: named(FEATURES))
         features.take(archived.kept)
         return features
     return TrackFeatures(row.log_mel, lambda: named(FEATURES), lambda: named(LOG_MEL_FEATURES))

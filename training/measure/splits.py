@@ -178,8 +178,7 @@ def _segments(example: Example) -> list[Example]:
             track=f"{example.track} at {start * COLUMN_S:.0f} s",
             mel=example.mel[:, start : start + SEGMENT_COLUMNS],
             excerpt_columns=(),
-            embeddings={},  # of the whole track, and a segment says less
-            kept={},
+            kept={},  # of the whole track, and a segment says less
         )
         for start in starts
     ]
