@@ -21,7 +21,7 @@ import numpy as np
 from tagger.containers.read import TagState
 from tagger.deciding import second_opinion
 from tagger.deciding.decide import Policy, decide
-from tagger.genres.vocabulary import parent_of
+from tagger.genres.vocabulary import lineage
 from tagger.models.card import OUT_OF_FOLD, Card, read_card
 from tagger.models.prediction import Prediction
 from tagger.models.registry import bundled_folder
@@ -95,11 +95,7 @@ def planted(accepted: Sequence[tuple[str, ...]], seed: int = SEED) -> list[str]:
 
 
 def _related(genre: str, own: Sequence[str]) -> bool:
-    return any({*_line(genre)} & {name} or {*_line(name)} & {genre} for name in own)
-
-
-def _line(name: str | None) -> list[str]:
-    return [] if name is None else [name, *_line(parent_of(name))]
+    return any(name in lineage(genre) or genre in lineage(name) for name in own)
 
 
 @click.command()

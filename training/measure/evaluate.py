@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger.genres.vocabulary import parent_of, same_name
+from tagger.genres.vocabulary import lineage, same_name
 from tagger.models.classifier import Classifier
 from tagger.models.feature_columns import FeatureColumns
 from tagger.models.track_features import TrackFeatures
@@ -241,12 +241,8 @@ def known_label(genre: str, labels: Sequence[str]) -> str:
     ('Metal', 'Jazz')
     """
     by_name = {same_name(label): label for label in labels}
-    name: str | None = genre
-    while name is not None:
-        if same_name(name) in by_name:
-            return by_name[same_name(name)]
-        name = parent_of(name)
-    return genre
+    keys = map(same_name, lineage(genre))
+    return next((by_name[key] for key in keys if key in by_name), genre)
 
 
 def _of_library(
