@@ -24,13 +24,12 @@ from tagger.training.data.load_examples import Sources
 from tagger.training.measure.metrics import (
     calibration_bins,
     calibration_error,
-    rounded,
-    share,
+    how_many,
     wilson,
 )
 from tagger.training.measure.out_of_fold import OutOfFoldPredictions, pack
 from tagger.training.measure.splits import PROTOCOLS
-from tagger.training.multi_label import NOT_NAMED, Family, LabelFigures
+from tagger.training.multi_label import NOT_NAMED, Family, LabelFigures, Report
 from tagger.training.publish import (
     check_output,
     known_again,
@@ -69,8 +68,8 @@ class Judged:
         Each fold calibrated on the others.
     platt : np.ndarray [shape=(n_labels, 2)]
         Slopes and offsets.
-    shares : dict of str to (int, int)
-        Of each group of tracks, how many of how many.
+    report : Report
+        Shares of `YOURS`, `NAMED`, `RIGHT` and `FOREIGN`.
     """
 
     lesson: own.Lesson
@@ -78,8 +77,7 @@ class Judged:
     probabilities: np.ndarray
     platt: np.ndarray
     figures: list[LabelFigures]
-    shares: dict[str, tuple[int, int]]
-    ece: float
+    report: Report
 
     def calibrated(self, logits: np.ndarray) -> np.ndarray:
         """Return probabilities [shape=(n, n_labels)] as the published model's."""
@@ -127,7 +125,19 @@ def train_own(
         "version": version,
         "labels": list(lesson.labels),
         **base,
-        **described(lesson, judged, protocol, examples[0].source),
+        "bundled_decision": [lesson.labels[j] for j in lesson.kept],
+        **multi_label.described(
+            judged.figures,
+            judged.platt,
+            judged.report,
+            YOURS,
+            protocol=protocol,
+            measured_on=examples[0].source,
+            fitted_on=f"out-of-fold predictions, protocol {protocol}",
+            why="each label's own, and their median here: by the interval's lower bound at "
+            f"least {SURELY:.0%} of what is named is right, and by its upper one at most "
+            f"{OUTSIDE:.0%} of other music is named",
+        ),
         "learned_from": learned_from_examples(examples) + list(base["learned_from"]),
     }
     extras = known_again(examples) | {
@@ -195,14 +205,14 @@ def judge(lesson: own.Lesson, folds: np.ndarray, seed: int = 0) -> Judged:
     truth = lesson.table[np.arange(len(best)), best]
     sure = measured & ~np.isnan(truth)
     shares = {
-        YOURS: _count(truth == 1, sure),
-        NAMED: _count(named, measured),
-        RIGHT: _count(right, measured & named & known),
-        FOREIGN: _count(named, lesson.outside),
+        YOURS: how_many(truth == 1, sure),
+        NAMED: how_many(named, measured),
+        RIGHT: how_many(right, measured & named & known),
+        FOREIGN: how_many(named, lesson.outside),
     }
     bins = calibration_bins(probabilities.max(axis=1)[sure], truth[sure] == 1)
-    ece = float(calibration_error(bins))
-    return Judged(lesson, measured, probabilities, platt, figures, shares, ece)
+    report = Report(shares, float(calibration_error(bins)))
+    return Judged(lesson, measured, probabilities, platt, figures, report)
 
 
 def surprise(said: np.ndarray, table: np.ndarray, weights: np.ndarray) -> float:
@@ -210,10 +220,6 @@ def surprise(said: np.ndarray, table: np.ndarray, weights: np.ndarray) -> float:
     rows = ~np.isnan(table[:, 0])
     of_truth = np.where(table[rows] == 1, said[rows], 1 - said[rows])
     return float(np.average(-np.log(np.maximum(of_truth[:, 0], 1e-12)), weights=weights[rows]))
-
-
-def _count(what: np.ndarray, of: np.ndarray) -> tuple[int, int]:
-    return int((what & of).sum()), int(of.sum())
 
 
 def _named(
@@ -251,46 +257,10 @@ def _raised(
     for floor in np.arange(lowest, 1.0, 0.01):
         raised = at_least(round(float(floor), 2))
         named, right, known = _named(lesson, probabilities, raised)
-        foreign = wilson(*_count(named, lesson.outside))[1] if lesson.outside.any() else 0.0
-        if foreign <= OUTSIDE and wilson(*_count(right, measured & named & known))[0] >= SURELY:
+        foreign = wilson(*how_many(named, lesson.outside))[1] if lesson.outside.any() else 0.0
+        if foreign <= OUTSIDE and wilson(*how_many(right, measured & named & known))[0] >= SURELY:
             return raised
     return at_least(NOT_NAMED)
-
-
-def described(
-    lesson: own.Lesson, judged: Judged, protocol: str, measured_on: str
-) -> dict[str, Any]:
-    """Return the card's calibration, decision and figures."""
-    right, n = judged.shares[YOURS]
-    limits = [min(f.threshold, 1.0) for f in judged.figures]
-    return {
-        "bundled_decision": [lesson.labels[j] for j in lesson.kept],
-        "label": [
-            {"name": f.label, "slope": float(slope), "offset": float(offset), **f.as_table()}
-            for f, (slope, offset) in zip(judged.figures, judged.platt, strict=True)
-        ],
-        "calibration": {
-            "method": "Platt's scaling of each label",
-            "fitted_on": f"out-of-fold predictions, protocol {protocol}",
-            "ece_after": round(judged.ece, 4),
-        },
-        "decision": {
-            "threshold": float(np.median(limits)),
-            "aim": multi_label.AIM,
-            "why": "each label's own, and their median here: by the interval's lower bound at "
-            f"least {SURELY:.0%} of what is named is right, and by its upper one at most "
-            f"{OUTSIDE:.0%} of other music is named",
-        },
-        "figures": [
-            {
-                "protocol": protocol,
-                "measured_on": measured_on,
-                "n": n,
-                **rounded(share("accuracy", right, n)),
-            }
-        ],
-        "shares": [multi_label.share_row(of, k, n) for of, (k, n) in judged.shares.items() if n],
-    }
 
 
 def _predictions(

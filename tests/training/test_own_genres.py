@@ -56,9 +56,9 @@ def test_the_sample_that_ships_is_of_the_model_that_ships():
 def test_names_that_gtag_does_not_know_are_learned_and_other_music_is_not_named():
     lesson, folds = drawn(["Classical", "Hip-Hop", "Metal"], 15, ["Loud", "Salon", "Street"])
     judged = judge(lesson, folds)
-    named, of = judged.shares[FOREIGN]
+    named, of = judged.report.shares[FOREIGN]
     assert of > 300 and named <= OUTSIDE * of
-    right, n = judged.shares[own_genres.RIGHT]
+    right, n = judged.report.shares[own_genres.RIGHT]
     assert n > 15 and right >= 0.9 * n
     lowest = own.base().thresholds.min()
     assert all(lowest <= f.threshold < 1 for f in judged.figures)

@@ -30,7 +30,7 @@ from tagger.training import multi_label
 from tagger.training.data.datasets import read_tracks
 from tagger.training.data.partial_labels import JUDGED
 from tagger.training.data.track_views import read_items
-from tagger.training.measure.metrics import wilson
+from tagger.training.measure.metrics import told
 
 ROUNDS = 20
 TRIED = (1.0, 0.2, 0.1, 0.05, 0.02)  # for `second_opinion.MOST_OWN`
@@ -120,18 +120,12 @@ def main(data: tuple[Path, ...]) -> None:
         found, false = int((of_wrong <= most).sum()), int((of_right <= most).sum())
         # Over all rounds; each song is right in all but one of them.
         listed = found + (ROUNDS - 1) * false
-        of_listed = share(round(found / ROUNDS), round(listed / ROUNDS))
+        of_listed = told(round(found / ROUNDS), round(listed / ROUNDS))
         mark = "*" if most == shipped else " "
         click.echo(
-            f"{mark}{most:.2f} | {share(found, len(songs))} | {found / listed:.1%}, one round:"
-            f" {of_listed} | {share(false, len(songs))}"
+            f"{mark}{most:.2f} | {told(found, len(songs))} | {found / listed:.1%}, one round:"
+            f" {of_listed} | {told(false, len(songs))}"
         )
-
-
-def share(k: int, n: int) -> str:
-    """Format a share with its interval."""
-    low, high = wilson(k, n)
-    return f"{k / n:.1%} ({low:.1%} to {high:.1%}, n = {n})"
 
 
 if __name__ == "__main__":

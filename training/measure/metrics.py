@@ -106,6 +106,17 @@ def share(name: str, hits: int, n: int) -> dict[str, float]:
     return {name: hits / n if n else 0.0, f"{name}_low": low, f"{name}_high": high}
 
 
+def how_many(what: np.ndarray, of: np.ndarray) -> tuple[int, int]:
+    """Return how many of those tracks [each shape=(n,), dtype=bool], and how many those are."""
+    return int((what & of).sum()), int(of.sum())
+
+
+def told(hits: int, n: int) -> str:
+    """Say a proportion and its 95 % interval, in per cent."""
+    low, high = wilson(hits, n)
+    return f"{hits / max(n, 1):.1%} ({low:.1%} to {high:.1%}, n = {n})"
+
+
 def rounded(figures: Mapping[str, Any]) -> dict[str, Any]:
     """Figures as a card has them: four digits."""
     return {k: round(v, 4) if isinstance(v, float) else v for k, v in figures.items()}
