@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
@@ -53,6 +53,29 @@ class Measured:
     def against_the_rest(self, label: int) -> tuple[np.ndarray, np.ndarray]:
         """Return which tracks are of a genre, and its probabilities [each shape=(n,)]."""
         return self.truth == label, self.probabilities[:, label]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The result of one recipe under one protocol.
+
+    Attributes
+    ----------
+    name, protocol : str
+        What was measured, and how.
+    figures : dict
+        Of `figures`; empty where nothing could be measured.
+    seconds : float
+        For training and predicting.
+    note : str
+        Why nothing could be measured.
+    """
+
+    name: str
+    protocol: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    note: str = ""
 
 
 def expected_calibration_error(measured: Measured) -> float:
