@@ -7,20 +7,17 @@ music would be named, or fewer than `SURELY` of the names may be right, by the i
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tagger.models.card import OUT_OF_FOLD, Card
+from tagger.models.card import OUT_OF_FOLD
 from tagger.models.prediction import logit, sigmoid
-from tagger.system.errors import ConfigurationError, DataError
-from tagger.training import multi_label, recipes
+from tagger.system.errors import ConfigurationError
+from tagger.training import multi_label
 from tagger.training.data.datasets import Example
-from tagger.training.data.load_examples import Sources
 from tagger.training.measure.metrics import (
     calibration_bins,
     calibration_error,
@@ -28,19 +25,11 @@ from tagger.training.measure.metrics import (
     wilson,
 )
 from tagger.training.measure.out_of_fold import OutOfFoldPredictions, pack
-from tagger.training.measure.splits import PROTOCOLS
+from tagger.training.measure.splits import PROTOCOLS, or_otherwise
 from tagger.training.multi_label import NOT_NAMED, Family, LabelFigures, Report
-from tagger.training.publish import (
-    check_output,
-    known_again,
-    learned_from_examples,
-    with_cost,
-    write_model,
-)
 from tagger.training.recipes import own
 from tagger.training.recipes.fitting import Settings
-from tagger.training.reporter import SILENT, Reporter
-from tagger.training.run import load, milliseconds
+from tagger.training.reporter import Reporter
 
 RECIPE = "own"
 OUTSIDE = 0.15  # of music outside the genres, the most that may be named
@@ -84,47 +73,50 @@ class Judged:
         return multi_label.calibrated(logits, self.platt)
 
 
-def train_own(
-    sources: Sources,
-    output: Path,
-    *,
-    protocols: Sequence[str] = (),
-    otherwise: str = "",
-    name: str,
-    version: int = 1,
-    reporter: Reporter = SILENT,
-    **settings: Any,
-) -> Card:
-    """Learn a person's genres and write the model's folder; see `run.train_model`.
+def only_protocol(protocols: Sequence[str]) -> str:
+    """Return the one protocol that own genres are measured under, by default ``artist``.
 
     Raises
     ------
-    ConfigurationError, DataError
+    ConfigurationError
+        Where there are more, or it is neither that nor ``track-random``.
     """
-    work = output.with_name(output.name + ".work")
-    how = Settings(work, reporter=reporter, **settings)
-    recipes.find(RECIPE, how, to_publish=True)
     protocol, *more = protocols or ["artist"]
     if more or protocol not in ("artist", "track-random"):
         raise ConfigurationError(
             "own genres are measured under one protocol: artist or track-random",
             hint="gtag evaluate --recipe own compares the others",
         )
-    check_output(output)
-    sources = replace(sources, heard_by_gtag=own.base().labels)
-    examples = load(RECIPE, sources, how, artists=not otherwise, for_scan=True)
-    lesson = own.lesson(examples, lambda tracks: how.bar(tracks, unit="track"))
-    protocol, folds = _folds(examples, protocol, otherwise, how)
+    return protocol
+
+
+def train_own(
+    examples: Sequence[Example], protocol: str, otherwise: str, settings: Settings
+) -> tuple[dict[str, Any], Mapping[str, bytes], dict[str, bytes]]:
+    """Learn a person's genres, measured under a protocol or, where it is not possible, another.
+
+    Returns
+    -------
+    dict, dict of str to bytes, dict of str to bytes
+        The model's part of the card, its weights, and other files.
+    """
+    lesson = own.lesson(examples, lambda tracks: settings.bar(tracks, unit="track"))
+    protocol, parts = or_otherwise(
+        lambda p: PROTOCOLS[p](examples, settings.seed, settings.folds),
+        protocol,
+        otherwise,
+        settings.reporter,
+    )
+    folds = np.full(len(examples), -1)  # cannot be measured
+    for number, part in enumerate(parts):
+        folds[list(part.test)] = number
     judged = judge(lesson, folds)
     lesson = judged.lesson
-    _tell(lesson, judged, protocol, reporter)
+    _tell(lesson, judged, protocol, settings.reporter)
     fitted = lesson.fit(lesson.rows, lesson.table, lesson.weights)
-    base = own.card()
     card = {
-        "name": name,
-        "version": version,
         "labels": list(lesson.labels),
-        **base,
+        **own.card(),
         "bundled_decision": [lesson.labels[j] for j in lesson.kept],
         **multi_label.described(
             judged.figures,
@@ -138,35 +130,9 @@ def train_own(
             f"least {SURELY:.0%} of what is named is right, and by its upper one at most "
             f"{OUTSIDE:.0%} of other music is named",
         ),
-        "learned_from": learned_from_examples(examples) + list(base["learned_from"]),
     }
-    extras = known_again(examples) | {
-        OUT_OF_FOLD: pack({protocol: _predictions(lesson, judged, examples, folds)})
-    }
-    published = write_model(output, card, own.weights(fitted, lesson.company), extras)
-    if examples[0].mel is not None:
-        published = with_cost(published, milliseconds(published, examples))
-    shutil.rmtree(work, ignore_errors=True)
-    return published
-
-
-def _folds(
-    examples: Sequence[Example], protocol: str, otherwise: str, settings: Settings
-) -> tuple[str, np.ndarray]:
-    """Return the protocol, and the fold of each track from 0; -1 where it cannot be measured."""
-    try:
-        parts = PROTOCOLS[protocol](examples, settings.seed, settings.folds)
-    except DataError as error:
-        if not otherwise or otherwise == protocol:
-            raise
-        settings.reporter.tell(
-            f"{error.message}: measured under {otherwise} instead, which flatters"
-        )
-        return _folds(examples, otherwise, "", settings)
-    folds = np.full(len(examples), -1)
-    for number, part in enumerate(parts):
-        folds[list(part.test)] = number
-    return protocol, folds
+    predictions = _predictions(lesson, judged, examples, folds)
+    return card, own.weights(fitted, lesson.company), {OUT_OF_FOLD: pack({protocol: predictions})}
 
 
 def judge(lesson: own.Lesson, folds: np.ndarray, seed: int = 0) -> Judged:
