@@ -5,7 +5,7 @@ Descriptors are statistics of the log-mel spectrogram, or the columns of a CSV.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -35,7 +35,7 @@ from tagger.training.recipes.estimators import (
     SupportVectors,
     Trees,
 )
-from tagger.training.recipes.fitting import Fitted, Settings, fitted_on_features
+from tagger.training.recipes.fitting import Fitted, Settings
 from tagger.training.recipes.keras_start import start_keras
 from tagger.training.recipes.tuning import search, tune
 
@@ -45,12 +45,32 @@ WINDOW_COLUMNS = 215, 430  # 10 to 20 s
 OTHER_SETS_WEIGHT = 0.6  # of a track of another set, against one of the first
 
 
+def _fitted(
+    examples: Sequence[Example],
+    features: tuple[str, ...],
+    predict: Callable[[np.ndarray], np.ndarray],
+    card: Mapping[str, Any],
+    weights: Mapping[str, bytes],
+    **more: Any,
+) -> Fitted:
+    """Return a model that learned from these examples, and predicts by named features."""
+    return Fitted(
+        labels_of(examples),
+        lambda asked: predict(feature_rows(asked, features)),
+        {**card, "features": list(features)},
+        weights,
+        features=features,
+        predict=predict,
+        **more,
+    )
+
+
 def fit_logistic(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Fit multinomial logistic regression, its regularisation chosen on artists set aside."""
     table = learning_table(examples, settings)
     weights, training = fit_regression(table.rows, table.target, table.examples, settings.seed)
-    return fitted_on_features(
-        labels_of(examples),
+    return _fitted(
+        examples,
         table.names,
         LinearWeights(weights),
         {"kind": "linear", "training": training},
@@ -78,7 +98,7 @@ def fit_svm(examples: Sequence[Example], settings: Settings) -> Fitted:
     machine = tune(table, settings, partial(SupportVectors, seed=settings.seed))
     machine.fit(table.rows, table.target)
     card = {"training": {"parameters": machine.tunable()}}
-    return fitted_on_features(labels_of(examples), table.names, machine.predict_log_proba, card, {})
+    return _fitted(examples, table.names, machine.predict_log_proba, card, {})
 
 
 def fit_random_forest(examples: Sequence[Example], settings: Settings) -> Fitted:
@@ -93,8 +113,8 @@ def fit_random_forest(examples: Sequence[Example], settings: Settings) -> Fitted
 def _grown(
     examples: Sequence[Example], names: tuple[str, ...], trees: Trees, training: dict[str, Any]
 ) -> Fitted:
-    return fitted_on_features(
-        labels_of(examples),
+    return _fitted(
+        examples,
         names,
         trees.predict_log_proba,
         {"kind": trees.kind, "training": training},
@@ -136,8 +156,8 @@ def _fit_network(examples: Sequence[Example], settings: Settings, layers: str) -
     weights = converted(model.inputs, {"logits": model.output}, quantise=False)
     run = feature_network(weights, len(table.names))
     training = {"epochs": epochs, "batch": network.batch, "parameters": network.tunable()}
-    return fitted_on_features(
-        labels,
+    return _fitted(
+        examples,
         table.names,
         lambda rows: log_softmax(run(rows)["logits"]),
         {"kind": "dense", "training": training},
