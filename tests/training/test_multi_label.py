@@ -284,7 +284,7 @@ def test_the_report_counts_what_a_scan_would_do():
 def test_styles_that_can_be_told_apart_get_a_threshold():
     given = tracks()
     folds = fold_of([item.artist for item in given.items])
-    styles = fit_styles(given, given.embedding, folds)
-    assert [row["name"] for row in styles.tables] == ["House", "Techno"]
-    assert all(row["threshold"] < 1 and row["precision"] >= 0.8 for row in styles.tables)
-    assert [row["genre"] for row in styles.tables] == ["Electronic", "Electronic"]
+    _, styles = fit_styles(given, given.embedding, folds)
+    assert [row["name"] for row in styles] == ["House", "Techno"]
+    assert all(row["threshold"] < 1 and row["precision"] >= 0.8 for row in styles)
+    assert [row["genre"] for row in styles] == ["Electronic", "Electronic"]

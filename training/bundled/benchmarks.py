@@ -29,7 +29,7 @@ from tagger.training.measure.splits import PROTOCOLS
 from tagger.training.recipes import RECIPES, usable
 from tagger.training.recipes.fitting import Settings
 from tagger.training.report.plots import comparison
-from tagger.training.reporter import SILENT, Reporter, TerminalReporter
+from tagger.training.reporter import SILENT, Reporter, TerminalReporter, Tool
 
 COMMAND = "python -m tagger.training.bundled.benchmarks --data ../shared/data/gtzan --output docs"
 RESULTS, DOCUMENT, PICTURE, WORK = (
@@ -290,7 +290,7 @@ def _plain(text: str) -> str:
     return " ".join(text.replace("|", "/").replace("<", "&lt;").split())
 
 
-@click.command()
+@click.command(cls=Tool)
 @click.option("--data", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--recipe", "recipes", multiple=True, type=click.Choice(list(RECIPES)))
@@ -301,19 +301,16 @@ def main(
 ) -> None:
     """Measure every recipe under every protocol, and write benchmarks.md."""
     output.mkdir(parents=True, exist_ok=True)
-    try:
-        reporter = TerminalReporter()
-        examples = load_examples(Sources([data]), output / WORK, reporter=reporter)
-        run(
-            examples,
-            output,
-            recipes=recipes or tuple(RECIPES),
-            protocols=protocols or tuple(PROTOCOLS),
-            again=again,
-            reporter=reporter,
-        )
-    except GtagError as error:
-        raise click.ClickException(str(error)) from error
+    reporter = TerminalReporter()
+    examples = load_examples(Sources([data]), output / WORK, reporter=reporter)
+    run(
+        examples,
+        output,
+        recipes=recipes or tuple(RECIPES),
+        protocols=protocols or tuple(PROTOCOLS),
+        again=again,
+        reporter=reporter,
+    )
 
 
 if __name__ == "__main__":

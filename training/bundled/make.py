@@ -29,13 +29,13 @@ from tagger.models import zoo
 from tagger.models.card import OUT_OF_FOLD, Card, read_card
 from tagger.models.feature_columns import NARROW_FEATURES, logit_columns
 from tagger.models.head import EMBEDDING, NARROW, SPREAD, YAMNET_EMBEDDING, YAMNET_LOGITS
-from tagger.models.multi_label import STYLES, STYLES_BIAS, MultiLabelWeights
+from tagger.models.multi_label import MultiLabelWeights
 from tagger.models.prediction import logit
 from tagger.models.registry import bundled_folder
 from tagger.storage.durable_io import write_whole
-from tagger.system.errors import DataError, GtagError
+from tagger.system.errors import DataError
 from tagger.training import multi_label
-from tagger.training.bundled.styles import FittedStyles, fit_styles
+from tagger.training.bundled.styles import fit_styles
 from tagger.training.data.company import FILE
 from tagger.training.data.datasets import BACKBONE_TAG, YAMNET_TAG, read_arrays, yamnet
 from tagger.training.data.track_views import Item, Tracks, compute_views
@@ -45,7 +45,7 @@ from tagger.training.publish import learned_from, write_model
 from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees
 from tagger.training.report.plots import coverage, reliability_diagram
-from tagger.training.reporter import Reporter, TerminalReporter
+from tagger.training.reporter import Reporter, TerminalReporter, Tool
 
 VERSION = 3
 WEIGHTS_OF_TREES = (0.1, 0.2, 0.3, 0.4, 0.5)  # in the ensemble
@@ -234,20 +234,19 @@ def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card
             reporter.tell(f"{name}: {line}")
 
     trained: dict[str, Trained] = {}
-    styles: dict[str, FittedStyles] = {}
+    styles: dict[str, list[dict[str, Any]]] = {}
     for name in ("cnn", "fast"):
         rows, kinds = inputs_of(name, tracks)
         trained[name] = lesson.train(networks_fit(kinds), rows)
         arrays = networks.fit_networks(rows, lesson.table, kinds=kinds, weights=weights, seed=SEED)
         fitted = MultiLabelWeights(networks.packed(arrays))
-        components = fitted.components(rows)
-        styles[name] = fit_styles(tracks, components, lesson.folds)
-        arrays |= {STYLES: styles[name].coefficients, STYLES_BIAS: styles[name].intercept}
+        of_styles, styles[name] = fit_styles(tracks, fitted.components(rows), lesson.folds)
+        arrays |= of_styles
         card = {
             "kind": "multi-label",
             "backbone": list(BACKBONES[name]),
             "inputs": list(INPUTS[name]),
-            "style": styles[name].tables,
+            "style": styles[name],
             "tried": left_out,
         }
         sample = packed_company(tracks, fitted, rows, kinds, trained[name].logits)
@@ -272,7 +271,7 @@ def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card
             {"model": f"cnn-{VERSION}", "weight": 1 - weight},
             {"model": f"trees-{VERSION}", "weight": weight},
         ],
-        "style": styles["cnn"].tables,
+        "style": styles["cnn"],
     }
     publish("ensemble", ensemble, card, {})
     return made
@@ -360,7 +359,7 @@ def join(lesson: Lesson, cnn: Trained, grown: Trained) -> tuple[float, Trained]:
     return weight, lesson.judge(joined(weight))
 
 
-@click.command()
+@click.command(cls=Tool)
 @click.option("--data", required=True, multiple=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--models", type=click.Path(file_okay=False, path_type=Path), help="Where they go.")
 @click.option("--pictures", type=click.Path(file_okay=False, path_type=Path))
@@ -381,16 +380,13 @@ def main(
     work = models.with_name(models.name + ".work")
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
-    try:
-        reporter = TerminalReporter()
-        tracks = compute_views(data, work, jobs=jobs, reporter=reporter)
-        if company:
-            sample = company_of(tracks, read_card(models / zoo.DEFAULT))
-            write_whole(models / zoo.DEFAULT / FILE, sample)
-            return
-        made = make(tracks, work, reporter)
-    except GtagError as error:
-        raise click.ClickException(str(error)) from error
+    reporter = TerminalReporter()
+    tracks = compute_views(data, work, jobs=jobs, reporter=reporter)
+    if company:
+        sample = company_of(tracks, read_card(models / zoo.DEFAULT))
+        write_whole(models / zoo.DEFAULT / FILE, sample)
+        return
+    made = make(tracks, work, reporter)
     pictures.mkdir(parents=True, exist_ok=True)
     for name, (card, measured) in made.items():
         ece = expected_calibration_error(measured)

@@ -19,13 +19,14 @@ import numpy as np
 from tagger.models.linear import pack
 from tagger.models.moods import KIND, NAME
 from tagger.models.registry import bundled_folder
-from tagger.system.errors import DataError, GtagError
+from tagger.system.errors import DataError
 from tagger.training.data.datasets import YAMNET_TAG, read_tracks, yamnet
 from tagger.training.data.track_views import Item, read_items
 from tagger.training.measure.calibrate import apply_temperature, cross_fitted, fit_temperature
 from tagger.training.measure.metrics import how_many, rounded, share, told
 from tagger.training.multi_label import Family, fold_of, thresholds_for
 from tagger.training.publish import learned_from, write_model
+from tagger.training.reporter import Tool
 
 VERSION = 1
 MOODS = {"Q1": "Energetic", "Q2": "Tense", "Q3": "Sad", "Q4": "Calm"}
@@ -150,16 +151,13 @@ def train(folder: Path, target: Path) -> list[str]:
     ]
 
 
-@click.command()
+@click.command(cls=Tool)
 @click.option("--data", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--models", type=click.Path(file_okay=False, path_type=Path), help="Where it goes.")
 def main(data: Path, models: Path | None) -> None:
     """Make the bundled model of moods again."""
-    try:
-        for line in train(data, (models or bundled_folder()).resolve() / NAME):
-            click.echo(line)
-    except GtagError as error:
-        raise click.ClickException(str(error)) from error
+    for line in train(data, (models or bundled_folder()).resolve() / NAME):
+        click.echo(line)
 
 
 if __name__ == "__main__":

@@ -25,12 +25,13 @@ from tagger.genres.vocabulary import lineage
 from tagger.models.card import OUT_OF_FOLD, Card, read_card
 from tagger.models.prediction import Prediction
 from tagger.models.registry import bundled_folder
-from tagger.system.errors import DataError, GtagError
+from tagger.system.errors import DataError
 from tagger.training import multi_label
 from tagger.training.data.datasets import read_tracks
 from tagger.training.data.partial_labels import JUDGED
 from tagger.training.data.track_views import read_items
 from tagger.training.measure.metrics import told
+from tagger.training.reporter import Tool
 
 ROUNDS = 20
 TRIED = (1.0, 0.2, 0.1, 0.05, 0.02)  # for `second_opinion.MOST_OWN`
@@ -98,16 +99,13 @@ def _related(genre: str, own: Sequence[str]) -> bool:
     return any(name in lineage(genre) or genre in lineage(name) for name in own)
 
 
-@click.command()
+@click.command(cls=Tool)
 @click.option("--data", required=True, multiple=True, type=click.Path(exists=True, path_type=Path))
 def main(data: tuple[Path, ...]) -> None:
     """Measure how many planted genres an audit finds, and how many of its finds are planted."""
     card = read_card(bundled_folder() / "cnn")
     shipped, second_opinion.MOST_OWN = second_opinion.MOST_OWN, 1.0
-    try:
-        songs = judged_predictions(data, card)
-    except GtagError as error:
-        raise click.ClickException(str(error)) from error
+    songs = judged_predictions(data, card)
     wrong = planted([accepted for accepted, _ in songs])
     of_right = np.array([own_confidence(p, accepted[0]) for accepted, p in songs])
     of_wrong = np.array(
