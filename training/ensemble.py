@@ -36,16 +36,13 @@ def train_ensemble(
     *,
     name: str = "ensemble",
     version: int = 1,
-    with_members: bool = True,
 ) -> Card:
-    """Write the folder of an ensemble.
+    """Write the folder of an ensemble; members that do not come with gtag are put into it.
 
     Parameters
     ----------
     members : sequence of str
         Models that were measured under the same protocols, by name or folder.
-    with_members : bool
-        Put members that do not come with gtag into the ensemble's folder.
 
     Raises
     ------
@@ -102,9 +99,8 @@ def train_ensemble(
         "learned_from": list(learned.values()),
     }
     extras = {OUT_OF_FOLD: pack(joint)}
-    if with_members:
-        for card in cards:
-            extras |= _copied(card)
+    for card in cards:
+        extras |= _copied(card)
     written = write_model(output, data, {}, extras)
     costs = [card.data.get("cost", {}).get("milliseconds_a_track") for card in cards]
     return written if None in costs else with_cost(written, sum(costs))

@@ -22,9 +22,10 @@ from tagger.training.measure.calibrate import SPREAD
 from tagger.training.measure.metrics import (
     calibration_bins,
     calibration_error,
+    how_many,
     rounded,
     share,
-    wilson,
+    told,
 )
 
 FOLDS = 5
@@ -362,15 +363,61 @@ class Report:
     ece: float
 
     def lines(self) -> list[str]:
-        said = []
-        for name, (k, n) in self.shares.items():
-            low, high = wilson(k, n)
-            said.append(f"{name}: {k / max(n, 1):.1%} ({low:.1%} to {high:.1%}, n = {n})")
+        said = [f"{name}: {told(k, n)}" for name, (k, n) in self.shares.items()]
         return [*said, f"expected calibration error: {self.ece:.3f}"]
 
 
-def share_row(of: str, k: int, n: int) -> dict[str, Any]:
-    """Return a row of a card's `shares`: of a group of tracks, how many."""
+def described(
+    figures: Sequence[LabelFigures],
+    platt: np.ndarray,
+    report: Report,
+    accuracy: str,
+    *,
+    protocol: str,
+    measured_on: str,
+    fitted_on: str,
+    why: str,
+) -> dict[str, Any]:
+    """Return the card's labels, calibration, decision, figures and shares.
+
+    Parameters
+    ----------
+    platt : np.ndarray [shape=(n_labels, 2)]
+        Slope and offset of each label.
+    accuracy : str
+        Which of the report's shares is the accuracy.
+    fitted_on, why : str
+        What slopes and offsets are fitted on, and where the thresholds come from.
+    """
+    right, n = report.shares[accuracy]
+    return {
+        "label": [
+            {"name": f.label, "slope": float(slope), "offset": float(offset), **f.as_table()}
+            for f, (slope, offset) in zip(figures, platt, strict=True)
+        ],
+        "calibration": {
+            "method": "Platt's scaling of each label",
+            "fitted_on": fitted_on,
+            "ece_after": round(report.ece, 4),
+        },
+        "decision": {
+            "threshold": float(np.median([min(f.threshold, 1.0) for f in figures])),
+            "aim": AIM,
+            "why": why,
+        },
+        "figures": [
+            {
+                "protocol": protocol,
+                "measured_on": measured_on,
+                "n": n,
+                **rounded(share("accuracy", right, n)),
+            }
+        ],
+        "shares": [_share_row(of, k, n) for of, (k, n) in report.shares.items() if n],
+    }
+
+
+def _share_row(of: str, k: int, n: int) -> dict[str, Any]:
     figures = rounded(share("share", k, n))
     return {"of": of, "n": n, **{key.removeprefix("share_"): f for key, f in figures.items()}}
 
@@ -380,22 +427,18 @@ def measure(
     probabilities: np.ndarray,
     table: np.ndarray,
     labels: Sequence[str],
-    doubted: np.ndarray,
     figures: Sequence[LabelFigures],
-    reference: str,
 ) -> Report:
     """Count what a scan would do with tracks of which the sound, or its embedding, is known.
 
     Parameters
     ----------
+    tracks : Tracks
+        The first one's set is the one of single genres, on which accuracy is measured.
     probabilities : np.ndarray [shape=(n, n_labels)]
         Out of fold, calibrated on other folds.
-    doubted : np.ndarray [shape=(n,), dtype=bool]
-        Does not sound like music.
-    reference : str
-        The set of single genres, on which accuracy is measured.
     """
-    real = ~tracks.estimated
+    real, doubted, reference = ~tracks.estimated, tracks.doubted, tracks.items[0].source
     best = probabilities.argmax(axis=1)
     limits = np.array([f.threshold for f in figures])
     name = Family(labels).named(probabilities, limits)
@@ -412,38 +455,35 @@ def measure(
         & ~(table == 1).any(axis=1)
     )
 
-    def count(what: np.ndarray, of: np.ndarray) -> tuple[int, int]:
-        return int((what & of).sum()), int(of.sum())
-
     music = real & ~kind
     shares = {}
     mine = real & (source == reference)
     only = [j for j, label in enumerate(labels) if (table[mine, j] == 1).any()]
     if only:
         of_these = np.array(only)[probabilities[:, only].argmax(axis=1)]
-        shares[f"right, of {reference}, best of its genres"] = count(
+        shares[f"right, of {reference}, best of its genres"] = how_many(
             table[every, of_these] == 1, mine
         )
     for one in dict.fromkeys(source[music & ~outside]):
         here = music & (source == one)
         known = here & named & ~np.isnan(truth)
         shares |= {
-            f"right, of {one}": count(truth_of_best == 1, here & ~np.isnan(truth_of_best)),
-            f"named, of {one}": count(named, here),
-            f"right, of what is named of {one}": count(truth == 1, known),
+            f"right, of {one}": how_many(truth_of_best == 1, here & ~np.isnan(truth_of_best)),
+            f"named, of {one}": how_many(named, here),
+            f"right, of what is named of {one}": how_many(truth == 1, known),
         }
     shares |= {
-        "right, of all that is named and known": count(
+        "right, of all that is named and known": how_many(
             truth == 1, music & named & ~np.isnan(truth)
         ),
-        "named, of music outside the model's genres": count(named & (truth == 0), outside),
-        "named, of recorded noise and voices": count(named, kind),
-        "doubted, of music": count(doubted, music),
+        "named, of music outside the model's genres": how_many(named & (truth == 0), outside),
+        "named, of recorded noise and voices": how_many(named, kind),
+        "doubted, of music": how_many(doubted, music),
     }
     if "Electronic" in labels:
         j = list(labels).index("Electronic")
         electronic = real & (source == "ishkur") & (table[:, j] == 1)
-        shares["named Electronic, of electronic clips"] = count(named & (name == j), electronic)
+        shares["named Electronic, of electronic clips"] = how_many(named & (name == j), electronic)
     judged = music & ~np.isnan(truth_of_best) & (weights_of(tracks, "validation") > 0)
     confidence = probabilities.max(axis=1)
     bins = calibration_bins(confidence[judged], truth_of_best[judged] == 1)

@@ -15,9 +15,10 @@ import click
 from tagger.models import zoo
 from tagger.models.card import Card
 from tagger.storage.durable_io import write_whole
-from tagger.system.errors import ConfigurationError, GtagError
+from tagger.system.errors import ConfigurationError
 from tagger.system.extras import need
 from tagger.training.recipes.keras_start import start_keras
+from tagger.training.reporter import Tool
 
 OPERATORS = 17  # version of ONNX' set
 
@@ -58,15 +59,12 @@ def export(card: Card, file: Path) -> None:
     write_whole(file, model.SerializeToString())
 
 
-@click.command()
+@click.command(cls=Tool)
 @click.argument("model")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def main(model: str, file: Path) -> None:
     """Write the network of MODEL, a name or a folder, to FILE as ONNX."""
-    try:
-        export(zoo.find(model), file)
-    except GtagError as error:
-        raise click.ClickException(str(error)) from error
+    export(zoo.find(model), file)
     click.echo(f"{model} is in {file}")
 
 

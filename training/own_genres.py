@@ -7,41 +7,29 @@ music would be named, or fewer than `SURELY` of the names may be right, by the i
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tagger.models.card import OUT_OF_FOLD, Card
+from tagger.models.card import OUT_OF_FOLD
 from tagger.models.prediction import logit, sigmoid
-from tagger.system.errors import ConfigurationError, DataError
-from tagger.training import multi_label, recipes
+from tagger.system.errors import ConfigurationError
+from tagger.training import multi_label
 from tagger.training.data.datasets import Example
-from tagger.training.data.load_examples import Sources
 from tagger.training.measure.metrics import (
     calibration_bins,
     calibration_error,
-    rounded,
-    share,
+    how_many,
     wilson,
 )
 from tagger.training.measure.out_of_fold import OutOfFoldPredictions, pack
-from tagger.training.measure.splits import PROTOCOLS
-from tagger.training.multi_label import NOT_NAMED, Family, LabelFigures
-from tagger.training.publish import (
-    check_output,
-    known_again,
-    learned_from_examples,
-    with_cost,
-    write_model,
-)
+from tagger.training.measure.splits import PROTOCOLS, or_otherwise
+from tagger.training.multi_label import NOT_NAMED, Family, LabelFigures, Report
 from tagger.training.recipes import own
 from tagger.training.recipes.fitting import Settings
-from tagger.training.reporter import SILENT, Reporter
-from tagger.training.run import load, milliseconds
+from tagger.training.reporter import Reporter
 
 RECIPE = "own"
 OUTSIDE = 0.15  # of music outside the genres, the most that may be named
@@ -69,8 +57,8 @@ class Judged:
         Each fold calibrated on the others.
     platt : np.ndarray [shape=(n_labels, 2)]
         Slopes and offsets.
-    shares : dict of str to (int, int)
-        Of each group of tracks, how many of how many.
+    report : Report
+        Shares of `YOURS`, `NAMED`, `RIGHT` and `FOREIGN`.
     """
 
     lesson: own.Lesson
@@ -78,85 +66,73 @@ class Judged:
     probabilities: np.ndarray
     platt: np.ndarray
     figures: list[LabelFigures]
-    shares: dict[str, tuple[int, int]]
-    ece: float
+    report: Report
 
     def calibrated(self, logits: np.ndarray) -> np.ndarray:
         """Return probabilities [shape=(n, n_labels)] as the published model's."""
         return multi_label.calibrated(logits, self.platt)
 
 
-def train_own(
-    sources: Sources,
-    output: Path,
-    *,
-    protocols: Sequence[str] = (),
-    otherwise: str = "",
-    name: str,
-    version: int = 1,
-    reporter: Reporter = SILENT,
-    **settings: Any,
-) -> Card:
-    """Learn a person's genres and write the model's folder; see `run.train_model`.
+def only_protocol(protocols: Sequence[str]) -> str:
+    """Return the one protocol that own genres are measured under, by default ``artist``.
 
     Raises
     ------
-    ConfigurationError, DataError
+    ConfigurationError
+        Where there are more, or it is neither that nor ``track-random``.
     """
-    work = output.with_name(output.name + ".work")
-    how = Settings(work, reporter=reporter, **settings)
-    recipes.find(RECIPE, how, to_publish=True)
     protocol, *more = protocols or ["artist"]
     if more or protocol not in ("artist", "track-random"):
         raise ConfigurationError(
             "own genres are measured under one protocol: artist or track-random",
             hint="gtag evaluate --recipe own compares the others",
         )
-    check_output(output)
-    sources = replace(sources, heard_by_gtag=own.base().labels)
-    examples = load(RECIPE, sources, how, artists=not otherwise, for_scan=True)
-    lesson = own.lesson(examples, lambda tracks: how.bar(tracks, unit="track"))
-    protocol, folds = _folds(examples, protocol, otherwise, how)
-    judged = judge(lesson, folds)
-    lesson = judged.lesson
-    _tell(lesson, judged, protocol, reporter)
-    fitted = lesson.fit(lesson.rows, lesson.table, lesson.weights)
-    base = own.card()
-    card = {
-        "name": name,
-        "version": version,
-        "labels": list(lesson.labels),
-        **base,
-        **described(lesson, judged, protocol, examples[0].source),
-        "learned_from": learned_from_examples(examples) + list(base["learned_from"]),
-    }
-    extras = known_again(examples) | {
-        OUT_OF_FOLD: pack({protocol: _predictions(lesson, judged, examples, folds)})
-    }
-    published = write_model(output, card, own.weights(fitted, lesson.company), extras)
-    if examples[0].mel is not None:
-        published = with_cost(published, milliseconds(published, examples))
-    shutil.rmtree(work, ignore_errors=True)
-    return published
+    return protocol
 
 
-def _folds(
+def train_own(
     examples: Sequence[Example], protocol: str, otherwise: str, settings: Settings
-) -> tuple[str, np.ndarray]:
-    """Return the protocol, and the fold of each track from 0; -1 where it cannot be measured."""
-    try:
-        parts = PROTOCOLS[protocol](examples, settings.seed, settings.folds)
-    except DataError as error:
-        if not otherwise or otherwise == protocol:
-            raise
-        settings.reporter.tell(
-            f"{error.message}: measured under {otherwise} instead, which flatters"
-        )
-        return _folds(examples, otherwise, "", settings)
-    folds = np.full(len(examples), -1)
+) -> tuple[dict[str, Any], Mapping[str, bytes], dict[str, bytes]]:
+    """Learn a person's genres, measured under a protocol or, where it is not possible, another.
+
+    Returns
+    -------
+    dict, dict of str to bytes, dict of str to bytes
+        The model's part of the card, its weights, and other files.
+    """
+    lesson = own.lesson(examples, lambda tracks: settings.bar(tracks, unit="track"))
+    protocol, parts = or_otherwise(
+        lambda p: PROTOCOLS[p](examples, settings.seed, settings.folds),
+        protocol,
+        otherwise,
+        settings.reporter,
+    )
+    folds = np.full(len(examples), -1)  # cannot be measured
     for number, part in enumerate(parts):
         folds[list(part.test)] = number
-    return protocol, folds
+    judged = judge(lesson, folds)
+    lesson = judged.lesson
+    _tell(lesson, judged, protocol, settings.reporter)
+    fitted = lesson.fit(lesson.rows, lesson.table, lesson.weights)
+    card = {
+        "labels": list(lesson.labels),
+        **own.card(),
+        "bundled_decision": [lesson.labels[j] for j in lesson.kept],
+        **multi_label.described(
+            judged.figures,
+            judged.platt,
+            judged.report,
+            YOURS,
+            protocol=protocol,
+            measured_on=examples[0].source,
+            fitted_on=f"out-of-fold predictions, protocol {protocol}",
+            why="each label's own, and their median here: by the interval's lower bound at "
+            f"least {SURELY:.0%} of what is named is right, and by its upper one at most "
+            f"{OUTSIDE:.0%} of other music is named",
+        ),
+    }
+    predictions = _predictions(lesson, judged, examples, folds)
+    return card, own.weights(fitted, lesson.company), {OUT_OF_FOLD: pack({protocol: predictions})}
 
 
 def judge(lesson: own.Lesson, folds: np.ndarray, seed: int = 0) -> Judged:
@@ -195,14 +171,14 @@ def judge(lesson: own.Lesson, folds: np.ndarray, seed: int = 0) -> Judged:
     truth = lesson.table[np.arange(len(best)), best]
     sure = measured & ~np.isnan(truth)
     shares = {
-        YOURS: _count(truth == 1, sure),
-        NAMED: _count(named, measured),
-        RIGHT: _count(right, measured & named & known),
-        FOREIGN: _count(named, lesson.outside),
+        YOURS: how_many(truth == 1, sure),
+        NAMED: how_many(named, measured),
+        RIGHT: how_many(right, measured & named & known),
+        FOREIGN: how_many(named, lesson.outside),
     }
     bins = calibration_bins(probabilities.max(axis=1)[sure], truth[sure] == 1)
-    ece = float(calibration_error(bins))
-    return Judged(lesson, measured, probabilities, platt, figures, shares, ece)
+    report = Report(shares, float(calibration_error(bins)))
+    return Judged(lesson, measured, probabilities, platt, figures, report)
 
 
 def surprise(said: np.ndarray, table: np.ndarray, weights: np.ndarray) -> float:
@@ -210,10 +186,6 @@ def surprise(said: np.ndarray, table: np.ndarray, weights: np.ndarray) -> float:
     rows = ~np.isnan(table[:, 0])
     of_truth = np.where(table[rows] == 1, said[rows], 1 - said[rows])
     return float(np.average(-np.log(np.maximum(of_truth[:, 0], 1e-12)), weights=weights[rows]))
-
-
-def _count(what: np.ndarray, of: np.ndarray) -> tuple[int, int]:
-    return int((what & of).sum()), int(of.sum())
 
 
 def _named(
@@ -251,46 +223,10 @@ def _raised(
     for floor in np.arange(lowest, 1.0, 0.01):
         raised = at_least(round(float(floor), 2))
         named, right, known = _named(lesson, probabilities, raised)
-        foreign = wilson(*_count(named, lesson.outside))[1] if lesson.outside.any() else 0.0
-        if foreign <= OUTSIDE and wilson(*_count(right, measured & named & known))[0] >= SURELY:
+        foreign = wilson(*how_many(named, lesson.outside))[1] if lesson.outside.any() else 0.0
+        if foreign <= OUTSIDE and wilson(*how_many(right, measured & named & known))[0] >= SURELY:
             return raised
     return at_least(NOT_NAMED)
-
-
-def described(
-    lesson: own.Lesson, judged: Judged, protocol: str, measured_on: str
-) -> dict[str, Any]:
-    """Return the card's calibration, decision and figures."""
-    right, n = judged.shares[YOURS]
-    limits = [min(f.threshold, 1.0) for f in judged.figures]
-    return {
-        "bundled_decision": [lesson.labels[j] for j in lesson.kept],
-        "label": [
-            {"name": f.label, "slope": float(slope), "offset": float(offset), **f.as_table()}
-            for f, (slope, offset) in zip(judged.figures, judged.platt, strict=True)
-        ],
-        "calibration": {
-            "method": "Platt's scaling of each label",
-            "fitted_on": f"out-of-fold predictions, protocol {protocol}",
-            "ece_after": round(judged.ece, 4),
-        },
-        "decision": {
-            "threshold": float(np.median(limits)),
-            "aim": multi_label.AIM,
-            "why": "each label's own, and their median here: by the interval's lower bound at "
-            f"least {SURELY:.0%} of what is named is right, and by its upper one at most "
-            f"{OUTSIDE:.0%} of other music is named",
-        },
-        "figures": [
-            {
-                "protocol": protocol,
-                "measured_on": measured_on,
-                "n": n,
-                **rounded(share("accuracy", right, n)),
-            }
-        ],
-        "shares": [multi_label.share_row(of, k, n) for of, (k, n) in judged.shares.items() if n],
-    }
 
 
 def _predictions(

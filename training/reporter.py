@@ -1,4 +1,4 @@
-"""What a training tells whoever started it: lines of text, files left out, progress bars."""
+"""What a training tells whoever started it: lines, files left out, progress bars, errors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from tagger.system.errors import GtagError
 from tagger.system.screen import printable
 
 EVERY_S = 10.0  # between lines of progress, where stderr is no terminal
@@ -75,3 +76,13 @@ class TerminalReporter(Reporter):
 
 
 SILENT = Reporter()
+
+
+class Tool(click.Command):
+    """A command of `python -m`, which says what is wrong in a line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except GtagError as error:
+            raise click.ClickException(str(error)) from error

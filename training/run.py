@@ -27,7 +27,7 @@ from tagger.models.card import (
 )
 from tagger.storage.durable_io import take_name
 from tagger.system.errors import DataError
-from tagger.training import recipes
+from tagger.training import own_genres, recipes
 from tagger.training.data.datasets import Example, labels_of, targets
 from tagger.training.data.feature_table import feature_rows, scannable
 from tagger.training.data.load_examples import Sources, load_examples
@@ -35,6 +35,7 @@ from tagger.training.data.resume import Call
 from tagger.training.measure import splits
 from tagger.training.measure.importance import permutation_importance
 from tagger.training.measure.out_of_fold import PRECISION, OutOfFoldPredictions, described, pack
+from tagger.training.measure.splits import or_otherwise
 from tagger.training.measure.training_history import (
     correlation,
     correlation_table,
@@ -50,6 +51,7 @@ from tagger.training.publish import (
     write_model,
 )
 from tagger.training.recipes.fitting import Fitted, Recipe, Settings
+from tagger.training.recipes.own import base
 from tagger.training.reporter import SILENT, Reporter
 
 TIMED = 20  # tracks
@@ -95,25 +97,27 @@ def train_model(
     work = output.with_name(output.name + ".work")
     how = Settings(work, importance=True, reporter=reporter, **settings)
     fit = recipes.find(recipe, how, to_publish=True)
+    sources = data if isinstance(data, Sources) else Sources(data)
+    if recipe == own_genres.RECIPE:
+        protocols = [own_genres.only_protocol(protocols)]
+        sources = replace(sources, heard_by_gtag=base().labels)
     check_output(output)
-    examples = load(
-        recipe,
-        data if isinstance(data, Sources) else Sources(data),
-        how,
-        artists="artist" in protocols and not otherwise,
-        for_scan=True,
+    artists = "artist" in protocols and not otherwise
+    examples = load(recipe, sources, how, artists=artists, for_scan=True)
+    if recipe == own_genres.RECIPE:
+        card, weights, extras = own_genres.train_own(examples, protocols[0], otherwise, how)
+    else:
+        how = replace(how, description=f"{recipe} on all")
+        card, weights, extras = _train(fit, examples, protocols, otherwise, how)
+    learned = learned_from_examples(examples) + card.get("learned_from", [])
+    published = write_model(
+        output,
+        {"name": name or recipe, "version": version, **card, "learned_from": learned},
+        weights,
+        extras | known_again(examples),
     )
-    by_protocol = _measure_all(fit, examples, protocols, otherwise, how)
-    sources = list(dict.fromkeys(e.source for e in examples))
-    card = {
-        "name": name or recipe,
-        "version": version,
-        "labels": list(labels_of(examples)),
-        **described(by_protocol, {"measured_on": sources[0], "also_learned_from": sources[1:]}),
-    }
-    _warn_of_confidence(card, reporter)
-    fitted = fit(examples, replace(how, work=work / "all", description=f"{recipe} on all"))
-    published = _publish(output, card, fitted, by_protocol, examples)
+    if examples[0].mel is not None:
+        published = with_cost(published, milliseconds(published, examples))
     shutil.rmtree(work, ignore_errors=True)
     return published
 
@@ -142,26 +146,31 @@ def load(
     return examples
 
 
-def _measure_all(
+def _train(
     fit: Recipe,
     examples: Sequence[Example],
     protocols: Sequence[str],
     otherwise: str,
     settings: Settings,
-) -> dict[str, OutOfFoldPredictions]:
-    by_protocol = {}
-    for protocol in dict.fromkeys(protocols):
-        try:
-            by_protocol[protocol] = measure(fit, examples, protocol, settings)
-        except DataError as error:
-            if not otherwise:
-                raise
-            settings.reporter.tell(
-                f"{error.message}: measured under {otherwise} instead, which flatters"
-            )
-            by_protocol[otherwise] = measure(fit, examples, otherwise, settings)
-    tell_unmeasured(by_protocol, examples, settings.reporter)
-    return by_protocol
+) -> tuple[dict[str, Any], Mapping[str, bytes], dict[str, bytes]]:
+    """Measure a recipe and fit it to all; return its part of the card, weights and other files."""
+    reporter = settings.reporter
+    by_protocol = dict(
+        or_otherwise(lambda p: measure(fit, examples, p, settings), protocol, otherwise, reporter)
+        for protocol in dict.fromkeys(protocols)
+    )
+    tell_unmeasured(by_protocol, examples, reporter)
+    first, *others = dict.fromkeys(e.source for e in examples)
+    card = {
+        "labels": list(labels_of(examples)),
+        **described(by_protocol, {"measured_on": first, "also_learned_from": others}),
+    }
+    _warn_of_confidence(card, reporter)
+    fitted = fit(examples, replace(settings, work=settings.work / "all"))
+    extras = _history_tables(fitted, list(by_protocol.values()), examples)
+    if by_protocol:
+        extras[OUT_OF_FOLD] = pack(by_protocol)
+    return {**card, **fitted.card}, fitted.weights, extras
 
 
 def _warn_of_confidence(card: Mapping[str, Any], reporter: Reporter) -> None:
@@ -175,24 +184,6 @@ def _warn_of_confidence(card: Mapping[str, Any], reporter: Reporter) -> None:
             f"WARNING: too few tracks were measured, or too few rightly, to know from which "
             f"confidence on {PRECISION:.0%} are right. A scan names only with --min-confidence"
         )
-
-
-def _publish(
-    output: Path,
-    card: Mapping[str, Any],
-    fitted: Fitted,
-    by_protocol: Mapping[str, OutOfFoldPredictions],
-    examples: Sequence[Example],
-) -> Card:
-    learned = learned_from_examples(examples) + fitted.card.get("learned_from", [])
-    extras = {OUT_OF_FOLD: pack(by_protocol)} if by_protocol else {}
-    extras |= known_again(examples)
-    extras |= _history_tables(fitted, list(by_protocol.values()), examples)
-    card = {**card, **fitted.card, "learned_from": learned}
-    published = write_model(output, card, fitted.weights, extras)
-    if examples[0].mel is None:
-        return published
-    return with_cost(published, milliseconds(published, examples))
 
 
 def _history_tables(

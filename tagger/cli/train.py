@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -143,16 +142,13 @@ def train(
 
         _say_done(train_ensemble(members, output, name=name, version=version or 1), str(output))
         return ExitStatus.OK
-    if recipe == "own":
-        from tagger.training.own_genres import train_own as train_it
-    else:
-        from tagger.training.run import train_model
+    from tagger.training.run import train_model
 
-        train_it = partial(train_model, recipe)
     reporter = TerminalReporter()
     spelling: Literal["own", "canonical"] = "canonical" if canonical else "own"
     try:
-        card = train_it(
+        card = train_model(
+            recipe,
             Sources(data, from_tags, min_tracks, cache, spelling),
             output,
             protocols=protocols or ([_OWN_PROTOCOL] if from_tags else []),

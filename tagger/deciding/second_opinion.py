@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from tagger.genres.vocabulary import names_in, parent_of
+from tagger.genres.vocabulary import lineage, names_in
 
 if TYPE_CHECKING:
     from tagger.deciding.genre_map import GenreMap
@@ -71,8 +71,4 @@ def _keys(names: tuple[str, ...], genre_map: GenreMap) -> frozenset[str]:
 
 def _line(name: str, genre_map: GenreMap) -> list[str]:
     """Return the keys of a name and of all that is above it in the vocabulary."""
-    keys = [genre_map.key(name)]
-    while (above := parent_of(name)) is not None:
-        keys.append(genre_map.key(above))
-        name = above
-    return keys
+    return [genre_map.key(above) for above in lineage(name)]

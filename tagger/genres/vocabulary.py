@@ -83,6 +83,18 @@ def parent_of(name: str) -> str | None:
     return _parents().get(canonical(name) or "")
 
 
+def lineage(name: str) -> list[str]:
+    """Return a name, and all that is above it in the tree.
+
+    >>> lineage("punk rock"), lineage("Polka")
+    (['punk rock', 'Rock'], ['Polka'])
+    """
+    line = [name]
+    while above := parent_of(line[-1]):
+        line.append(above)
+    return line
+
+
 @lru_cache(maxsize=_NAMES_AT_ONCE)
 def same_name(name: str) -> str:
     """Return a key that is equal for all spellings and aliases of a name.

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from tagger.genres.vocabulary import parent_of, same_name
+from tagger.genres.vocabulary import lineage, same_name
 from tagger.models.card import DEFAULT_THRESHOLD, Aims, no_aims, threshold_at
 
 
@@ -246,11 +246,9 @@ def _tree_of(labels: tuple[str, ...]) -> dict[str, str]:
     by_key = {same_name(label): label for label in labels}
     tree: dict[str, str] = {}
     for label in labels:
-        above = parent_of(label)
-        while above is not None and same_name(above) not in by_key:
-            above = parent_of(above)
-        if above is not None:
-            tree[label] = by_key[same_name(above)]
+        keys = map(same_name, lineage(label)[1:])
+        if above := next((by_key[key] for key in keys if key in by_key), None):
+            tree[label] = above
     return tree
 
 

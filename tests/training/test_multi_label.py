@@ -56,8 +56,9 @@ def tracks(estimated: int = 0) -> Tracks:
     guessed = np.arange(len(listed)) < estimated
     marks = rng.integers(0, 256, (len(listed), N_BYTES), dtype=np.uint8)
     return Tracks(
-        tuple(listed),
-        guessed,
+        items=tuple(listed),
+        estimated=guessed,
+        estimate=rows.copy(),
         embedding=rows,
         spread=rows.copy(),
         yamnet=rows.copy(),
@@ -268,16 +269,13 @@ def test_the_report_counts_what_a_scan_would_do():
     given = tracks(estimated=3)
     table = targets(given.items, LABELS)
     probabilities = np.nan_to_num(table) * 0.9 + 0.01
-    doubted = np.array([bool(item.kind) for item in given.items])
-    figures = find_thresholds(probabilities, table, LABELS, (~doubted).astype(float))
-    report = measure(given, probabilities, table, LABELS, doubted, figures, "songs")
+    figures = find_thresholds(probabilities, table, LABELS, (~given.doubted).astype(float))
+    report = measure(given, probabilities, table, LABELS, figures)
     assert report.shares["right, of songs"] == (117, 117)  # without the three that are estimated
     assert report.shares["named, of recorded noise and voices"] == (0, 24)
     assert report.shares["named, of music outside the model's genres"] == (0, 0)
     assert report.ece == pytest.approx(0.09, abs=0.01)
-    fewer = measure(
-        given, probabilities[:, 1:], table[:, 1:], LABELS[1:], doubted, figures[1:], "songs"
-    )
+    fewer = measure(given, probabilities[:, 1:], table[:, 1:], LABELS[1:], figures[1:])
     named, n = fewer.shares["named, of music outside the model's genres"]
     assert n == 39 and named == 0
     assert any("n = 117" in line for line in report.lines())
@@ -286,7 +284,7 @@ def test_the_report_counts_what_a_scan_would_do():
 def test_styles_that_can_be_told_apart_get_a_threshold():
     given = tracks()
     folds = fold_of([item.artist for item in given.items])
-    styles = fit_styles(given, given.embedding, folds)
-    assert [row["name"] for row in styles.tables] == ["House", "Techno"]
-    assert all(row["threshold"] < 1 and row["precision"] >= 0.8 for row in styles.tables)
-    assert [row["genre"] for row in styles.tables] == ["Electronic", "Electronic"]
+    _, styles = fit_styles(given, given.embedding, folds)
+    assert [row["name"] for row in styles] == ["House", "Techno"]
+    assert all(row["threshold"] < 1 and row["precision"] >= 0.8 for row in styles)
+    assert [row["genre"] for row in styles] == ["Electronic", "Electronic"]

@@ -28,8 +28,9 @@ from tagger.training.data.company import read_company
 from tagger.training.data.datasets import read_arrays
 from tagger.training.data.load_examples import Sources
 from tagger.training.multi_label import NOT_NAMED, fold_of
-from tagger.training.own_genres import FOREIGN, OUTSIDE, judge, train_own
+from tagger.training.own_genres import FOREIGN, OUTSIDE, judge
 from tagger.training.recipes import own
+from tagger.training.run import train_model
 from tests.training.recorder import Recorder
 
 
@@ -56,9 +57,9 @@ def test_the_sample_that_ships_is_of_the_model_that_ships():
 def test_names_that_gtag_does_not_know_are_learned_and_other_music_is_not_named():
     lesson, folds = drawn(["Classical", "Hip-Hop", "Metal"], 15, ["Loud", "Salon", "Street"])
     judged = judge(lesson, folds)
-    named, of = judged.shares[FOREIGN]
+    named, of = judged.report.shares[FOREIGN]
     assert of > 300 and named <= OUTSIDE * of
-    right, n = judged.shares[own_genres.RIGHT]
+    right, n = judged.report.shares[own_genres.RIGHT]
     assert n > 15 and right >= 0.9 * n
     lowest = own.base().thresholds.min()
     assert all(lowest <= f.threshold < 1 for f in judged.figures)
@@ -130,7 +131,7 @@ def test_more_tracks_make_it_better():
 def test_other_protocols_are_for_evaluate(tmp_path):
     sources = Sources([tmp_path])
     with pytest.raises(ConfigurationError, match="measured under one protocol"):
-        train_own(sources, tmp_path / "m", protocols=["segment-random"], name="mine")
+        train_model("own", sources, tmp_path / "m", protocols=["segment-random"], name="mine")
 
 
 GENRES = {"blues": "Porch", "classical": "Salon", "jazz": "Smoky"}
@@ -158,7 +159,7 @@ def trained(shared_data, tmp_path_factory):
             media.genre, media.artist = name, artists[clip.stem]
             media.save()
     sources = Sources(from_tags=folder / "library")
-    card = train_own(sources, folder / "mine", otherwise="track-random", name="mine")
+    card = train_model("own", sources, folder / "mine", otherwise="track-random", name="mine")
     return card, left
 
 

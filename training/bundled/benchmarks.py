@@ -23,11 +23,13 @@ from tagger.system.errors import ConfigurationError, DataError, GtagError
 from tagger.training.data.datasets import Example
 from tagger.training.data.load_examples import Sources, load_examples
 from tagger.training.data.resume import Call, digest
-from tagger.training.measure.comparison import LEAKS, Measurement, measure_protocols, picture
+from tagger.training.measure.comparison import extremes, measure_protocols
+from tagger.training.measure.metrics import Measurement
 from tagger.training.measure.splits import PROTOCOLS
 from tagger.training.recipes import RECIPES, usable
 from tagger.training.recipes.fitting import Settings
-from tagger.training.reporter import SILENT, Reporter, TerminalReporter
+from tagger.training.report.plots import comparison
+from tagger.training.reporter import SILENT, Reporter, TerminalReporter, Tool
 
 COMMAND = "python -m tagger.training.bundled.benchmarks --data ../shared/data/gtzan --output docs"
 RESULTS, DOCUMENT, PICTURE, WORK = (
@@ -55,7 +57,6 @@ LEGEND = """
 `reported` is the figure of tutorials and papers for the same kind of model, mostly without saying
 what was kept apart; those above 90 % split segments of 3 s at random.
 """
-HONEST = ("artist", "fault-filtered")
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def write_document(
         if m.figures
     ]
     if drawn:
-        (output / PICTURE).write_bytes(picture(drawn, "Every recipe under every protocol"))
+        (output / PICTURE).write_bytes(comparison(drawn, "Every recipe under every protocol"))
 
 
 def _document(
@@ -280,10 +281,8 @@ def _cell(measurement: Measurement | None) -> str:
 
 def _gap(cells: Mapping[str, Measurement]) -> float | None:
     """Points between the leakiest and the strictest protocol that were measured honestly."""
-    measured = {p: m.figures["accuracy"] for p, m in cells.items() if m.figures and not m.note}
-    leaky = next((p for p in LEAKS if p in measured), None)
-    strict = next((p for p in HONEST if p in measured), None)
-    return None if leaky is None or strict is None else 100 * (measured[leaky] - measured[strict])
+    found = extremes(m for m in cells.values() if not m.note)
+    return found and 100 * (found[0].figures["accuracy"] - found[1].figures["accuracy"])
 
 
 def _plain(text: str) -> str:
@@ -291,7 +290,7 @@ def _plain(text: str) -> str:
     return " ".join(text.replace("|", "/").replace("<", "&lt;").split())
 
 
-@click.command()
+@click.command(cls=Tool)
 @click.option("--data", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--output", required=True, type=click.Path(file_okay=False, path_type=Path))
 @click.option("--recipe", "recipes", multiple=True, type=click.Choice(list(RECIPES)))
@@ -302,19 +301,16 @@ def main(
 ) -> None:
     """Measure every recipe under every protocol, and write benchmarks.md."""
     output.mkdir(parents=True, exist_ok=True)
-    try:
-        reporter = TerminalReporter()
-        examples = load_examples(Sources([data]), output / WORK, reporter=reporter)
-        run(
-            examples,
-            output,
-            recipes=recipes or tuple(RECIPES),
-            protocols=protocols or tuple(PROTOCOLS),
-            again=again,
-            reporter=reporter,
-        )
-    except GtagError as error:
-        raise click.ClickException(str(error)) from error
+    reporter = TerminalReporter()
+    examples = load_examples(Sources([data]), output / WORK, reporter=reporter)
+    run(
+        examples,
+        output,
+        recipes=recipes or tuple(RECIPES),
+        protocols=protocols or tuple(PROTOCOLS),
+        again=again,
+        reporter=reporter,
+    )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import numpy as np
 
 from tagger.training import own_genres
 from tagger.training.data.company import Company, read_company
-from tagger.training.measure.metrics import wilson
+from tagger.training.measure.metrics import how_many, wilson
 from tagger.training.multi_label import Family, fold_of
 from tagger.training.recipes import own
 
@@ -67,7 +67,7 @@ def curve(
                 ("right, of those", right, mine & (names >= 0)),
                 ("named, of other music", names >= 0, foreign),
             ):
-                counts.setdefault(key, []).append((int((what & of).sum()), int(of.sum())))
+                counts.setdefault(key, []).append(how_many(what, of))
         found[size] = {
             key: (sum(k for k, _ in pairs), sum(n for _, n in pairs))
             for key, pairs in counts.items()

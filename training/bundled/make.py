@@ -16,6 +16,7 @@ import io
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,23 +29,23 @@ from tagger.models import zoo
 from tagger.models.card import OUT_OF_FOLD, Card, read_card
 from tagger.models.feature_columns import NARROW_FEATURES, logit_columns
 from tagger.models.head import EMBEDDING, NARROW, SPREAD, YAMNET_EMBEDDING, YAMNET_LOGITS
-from tagger.models.multi_label import STYLES, STYLES_BIAS, MultiLabelWeights
+from tagger.models.multi_label import MultiLabelWeights
 from tagger.models.prediction import logit
 from tagger.models.registry import bundled_folder
 from tagger.storage.durable_io import write_whole
-from tagger.system.errors import DataError, GtagError
+from tagger.system.errors import DataError
 from tagger.training import multi_label
-from tagger.training.bundled.styles import FittedStyles, fit_styles
+from tagger.training.bundled.styles import fit_styles
 from tagger.training.data.company import FILE
 from tagger.training.data.datasets import BACKBONE_TAG, YAMNET_TAG, read_arrays, yamnet
 from tagger.training.data.track_views import Item, Tracks, compute_views
-from tagger.training.measure.metrics import Measured, expected_calibration_error, rounded, share
+from tagger.training.measure.metrics import Measured, expected_calibration_error
 from tagger.training.multi_label import NOT_NAMED, Fit, LabelFigures, Predict, Report
 from tagger.training.publish import learned_from, write_model
 from tagger.training.recipes import multi_label as networks
 from tagger.training.recipes import multi_label_trees as trees
 from tagger.training.report.plots import coverage, reliability_diagram
-from tagger.training.reporter import Reporter, TerminalReporter
+from tagger.training.reporter import Reporter, TerminalReporter, Tool
 
 VERSION = 3
 WEIGHTS_OF_TREES = (0.1, 0.2, 0.3, 0.4, 0.5)  # in the ensemble
@@ -76,34 +77,34 @@ class Lesson:
 
     tracks: Tracks
     labels: tuple[str, ...]
-    table: np.ndarray
-    folds: np.ndarray
-    doubted: np.ndarray
-    reference: str
 
-    @property
+    @cached_property
+    def table(self) -> np.ndarray:
+        return multi_label.targets(self.tracks.items, self.labels)
+
+    @cached_property
+    def artists(self) -> list[str]:
+        return [item.artist for item in self.tracks.items]
+
+    @cached_property
+    def folds(self) -> np.ndarray:
+        return multi_label.fold_of(self.artists, SEED)
+
+    @cached_property
     def calibration(self) -> np.ndarray:
         return multi_label.weights_of(self.tracks, "calibration")
 
-    @classmethod
-    def of(cls, tracks: Tracks, labels: Sequence[str], doubted: np.ndarray) -> Lesson:
-        return cls(
-            tracks,
-            tuple(labels),
-            multi_label.targets(tracks.items, labels),
-            multi_label.fold_of([item.artist for item in tracks.items], SEED),
-            doubted,
-            tracks.items[0].source,
-        )
+    @cached_property
+    def music(self) -> np.ndarray:
+        """Music whose input is not estimated: that is less exact, and must not set a threshold."""
+        return ~self.tracks.estimated & [not item.kind for item in self.tracks.items]
 
     def judge(self, logits: np.ndarray) -> Trained:
         """Calibrate and measure out-of-fold logits."""
         probabilities = multi_label.cross_calibrated(
             logits, self.table, self.calibration, self.folds
         )
-        # An estimated embedding is less exact than a real one: it must not set a threshold.
-        music = np.array([not item.kind for item in self.tracks.items])
-        counted = music & ~self.tracks.estimated & ~self.doubted
+        counted = self.music & ~self.tracks.doubted
         figures = multi_label.find_thresholds(
             probabilities,
             self.table,
@@ -111,15 +112,7 @@ class Lesson:
             counted * multi_label.weights_of(self.tracks, "validation"),
             np.array([item.source for item in self.tracks.items]),
         )
-        report = multi_label.measure(
-            self.tracks,
-            probabilities,
-            self.table,
-            self.labels,
-            self.doubted,
-            figures,
-            self.reference,
-        )
+        report = multi_label.measure(self.tracks, probabilities, self.table, self.labels, figures)
         return Trained(logits, probabilities, figures, report)
 
     def train(self, fit: Fit, rows: np.ndarray) -> Trained:
@@ -128,8 +121,7 @@ class Lesson:
         The mean over several draws of the folds: with one alone, the accuracy on 152 tracks is five
         points higher or lower by chance.
         """
-        artists = [item.artist for item in self.tracks.items]
-        draws = (multi_label.fold_of(artists, SEED + draw) for draw in range(DRAWS))
+        draws = (multi_label.fold_of(self.artists, SEED + draw) for draw in range(DRAWS))
         weights = multi_label.weights_of(self.tracks, "learning")
         said = [multi_label.out_of_fold(fit, rows, self.table, weights, folds) for folds in draws]
         return self.judge(np.mean(said, axis=0))
@@ -139,9 +131,7 @@ class Lesson:
 
         Of several genres that a track has, the best guess counts as the true one if it is one.
         """
-        music = np.array([not item.kind for item in self.tracks.items])
-        counted = music & ~self.tracks.estimated
-        counted &= multi_label.weights_of(self.tracks, "validation") > 0
+        counted = self.music & (multi_label.weights_of(self.tracks, "validation") > 0)
         best = trained.probabilities.argmax(axis=1)
         said = self.table[np.arange(len(best)), best]
         counted &= ~np.isnan(said)
@@ -156,44 +146,22 @@ class Lesson:
 
     def card(self, name: str, trained: Trained) -> dict[str, Any]:
         """Return the part of a model's card that is the same for all kinds."""
-        platt = multi_label.platt_by_label(trained.logits, self.table, self.calibration)
-        right, n = trained.report.shares[f"right, of {self.reference}, best of its genres"]
+        reference = self.tracks.items[0].source
         return {
             "name": name,
             "version": VERSION,
             "labels": list(self.labels),
-            "label": [
-                {
-                    "name": figures.label,
-                    "slope": float(slope),
-                    "offset": float(offset),
-                    **figures.as_table(),
-                }
-                for figures, (slope, offset) in zip(trained.figures, platt, strict=True)
-            ],
-            "calibration": {
-                "method": "Platt's scaling of each label",
-                "fitted_on": "out-of-fold predictions, artists apart",
-                "ece_after": round(trained.report.ece, 4),
-            },
-            "decision": {
-                "threshold": float(np.median([min(f.threshold, 1.0) for f in trained.figures])),
-                "aim": multi_label.AIM,
-                "why": f"each label's own, from where {multi_label.AIM:.0%} of what is named is "
+            **multi_label.described(
+                trained.figures,
+                multi_label.platt_by_label(trained.logits, self.table, self.calibration),
+                trained.report,
+                f"right, of {reference}, best of its genres",
+                protocol="artist",
+                measured_on=reference,
+                fitted_on="out-of-fold predictions, artists apart",
+                why=f"each label's own, from where {multi_label.AIM:.0%} of what is named is "
                 "right, out of fold; this is their median",
-            },
-            "figures": [
-                {
-                    "protocol": "artist",
-                    "measured_on": self.reference,
-                    "n": n,
-                    **rounded(share("accuracy", right, n)),
-                }
-            ],
-            "shares": [
-                multi_label.share_row(group, k, n)
-                for group, (k, n) in trained.report.shares.items()
-            ],
+            ),
             "learned_from": learned_from(self.tracks.items, self.tracks.fingerprint),
         }
 
@@ -222,53 +190,38 @@ def trees_fit(rows: np.ndarray, table: np.ndarray, weights: np.ndarray, seed: in
     return lambda asked: trees.predict(booster, asked)
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What a model of networks looks at, in the names of its card.
-
-    Attributes
-    ----------
-    backbones : tuple of str
-        Names and versions.
-    names : tuple of str
-    """
-
-    backbones: tuple[str, ...]
-    names: tuple[str, ...]
-
-    def rows(self, tracks: Tracks) -> tuple[np.ndarray, list[int]]:
-        """Return the inputs [shape=(n, n_inputs)], and how many columns each kind has."""
-        views = {
-            EMBEDDING: tracks.embedding,
-            SPREAD: tracks.spread,
-            YAMNET_EMBEDDING: tracks.yamnet,
-            YAMNET_LOGITS: tracks.yamnet_logits,
-            NARROW: tracks.narrow,
-        }
-        parts = [views[name] for name in self.names]
-        return np.concatenate(parts, axis=1), [part.shape[1] for part in parts]
-
-
+# What each model of networks looks at, in the names of its card.
+BACKBONES = {"cnn": (BACKBONE_TAG, YAMNET_TAG), "fast": (YAMNET_TAG,)}
 INPUTS = {
-    "cnn": Inputs(
-        (BACKBONE_TAG, YAMNET_TAG), (EMBEDDING, SPREAD, YAMNET_EMBEDDING, YAMNET_LOGITS, NARROW)
-    ),
-    "fast": Inputs((YAMNET_TAG,), (YAMNET_EMBEDDING, YAMNET_LOGITS, NARROW)),
+    "cnn": (EMBEDDING, SPREAD, YAMNET_EMBEDDING, YAMNET_LOGITS, NARROW),
+    "fast": (YAMNET_EMBEDDING, YAMNET_LOGITS, NARROW),
 }
+
+
+def inputs_of(model: str, tracks: Tracks) -> tuple[np.ndarray, list[int]]:
+    """Return the inputs of a model [shape=(n, n_inputs)], and how many columns each kind has."""
+    views = {
+        EMBEDDING: tracks.embedding,
+        SPREAD: tracks.spread,
+        YAMNET_EMBEDDING: tracks.yamnet,
+        YAMNET_LOGITS: tracks.yamnet_logits,
+        NARROW: tracks.narrow,
+    }
+    parts = [views[name] for name in INPUTS[model]]
+    return np.concatenate(parts, axis=1), [part.shape[1] for part in parts]
 
 
 def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card, Measured]]:
     """Train and publish all models below `work`; each with what it was measured on."""
-    doubted = tracks.doubted
-    every = Lesson.of(tracks, tuple(vocabulary()), doubted)
-    rows, kinds = INPUTS["cnn"].rows(tracks)
+    every = Lesson(tracks, tuple(vocabulary()))
+    rows, kinds = inputs_of("cnn", tracks)
     tried = every.train(networks_fit(kinds), rows)
     kept = tuple(f.label for f in tried.figures if f.threshold < NOT_NAMED)
     left_out = [f.label for f in tried.figures if f.threshold >= NOT_NAMED]
     for figures in tried.figures:
         if figures.label in left_out:
             reporter.tell(f"left out: {figures.label}: too few of {figures.n} are named rightly")
-    lesson = Lesson.of(tracks, kept, doubted)
+    lesson = Lesson(tracks, kept)
     weights = multi_label.weights_of(tracks, "learning")
     made: dict[str, tuple[Card, Measured]] = {}
     company: dict[str, bytes] = {}
@@ -281,20 +234,19 @@ def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card
             reporter.tell(f"{name}: {line}")
 
     trained: dict[str, Trained] = {}
-    styles: dict[str, FittedStyles] = {}
+    styles: dict[str, list[dict[str, Any]]] = {}
     for name in ("cnn", "fast"):
-        rows, kinds = INPUTS[name].rows(tracks)
+        rows, kinds = inputs_of(name, tracks)
         trained[name] = lesson.train(networks_fit(kinds), rows)
         arrays = networks.fit_networks(rows, lesson.table, kinds=kinds, weights=weights, seed=SEED)
         fitted = MultiLabelWeights(networks.packed(arrays))
-        components = fitted.components(rows)
-        styles[name] = fit_styles(tracks, components, lesson.folds)
-        arrays |= {STYLES: styles[name].coefficients, STYLES_BIAS: styles[name].intercept}
+        of_styles, styles[name] = fit_styles(tracks, fitted.components(rows), lesson.folds)
+        arrays |= of_styles
         card = {
             "kind": "multi-label",
-            "backbone": list(INPUTS[name].backbones),
-            "inputs": list(INPUTS[name].names),
-            "style": styles[name].tables,
+            "backbone": list(BACKBONES[name]),
+            "inputs": list(INPUTS[name]),
+            "style": styles[name],
             "tried": left_out,
         }
         sample = packed_company(tracks, fitted, rows, kinds, trained[name].logits)
@@ -319,7 +271,7 @@ def make(tracks: Tracks, work: Path, reporter: Reporter) -> dict[str, tuple[Card
             {"model": f"cnn-{VERSION}", "weight": 1 - weight},
             {"model": f"trees-{VERSION}", "weight": weight},
         ],
-        "style": styles["cnn"].tables,
+        "style": styles["cnn"],
     }
     publish("ensemble", ensemble, card, {})
     return made
@@ -331,7 +283,7 @@ def company_of(tracks: Tracks, card: Card) -> bytes:
     table = multi_label.targets(tracks.items, card.labels)
     if not np.array_equal(np.nan_to_num(table, nan=-1.0), learned):
         raise DataError("learned from other tracks", path=card.folder)
-    rows, kinds = INPUTS[card.name].rows(tracks)
+    rows, kinds = inputs_of(card.name, tracks)
     return packed_company(tracks, card.load_weights(MultiLabelWeights), rows, kinds, logits)
 
 
@@ -407,7 +359,7 @@ def join(lesson: Lesson, cnn: Trained, grown: Trained) -> tuple[float, Trained]:
     return weight, lesson.judge(joined(weight))
 
 
-@click.command()
+@click.command(cls=Tool)
 @click.option("--data", required=True, multiple=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--models", type=click.Path(file_okay=False, path_type=Path), help="Where they go.")
 @click.option("--pictures", type=click.Path(file_okay=False, path_type=Path))
@@ -428,16 +380,13 @@ def main(
     work = models.with_name(models.name + ".work")
     if not resume:
         shutil.rmtree(work, ignore_errors=True)
-    try:
-        reporter = TerminalReporter()
-        tracks = compute_views(data, work, jobs=jobs, reporter=reporter)
-        if company:
-            sample = company_of(tracks, read_card(models / zoo.DEFAULT))
-            write_whole(models / zoo.DEFAULT / FILE, sample)
-            return
-        made = make(tracks, work, reporter)
-    except GtagError as error:
-        raise click.ClickException(str(error)) from error
+    reporter = TerminalReporter()
+    tracks = compute_views(data, work, jobs=jobs, reporter=reporter)
+    if company:
+        sample = company_of(tracks, read_card(models / zoo.DEFAULT))
+        write_whole(models / zoo.DEFAULT / FILE, sample)
+        return
+    made = make(tracks, work, reporter)
     pictures.mkdir(parents=True, exist_ok=True)
     for name, (card, measured) in made.items():
         ece = expected_calibration_error(measured)

@@ -19,13 +19,14 @@ import numpy as np
 from tagger.models.linear import pack
 from tagger.models.moods import KIND, NAME
 from tagger.models.registry import bundled_folder
-from tagger.system.errors import DataError, GtagError
+from tagger.system.errors import DataError
 from tagger.training.data.datasets import YAMNET_TAG, read_tracks, yamnet
 from tagger.training.data.track_views import Item, read_items
 from tagger.training.measure.calibrate import apply_temperature, cross_fitted, fit_temperature
-from tagger.training.measure.metrics import rounded, share, wilson
+from tagger.training.measure.metrics import how_many, rounded, share, told
 from tagger.training.multi_label import Family, fold_of, thresholds_for
 from tagger.training.publish import learned_from, write_model
+from tagger.training.reporter import Tool
 
 VERSION = 1
 MOODS = {"Q1": "Energetic", "Q2": "Tense", "Q3": "Sad", "Q4": "Calm"}
@@ -112,12 +113,13 @@ def train(folder: Path, target: Path) -> list[str]:
         named[inside] = probabilities[inside].max(axis=1) >= limits[best[inside]]
     right, temperature = best == truth, fit_temperature(scores, truth)
     limits = thresholds(apply_temperature(scores, temperature), truth)
-    groups = {
-        "right, of all": (right, np.ones(len(rows), dtype=bool)),
-        "named": (named, np.ones(len(rows), dtype=bool)),
-        "right, of what is named": (right, named),
+    everything = np.ones(len(rows), dtype=bool)
+    counted = {
+        "right, of all": how_many(right, everything),
+        "named": how_many(named, everything),
+        "right, of what is named": how_many(right, named),
     }
-    counted = {name: (int((what & of).sum()), int(of.sum())) for name, (what, of) in groups.items()}
+    rightly = [how_many(right, named & (best == j)) for j in range(len(labels))]
     card: dict[str, Any] = {
         "name": NAME,
         "version": VERSION,
@@ -130,8 +132,8 @@ def train(folder: Path, target: Path) -> list[str]:
                 "name": label,
                 "threshold": min(float(limits[j]), 1.0),
                 "n": int((truth == j).sum()),
-                "named": int((named & (best == j)).sum()),
-                **rounded(share("precision", *_rightly(named & (best == j), right))),
+                "named": rightly[j][1],
+                **rounded(share("precision", *rightly[j])),
             }
             for j, label in enumerate(labels)
         ],
@@ -142,36 +144,20 @@ def train(folder: Path, target: Path) -> list[str]:
         "learned_from": learned_from(items, [None] * len(items)),
     }
     written = write_model(target, card, {"moods.npz": pack(*fit(rows, truth))})
-    lines = [f"{name}: {_told(k, n)}" for name, (k, n) in counted.items()]
-    for table in written.data["mood"]:
-        j = labels.index(table["name"])
-        k, n = _rightly(named & (best == j), right)
-        lines.append(
-            f"{table['name']}: from {table['threshold']:.2f} on; rightly named, of all:"
-            f" {_told(k, table['n'])}; right, of what is named: {_told(k, n)}"
-        )
-    return lines
+    return [f"{name}: {told(k, n)}" for name, (k, n) in counted.items()] + [
+        f"{table['name']}: from {table['threshold']:.2f} on; rightly named, of all:"
+        f" {told(k, table['n'])}; right, of what is named: {told(k, n)}"
+        for table, (k, n) in zip(written.data["mood"], rightly, strict=True)
+    ]
 
 
-def _rightly(named: np.ndarray, right: np.ndarray) -> tuple[int, int]:
-    return int((named & right).sum()), int(named.sum())
-
-
-def _told(k: int, n: int) -> str:
-    low, high = wilson(k, n)
-    return f"{k / max(n, 1):.1%} ({low:.1%} to {high:.1%}, n = {n})"
-
-
-@click.command()
+@click.command(cls=Tool)
 @click.option("--data", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--models", type=click.Path(file_okay=False, path_type=Path), help="Where it goes.")
 def main(data: Path, models: Path | None) -> None:
     """Make the bundled model of moods again."""
-    try:
-        for line in train(data, (models or bundled_folder()).resolve() / NAME):
-            click.echo(line)
-    except GtagError as error:
-        raise click.ClickException(str(error)) from error
+    for line in train(data, (models or bundled_folder()).resolve() / NAME):
+        click.echo(line)
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ import numpy as np
 from tagger.models.card import Card
 from tagger.models.registry import bundled_folder
 from tagger.sound.patches import PATCH_FRAMES, PATCH_MELS, patch_front_end
-from tagger.system.errors import GtagError
 from tagger.training import wheels
 from tagger.training.publish import write_model
+from tagger.training.reporter import Tool
 
 NAME = "musicnn"
 WHEEL = "musicnn==0.1.0"
@@ -306,18 +306,15 @@ def publish(folder: Path, weights: bytes, licence: str) -> Card:
     return write_model(folder, card, {"musicnn.tflite": weights}, {"LICENSE": licence.encode()})
 
 
-@click.command()
+@click.command(cls=Tool)
 @click.option("--wheel", type=click.Path(path_type=Path), help="Default: pip downloads it.")
 @click.option("--output", type=click.Path(path_type=Path), help="Default: the bundled models.")
 def main(wheel: Path | None, output: Path | None) -> None:
     """Convert the pretrained network of the wheel musicnn into gtag's backbone."""
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            wheel = wheel or wheels.download(WHEEL, Path(scratch) / "musicnn.whl", _BY_HAND)
-            variables, licence = read_wheel(wheel)
-        card = publish(output or bundled_folder() / NAME, convert(variables), licence)
-    except GtagError as error:
-        raise click.ClickException(str(error)) from error
+    with tempfile.TemporaryDirectory() as scratch:
+        wheel = wheel or wheels.download(WHEEL, Path(scratch) / "musicnn.whl", _BY_HAND)
+        variables, licence = read_wheel(wheel)
+    card = publish(output or bundled_folder() / NAME, convert(variables), licence)
     click.echo(f"{card.tag} is in {card.folder}")
 
 

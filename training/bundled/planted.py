@@ -21,16 +21,17 @@ import numpy as np
 from tagger.containers.read import TagState
 from tagger.deciding import second_opinion
 from tagger.deciding.decide import Policy, decide
-from tagger.genres.vocabulary import parent_of
+from tagger.genres.vocabulary import lineage
 from tagger.models.card import OUT_OF_FOLD, Card, read_card
 from tagger.models.prediction import Prediction
 from tagger.models.registry import bundled_folder
-from tagger.system.errors import DataError, GtagError
+from tagger.system.errors import DataError
 from tagger.training import multi_label
 from tagger.training.data.datasets import read_tracks
 from tagger.training.data.partial_labels import JUDGED
 from tagger.training.data.track_views import read_items
-from tagger.training.measure.metrics import wilson
+from tagger.training.measure.metrics import told
+from tagger.training.reporter import Tool
 
 ROUNDS = 20
 TRIED = (1.0, 0.2, 0.1, 0.05, 0.02)  # for `second_opinion.MOST_OWN`
@@ -95,23 +96,16 @@ def planted(accepted: Sequence[tuple[str, ...]], seed: int = SEED) -> list[str]:
 
 
 def _related(genre: str, own: Sequence[str]) -> bool:
-    return any({*_line(genre)} & {name} or {*_line(name)} & {genre} for name in own)
+    return any(name in lineage(genre) or genre in lineage(name) for name in own)
 
 
-def _line(name: str | None) -> list[str]:
-    return [] if name is None else [name, *_line(parent_of(name))]
-
-
-@click.command()
+@click.command(cls=Tool)
 @click.option("--data", required=True, multiple=True, type=click.Path(exists=True, path_type=Path))
 def main(data: tuple[Path, ...]) -> None:
     """Measure how many planted genres an audit finds, and how many of its finds are planted."""
     card = read_card(bundled_folder() / "cnn")
     shipped, second_opinion.MOST_OWN = second_opinion.MOST_OWN, 1.0
-    try:
-        songs = judged_predictions(data, card)
-    except GtagError as error:
-        raise click.ClickException(str(error)) from error
+    songs = judged_predictions(data, card)
     wrong = planted([accepted for accepted, _ in songs])
     of_right = np.array([own_confidence(p, accepted[0]) for accepted, p in songs])
     of_wrong = np.array(
@@ -124,18 +118,12 @@ def main(data: tuple[Path, ...]) -> None:
         found, false = int((of_wrong <= most).sum()), int((of_right <= most).sum())
         # Over all rounds; each song is right in all but one of them.
         listed = found + (ROUNDS - 1) * false
-        of_listed = share(round(found / ROUNDS), round(listed / ROUNDS))
+        of_listed = told(round(found / ROUNDS), round(listed / ROUNDS))
         mark = "*" if most == shipped else " "
         click.echo(
-            f"{mark}{most:.2f} | {share(found, len(songs))} | {found / listed:.1%}, one round:"
-            f" {of_listed} | {share(false, len(songs))}"
+            f"{mark}{most:.2f} | {told(found, len(songs))} | {found / listed:.1%}, one round:"
+            f" {of_listed} | {told(false, len(songs))}"
         )
-
-
-def share(k: int, n: int) -> str:
-    """Format a share with its interval."""
-    low, high = wilson(k, n)
-    return f"{k / n:.1%} ({low:.1%} to {high:.1%}, n = {n})"
 
 
 if __name__ == "__main__":

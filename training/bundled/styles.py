@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tagger.genres.vocabulary import genre_of
+from tagger.models.multi_label import STYLES, STYLES_BIAS
 from tagger.training.data.track_views import Tracks
 from tagger.training.measure.metrics import rounded, share
 from tagger.training.multi_label import AIMS, LEAST, NOT_NAMED, threshold_of
@@ -16,25 +16,18 @@ from tagger.training.recipes.estimators import Regression
 STRENGTH = 0.03  # of data against the penalty
 
 
-@dataclass(frozen=True)
-class FittedStyles:
-    """Styles, and how well they are told apart with artists kept apart.
+def fit_styles(
+    tracks: Tracks, rows: np.ndarray, folds: np.ndarray
+) -> tuple[dict[str, np.ndarray], list[dict[str, Any]]]:
+    """Learn from the tracks whose style is known, measured with artists kept apart.
 
-    Attributes
-    ----------
-    coefficients : np.ndarray [shape=(n_inputs, n_styles)]
-    intercept : np.ndarray [shape=(n_styles,)]
-    tables : list of dict
+    Returns
+    -------
+    dict of str to np.ndarray
+        For the model's weights file.
+    list of dict
         The card's `style`, one a style. A threshold is 1 where the aim is never reached.
     """
-
-    coefficients: np.ndarray
-    intercept: np.ndarray
-    tables: list[dict[str, Any]]
-
-
-def fit_styles(tracks: Tracks, rows: np.ndarray, folds: np.ndarray) -> FittedStyles:
-    """Learn from the tracks whose style is known."""
     style = np.array([item.known.style for item in tracks.items])
     known = style != ""
     names = tuple(sorted(set(style[known])))
@@ -67,4 +60,4 @@ def fit_styles(tracks: Tracks, rows: np.ndarray, folds: np.ndarray) -> FittedSty
             }
         )
     fitted = Regression(STRENGTH).fit(rows[known], style[known])
-    return FittedStyles(fitted.coefficients_.T, fitted.intercept_, tables)
+    return {STYLES: fitted.coefficients_.T, STYLES_BIAS: fitted.intercept_}, tables

@@ -20,8 +20,8 @@ import numpy as np
 from tagger.models.card import Card
 from tagger.models.registry import bundled_folder
 from tagger.sound.yamnet_patches import yamnet_front_end
-from tagger.system.errors import GtagError
 from tagger.training.publish import write_model
+from tagger.training.reporter import Tool
 from tagger.training.wheels import read_checked
 
 NAME = "yamnet"
@@ -143,19 +143,16 @@ def publish(folder: Path, weights: bytes, classes: list[str], licence: bytes) ->
     return write_model(folder, card, {"yamnet.tflite": weights}, {"LICENSE": licence})
 
 
-@click.command()
+@click.command(cls=Tool)
 @click.argument("network", type=click.Path(path_type=Path))
 @click.argument("class_map", type=click.Path(path_type=Path))
 @click.option("--output", type=click.Path(path_type=Path), help="Default: the bundled models.")
 def main(network: Path, class_map: Path, output: Path | None) -> None:
     """Make gtag's second backbone from Google's network and the table of its classes."""
-    try:
-        weights = with_outputs(read_known(network, FILE))
-        classes = class_names(read_known(class_map, CLASSES))
-        licence = (bundled_folder() / NAME / "LICENSE").read_bytes()
-        card = publish(output or bundled_folder() / NAME, weights, classes, licence)
-    except GtagError as error:
-        raise click.ClickException(str(error)) from error
+    weights = with_outputs(read_known(network, FILE))
+    classes = class_names(read_known(class_map, CLASSES))
+    licence = (bundled_folder() / NAME / "LICENSE").read_bytes()
+    card = publish(output or bundled_folder() / NAME, weights, classes, licence)
     click.echo(f"{card.tag} is in {card.folder}")
 
 

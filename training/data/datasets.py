@@ -37,13 +37,13 @@ NO_ARTISTS = (
     "tracks.csv, or artist tags"
 )
 
-# The pretrained network of heads, the file of an archive that keeps its embeddings, as a scan
-# computes them, and the array there.
-BACKBONE, BACKBONE_TAG, EMBEDDING_FILE, EMBEDDINGS = "musicnn", "musicnn-1", "views.npz", "musicnn"
-# The second one, of the bundled models.
-YAMNET, YAMNET_TAG = "yamnet", "yamnet-1"
-# What else an archive may keep of each track, and its name among a track's features.
+# The pretrained network of heads, and the second one, of the bundled models.
+BACKBONE_TAG, YAMNET_TAG = "musicnn-1", "yamnet-1"
+EMBEDDING = f"mean {BACKBONE_TAG}"
+# What an archive may keep of each track, in which file, and its name among a track's features.
+KEPT_FILE = "views.npz"
 KEPT = {
+    "musicnn": EMBEDDING,
     "musicnn_spread": f"spread {BACKBONE_TAG}",
     "yamnet": f"mean {YAMNET_TAG}",
     "yamnet_logits": f"logits {YAMNET_TAG}",
@@ -89,10 +89,8 @@ class Example:
         How many of the columns each excerpt has, one after the other; empty: it is one piece.
     features : Features or None
         From a table, where the set is one.
-    embeddings : dict of str to np.ndarray [shape=(n_dimensions,)]
-        What pretrained networks made of its sound, by their name and version.
     kept : dict of str to np.ndarray
-        What else a scan computed of its sound, by the names of `TrackFeatures.kept`.
+        What a scan computed of its sound, by the names of `TrackFeatures.kept`.
     """
 
     track: str
@@ -105,7 +103,6 @@ class Example:
     mel: np.ndarray | None = field(default=None, repr=False, compare=False)
     excerpt_columns: tuple[int, ...] = ()
     features: Features | None = field(default=None, repr=False, compare=False)
-    embeddings: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
     kept: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
     others: tuple[str, ...] = ()
     _views: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -133,7 +130,7 @@ class Example:
 
     def track_features(self) -> TrackFeatures:
         """Return the input of a model: the spectrogram, and what is known of the sound."""
-        features = TrackFeatures.from_log_mel(self.log_mel(), self.embeddings)
+        features = TrackFeatures.from_log_mel(self.log_mel())
         features.take(self.kept)
         return features
 
@@ -150,7 +147,7 @@ def musicnn() -> Backbone:
     """Return the pretrained network of heads, loaded once a process."""
     from tagger.models.networks import Backbone
 
-    return Backbone(zoo.find(BACKBONE))
+    return Backbone(zoo.find("musicnn"))
 
 
 @cache
@@ -158,7 +155,7 @@ def yamnet() -> Backbone:
     """Return the second pretrained network, loaded once a process."""
     from tagger.models.networks import Backbone
 
-    return Backbone(zoo.find(YAMNET))
+    return Backbone(zoo.find("yamnet"))
 
 
 def to_decibels(mel: np.ndarray) -> np.ndarray:
@@ -237,37 +234,20 @@ def is_log_mel_archive(folder: Path) -> bool:
     return (folder / "tracks.csv").is_file() and (folder / "logmel.npz").is_file()
 
 
-def read_embeddings(folder: Path) -> dict[str, np.ndarray]:
-    """Return the embeddings of an archive by track [each shape=(n_dimensions,), dtype=float32].
-
-    Raises
-    ------
-    DataError
-        Where their file is damaged.
-    """
-    file = folder / EMBEDDING_FILE
-    if not file.is_file():
-        return {}
-    tracks, rows = read_arrays(file, ("names", EMBEDDINGS))
-    if rows.ndim != 2 or len(rows) != len(tracks):
-        raise DataError("holds no embeddings: its parts do not fit together", path=file)
-    return dict(zip(map(str, tracks), rows.astype(np.float32), strict=True))
-
-
 def read_kept(folder: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Return what else an archive keeps of each track, by the names of `TrackFeatures.kept`.
+    """Return what an archive keeps of each track, by the names of `TrackFeatures.kept`.
 
     Raises
     ------
     DataError
         Where the file is damaged.
     """
-    file = folder / EMBEDDING_FILE
+    file = folder / KEPT_FILE
     if not file.is_file():
         return {}
     tracks, *columns = read_arrays(file, ("names",), tuple(KEPT))
     known = {name: c for name, c in zip(KEPT.values(), columns, strict=True) if c is not None}
-    if any(len(column) != len(tracks) for column in known.values()):
+    if any(column.shape[:1] != tracks.shape for column in known.values()):
         raise DataError("holds no views: its parts do not fit together", path=file)
     return {
         str(track): {name: column[i].astype(np.float32) for name, column in known.items()}
@@ -304,7 +284,7 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
     ):
         raise DataError("is not a log-mel archive: its parts do not fit together", path=file)
     position = {str(name): i for i, name in enumerate(names)}
-    embeddings, kept = read_embeddings(folder), read_kept(folder)
+    kept = read_kept(folder)
     source = as_text(folder.resolve().name)
     examples = []
     for row in rows:
@@ -313,7 +293,6 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
             continue
         width = mels.shape[2] if n_frames is None else min(int(n_frames[i]), mels.shape[2])
         columns = () if excerpts is None else tuple(int(n) for n in excerpts[i] if n > 0)
-        embedding = embeddings.get(row["track"])
         examples.append(
             Example(
                 track=row["track"],
@@ -321,7 +300,6 @@ def read_log_mel_archive(folder: Path) -> list[Example]:
                 source=source,
                 mel=mels[i, :, :width],
                 excerpt_columns=columns if sum(columns) == width else (),
-                embeddings={} if embedding is None else {BACKBONE_TAG: embedding},
                 kept=kept.get(row["track"], {}),
                 **groups_of(row, source),
             )

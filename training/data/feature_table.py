@@ -7,9 +7,10 @@ feature. A `tracks.csv` beside it adds artists and splits.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from tagger.training.data.datasets import (
     as_text,
     genre_of,
     groups_of,
+    labels_of,
     read_rows,
     read_tracks,
     targets,
@@ -31,10 +33,14 @@ from tagger.training.data.datasets import (
 )
 from tagger.training.reporter import SILENT, Reporter
 
+if TYPE_CHECKING:
+    from tagger.training.recipes.fitting import Settings
+
 TABLE = "features_30s.csv"  # what a table is called beside an archive of the same tracks
 NOT_FEATURES = {"filename", "length", "label"}
 # Tables of segments call the third of a track `blues.00000.2.wav`.
 _SEGMENT = re.compile(r"(.*\.\d+)\.\d+", re.DOTALL)
+MFCC = "mfcc"  # the variant with these features only
 COPIES = 4  # altered ones of each track, where there are any
 FOREST_TREES = 500
 
@@ -111,9 +117,7 @@ def features_of_row(row: Example, archived: Example | None = None) -> TrackFeatu
         return np.array([known.get(name, np.nan) for name in names], dtype=np.float32)
 
     if archived is not None:
-        features = TrackFeatures(
-            archived.log_mel, lambda: named(FEATURES), embeddings=archived.embeddings
-        )
+        features = TrackFeatures(archived.log_mel, lambda: named(FEATURES))
         features.take(archived.kept)
         return features
     return TrackFeatures(row.log_mel, lambda: named(FEATURES), lambda: named(LOG_MEL_FEATURES))
@@ -184,39 +188,30 @@ def feature_names(examples: Sequence[Example]) -> tuple[str, ...]:
     return names
 
 
-def learning_table(
-    examples: Sequence[Example],
-    labels: Sequence[str],
-    *,
-    seed: int,
-    only: Callable[[str], bool] = lambda name: True,
-    select: int = 0,
-    augment: bool = False,
-) -> Table:
+def learning_table(examples: Sequence[Example], settings: Settings) -> Table:
     """Return what a recipe on descriptors learns from.
 
     Parameters
     ----------
-    only : callable
-        Whether a feature is wanted.
-    select : int
-        Keep so many of them, those that a random forest relies on most; 0 for all.
-    augment : bool
-        Add `COPIES` altered copies of each track: they need its spectrogram.
+    settings : Settings
+        `variant` ``mfcc`` takes these features only; `select` keeps so many, those that a random
+        forest relies on most; `augment` adds `COPIES` altered copies of each track, for which they
+        need its spectrogram.
     """
-    names = tuple(name for name in feature_names(examples) if only(name))
+    everything, seed = feature_names(examples), settings.seed
+    names = tuple(name for name in everything if settings.variant != MFCC or MFCC in name)
     if not names:
         raise DataError("there is none of the features that this variant uses")
     rows = feature_rows(examples, names)
     everyone = list(examples)
-    if augment:
-        columns = [feature_names(examples).index(name) for name in names]
+    if settings.augment:
+        columns = [everything.index(name) for name in names]
         copies = [_altered_statistics(example, seed)[:, columns] for example in examples]
         rows = np.concatenate([rows, *copies])
         everyone += [example for example in examples for _ in range(COPIES)]
-    target = targets(everyone, labels)
-    if 0 < select < len(names):
-        best = most_important(rows, target, select, seed)
+    target = targets(everyone, labels_of(examples))
+    if 0 < settings.select < len(names):
+        best = most_important(rows, target, settings.select, seed)
         names, rows = tuple(names[i] for i in best), rows[:, best]
     return Table(names, rows, target, tuple(everyone))
 

@@ -54,16 +54,18 @@ def seen(
     asked = fingerprints or [None] * len(tracks)
     sets = [of_set for model in (card, *zoo.used_by(card)) for of_set in _sets(model)]
     known = np.concatenate([np.empty((0, N_BYTES), np.uint8), *(marks for _, marks in sets)])
-    without_sound = _Names([ids for ids, marks in sets if not len(marks)])
-    all_names = _Names([ids for ids, _ in sets])
+    without_sound = _names([ids for ids, marks in sets if not len(marks)])
+    all_names = _names([ids for ids, _ in sets])
     learned = [of for model in (card, *zoo.used_by(card)) for of in _parts(model)] if parts else []
     pairs = same_recordings([*learned, *parts])
     excerpts = {b - len(learned) for a, b in pairs if a < len(learned) <= b}
     found = []
     for i, (track, mark) in enumerate(zip(tracks, asked, strict=True)):
         has_sound = mark is not None and bool(mark.any())
-        names = without_sound if has_sound else all_names
-        if i in excerpts or (mark is not None and is_among(mark, known)) or track in names:
+        ids, bare = without_sound if has_sound else all_names
+        id_ = as_in_card(track)
+        named = id_ in ids or _bare(id_) in bare
+        if i in excerpts or (mark is not None and is_among(mark, known)) or named:
             found.append(track)
     return tuple(found)
 
@@ -93,22 +95,13 @@ def _parts(model: Card) -> list[Parts]:
         raise ModelError(f"the fingerprints beside it are damaged: {error}", path=file) from error
 
 
-class _Names:
-    """Whether a track has the id, or the bare name, of one in some sets."""
-
-    def __init__(self, sets: Sequence[frozenset[str]]) -> None:
-        self._ids = frozenset().union(*sets)
-        counts = [Counter(map(_bare, ids)) for ids in sets]
-        self._once = {
-            name
-            for of_set in counts
-            for name, n in of_set.items()
-            if n == 1 and not name.isdecimal()
-        }
-
-    def __contains__(self, track: str) -> bool:
-        id_ = as_in_card(track)
-        return id_ in self._ids or _bare(id_) in self._once
+def _names(sets: Sequence[frozenset[str]]) -> tuple[frozenset[str], set[str]]:
+    """Return the ids in some sets, and the bare names that only one of a set has."""
+    counts = [Counter(map(_bare, ids)) for ids in sets]
+    once = {
+        name for of_set in counts for name, n in of_set.items() if n == 1 and not name.isdecimal()
+    }
+    return frozenset().union(*sets), once
 
 
 def _bare(track: str) -> str:

@@ -30,15 +30,14 @@ from tagger.storage.durable_io import take_name, write_whole
 from tagger.system.errors import ConfigurationError, DataError, GtagError, NothingToHearError
 from tagger.training.data.datasets import (
     BACKBONE_TAG,
-    EMBEDDING_FILE,
-    EMBEDDINGS,
+    EMBEDDING,
     KEPT,
+    KEPT_FILE,
     Example,
     SoundFile,
     is_log_mel_archive,
     musicnn,
     read_arrays,
-    read_embeddings,
     read_kept,
     read_tracks,
     yamnet,
@@ -48,7 +47,7 @@ from tagger.training.reporter import SILENT, Reporter
 DEADLINE_S = 60.0  # for one file
 PARTS = "parts"
 _OF_PARTS = re.compile(r"[0-9a-f]{32}\.npz(\.fresh)?|all\.npy")
-_HALF_MADE = {PARTS, "logmel.npz", "logmel.npz.fresh", "tracks.csv.fresh", EMBEDDING_FILE}
+_HALF_MADE = {PARTS, "logmel.npz", "logmel.npz.fresh", "tracks.csv.fresh", KEPT_FILE}
 OURS = "heard_as"  # a column that only archives made here have: the state of the file
 
 
@@ -60,15 +59,12 @@ class FileFeatures:
     ----------
     mel : np.ndarray [shape=(N_MELS, n_columns), dtype=uint8]
         Excerpt after excerpt, as `Example.mel`.
-    embedding : np.ndarray [shape=(n_dimensions,)]
-        Of the pretrained network, in mean over the track.
     kept : dict of str to np.ndarray
         What else a scan computes, as `Example.kept`.
     """
 
     mel: np.ndarray
     excerpt_columns: tuple[int, ...]
-    embedding: np.ndarray
     kept: dict[str, np.ndarray]
 
 
@@ -151,7 +147,6 @@ def prepare(
             artist=f"{source}:{file.artist}" if file.artist else None,
             mel=known[keys[file.track]].mel,
             excerpt_columns=known[keys[file.track]].excerpt_columns,
-            embeddings={BACKBONE_TAG: known[keys[file.track]].embedding},
             kept=known[keys[file.track]].kept,
             others=file.others,
         )
@@ -163,7 +158,8 @@ def extract(file: SoundFile) -> FileFeatures | Silent | str:
     """Return the features of a file, or why there are none; runs in the workers."""
     try:
         features = TrackFeatures.from_sound(read_excerpts(file.path))
-        mel, embedding = features.log_mel, mean_embedding(musicnn(), features)
+        mel = features.log_mel
+        mean_embedding(musicnn(), features)
         embedding_spread(musicnn(), features)
         mean_embedding(yamnet(), features)
         assert features.narrow_statistics.size
@@ -178,7 +174,6 @@ def extract(file: SoundFile) -> FileFeatures | Silent | str:
     return FileFeatures(
         np.rint((db + TOP_DB) * (255 / TOP_DB)).astype(np.uint8),
         tuple(excerpt.shape[1] for excerpt in mel.excerpts),
-        embedding.astype(np.float32),
         {name: known[name].astype(np.float32) for name in KEPT.values()},
     )
 
@@ -189,7 +184,9 @@ def _key(file: SoundFile) -> str:
         state = [status.st_size, status.st_mtime_ns]
     except OSError:
         state = []  # decoding it will say what is wrong
-    text = json.dumps([file.track, state, front_end(), patch_front_end(), BACKBONE_TAG, *KEPT])
+    # Without the first, which the tag stands for: archives of before stay good.
+    kept = list(KEPT)[1:]
+    text = json.dumps([file.track, state, front_end(), patch_front_end(), BACKBONE_TAG, *kept])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -218,19 +215,17 @@ def _known(store: Path) -> dict[str, FileFeatures]:
     try:
         file = store / "logmel.npz"
         names, mels, excerpts = read_arrays(file, ("names", "idx", "excerpt_columns"))
-        embeddings, kept = read_embeddings(store), read_kept(store)
+        kept = read_kept(store)
     except DataError:
         return {}  # damaged: decoded anew
     position = {str(name): i for i, name in enumerate(names)}
     known = {}
     for row in read_tracks(store):
         i = position.get(row["track"])
-        embedding = embeddings.get(row["track"])
-        if i is not None and row.get(OURS) and embedding is not None:
+        of_track = kept.get(row["track"], {})
+        if i is not None and row.get(OURS) and EMBEDDING in of_track:
             columns = tuple(int(n) for n in excerpts[i] if n > 0)
-            known[row[OURS]] = FileFeatures(
-                mels[i, :, : sum(columns)], columns, embedding, kept[row["track"]]
-            )
+            known[row[OURS]] = FileFeatures(mels[i, :, : sum(columns)], columns, of_track)
     return known
 
 
@@ -244,7 +239,6 @@ def _keep(part: Path, features: FileFeatures) -> None:
         content,
         mel=features.mel,
         excerpt_columns=features.excerpt_columns,
-        embedding=features.embedding,
         **{column: features.kept[name] for column, name in KEPT.items()},  # type: ignore[arg-type]
     )
     write_whole(part, content.getvalue())
@@ -255,17 +249,14 @@ def _is_whole(part: Path) -> bool:
     if not part.exists():
         return False
     try:
-        return all(array.size for array in read_arrays(part, ("excerpt_columns", "embedding")))
+        return all(array.size for array in read_arrays(part, ("excerpt_columns", *KEPT)))
     except DataError:
         return False
 
 
 def _read_part(part: Path) -> FileFeatures:
-    mel, columns, embedding, *kept = read_arrays(
-        part, ("mel", "excerpt_columns", "embedding", *KEPT)
-    )
-    known = dict(zip(KEPT.values(), kept, strict=True))
-    return FileFeatures(mel, tuple(map(int, columns)), embedding, known)
+    mel, columns, *kept = read_arrays(part, ("mel", "excerpt_columns", *KEPT))
+    return FileFeatures(mel, tuple(map(int, columns)), dict(zip(KEPT.values(), kept, strict=True)))
 
 
 def _table(files: Sequence[SoundFile], keys: dict[str, str]) -> bytes:
@@ -314,9 +305,8 @@ def _pack(
     np.savez_compressed(
         embeddings,
         names=np.array([file.track for file in files]),
-        **{EMBEDDINGS: np.stack([features(file).embedding for file in files])},  # type: ignore[arg-type]
         **{c: np.stack([features(file).kept[name] for file in files]) for c, name in KEPT.items()},  # type: ignore[arg-type]
     )
-    write_whole(store / EMBEDDING_FILE, embeddings.getvalue())
+    write_whole(store / KEPT_FILE, embeddings.getvalue())
     take_name(fresh, store / "logmel.npz")
     write_whole(store / "tracks.csv", table)

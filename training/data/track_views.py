@@ -133,29 +133,20 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Tracks:
-    """All tracks with their views, row by row.
+class Tracks(Views):
+    """All tracks with their views, each of them with one row a track.
+
+    `liveliness` is NaN, and `fingerprint` zeros, where there is neither sound nor spectrogram;
+    `music` is NaN where there is a spectrogram alone.
 
     Attributes
     ----------
     estimated : np.ndarray [shape=(n,), dtype=bool]
         Where what networks say is estimated: learned from, never measured on.
-    embedding, spread, yamnet, yamnet_logits, music, narrow, highest_hz, liveliness, fingerprint
-        As in `Views`, one row a track. `liveliness` is NaN, and `fingerprint` zeros, where there is
-        neither sound nor spectrogram; `music` is NaN where there is a spectrogram alone.
     """
 
     items: tuple[Item, ...]
     estimated: np.ndarray
-    embedding: np.ndarray
-    spread: np.ndarray
-    yamnet: np.ndarray
-    yamnet_logits: np.ndarray
-    music: np.ndarray
-    narrow: np.ndarray
-    highest_hz: np.ndarray
-    liveliness: np.ndarray
-    fingerprint: np.ndarray
 
     @property
     def doubted(self) -> np.ndarray:
@@ -165,7 +156,7 @@ class Tracks:
     def only(self, chosen: np.ndarray) -> Tracks:
         """Return some of the tracks, by a mask [shape=(n,), dtype=bool]."""
         arrays = {k: v[chosen] for k, v in vars(self).items() if k != "items"}
-        return Tracks(tuple(compress(self.items, chosen)), **arrays)
+        return Tracks(items=tuple(compress(self.items, chosen)), **arrays)
 
 
 def read_items(folder: Path) -> list[Item]:
@@ -262,11 +253,11 @@ def compute_views(
     columns = {
         column.name: np.stack([getattr(v, column.name) for v in views]) for column in fields(Views)
     }
-    estimates = columns.pop("estimate")
+    estimates = columns["estimate"]
     unknown = np.isnan(columns["embedding"]).any(axis=1)
     for name in _SAID:
         columns[name][unknown] = _estimated(estimates, columns[name], unknown)
-    return Tracks(tuple(items), unknown, **columns)
+    return Tracks(**columns, items=tuple(items), estimated=unknown)
 
 
 def view(item: Item) -> Views | str:

@@ -8,20 +8,20 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
 from math import hypot
 from pathlib import Path
 from typing import Any
 
 from tagger.system.errors import DataError
 from tagger.training import recipes
-from tagger.training.data.datasets import Example
+from tagger.training.data.datasets import Example, as_in_card
 from tagger.training.data.feature_table import feature_names, feature_rows
 from tagger.training.data.load_examples import Sources
 from tagger.training.measure.evaluate import Evaluation
 from tagger.training.measure.learning_curve import learning_curve
-from tagger.training.measure.metrics import Measured, figures, threshold_for_precision
+from tagger.training.measure.metrics import Measured, Measurement, figures, threshold_for_precision
 from tagger.training.measure.out_of_fold import PRECISION, OutOfFoldPredictions, calibrated
 from tagger.training.measure.splits import NOT_MEASURED, PROTOCOLS
 from tagger.training.measure.training_history import TrainingHistory, correlation, importance
@@ -37,31 +37,9 @@ LEAKS = {
     "segment-random": "other segments of the same recordings",
     "track-random": "other tracks by the same artists",
 }
+HONEST = ("artist", "fault-filtered")
 ALL = "all"
 COMPARISON = "comparison.png"
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The result of one recipe under one protocol.
-
-    Attributes
-    ----------
-    name, protocol : str
-        What was measured, and how.
-    figures : dict
-        Of `metrics.figures`; empty where nothing could be measured.
-    seconds : float
-        For training and predicting.
-    note : str
-        Why nothing could be measured.
-    """
-
-    name: str
-    protocol: str
-    figures: Mapping[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-    note: str = ""
 
 
 def measure_protocols(
@@ -163,7 +141,7 @@ def evaluate_recipe(
             worth = importance(tuple(predictions.importance), predictions.importance, {})
             tracks = (example.track for example in examples if example.source == source)
             evaluation = replace(
-                as_evaluation(row, source, measured),
+                as_evaluation(row, source, measured, tracks),
                 learning=TrainingHistory(predictions.history, worth, together),
                 curve=learning_curve(
                     recipes.find(recipe, how),
@@ -173,8 +151,7 @@ def evaluate_recipe(
                     predictions,
                 )
                 if curve
-                else None,
-                left_out=not_measured(row.protocol, tracks, measured),
+                else (),
             )
             write_report(evaluation, report / row.protocol)
     shutil.rmtree(work, ignore_errors=True)
@@ -195,14 +172,25 @@ def compare_models(evaluations: Sequence[Evaluation]) -> list[Measurement]:
     return rows
 
 
-def as_evaluation(row: Measurement, data: str, measured: Measured) -> Evaluation:
-    """Return a measurement in the form that a report is made of."""
+def as_evaluation(
+    row: Measurement, data: str, measured: Measured, tracks: Iterable[str]
+) -> Evaluation:
+    """Return a measurement in the form that a report is made of.
+
+    Parameters
+    ----------
+    tracks : iterable of str
+        All of the set, measured or not, by their ids or as a card has those.
+    """
+    known = {*measured.tracks, *map(as_in_card, measured.tracks)}
+    why = NOT_MEASURED.get(row.protocol)
     return Evaluation(
         measured,
         (),
         f"{row.name} under {row.protocol}",
         data,
         threshold_for_precision(measured, PRECISION),
+        {track: why for track in tracks if why and track not in known},
         warning=row.note,
         remark=f"Trained on the training part of each split of the protocol {row.protocol}. "
         f"The threshold is where {PRECISION:.0%} of the named tracks are right, chosen on these "
@@ -210,22 +198,20 @@ def as_evaluation(row: Measurement, data: str, measured: Measured) -> Evaluation
     )
 
 
-def not_measured(protocol: str, tracks: Iterable[str], measured: Measured) -> dict[str, str]:
-    """Return why a protocol left tracks unmeasured, by track."""
-    if protocol not in NOT_MEASURED:
-        return {}
-    known = {*measured.tracks}
-    return {track: NOT_MEASURED[protocol] for track in tracks if track not in known}
+def extremes(rows: Iterable[Measurement]) -> tuple[Measurement, Measurement] | None:
+    """Return the leakiest and the strictest of some measurements; None where one is missing."""
+    by_protocol = {row.protocol: row for row in rows if row.figures}
+    leaky = next((by_protocol[p] for p in LEAKS if p in by_protocol), None)
+    strict = next((by_protocol[p] for p in HONEST if p in by_protocol), None)
+    return None if leaky is None or strict is None else (leaky, strict)
 
 
 def meaning(rows: Sequence[Measurement]) -> str:
     """Say in one sentence what the gap between the protocols means."""
-    by_protocol = {row.protocol: row.figures for row in rows if row.figures}
-    leaky = next((p for p in LEAKS if p in by_protocol), None)
-    honest = next((p for p in ("artist", "fault-filtered") if p in by_protocol), None)
-    if leaky is None or honest is None:
+    found = extremes(rows)
+    if found is None:
         return "One kind of protocol alone does not show how much of its accuracy is memorised."
-    flattered, true = by_protocol[leaky], by_protocol[honest]
+    (leaky, flattered), (honest, true) = ((row.protocol, row.figures) for row in found)
     gap = flattered["accuracy"] - true["accuracy"]
     # Newcombe's interval of a difference, from the intervals of both (1998, method 10).
     least = gap - hypot(
@@ -260,25 +246,12 @@ def write_comparison(
     )
     measured = [row for row in rows if row.figures]
     if measured:
-        png = picture(measured, title)
+        png = plots.comparison(measured, title)
         (folder / COMPARISON).write_bytes(png)
         page.picture(png, "Picture: accuracy side by side", "Points with 95 % intervals (Wilson).")
     told = {"meaning": sentence, "rows": [asdict(row) for row in rows]}
     (folder / METRICS).write_text(json.dumps(told, indent=2) + "\n", encoding="ascii")
     (folder / PAGE).write_text(page.html(), encoding="utf-8")
-
-
-def picture(rows: Sequence[Measurement], title: str) -> bytes:
-    """Draw the accuracies of measured rows as PNG."""
-    bars = [
-        plots.Bar(
-            row.name,
-            row.protocol,
-            *(row.figures[key] for key in ("accuracy", "accuracy_low", "accuracy_high")),
-        )
-        for row in rows
-    ]
-    return plots.comparison(bars, title)
 
 
 def _cells(row: Measurement) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger.genres.vocabulary import parent_of, same_name
+from tagger.genres.vocabulary import lineage, same_name
 from tagger.models.classifier import Classifier
 from tagger.models.feature_columns import FeatureColumns
 from tagger.models.track_features import TrackFeatures
@@ -32,7 +32,6 @@ from tagger.training.data.fingerprints import Parts, fingerprint_of, parts_of
 from tagger.training.data.leakage import seen
 from tagger.training.data.mirdata_sets import is_mirdata, read_mirdata
 from tagger.training.data.own_library import read_own_library
-from tagger.training.measure.learning_curve import LearningCurve
 from tagger.training.measure.metrics import (
     Measured,
     accuracy_by_coverage,
@@ -69,8 +68,8 @@ class Evaluation:
         Those of them that are damaged: not silent, and not of another genre.
     learning : TrainingHistory
         How the model learned.
-    curve : LearningCurve or None
-        Accuracy against training size.
+    curve : sequence of dict
+        Accuracy against training size, as `learning_curve` returns it.
     warning, remark : str
         What to say before the figures, prominently or not.
     """
@@ -83,7 +82,7 @@ class Evaluation:
     left_out: dict[str, str] = field(default_factory=dict)
     unreadable: tuple[str, ...] = ()
     learning: TrainingHistory = field(default_factory=TrainingHistory)
-    curve: LearningCurve | None = None
+    curve: Sequence[dict[str, Any]] = ()
     warning: str = ""
     remark: str = ""
 
@@ -107,7 +106,7 @@ class Evaluation:
             "confusion": confusion_matrix(self.measured).tolist(),
             "reliability": [asdict(b) for b in reliability(self.measured)],
             "worst_mistakes": worst_mistakes(self.measured),
-            **({} if self.curve is None else {"learning_curve": self.curve.as_json()}),
+            **({"learning_curve": self.curve} if self.curve else {}),
             "seen_tracks": list(self.seen_in_training),
             "left_out": self.left_out,
         }
@@ -241,12 +240,8 @@ def known_label(genre: str, labels: Sequence[str]) -> str:
     ('Metal', 'Jazz')
     """
     by_name = {same_name(label): label for label in labels}
-    name: str | None = genre
-    while name is not None:
-        if same_name(name) in by_name:
-            return by_name[same_name(name)]
-        name = parent_of(name)
-    return genre
+    keys = map(same_name, lineage(genre))
+    return next((by_name[key] for key in keys if key in by_name), genre)
 
 
 def _of_library(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -17,39 +18,24 @@ SHARES = (0.125, 0.25, 0.5)  # of what a split learns from, beside all of it
 LEAST = 2  # tracks of a genre
 
 
-@dataclass(frozen=True)
-class LearningCurve:
-    """Accuracy on the same tracks, learned from more and more others.
-
-    Attributes
-    ----------
-    sizes : tuple of int
-        Tracks that are learned from, in the mean over the splits.
-    accuracies : np.ndarray [shape=(n_sizes, n_splits)]
-    """
-
-    sizes: tuple[int, ...]
-    accuracies: np.ndarray
-
-    def as_json(self) -> list[dict[str, object]]:
-        """Return the rows of `metrics.json`."""
-        rows = zip(self.sizes, self.accuracies.tolist(), strict=True)
-        return [{"tracks": size, "accuracy": accuracies} for size, accuracies in rows]
-
-
 def learning_curve(
     fit: Recipe,
     examples: Sequence[Example],
     protocol: str,
     settings: Settings,
     whole: OutOfFoldPredictions,
-) -> LearningCurve:
-    """Train on parts of what each split learns from, and measure as ever.
+) -> list[dict[str, Any]]:
+    """Train on parts of what each split learns from, and measure on the same tracks.
 
     Parameters
     ----------
     whole : OutOfFoldPredictions
         Of the same protocol, learned from all.
+
+    Returns
+    -------
+    list of dict
+        `tracks` that are learned from, in the mean over the splits, and `accuracy` in each split.
     """
     labels = labels_of(examples)
     examples = splits.units(protocol, examples)
@@ -78,7 +64,8 @@ def learning_curve(
     means = np.mean(sizes, axis=0).round().astype(int)
     # Of few tracks an eighth and a quarter are as many.
     different, places = np.unique(means, return_index=True)
-    return LearningCurve(tuple(different.tolist()), np.array(accuracies).T[places])
+    by_size = zip(different.tolist(), np.array(accuracies).T[places].tolist(), strict=True)
+    return [{"tracks": size, "accuracy": values} for size, values in by_size]
 
 
 def _part(train: Sequence[Example], share: float, seed: int) -> list[Example]:

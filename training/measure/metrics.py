@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from typing import Any
 
@@ -55,6 +55,29 @@ class Measured:
         return self.truth == label, self.probabilities[:, label]
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """The result of one recipe under one protocol.
+
+    Attributes
+    ----------
+    name, protocol : str
+        What was measured, and how.
+    figures : dict
+        Of `figures`; empty where nothing could be measured.
+    seconds : float
+        For training and predicting.
+    note : str
+        Why nothing could be measured.
+    """
+
+    name: str
+    protocol: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    note: str = ""
+
+
 def expected_calibration_error(measured: Measured) -> float:
     """Mean gap between confidence and accuracy over equally wide bins (Guo et al. 2017)."""
     return calibration_error(reliability(measured))
@@ -104,6 +127,17 @@ def share(name: str, hits: int, n: int) -> dict[str, float]:
     """Return a proportion and its 95 % interval: `name`, `name_low` and `name_high`."""
     low, high = wilson(hits, n)
     return {name: hits / n if n else 0.0, f"{name}_low": low, f"{name}_high": high}
+
+
+def how_many(what: np.ndarray, of: np.ndarray) -> tuple[int, int]:
+    """Return how many of those tracks [each shape=(n,), dtype=bool], and how many those are."""
+    return int((what & of).sum()), int(of.sum())
+
+
+def told(hits: int, n: int) -> str:
+    """Say a proportion and its 95 % interval, in per cent."""
+    low, high = wilson(hits, n)
+    return f"{hits / max(n, 1):.1%} ({low:.1%} to {high:.1%}, n = {n})"
 
 
 def rounded(figures: Mapping[str, Any]) -> dict[str, Any]:

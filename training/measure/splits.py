@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from tagger.sound.spectrogram import COLUMN_S
 from tagger.system.errors import DataError
 from tagger.training.data.datasets import NO_ARTISTS, Example
+from tagger.training.reporter import Reporter
+
+Result = TypeVar("Result")
 
 FOLDS = 3  # where a set has none of its own
 SEGMENT_COLUMNS = 64  # 3 s: ten to a clip of 30 s, as the field's tutorials cut it
@@ -65,8 +69,14 @@ def artist(examples: Sequence[Example], seed: int = 0, n_folds: int | None = Non
     Tracks of that set without a fold (unknown artist) are on neither side; a genre that only one
     fold has is learned from, but cannot be measured.
     """
-    own = {} if n_folds else _own_folds(examples)
-    folds = own or _drawn_artist_folds(examples, seed, n_folds or FOLDS)
+    folds = {i: examples[i].fold for i in _own(examples) if examples[i].fold}
+    if n_folds or len(set(folds.values())) < 2:
+        known = [i for i in _own(examples) if examples[i].artist is not None]
+        artists = [examples[i].artist for i in known]
+        if len(set(artists)) < 2:
+            raise DataError(NO_ARTISTS)
+        genres = [examples[i].genre for i in known]
+        folds = _folds(known, genres, artists, seed, n_folds or FOLDS)
     problem = "the protocol artist needs a genre with more than one artist"
     return _splits("artist", examples, folds, problem)
 
@@ -88,19 +98,6 @@ def _splits(
     if not splits:
         raise DataError(problem)
     return splits
-
-
-def _own_folds(examples: Sequence[Example]) -> dict[int, str]:
-    folds = {i: examples[i].fold for i in _own(examples) if examples[i].fold}
-    return folds if len(set(folds.values())) > 1 else {}
-
-
-def _drawn_artist_folds(examples: Sequence[Example], seed: int, n_folds: int) -> dict[int, str]:
-    known = [i for i in _own(examples) if examples[i].artist is not None]
-    artists = [examples[i].artist for i in known]
-    if len(set(artists)) < 2:
-        raise DataError(NO_ARTISTS)
-    return _folds(known, [examples[i].genre for i in known], artists, seed, n_folds)
 
 
 def track_random(
@@ -144,6 +141,19 @@ def _measurable(
     return tuple(i for i in test if examples[i].genre in known and len(known) > 1)
 
 
+def or_otherwise(
+    measure: Callable[[str], Result], protocol: str, otherwise: str, reporter: Reporter
+) -> tuple[str, Result]:
+    """Measure under a protocol, or under another one, if any, where the data does not allow it."""
+    try:
+        return protocol, measure(protocol)
+    except DataError as error:
+        if otherwise in ("", protocol):
+            raise
+        reporter.tell(f"{error.message}: measured under {otherwise} instead, which flatters")
+        return otherwise, measure(otherwise)
+
+
 # Why tracks are not measured, under protocols that should measure all of them.
 NOT_MEASURED = {
     "artist": "nobody knows who plays, or nobody else plays that genre",
@@ -178,8 +188,7 @@ def _segments(example: Example) -> list[Example]:
             track=f"{example.track} at {start * COLUMN_S:.0f} s",
             mel=example.mel[:, start : start + SEGMENT_COLUMNS],
             excerpt_columns=(),
-            embeddings={},  # of the whole track, and a segment says less
-            kept={},
+            kept={},  # of the whole track, and a segment says less
         )
         for start in starts
     ]

@@ -13,7 +13,7 @@ from importlib import import_module
 from tagger.system.errors import ConfigurationError, DataError
 from tagger.system.extras import need
 from tagger.system.suggest import did_you_mean
-from tagger.training.data.datasets import Example
+from tagger.training.data.datasets import EMBEDDING, Example
 from tagger.training.recipes.fitting import Recipe, Settings
 from tagger.training.reporter import SILENT, Reporter
 
@@ -181,7 +181,7 @@ def usable(name: str, examples: Sequence[Example], reporter: Reporter = SILENT) 
     """
     if RECIPES[name].reads != "embedding":
         return list(examples)
-    kept = [example for example in examples if example.embeddings]
+    kept = [example for example in examples if EMBEDDING in example.kept]
     if not kept:
         raise DataError(
             f"there are no embeddings of these tracks, which recipe {name} needs",

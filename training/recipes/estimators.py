@@ -61,6 +61,10 @@ class OnRows(ClassifierMixin, BaseEstimator):
     ranges: ClassVar[Ranges] = {}
     classes_: np.ndarray
 
+    def tunable(self) -> dict[str, Any]:
+        """Return the values of the hyperparameters that can be tuned."""
+        return {name: getattr(self, name) for name in self.ranges}
+
     def predict_log_proba(self, rows: np.ndarray) -> np.ndarray:
         """Return log probabilities [shape=(n, n_classes)]."""
         raise NotImplementedError

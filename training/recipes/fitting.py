@@ -11,7 +11,6 @@ import numpy as np
 from tqdm import tqdm
 
 from tagger.training.data.datasets import Example
-from tagger.training.data.feature_table import feature_rows
 from tagger.training.reporter import SILENT, Reporter
 
 
@@ -115,27 +114,6 @@ class Fitted:
     features: tuple[str, ...] = ()
     predict: Callable[[np.ndarray], np.ndarray] | None = None
     gain: Mapping[str, float] = field(default_factory=dict)
-
-
-def fitted_on_features(
-    labels: tuple[str, ...],
-    features: tuple[str, ...],
-    predict: Callable[[np.ndarray], np.ndarray],
-    card: Mapping[str, Any],
-    weights: Mapping[str, bytes],
-    **more: Any,
-) -> Fitted:
-    """Return a fitted model that `predict` runs on rows of named features."""
-    card = {**card, "features": list(features)}
-    return Fitted(
-        labels,
-        lambda examples: predict(feature_rows(examples, features)),
-        card,
-        weights,
-        features=features,
-        predict=predict,
-        **more,
-    )
 
 
 Recipe = Callable[[Sequence[Example], Settings], Fitted]

@@ -5,7 +5,7 @@ Descriptors are statistics of the log-mel spectrogram, or the columns of a CSV.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,7 +18,6 @@ from tagger.models.prediction import log_softmax
 from tagger.sound.log_mel_statistics import describe_log_mel
 from tagger.training.data.datasets import Example, labels_of, targets, to_decibels
 from tagger.training.data.feature_table import (
-    Table,
     feature_names,
     feature_rows,
     learning_table,
@@ -32,41 +31,46 @@ from tagger.training.recipes.estimators import (
     FeatureNetwork,
     Folds,
     Forest,
-    OnRows,
     Regression,
     SupportVectors,
     Trees,
 )
-from tagger.training.recipes.fitting import Fitted, Settings, fitted_on_features
+from tagger.training.recipes.fitting import Fitted, Settings
 from tagger.training.recipes.keras_start import start_keras
 from tagger.training.recipes.tuning import search, tune
 
-MFCC = "mfcc"  # the variant with these features only
-EPOCHS, BATCH = 60, 32
-FOREST_TREES = 150  # a label
+EPOCHS = 60
 WINDOWS = 4  # rows from random windows, beside the one of the whole track
 WINDOW_COLUMNS = 215, 430  # 10 to 20 s
 OTHER_SETS_WEIGHT = 0.6  # of a track of another set, against one of the first
 
 
-def table_of(examples: Sequence[Example], settings: Settings) -> Table:
-    """Return what a recipe learns from."""
-    return learning_table(
-        examples,
+def _fitted(
+    examples: Sequence[Example],
+    features: tuple[str, ...],
+    predict: Callable[[np.ndarray], np.ndarray],
+    card: Mapping[str, Any],
+    weights: Mapping[str, bytes],
+    **more: Any,
+) -> Fitted:
+    """Return a model that learned from these examples, and predicts by named features."""
+    return Fitted(
         labels_of(examples),
-        seed=settings.seed,
-        only=lambda name: settings.variant != MFCC or "mfcc" in name,
-        select=settings.select,
-        augment=bool(settings.augment),
+        lambda asked: predict(feature_rows(asked, features)),
+        {**card, "features": list(features)},
+        weights,
+        features=features,
+        predict=predict,
+        **more,
     )
 
 
 def fit_logistic(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Fit multinomial logistic regression, its regularisation chosen on artists set aside."""
-    table = table_of(examples, settings)
+    table = learning_table(examples, settings)
     weights, training = fit_regression(table.rows, table.target, table.examples, settings.seed)
-    return fitted_on_features(
-        labels_of(examples),
+    return _fitted(
+        examples,
         table.names,
         LinearWeights(weights),
         {"kind": "linear", "training": training},
@@ -90,13 +94,33 @@ def fit_regression(
 
 def fit_svm(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Fit a support vector machine. For benchmarks only: it would be a pickle."""
-    return _fit_tuned(examples, settings, partial(SupportVectors, seed=settings.seed))
+    table = learning_table(examples, settings)
+    machine = tune(table, settings, partial(SupportVectors, seed=settings.seed))
+    machine.fit(table.rows, table.target)
+    card = {"training": {"parameters": machine.tunable()}}
+    return _fitted(examples, table.names, machine.predict_log_proba, card, {})
 
 
 def fit_random_forest(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Fit XGBoost's random forest."""
-    forest = partial(Forest, num_parallel_tree=FOREST_TREES, seed=settings.seed)
-    return _fit_tuned(examples, settings, forest)
+    table = learning_table(examples, settings)
+    forest = tune(table, settings, partial(Forest, seed=settings.seed))
+    forest.fit(table.rows, table.target)
+    training = {"parameters": forest.tunable(), "trees_a_label": forest.num_parallel_tree}
+    return _grown(examples, table.names, forest, training)
+
+
+def _grown(
+    examples: Sequence[Example], names: tuple[str, ...], trees: Trees, training: dict[str, Any]
+) -> Fitted:
+    return _fitted(
+        examples,
+        names,
+        trees.predict_log_proba,
+        {"kind": trees.kind, "training": training},
+        {trees.file: bytes(trees.booster_.save_raw("ubj"))},
+        gain=dict(zip(names, trees.gains_.tolist(), strict=True)),
+    )
 
 
 def fit_dense(examples: Sequence[Example], settings: Settings) -> Fitted:
@@ -111,80 +135,34 @@ def fit_feature_cnn(examples: Sequence[Example], settings: Settings) -> Fitted:
 
 def _fit_network(examples: Sequence[Example], settings: Settings, layers: str) -> Fitted:
     start_keras()
-    epochs = settings.epochs or EPOCHS
-    make = partial(FeatureNetwork, layers, epochs=epochs, batch=BATCH, seed=settings.seed)
+    import keras
 
-    def fit(network: OnRows, table: Table) -> None:
-        import keras
-
-        labels = labels_of(examples)
-        watched = [example for example in settings.watch if example.genre in labels]
-        rows = feature_rows(watched, table.names).astype(np.float32) if watched else None
-        watch = None if rows is None else (rows, targets(watched, labels))
-        with settings.bar(total=epochs, unit="epochs") as bar:
-            shown = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: bar.update())
-            network.fit(
-                table.rows, table.target, watch=watch, callbacks=[shown, *settings.callbacks()]
-            )
-
-    return _fit_tuned(examples, settings, make, fit)
-
-
-def _fit_tuned(
-    examples: Sequence[Example],
-    settings: Settings,
-    make: Callable[..., OnRows],
-    fit: Callable[[OnRows, Table], object] = lambda e, table: e.fit(table.rows, table.target),
-) -> Fitted:
-    """Tune an estimator if asked to, fit it to all of the table, and bring it into its form."""
-    table = table_of(examples, settings)
-    parameters = tune(table, settings, make)
-    estimator = make(**parameters)
-    fit(estimator, table)
-    training: dict[str, Any] = {"parameters": parameters}
-    if isinstance(estimator, Forest):
-        training["trees_a_label"] = estimator.num_parallel_tree
-    return _fitted(labels_of(examples), table.names, estimator, training)
-
-
-def _fitted(
-    labels: tuple[str, ...], names: tuple[str, ...], estimator: OnRows, training: dict[str, Any]
-) -> Fitted:
-    """Bring an estimator into the form that a scan runs; the machine has none."""
-    if isinstance(estimator, FeatureNetwork):
-        return _fitted_network(labels, names, estimator, training)
-    if not isinstance(estimator, Trees):
-        card = {"training": training}
-        return fitted_on_features(labels, names, estimator.predict_log_proba, card, {})
-    return fitted_on_features(
-        labels,
-        names,
-        estimator.predict_log_proba,
-        {"kind": estimator.kind, "training": training},
-        {estimator.file: bytes(estimator.booster_.save_raw("ubj"))},
-        gain=dict(zip(names, estimator.gains_.tolist(), strict=True)),
-    )
-
-
-def _fitted_network(
-    labels: tuple[str, ...],
-    names: tuple[str, ...],
-    estimator: FeatureNetwork,
-    training: dict[str, Any],
-) -> Fitted:
     from tagger.training.recipes.chunk_cnn import converted
 
-    model, history = estimator.model_, estimator.history_
+    labels, table = labels_of(examples), learning_table(examples, settings)
+    epochs = settings.epochs or EPOCHS
+    make = partial(FeatureNetwork, layers, epochs=epochs, seed=settings.seed)
+    network = tune(table, settings, make)
+    watched = [example for example in settings.watch if example.genre in labels]
+    watch = None
+    if watched:
+        rows = feature_rows(watched, table.names).astype(np.float32)
+        watch = rows, targets(watched, labels)
+    with settings.bar(total=epochs, unit="epochs") as bar:
+        shown = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: bar.update())
+        network.fit(table.rows, table.target, watch, [shown, *settings.callbacks()])
+
+    model = network.model_
     weights = converted(model.inputs, {"logits": model.output}, quantise=False)
-    network = feature_network(weights, len(names))
-    about = {"epochs": len(history), "batch": estimator.batch, **training}
-    return fitted_on_features(
-        labels,
-        names,
-        lambda rows: log_softmax(network(rows)["logits"]),
-        {"kind": "dense", "training": about},
+    run = feature_network(weights, len(table.names))
+    training = {"epochs": epochs, "batch": network.batch, "parameters": network.tunable()}
+    return _fitted(
+        examples,
+        table.names,
+        lambda rows: log_softmax(run(rows)["logits"]),
+        {"kind": "dense", "training": training},
         {"dense.tflite": weights},
-        history=history,
+        history=network.history_,
     )
 
 
@@ -230,18 +208,18 @@ def fit_boosted_trees(examples: Sequence[Example], settings: Settings) -> Fitted
 
     given = rows, table.target, table.weight, table.folds
     make = partial(BoostedTrees, seed=settings.seed)
-    parameters = search(lambda own: make(**own).fit(*given).log_loss_, make(), settings)
+    grown = search(lambda trees: trees.fit(*given).log_loss_, make, settings)
     with settings.bar(total=ROUNDS, step="at most", unit="rounds") as bar:
-        grown = make(**parameters).fit(*given, after_round=bar.update)
+        grown.fit(*given, after_round=bar.update)
     training = {
         "rounds": grown.rounds_,
-        "parameters": {name.rstrip("_"): value for name, value in parameters.items()},
+        "parameters": {name.rstrip("_"): value for name, value in grown.tunable().items()},
         "optuna_trials": settings.tune,
         "windows_a_track": len(rows) // len(examples) - 1,
         "other_sets_weight": OTHER_SETS_WEIGHT,
         f"log_loss_on_{set_apart(examples)}_set_aside": round(grown.log_loss_, 4),
     }
-    return _fitted(labels_of(examples), names, grown, training)
+    return _grown(examples, names, grown, training)
 
 
 def windows(examples: Sequence[Example], settings: Settings) -> Windows:

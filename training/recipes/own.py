@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger.genres.vocabulary import parent_of, same_name, vocabulary
+from tagger.genres.vocabulary import lineage, same_name, vocabulary
 from tagger.models import zoo
 from tagger.models.card import CARD, Card
 from tagger.models.head import EmbeddingInputs
@@ -298,15 +298,8 @@ def _has(genres: Sequence[str], label: str) -> float:
 @cache
 def _kin(one: str, other: str) -> bool:
     """Tell whether names mean the same, or one is above the other in the vocabulary."""
-    lines = [{same_name(name) for name in _line(genre)} for genre in (one, other)]
+    lines = [{same_name(name) for name in lineage(genre)} for genre in (one, other)]
     return same_name(one) in lines[1] or same_name(other) in lines[0]
-
-
-def _line(name: str) -> list[str]:
-    line = [name]
-    while above := parent_of(line[-1]):
-        line.append(above)
-    return line
 
 
 def _related(labels: Sequence[str], table: np.ndarray, logits: np.ndarray) -> list[frozenset[str]]:

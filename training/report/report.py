@@ -59,8 +59,8 @@ def write_report(evaluation: Evaluation, folder: Path) -> None:
         "coverage.png": plots.coverage(measured, evaluation.threshold),
         **learning_pictures(evaluation.learning),
     }
-    if curve := evaluation.curve:
-        pictures["learning_curve.png"] = plots.learning_curve(curve.sizes, curve.accuracies)
+    if evaluation.curve:
+        pictures["learning_curve.png"] = plots.learning_curve(evaluation.curve)
     page = Page(f"{told['model']} on {evaluation.data}")
     if evaluation.warning:
         page.paragraph(evaluation.warning, "warning")

@@ -8,15 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from tagger.models.card import OUT_OF_FOLD, Card
-from tagger.training.data.datasets import as_in_card
 from tagger.training.measure.comparison import (
-    Measurement,
     as_evaluation,
     meaning,
-    not_measured,
     write_comparison,
 )
-from tagger.training.measure.metrics import figures
+from tagger.training.measure.metrics import Measurement, figures
 from tagger.training.measure.out_of_fold import CALIBRATION_PROTOCOL, calibrated, unpack
 from tagger.training.measure.training_history import TrainingHistory, read_history
 from tagger.training.report.page import Page
@@ -60,22 +57,14 @@ def report_training(card: Card, folder: Path | None = None) -> Path | None:
     first = next((r for r in rows if r.protocol == CALIBRATION_PROTOCOL), rows[0])
     data = next((str(row["measured_on"]) for row in card.figures if "measured_on" in row), "")
     for row in rows:
-        evaluation = as_evaluation(row, data, measured[row.protocol])
+        tracks = sorted(card.learned_from.get(data, ()))
+        evaluation = as_evaluation(row, data, measured[row.protocol], tracks)
         evaluation = replace(
             evaluation,
             remark=" ".join(_shares(card)) or evaluation.remark,
             threshold=card.threshold,
             # How it learned is told once, beside the figures that count most.
             learning=learning if row is first else TrainingHistory(),
-            left_out=not_measured(
-                row.protocol,
-                sorted(card.learned_from.get(data, ())),
-                # As the card has them: bytes of a name that are no text as escapes.
-                replace(
-                    measured[row.protocol],
-                    tracks=tuple(map(as_in_card, measured[row.protocol].tracks)),
-                ),
-            ),
         )
         write_report(evaluation, folder if len(rows) == 1 else folder / row.protocol)
     if len(rows) > 1:

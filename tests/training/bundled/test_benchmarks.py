@@ -12,7 +12,7 @@ from tagger.training.bundled import benchmarks
 from tagger.training.bundled.benchmarks import PICTURE, RESULTS, ROWS, Row, read_results, run
 from tagger.training.data.datasets import read_log_mel_archive
 from tagger.training.data.resume import Call, digest
-from tagger.training.measure.comparison import Measurement
+from tagger.training.measure.metrics import Measurement
 from tagger.training.measure.splits import PROTOCOLS
 from tagger.training.recipes import RECIPES, on_features
 from tagger.training.recipes.fitting import Settings
@@ -116,14 +116,14 @@ def test_work_of_an_earlier_version_of_a_row_is_begun_anew(examples, tmp_path):
 
 
 def test_memory_is_leakiest_less_strictest():
-    def measured(accuracy: float, note: str = "") -> Measurement:
-        return Measurement("x", "p", {"accuracy": accuracy}, note=note)
+    def measured(protocol: str, accuracy: float, note: str = "") -> dict[str, Measurement]:
+        return {protocol: Measurement("x", protocol, {"accuracy": accuracy}, note=note)}
 
-    both = {"track-random": measured(0.8), "fault-filtered": measured(0.5)}
+    both = measured("track-random", 0.8) | measured("fault-filtered", 0.5)
     assert benchmarks._gap(both) == pytest.approx(30)
-    assert benchmarks._gap(both | {"artist": measured(0.6)}) == pytest.approx(20)
-    assert benchmarks._gap({"artist": measured(0.6)}) is None
-    assert benchmarks._gap(both | {"track-random": measured(0.8, "knew them")}) is None
+    assert benchmarks._gap(both | measured("artist", 0.6)) == pytest.approx(20)
+    assert benchmarks._gap(measured("artist", 0.6)) is None
+    assert benchmarks._gap(both | measured("track-random", 0.8, "knew them")) is None
 
 
 def test_every_recipe_has_a_row_with_settings_that_it_knows():

@@ -188,7 +188,7 @@ def test_a_file_that_kills_its_worker_is_left_out(monkeypatch, pieces, tmp_path)
     def crash(file):
         if file.track.startswith("jazz/jazz.00000"):
             return Lost(1.0, 60.0)
-        return FileFeatures(np.zeros((128, 90), np.uint8), (90,), np.zeros(200, np.float32), kept)
+        return FileFeatures(np.zeros((128, 90), np.uint8), (90,), kept)
 
     in_this_process(monkeypatch, crash)
     recorder = Recorder()

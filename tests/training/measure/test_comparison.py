@@ -11,12 +11,11 @@ from tagger.system.errors import DataError
 from tagger.training.data.datasets import read_log_mel_archive
 from tagger.training.measure.comparison import (
     ALL,
-    Measurement,
     evaluate_recipe,
     meaning,
     measure_protocols,
 )
-from tagger.training.measure.metrics import wilson
+from tagger.training.measure.metrics import Measurement, wilson
 from tagger.training.measure.splits import NOT_MEASURED, PROTOCOLS
 from tagger.training.recipes import on_features
 from tagger.training.recipes.fitting import Settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -42,10 +43,11 @@ def archive(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    monkeypatch.setattr(on_features, "FOREST_TREES", 20)
+    monkeypatch.setattr(on_features, "Forest", partial(estimators.Forest, num_parallel_tree=20))
     monkeypatch.setattr(feature_table, "FOREST_TREES", 30)
     monkeypatch.setattr(on_features, "EPOCHS", 20)
-    monkeypatch.setattr(on_features, "BATCH", 6)
+    network = partial(estimators.FeatureNetwork, batch=6)
+    monkeypatch.setattr(on_features, "FeatureNetwork", network)
     monkeypatch.setitem(estimators.LAYERS, "shallow", (16,))
     monkeypatch.setitem(estimators.LAYERS, "deep", (32, 16))
     monkeypatch.setattr(estimators, "CHANNELS", (4,))
@@ -167,18 +169,18 @@ def test_a_choice_of_features(archive, tmp_path):
     assert mfcc.features and all("mfcc" in name for name in mfcc.features)
 
 
-def test_altered_copies_stay_with_their_artist(archive):
+def test_altered_copies_stay_with_their_artist(archive, tmp_path):
     examples = read_log_mel_archive(archive)
     labels = ("Blues", "Jazz", "Rock")
-    plain = learning_table(examples, labels, seed=0)
-    more = learning_table(examples, labels, seed=0, augment=True)
+    plain = learning_table(examples, Settings(tmp_path))
+    more = learning_table(examples, Settings(tmp_path, augment=True))
     copies = feature_table.COPIES
     assert len(more.rows) == len(plain.rows) * (1 + copies) == len(more.examples)
     np.testing.assert_array_equal(more.rows[: len(plain.rows)], plain.rows)
     np.testing.assert_array_equal(more.target, targets(more.examples, labels))
     assert more.examples[len(plain.rows)] is examples[0]
     assert not np.allclose(more.rows[len(plain.rows)], plain.rows[0], atol=1e-3)
-    again = learning_table(examples, labels, seed=0, augment=True)
+    again = learning_table(examples, Settings(tmp_path, augment=True))
     np.testing.assert_array_equal(more.rows, again.rows)
 
 
@@ -242,11 +244,11 @@ def test_a_model_is_measured_on_a_table_that_has_what_it_looks_at(table, tmp_pat
     assert len(evaluate_model(zoo.load("fast"), hills).measured.tracks) == 16
 
 
-def test_what_no_scan_computes_is_learned_from_in_benchmarks_only(table):
-    examples = read_feature_table(table)
-    assert "harmony_mean" in learning_table(examples, ("Hip-Hop", "Jazz"), seed=0).names
+def test_what_no_scan_computes_is_learned_from_in_benchmarks_only(table, tmp_path):
+    examples, settings = read_feature_table(table), Settings(tmp_path)
+    assert "harmony_mean" in learning_table(examples, settings).names
     kept = scannable(examples)
-    assert "harmony_mean" not in learning_table(kept, ("Hip-Hop", "Jazz"), seed=0).names
+    assert "harmony_mean" not in learning_table(kept, settings).names
 
 
 @pytest.mark.parametrize(

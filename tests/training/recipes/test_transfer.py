@@ -6,6 +6,7 @@ import socket
 import threading
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 
@@ -18,7 +19,7 @@ from tagger.training.recipes.fitting import Settings
 from tagger.training.run import train_model
 from tests.training.archives import write_archive
 
-OTHERS = [v for v in transfer.BACKBONES if v != transfer.DEFAULT]
+OTHERS = [v for v in transfer.PIXELS if v != transfer.DEFAULT]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_pretrained_weights_stay_while_frozen_and_move_when_fine_tuned(archive, 
     )
     file = tmp_path / "brought.weights.h5"
     pretrained.save_weights(file)
-    model = transfer.build(3, "MobileNetV2", file)
+    model = transfer.build(3, "MobileNetV2", str(file))
     backbone = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     before = [np.array(w) for w in backbone.get_weights()]
     for x, y in zip(before, pretrained.get_weights(), strict=True):
@@ -109,12 +110,13 @@ def test_an_interrupted_training_goes_on(archive, tmp_path):
 
 def test_weights_that_cannot_be_had_are_named_before_anything_is_done(monkeypatch, tmp_path):
     """A real attempt, at an address where nobody answers."""
+    from keras.src.applications import vgg16
+
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}/vgg16_notop.h5"
-        away = transfer.Backbone(url, transfer.BACKBONES["VGG16"].pixels)
-        monkeypatch.setitem(transfer.BACKBONES, "VGG16", away)
-        with pytest.raises(ConfigurationError, match=r"vgg16_notop\.h5 are missing") as caught:
+        monkeypatch.setattr(vgg16, "WEIGHTS_PATH_NO_TOP", url)
+        with pytest.raises(ConfigurationError, match="weights of VGG16 are missing") as caught:
             train_model("transfer", [tmp_path / "not there"], tmp_path / "m", variant="VGG16")
     assert caught.value.hint and url in caught.value.hint
     assert str(tmp_path / "keras" / "models") in caught.value.hint
@@ -122,27 +124,40 @@ def test_weights_that_cannot_be_had_are_named_before_anything_is_done(monkeypatc
 
 
 def test_a_server_that_says_nothing_is_not_waited_for(monkeypatch):
+    from keras.src.applications import vgg16
+
     monkeypatch.setattr(transfer, "DOWNLOAD_TIMEOUT_S", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as server:
         accepted = []
         listener = threading.Thread(target=lambda: accepted.append(server.accept()), daemon=True)
         listener.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/silent.h5"
-        monkeypatch.setitem(transfer.BACKBONES, "VGG16", transfer.Backbone(url, {}))
+        monkeypatch.setattr(vgg16, "WEIGHTS_PATH_NO_TOP", url)
         with pytest.raises(ConfigurationError, match="cannot be downloaded"):
-            transfer.weights_file(Settings(variant="VGG16", work=transfer.keras_folder()))
+            transfer.pretrained("VGG16", transfer.IMAGENET)
         listener.join()
         accepted[0][0].close()
     assert socket.getdefaulttimeout() is None
 
 
-def test_weights_that_lie_in_keras_folder_are_taken(tmp_path):
-    name = transfer.BACKBONES["VGG19"].file
-    assert name == "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+def test_weights_that_lie_in_keras_folder_are_taken(monkeypatch, tmp_path):
+    import keras
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
+    monkeypatch.setattr(transfer, "SIZE", 128)
+    # Keras reads the variable when it is imported.
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "keras"))
+    made = keras.applications.MobileNetV2(
+        include_top=False, weights=None, input_shape=(128, 128, 3), pooling="avg"
+    )
+    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_128_no_top.h5"
     kept = tmp_path / "keras" / "models" / name
     kept.parent.mkdir(parents=True)
-    kept.write_bytes(b"")
-    assert transfer.weights_file(Settings(tmp_path, variant="VGG19")) == kept
+    with h5py.File(kept, "w") as file:
+        save_weights_to_hdf5_group(file, made)
+    found = transfer.pretrained("MobileNetV2", transfer.IMAGENET)
+    for one, other in zip(made.get_weights(), found.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_file_that_holds_no_weights_is_named(tmp_path):
@@ -151,38 +166,4 @@ def test_a_file_that_holds_no_weights_is_named(tmp_path):
         find("transfer", Settings(tmp_path, weights=str(file)))
     file.write_bytes(b"no weights")
     with pytest.raises(ConfigurationError, match="are not weights of MobileNetV2"):
-        transfer.build(3, "MobileNetV2", file)
-
-
-def test_addresses_are_those_of_keras():
-    """As Keras itself would ask for them."""
-    from keras.src.applications import (
-        efficientnet,
-        inception_v3,
-        mobilenet_v2,
-        resnet,
-        vgg16,
-        vgg19,
-    )
-
-    with pytest.MonkeyPatch.context() as patch:
-        asked: list[str] = []
-
-        def get_file(name, url, **_):
-            asked.append(url)
-            raise LookupError
-
-        for module, variant in (
-            (vgg16, "VGG16"),
-            (vgg19, "VGG19"),
-            (resnet, "ResNet50"),
-            (efficientnet, "EfficientNetB0"),
-            (inception_v3, "InceptionV3"),
-            (mobilenet_v2, "MobileNetV2"),
-        ):
-            patch.setattr(module.file_utils, "get_file", get_file)
-            with pytest.raises(LookupError):
-                getattr(module, variant)(
-                    include_top=False, weights="imagenet", input_shape=(128, 128, 3)
-                )
-            assert asked[-1] == transfer.BACKBONES[variant].url
+        transfer.build(3, "MobileNetV2", str(file))

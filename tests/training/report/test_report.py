@@ -16,7 +16,7 @@ from matplotlib.image import imread
 from tagger.models.card import Card
 from tagger.system.errors import ConfigurationError
 from tagger.training.measure.evaluate import Evaluation, warning, worst_mistakes
-from tagger.training.measure.metrics import Measured
+from tagger.training.measure.metrics import Measured, Measurement, share
 from tagger.training.measure.training_history import (
     TrainingHistory,
     correlation,
@@ -303,13 +303,13 @@ def test_a_page_escapes_whatever_it_is_given():
 
 
 def test_models_side_by_side_are_drawn():
-    bars = [
-        plots.Bar(name, protocol, 0.5 + 0.1 * i, 0.45 + 0.1 * i, 0.55 + 0.1 * i)
+    rows = [
+        Measurement(name, protocol, share("accuracy", 10 + i, 20))
         for i, name in enumerate(HOSTILE[:4])
         for protocol in ("artist", "track-random")
     ]
-    assert is_picture(plots.comparison(bars, "Recipes under several protocols"))
-    assert is_picture(plots.comparison(bars[:1], "One"))
+    assert is_picture(plots.comparison(rows, "Recipes under several protocols"))
+    assert is_picture(plots.comparison(rows[:1], "One"))
 
 
 def a_page() -> str:
