@@ -54,39 +54,6 @@ POWER_RATIO = 0.0862
 LEVEL_DB = 30.0
 
 
-@dataclass(frozen=True)
-class Views:
-    """The inputs from one track; NaN where they are not known.
-
-    Attributes
-    ----------
-    embedding, spread : np.ndarray [shape=(n_dimensions,)]
-        Mean and standard deviation of musicnn's embedding over its patches.
-    yamnet : np.ndarray [shape=(1024,)]
-    yamnet_logits : np.ndarray [shape=(521,)]
-        Means over YAMNet's patches.
-    music : np.ndarray [shape=()]
-        As `heard.music_score` of YAMNet's mean scores.
-    estimate : np.ndarray [shape=(n_dimensions,)]
-        What musicnn says of patches interpolated from the spectrogram.
-    narrow : np.ndarray [shape=(n_statistics,)]
-    highest_hz, liveliness : np.ndarray [shape=()]
-    fingerprint : np.ndarray [shape=(N_BYTES,), dtype=uint8]
-        Zeros where it is not known.
-    """
-
-    embedding: np.ndarray
-    spread: np.ndarray
-    yamnet: np.ndarray
-    yamnet_logits: np.ndarray
-    music: np.ndarray
-    estimate: np.ndarray
-    narrow: np.ndarray
-    highest_hz: np.ndarray
-    liveliness: np.ndarray
-    fingerprint: np.ndarray
-
-
 # What networks say: estimated where there is only a spectrogram.
 _SAID = ("embedding", "spread", "yamnet", "yamnet_logits")
 # The names in `views.npz`.
@@ -118,7 +85,7 @@ class Item:
     ref_db : float
         The spectrogram's maximum in absolute decibels.
     views : dict of str to np.ndarray
-        Of `Views`, from the set's `views.npz`; empty where it has none of the track.
+        As in `Tracks`, from the set's `views.npz`; empty where it has none of the track.
     """
 
     track: str
@@ -133,20 +100,39 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Tracks(Views):
-    """All tracks with their views, each of them with one row a track.
-
-    `liveliness` is NaN, and `fingerprint` zeros, where there is neither sound nor spectrogram;
-    `music` is NaN where there is a spectrogram alone.
+class Tracks:
+    """All tracks with their views, row by row; NaN where one is not known.
 
     Attributes
     ----------
     estimated : np.ndarray [shape=(n,), dtype=bool]
         Where what networks say is estimated: learned from, never measured on.
+    embedding, spread : np.ndarray [shape=(n, n_dimensions)]
+        Mean and standard deviation of musicnn's embedding over a track's patches.
+    yamnet, yamnet_logits : np.ndarray [shape=(n, 1024)], [shape=(n, 521)]
+        Means over YAMNet's patches.
+    music : np.ndarray [shape=(n,)]
+        As `not_music.music_score` of YAMNet's mean scores.
+    estimate : np.ndarray [shape=(n, n_dimensions)]
+        What musicnn says of patches interpolated from the spectrogram.
+    narrow : np.ndarray [shape=(n, n_statistics)]
+    highest_hz, liveliness : np.ndarray [shape=(n,)]
+    fingerprint : np.ndarray [shape=(n, N_BYTES), dtype=uint8]
+        Zeros where there is neither sound nor spectrogram.
     """
 
     items: tuple[Item, ...]
     estimated: np.ndarray
+    embedding: np.ndarray
+    spread: np.ndarray
+    yamnet: np.ndarray
+    yamnet_logits: np.ndarray
+    music: np.ndarray
+    estimate: np.ndarray
+    narrow: np.ndarray
+    highest_hz: np.ndarray
+    liveliness: np.ndarray
+    fingerprint: np.ndarray
 
     @property
     def doubted(self) -> np.ndarray:
@@ -156,7 +142,10 @@ class Tracks(Views):
     def only(self, chosen: np.ndarray) -> Tracks:
         """Return some of the tracks, by a mask [shape=(n,), dtype=bool]."""
         arrays = {k: v[chosen] for k, v in vars(self).items() if k != "items"}
-        return Tracks(items=tuple(compress(self.items, chosen)), **arrays)
+        return Tracks(tuple(compress(self.items, chosen)), **arrays)
+
+
+VIEWS = tuple(field.name for field in fields(Tracks) if field.name not in ("items", "estimated"))
 
 
 def read_items(folder: Path) -> list[Item]:
@@ -231,7 +220,7 @@ def compute_views(
 ) -> Tracks:
     """Compute the views of every track of some sets; those of a set are kept in `work`."""
     items: list[Item] = []
-    views: list[Views] = []
+    views: list[dict[str, np.ndarray]] = []
     for folder in folders:
         of_set = read_items(folder)
         file = work / f"views-{of_set[0].source}.npz"
@@ -242,7 +231,7 @@ def compute_views(
             for item, result in reporter.bar(
                 results, desc="listening", unit="tracks", total=len(of_set)
             ):
-                if isinstance(result, Views):
+                if isinstance(result, dict):
                     seen[item.track] = result
                 else:
                     reason = result.reason if isinstance(result, Lost) else result
@@ -250,17 +239,15 @@ def compute_views(
             _keep(file, seen)
         items += [item for item in of_set if item.track in seen]
         views += [seen[item.track] for item in of_set if item.track in seen]
-    columns = {
-        column.name: np.stack([getattr(v, column.name) for v in views]) for column in fields(Views)
-    }
+    columns = {name: np.stack([v[name] for v in views]) for name in VIEWS}
     estimates = columns["estimate"]
     unknown = np.isnan(columns["embedding"]).any(axis=1)
     for name in _SAID:
         columns[name][unknown] = _estimated(estimates, columns[name], unknown)
-    return Tracks(**columns, items=tuple(items), estimated=unknown)
+    return Tracks(tuple(items), unknown, **columns)
 
 
-def view(item: Item) -> Views | str:
+def view(item: Item) -> dict[str, np.ndarray] | str:
     """Return the views of a track, or why there are none; runs in the workers."""
     known: dict[str, np.ndarray] = {
         "embedding": np.full(musicnn().n_dimensions, np.nan),
@@ -291,7 +278,7 @@ def view(item: Item) -> Views | str:
             known["estimate"] = estimated_by_network(item.mel)
     except GtagError as error:
         return error.message
-    return Views(**known)
+    return known
 
 
 def _computed(features: TrackFeatures) -> dict[str, np.ndarray]:
@@ -352,20 +339,18 @@ def _estimated(estimates: np.ndarray, said: np.ndarray, unknown: np.ndarray) -> 
     return np.asarray(ridge.predict((estimates[unknown] - mean) / scale))
 
 
-_FIELDS = tuple(field.name for field in fields(Views))
-
-
-def _keep(file: Path, seen: dict[str, Views]) -> None:
+def _keep(file: Path, seen: dict[str, dict[str, np.ndarray]]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {name: np.stack([getattr(v, name) for v in seen.values()]) for name in _FIELDS}
+    arrays = {name: np.stack([v[name] for v in seen.values()]) for name in VIEWS}
     fresh = file.with_suffix(".fresh.npz")
     np.savez(fresh, tracks=np.array([as_in_card(t) for t in seen]), **arrays)  # type: ignore[arg-type]
     take_name(fresh, file)
 
 
-def _kept(file: Path) -> dict[str, Views]:
+def _kept(file: Path) -> dict[str, dict[str, np.ndarray]]:
     try:
-        tracks, *arrays = read_arrays(file, ("tracks", *_FIELDS))
+        tracks, *arrays = read_arrays(file, ("tracks", *VIEWS))
     except DataError:
         return {}
-    return {str(t): Views(*(a[i] for a in arrays)) for i, t in enumerate(tracks)}
+    rows = zip(*arrays, strict=True)
+    return {str(t): dict(zip(VIEWS, r, strict=True)) for t, r in zip(tracks, rows, strict=True)}
