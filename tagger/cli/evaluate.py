@@ -17,8 +17,8 @@ from tagger.system.extras import EXTRAS, need
 
 if TYPE_CHECKING:
     from tagger.training.data.load_examples import Sources
-    from tagger.training.measure.comparison import Measurement
     from tagger.training.measure.evaluate import Evaluation
+    from tagger.training.measure.metrics import Measurement
 
 NAMED = 5  # tracks that are left out for the same reason; more are counted
 PROTOCOLS = ("segment-random", "track-random", "artist", "fault-filtered", "all")
