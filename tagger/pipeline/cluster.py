@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _CONNECT_S = 10.0
 _POLL_S = 5.0
+_FETCH_S = 60.0  # an answer that a busy worker has
 _SHORTLY_S = 0.2
 _WITHOUT_WORKERS_S = 60.0  # a nanny starts a lost worker again within seconds
 _MOST_LOST = 3  # workers that an item may end; as Dask has it, while other workers live
@@ -337,7 +338,7 @@ class _Cluster:
         with _scheduler_errors():
             if sent.future.status == "finished":
                 try:
-                    return sent.future.result(timeout=_POLL_S)
+                    return sent.future.result(timeout=_FETCH_S)
                 except (AttributeError, ImportError, TypeError, ValueError) as error:
                     return error  # it is of a kind that this machine does not know
             if sent.future.status == "error":
