@@ -63,41 +63,33 @@ def read_feature_table(file: Path) -> list[Example]:
     if (file.parent / "tracks.csv").is_file():
         known = {row["track"]: row for row in read_tracks(file.parent)}
     source = as_text(file.resolve().parent.name)
-    return [
-        _example(row, names, known, source, where=f"line {number}", file=file)
-        for number, row in enumerate(rows, 2)
-    ]
-
-
-def _example(
-    row: dict[str, str],
-    names: tuple[str, ...],
-    known: dict[str, dict[str, str]],
-    source: str,
-    *,
-    where: str,
-    file: Path,
-) -> Example:
-    try:
-        values = np.array([float(row[name]) for name in names], dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        message = f"{where} holds something that is not a number: {error}"
-        raise DataError(message, path=file) from error
-    if not np.isfinite(values).all():
-        raise DataError(f"{where} holds something that is not a finite number", path=file)
-    if not row["filename"] or not row["label"]:
-        raise DataError(f"{where} has no {'label' if row['filename'] else 'filename'}", path=file)
-    track = row["filename"].removesuffix(".wav")
-    segment = _SEGMENT.fullmatch(track)
-    about = known.get(track) or (known.get(segment[1]) if segment else None) or {}
-    return Example(
-        track=track,
-        genre=genre_of(row["label"]),
-        source=source,
-        recording=segment[1] if segment else "",
-        **groups_of(about, source),
-        features=Features(names, values),
-    )
+    examples = []
+    for number, row in enumerate(rows, 2):
+        try:
+            values = np.array([float(row[name]) for name in names], dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            message = f"line {number} holds something that is not a number: {error}"
+            raise DataError(message, path=file) from error
+        if not np.isfinite(values).all():
+            message = f"line {number} holds something that is not a finite number"
+            raise DataError(message, path=file)
+        for column in ("filename", "label"):
+            if not row[column]:
+                raise DataError(f"line {number} has no {column}", path=file)
+        track = row["filename"].removesuffix(".wav")
+        segment = _SEGMENT.fullmatch(track)
+        about = known.get(track) or (known.get(segment[1]) if segment else None) or {}
+        examples.append(
+            Example(
+                track=track,
+                genre=genre_of(row["label"]),
+                source=source,
+                recording=segment[1] if segment else "",
+                **groups_of(about, source),
+                features=Features(names, values),
+            )
+        )
+    return examples
 
 
 def features_of_row(row: Example, archived: Example | None = None) -> TrackFeatures:

@@ -22,7 +22,6 @@ from tagger.models.track_features import TrackFeatures
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.system.errors import DataError, GtagError, NothingToHearError
 from tagger.training.data.datasets import (
-    SoundFile,
     is_log_mel_archive,
     read_genre_folders,
     read_log_mel_archive,
@@ -152,8 +151,12 @@ def evaluate_model(
     files = read_own_library(data, min_tracks=1, reporter=reporter) if from_tags else []
     artists = {file.track: file.artist for file in files}
     others = {f.track: {known_label(genre, labels) for genre in f.others} for f in files}
+    of_library = (
+        (file.track, known_label(file.genre, labels), partial(_features_of_sound, file.path))
+        for file in files
+    )
     for track, genre, compute in reporter.bar(
-        _of_library(files, labels) if from_tags else _tracks(data), unit="tracks"
+        of_library if from_tags else _tracks(data), unit="tracks"
     ):
         if genre not in labels:
             left_out[track] = f"the model does not know the genre {genre}"
@@ -242,18 +245,6 @@ def known_label(genre: str, labels: Sequence[str]) -> str:
     by_name = {same_name(label): label for label in labels}
     keys = map(same_name, lineage(genre))
     return next((by_name[key] for key in keys if key in by_name), genre)
-
-
-def _of_library(
-    files: Sequence[SoundFile], labels: Sequence[str]
-) -> Iterator[tuple[str, str, Callable[[], TrackFeatures]]]:
-    """Measure a library's tracks, as `_tracks` does."""
-    for file in files:
-        yield (
-            file.track,
-            known_label(file.genre, labels),
-            partial(_features_of_sound, file.path),
-        )
 
 
 def _named_features(model: Classifier, features: TrackFeatures) -> np.ndarray | None:

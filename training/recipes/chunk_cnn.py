@@ -168,7 +168,6 @@ def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, History
         steps=STEPS,
         batches=lambda epoch: batches(examples, labels, settings.seed, epoch, augmented),
         start=lambda: _compiled(build(len(labels)), epochs),
-        rebuild=lambda: build(len(labels)),
     )
 
 

@@ -31,7 +31,6 @@ def train_by_epochs(
     steps: int,
     batches: Callable[[int], Batches],
     start: Callable[[], Any],
-    rebuild: Callable[[], Any],
     before_epoch: Callable[[Any, int], None] = lambda model, epoch: None,
 ) -> tuple[Any, History]:
     """Train; return the Keras model, and loss and accuracy epoch by epoch.
@@ -46,8 +45,6 @@ def train_by_epochs(
         The batches of an epoch and those after it.
     start : callable
         Makes the compiled model.
-    rebuild : callable
-        Makes a model with the same random seeds as `start`, for a training that continues.
     before_epoch : callable
         Given the model and the number of the epoch, from 0.
     """
@@ -56,16 +53,19 @@ def train_by_epochs(
     keras.utils.set_random_seed(settings.seed)
     checkpoint = settings.work / "checkpoint"
     checkpoint.mkdir(parents=True, exist_ok=True)
-    history_file = checkpoint / "history.json"
+    told_file = checkpoint / "told.json"
     history: History = []
-    state = _latest(checkpoint) if settings.resume else None
+    state = _latest(checkpoint) if settings.resume and told_file.is_file() else None
     if state is None:
         model = start()
+        seeds = [int(seed.numpy()[0]) for seed in _seeds(model)]
     else:
-        rebuilt = rebuild()
+        # Keras saves neither the seeds of dropout nor how often they were used, once a step.
         model = keras.models.load_model(state)
-        history = json.loads(history_file.read_text())[: int(state.stem)]
-        _restore_seeds(model, rebuilt, len(history) * steps)
+        history, seeds = json.loads(told_file.read_text())
+        history = history[: int(state.stem)]
+        for own, seed in zip(_seeds(model), seeds, strict=True):
+            own.assign([seed, len(history) * steps])
     known = [example for example in settings.watch if example.genre in labels]
     watched = known[:: len(known) // WATCHED + 1]
     with settings.bar(total=epochs, initial=len(history), unit="epochs") as bar:
@@ -80,17 +80,17 @@ def train_by_epochs(
                 verbose=0,
                 callbacks=settings.callbacks(),
             )
-            own = {name: float(values[0]) for name, values in told.history.items()}
-            history.append(own | _validation(model, watched, labels))
+            figures = {name: float(values[0]) for name, values in told.history.items()}
+            history.append(figures | _validation(model, watched, labels))
             # In this order: the name of a state says how much of the history is its own.
-            write_whole(history_file, json.dumps(history).encode())
+            write_whole(told_file, json.dumps([history, seeds]).encode())
             before, state = state, checkpoint / f"{len(history)}.keras"
             fresh = checkpoint / "fresh.keras"
             model.save(fresh)
             take_name(fresh, state)
             if before is not None:
                 before.unlink()
-            bar.set_postfix(loss=f"{own['loss']:.3f}")
+            bar.set_postfix(loss=f"{figures['loss']:.3f}")
             bar.update()
     shutil.rmtree(checkpoint)
     return model, history
@@ -102,18 +102,8 @@ def _latest(checkpoint: Path) -> Path | None:
     return max(states, key=lambda file: int(file.stem), default=None)
 
 
-def _restore_seeds(model: Any, rebuilt: Any, steps: int) -> None:
-    """Let dropout of a loaded model continue after so many steps as if never interrupted.
-
-    Keras saves neither its seeds nor how often they were used: the former are taken from a model
-    that was built the same way.
-    """
-
-    def seeds(of: Any) -> list[Any]:
-        return [v for v in of.non_trainable_variables if v.path.endswith("seed_generator_state")]
-
-    for own, other in zip(seeds(model), seeds(rebuilt), strict=True):
-        own.assign([int(other.numpy()[0]), steps])
+def _seeds(model: Any) -> list[Any]:
+    return [v for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
 
 
 def _validation(model: Any, examples: Sequence[Example], labels: Sequence[str]) -> dict[str, float]:

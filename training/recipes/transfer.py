@@ -86,7 +86,6 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
         steps=chunk_cnn.STEPS,
         batches=lambda e: chunk_cnn.batches(examples, labels, settings.seed, e, augmented),
         start=start,
-        rebuild=lambda: build(len(labels), variant, NONE),
         before_epoch=unfreeze,
     )
     return chunk_cnn.fitted(labels, chunk_cnn.convert(model, quantise=True), history)
