@@ -142,7 +142,7 @@ class GtagPlugin(BeetsPlugin):
         line = printable(f"{item}: {result.status}")
         if result.status in ("written", "would-write"):
             before = f"{SEPARATOR.join(_genres(item))} -> " if _genres(item) else ""
-            sure = f"{result.new_genre} {_confidence(result):.2f}"
+            sure = f"{result.new_genre} {result.named_confidence:.2f}"
             ui.print_(line + printable(f": {before}{sure}"))
         elif result.status.is_problem:
             self._log.warning("{}", line + printable(f": {result.message}"))
@@ -177,14 +177,9 @@ def _written_by_people(thing: Item | Album) -> bool:
     return not said.issuperset(written)
 
 
-def _confidence(result: tagger.TrackResult) -> float | None:
-    """In what is written, which its album may have decided."""
-    return result.decision.confidence if result.decision else None
-
-
 def _store(item: Item, result: tagger.TrackResult) -> None:
     _set(item, result.new_genre)
-    item[CONFIDENCE], item[MODEL] = _confidence(result), result.model
+    item[CONFIDENCE], item[MODEL] = result.named_confidence, result.model
     if result.status == "written":
         item.mtime = item.current_mtime()  # else `beet update` reads all of the file again
     item.store()
