@@ -30,6 +30,7 @@ FIELD = "genres" if "genres" in Item._fields else "genre"
 SEPARATOR = "; "
 # Flexible attributes: confidence, the genre by gtag (others are the user's), and the model.
 CONFIDENCE, SAID, MODEL = "gtag_confidence", "gtag_genre", "gtag_model"
+MOOD = "mood"
 
 
 class GtagPlugin(BeetsPlugin):
@@ -50,6 +51,7 @@ class GtagPlugin(BeetsPlugin):
                 "count": 1,
                 "detail": "genre",
                 "album": "vote",
+                "mood": False,
                 "jobs": None,
             }
         )
@@ -93,7 +95,7 @@ class GtagPlugin(BeetsPlugin):
     def _tag(self, lib: Library, items: Iterable[Item], *, write: bool) -> Counter[str]:
         """Classify items and set their genres; returns how many got each status."""
         # Not `get(bool)`, for which the text "no" is true.
-        force, pretend = (flag(name, self.config[name].get()) for name in ("force", "pretend"))
+        force, pretend, mood = (flag(n, self.config[n].get()) for n in ("force", "pretend", "mood"))
         counts: Counter[str] = Counter()
         ids: dict[str, int] = {}
         for item in items:
@@ -116,6 +118,7 @@ class GtagPlugin(BeetsPlugin):
             genres=self.config["count"].get(),
             detail=self.config["detail"].get(),
             album=self.config["album"].get(),
+            mood=mood,
             existing="replace" if force else "keep",
             jobs=self.config["jobs"].get(),
             default_excludes=False,  # beets knows what is in its library
@@ -131,19 +134,32 @@ class GtagPlugin(BeetsPlugin):
                 if item is None:
                     continue
                 self._show(item, result)
-                if not pretend and result.status in ("written", "would-write", "unchanged"):
-                    _store(item, result)
+                if pretend:
+                    continue
+                if result.status in ("written", "would-write", "unchanged"):
+                    _set(item, result.new_genre)
+                    item[CONFIDENCE], item[MODEL] = result.named_confidence, result.model
                     albums.add(item.album_id)
+                if result.new_mood and not _own(item, MOOD):
+                    item[MOOD] = result.new_mood
+                if result.wrote:
+                    item.mtime = item.current_mtime()  # else `beet update` reads all of it again
+                if item._dirty:
+                    item.store()
         for number in albums - {None}:
             _store_album(lib.get_album(number), force=force)
         return counts
 
     def _show(self, item: Item, result: tagger.TrackResult) -> None:
         line = printable(f"{item}: {result.status}")
+        told = []
         if result.status in ("written", "would-write"):
             before = f"{SEPARATOR.join(_genres(item))} -> " if _genres(item) else ""
-            sure = f"{result.new_genre} {_confidence(result):.2f}"
-            ui.print_(line + printable(f": {before}{sure}"))
+            told.append(f"{before}{result.new_genre} {result.named_confidence:.2f}")
+        if result.new_mood != result.old_mood:
+            told.append(f"mood {result.new_mood}")
+        if told:
+            ui.print_(line + printable(f": {', '.join(told)}"))
         elif result.status.is_problem:
             self._log.warning("{}", line + printable(f": {result.message}"))
         else:
@@ -175,19 +191,6 @@ def _written_by_people(thing: Item | Album) -> bool:
         with suppress(tagger.UnreadableError, tagger.RefusedError):
             said.update(tagger.read(os.fsdecode(syspath(thing.path))).gtag_genre)
     return not said.issuperset(written)
-
-
-def _confidence(result: tagger.TrackResult) -> float | None:
-    """In what is written, which its album may have decided."""
-    return result.decision.confidence if result.decision else None
-
-
-def _store(item: Item, result: tagger.TrackResult) -> None:
-    _set(item, result.new_genre)
-    item[CONFIDENCE], item[MODEL] = _confidence(result), result.model
-    if result.status == "written":
-        item.mtime = item.current_mtime()  # else `beet update` reads all of the file again
-    item.store()
 
 
 def _store_album(album: Album | None, *, force: bool) -> None:

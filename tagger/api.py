@@ -25,7 +25,7 @@ from tagger.genres.vocabulary import why_no_name
 from tagger.journal.journal import Journal
 from tagger.journal.rows import RunRecord
 from tagger.journal.undo import Undone, UndoStatus, undo_run
-from tagger.library.walk import Track
+from tagger.library.walk import Library, Track
 from tagger.models import zoo
 from tagger.models.embeddings import mean_embedding
 from tagger.models.prediction import Prediction
@@ -284,6 +284,7 @@ def scan(
     journal: AnyPath | None = None,
     trust: bool = False,
     cache: bool = True,
+    problems: list[GtagError] | None = None,
 ) -> Generator[TrackResult, None, None]:
     """Classify files and folders, and write their genres where asked to: ``gtag scan``.
 
@@ -314,6 +315,9 @@ def scan(
         Use a journal that belongs to another user.
     cache : bool
         Whether to use and keep cached predictions.
+    problems : list, optional
+        Gets, at the end, an error for each file or folder that cannot be looked at, and so has no
+        result.
     model, genres, detail, album, mood, genre_map, profile, comment, exclude, limit
         As the options of ``gtag scan``.
     preserve_mtime, in_place, min_age_s, write_incomplete
@@ -375,14 +379,21 @@ def scan(
         with _ONE_AT_A_TIME:
             scanning.load(stack)
         library = scanning.library([os.fspath(path) for path in given], limit=options.limit)
-        return _closing(stack.pop_all(), scanning.results(library))
+        results, found = scanning.results(library), [] if problems is None else problems
+        return _closing(stack.pop_all(), results, library, found)
 
 
 def _closing(
-    stack: ExitStack, results: Generator[TrackResult, None, None]
+    stack: ExitStack,
+    results: Generator[TrackResult, None, None],
+    library: Library,
+    problems: list[GtagError],
 ) -> Generator[TrackResult, None, None]:
     with stack:
-        yield from results
+        try:
+            yield from results
+        finally:
+            problems += library.problems
 
 
 def read(path: AnyPath) -> TagState:

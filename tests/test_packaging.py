@@ -19,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tagger.system.extras import EXTRAS, how_to_install
+from tests.tagger.models.made import model_saying
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -244,17 +245,34 @@ def test_an_extra_brings_what_it_is_said_to_bring(name):
         assert not made & base, f"{package} comes with every installation"
 
 
-def test_a_network_without_litert_says_what_is_missing():
-    """Not that this is a bug in gtag."""
-    code = (
-        "import sys; sys.modules['ai_edge_litert'] = None\n"
-        "from tagger.system.errors import ModelError\nfrom tagger.models import zoo\n"
-        "try:\n    zoo.load_backbone('musicnn')\nexcept ModelError as error:\n    print(error)"
-    )
+def test_a_missing_part_is_no_bug_in_gtag():
+    command = [sys.executable, "-c", WITHOUT.format(blocked=["av"]), "scan", str(ROOT / "docs")]
+    told = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True)
+    assert told.returncode == 2
+    assert b"missing or broken: " in told.stderr and b"Install gtag again" in told.stderr
+
+
+@pytest.mark.parametrize("model", ["cnn", "ensemble", "fast", "trees", "own"])
+@pytest.mark.parametrize("raised", ["ImportError", "OSError"])
+def test_without_litert_a_scan_says_so_once_whatever_the_model(model, raised, make_audio, tmp_path):
+    """Regression: with a model that has no network of its own, each file was unreadable."""
+    broken = tmp_path / "broken" / "ai_edge_litert"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text(f"raise {raised}('of another machine')\n")
+    if model == "own":
+        model = model_saying(tmp_path / "own", {"Jazz": 0.9, "Rock": 0.1})
+    piece = make_audio(".flac")
     told = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-m", "tagger", "scan", "--model", str(model), piece.parent],
+        env={
+            **os.environ,
+            **dict.fromkeys(("XDG_STATE_HOME", "XDG_CACHE_HOME"), str(tmp_path / "state")),
+            "PYTHONPATH": os.pathsep.join((str(broken.parent), str(ROOT))),
+        },
         capture_output=True,
         text=True,
     )
-    assert told.stdout.startswith("networks need LiteRT (ai-edge-litert)"), told.stderr
+    assert told.returncode == 2 and told.stdout == ""
+    (line,) = told.stderr.splitlines()
+    assert line.startswith("gtag: networks need LiteRT (ai-edge-litert), which cannot be loaded")
+    assert "of another machine" in line and "pip install --force-reinstall ai-edge-litert" in line

@@ -105,6 +105,12 @@ def main() -> NoReturn:
         _fail_where_something_ran_out(error)
         if "GTAG_TRACEBACK" in os.environ:
             raise
+        if isinstance(error, ImportError):
+            _fail(
+                f"gtag: a part of gtag is missing or broken: {printable(str(error))}\n"
+                "Install gtag again, as its README says.",
+                ExitStatus.USAGE,
+            )
         _fail(
             f"gtag: this is a bug in gtag. {type(error).__name__}: {printable(str(error))}\n"
             "Please report it, with the traceback that GTAG_TRACEBACK=1 in the environment prints.",

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, closing
+from collections import Counter
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tagger.cli.scan import options_of_scan
+from tagger.cli.files import log_to
+from tagger.cli.results import each, ended, level_of
+from tagger.cli.scan import TELLING, WALKING, options_of_scan
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ExitStatus
 from tagger.system.exhausted import check_memory
-from tagger.system.screen import printable
 
 if TYPE_CHECKING:
     from tagger.pipeline.road import TrackResult
-
-_SHARED = (
-    *("model", "min_confidence", "aim", "detail", "album", "placeholders"),
-    *("no_default_placeholders", "genre_map", "jobs", "exclude", "no_default_excludes", "no_cache"),
-)
 
 
 @click.command(
     params=[
         click.Argument(["paths"], nargs=-1, required=True, type=click.Path()),
-        *options_of_scan(*_SHARED),
+        *options_of_scan(
+            *("model", "min_confidence", "aim", "detail", "album", "placeholders"),
+            *("no_default_placeholders", "genre_map", "jobs", *WALKING, "no_cache"),
+        ),
         click.Option(
             ["--report"],
             type=click.Path(),
@@ -39,11 +39,19 @@ _SHARED = (
             metavar="FILE",
             help="The page of gtag scan, which lists them, too.",
         ),
-        click.Option(["--json", "as_json"], is_flag=True, help="One JSON object a line on stdout."),
+        *options_of_scan(*TELLING),
     ]
 )
 def audit(
-    paths: tuple[str, ...], *, report: str | None, html: str | None, as_json: bool, **options: Any
+    paths: tuple[str, ...],
+    *,
+    report: str | None,
+    html: str | None,
+    as_json: bool,
+    verbose: int,
+    quiet: int,
+    log_file: str | None,
+    **options: Any,
 ) -> ExitStatus:
     """List the genres in your tags that the music does not sound like.
 
@@ -53,6 +61,7 @@ def audit(
     """
     check_memory()
 
+    from tagger.cli.listing import teller
     from tagger.cli.outputs import page_of, report_of
     from tagger.cli.progress import Progress
     from tagger.deciding.decide import Status
@@ -61,11 +70,13 @@ def audit(
     from tagger.reviewing.review import disagreeing
     from tagger.system.interrupt import Interrupts
 
+    log_to(log_file, verbose)
+    level = level_of(verbose, quiet, lists=False)
     scanning = Scanning(ScanOptions.of(options), writes=False, command=sys.argv[1:])
-    library, interrupted, problems = scanning.library(paths), False, 0
+    library, statuses = scanning.library(paths), Counter[Status]()
     found: list[TrackResult] = []
     with ExitStack() as stack:
-        progress = Progress(shown=True, before="loading the model")
+        progress = Progress(shown=level > 0, before="loading the model")
         stack.callback(progress.close)
         scanning.load(stack)
         rows = None
@@ -74,39 +85,35 @@ def audit(
         page = stack.enter_context(page_of(html)) if html else None
         progress.expect(lambda: scanning.library(paths))
         interrupts = stack.enter_context(Interrupts())
-        results = stack.enter_context(closing(scanning.results(library, interrupts=interrupts)))
-        n_own = 0
-        try:
-            for result in results:
-                n_own += result.status is Status.KEPT
-                problems += result.status is Status.UNREADABLE
-                if result.status is Status.UNREADABLE:
-                    progress.say(f"gtag: {printable(f'{result.path}: {result.message}')}", err=True)
-                if page:
-                    page.add(result)
-                if result.own_confidence is not None:
-                    found.append(result)
-                if result.status is not Status.CUE_TRACK:
-                    progress.step()
-        except KeyboardInterrupt:
-            interrupted = True
+        results = scanning.results(library, interrupts=interrupts)
+        tell = teller(level, as_json=False, say=progress.say)
+
+        def note(result: TrackResult) -> None:
+            statuses[result.status] += 1
+            if result.status not in (Status.REFUSED, Status.FAILED):  # here nothing is written
+                tell(result)
+            if page:
+                page.add(result)
+            if result.own_confidence is not None:
+                found.append(result)
+
+        interrupted = not each(results, note, progress.step)
         found = disagreeing(found)
         if rows:
             for result in found:
                 rows.add(result)
         if page:
             page.write(partial=interrupted)
-    for problem in library.problems:
-        click.echo(f"gtag: {printable(str(problem))}", err=True)
     if as_json:
         for result in found:
             click.echo(json_line(result))
-    else:
-        _print_table(found, n_own)
-    if interrupted:
-        click.echo("gtag: interrupted: this is what was found until then", err=True)
-        return ExitStatus.INTERRUPTED
-    return ExitStatus.PROBLEMS if problems or library.problems else ExitStatus.OK
+    elif level > 0:
+        _print_table(found, statuses[Status.KEPT])
+    return ended(
+        statuses[Status.UNREADABLE],
+        library.problems,
+        interrupted=interrupted and ": this is what was found until then",
+    )
 
 
 def _print_table(found: list[TrackResult], n_own: int) -> None:
@@ -123,12 +130,12 @@ def _print_table(found: list[TrackResult], n_own: int) -> None:
             Column("Track", overflow="fold"),
         )
         for result in found:
-            assert result.decision is not None and result.own_confidence is not None
+            assert result.own_confidence is not None
             table.add_row(
                 cell(result.old_genre),
                 f"{result.own_confidence:.2f}",
-                cell("; ".join(result.decision.genres), "bold"),
-                f"{result.decision.confidence or 0:.2f}",
+                cell(result.named, "bold"),
+                f"{result.named_confidence or 0:.2f}",
                 cell(result.path),
             )
         console().print(table)

@@ -6,7 +6,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tagger.pipeline.road import TrackResult
 
 
 class Progress:
@@ -55,8 +58,11 @@ class Progress:
         if self._begun:
             print(file=sys.stderr)
 
-    def step(self) -> None:
-        if self._bar is None:
+    def step(self, result: TrackResult) -> None:
+        """Count a track; not a part of one, which a cue sheet names."""
+        from tagger.deciding.decide import Status
+
+        if self._bar is None or result.status is Status.CUE_TRACK:
             return
         if not self._begun:
             self._begun = self._bar.leave = True

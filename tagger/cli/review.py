@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from tagger.cli.click_options import Number
-from tagger.cli.files import not_music, opening
-from tagger.cli.scan import options_of_scan
+from tagger.cli.files import log_to, not_music, opening
+from tagger.cli.results import each, ended
+from tagger.cli.scan import WALKING, options_of_scan
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ConfigurationError, ExitStatus, GtagError
 from tagger.system.exhausted import check_memory
@@ -22,6 +23,7 @@ from tagger.system.screen import printable
 if TYPE_CHECKING:
     from tagger.cli.progress import Progress
     from tagger.library.walk import Library
+    from tagger.pipeline.road import TrackResult
     from tagger.pipeline.scanning import Scanning
     from tagger.reviewing.guesses import Guesses
     from tagger.reviewing.review import Question, Review
@@ -42,7 +44,9 @@ _KEYS = (
 )
 
 
-@click.command(params=options_of_scan("model", "jobs", "exclude", "journal", "trust"))
+@click.command(
+    params=options_of_scan("model", "jobs", *WALKING, "journal", "trust", "then", "log_file")
+)
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[REPORT.csv|PATHS]...")
 @click.option("--web", is_flag=True, help="Ask on a page in the browser; needs the extra [web].")
 @click.option(
@@ -62,7 +66,15 @@ _KEYS = (
     is_flag=True,
     help="Ask about genres of your own that the music does not sound like, as gtag audit lists.",
 )
-def review(paths: tuple[str, ...], *, web: bool, disagree: bool, **options: Any) -> ExitStatus:
+def review(
+    paths: tuple[str, ...],
+    *,
+    web: bool,
+    disagree: bool,
+    then: str | None,
+    log_file: str | None,
+    **options: Any,
+) -> ExitStatus:
     """Name the genres of the tracks that a scan was unsure of.
 
     Asks about the unsure tracks in a REPORT.csv of gtag scan, or scans PATHS first; with neither it
@@ -84,6 +96,7 @@ def review(paths: tuple[str, ...], *, web: bool, disagree: bool, **options: Any)
     from tagger.reviewing.review import Review, default_report
     from tagger.system.interrupt import Interrupts
 
+    log_to(log_file)
     journal = options["journal"]
     if journal:
         not_music(journal, "--journal")
@@ -110,29 +123,29 @@ def review(paths: tuple[str, ...], *, web: bool, disagree: bool, **options: Any)
         begun = writer(journal, scanning.care, command=sys.argv[1:], model=None, lazily=True)
         write = stack.enter_context(begun)
         asked = Review(report, write, scanning.policy.placeholders, disagree=disagree)
+        interrupted, n_failed, went_on, any_asked = True, 0, False, True
         if web and len(asked):
             from tagger.reviewing.desk import Desk
             from tagger.reviewing.web import serve
 
-            status = ExitStatus.INTERRUPTED
             with suppress(KeyboardInterrupt):
                 serve(Desk(asked, scanning, interrupts), _address_told)
-                status = ExitStatus.OK
-            all_seen = not asked.is_open()
-            if all_seen:
+                interrupted = False
+            went_on = not asked.is_open()
+            if went_on:
                 asked.finish()
-            _sum_up(asked, went_on=all_seen, asked=True)
-            return status
-        dialogue = _Dialogue(asked, interrupts, scanning)
-        stack.callback(dialogue.player.stop)
-        try:
-            ended = dialogue.run()
-        except (KeyboardInterrupt, click.Abort):
-            dialogue.say("")
-            _sum_up(asked, went_on=False, asked=dialogue.asked)
-            return ExitStatus.INTERRUPTED
-        _sum_up(asked, went_on=ended, asked=dialogue.asked)
-    return ExitStatus.PROBLEMS if dialogue.problems else ExitStatus.OK
+        else:
+            dialogue = _Dialogue(asked, interrupts, scanning)
+            stack.callback(dialogue.player.stop)
+            try:
+                went_on, interrupted = dialogue.run(), False
+            except (KeyboardInterrupt, click.Abort):
+                dialogue.say("")
+            n_failed, any_asked = dialogue.problems, dialogue.asked
+        _sum_up(asked, went_on=went_on, asked=any_asked)
+    if interrupted:
+        return ExitStatus.INTERRUPTED
+    return ended(n_failed, library.problems, then=then, n_written=len(asked.answered_now))
 
 
 def _look_for_questions(
@@ -148,13 +161,14 @@ def _look_for_questions(
         file = open_report(str(report))
     with file, Interrupts() as interrupts:
         csv_report = CsvReport(file)
-        with closing(scanning.results(library, interrupts=interrupts)) as results:
-            for result in results:
-                doubted = result.own_confidence is not None
-                if doubted if disagree else result.status is Status.UNSURE:
-                    csv_report.add(result)
-                if result.status is not Status.CUE_TRACK:
-                    progress.step()
+
+        def note(result: TrackResult) -> None:
+            doubted = result.own_confidence is not None
+            if doubted if disagree else result.status is Status.UNSURE:
+                csv_report.add(result)
+
+        if not each(scanning.results(library, interrupts=interrupts), note, progress.step):
+            raise KeyboardInterrupt
 
 
 class _Dialogue:

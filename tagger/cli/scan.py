@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -11,7 +11,7 @@ import click
 
 from tagger.cli.click_options import scan_option
 from tagger.cli.files import log_to, not_music
-from tagger.cli.then import THEN, run_then
+from tagger.cli.results import each, ended, level_of
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ExitStatus, WriteFailedError
 from tagger.system.exhausted import check_memory
@@ -79,7 +79,11 @@ _PARAMS: list[click.Parameter] = [
             *("journal", "trust"),
         ),
     ),
-    THEN,
+    click.Option(
+        ["--then"],
+        metavar="COMMAND",
+        help="Let the shell run this when files were written: a scan of your media server, say.",
+    ),
     click.Option(
         ["-v", "--verbose"],
         count=True,
@@ -88,7 +92,7 @@ _PARAMS: list[click.Parameter] = [
     click.Option(
         ["-q", "--quiet"],
         count=True,
-        help="Say less: in a terminal the summary only, elsewhere errors only; -qq: errors only.",
+        help="Say less: list no tracks; -qq, or where none are listed: errors only.",
     ),
     click.Option(
         ["--log-file"],
@@ -139,14 +143,12 @@ def scan(
     from tagger.cli.listing import teller
     from tagger.cli.outputs import outputs
     from tagger.cli.progress import Progress
-    from tagger.deciding.decide import Status
     from tagger.pipeline.scanning import Scanning
     from tagger.reports.tally import Tally
     from tagger.system.interrupt import Interrupts
 
     log_to(log_file, verbose)
-    # What is shown: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
-    level = (2 if sys.stdout.isatty() and not as_json else 1) + verbose - quiet
+    level = level_of(verbose, quiet, lists=not as_json)
     writes = write_tags and not dry_run
     if writes and options["journal"]:
         not_music(options["journal"], "--journal")
@@ -175,14 +177,7 @@ def scan(
         results = scanning.results(tracks, pending(tracks), interrupts=interrupts, cluster=cluster)
         tell = teller(level, as_json=as_json, say=progress.say)
         try:
-            for result in stack.enter_context(closing(results)):
-                tally.add(result)
-                made.add(result)
-                tell(result)
-                if result.status is not Status.CUE_TRACK:  # a part of the file before
-                    progress.step()
-        except KeyboardInterrupt:
-            interrupted = True
+            interrupted = not each(results, tally.add, made.add, tell, progress.step)
         except WriteFailedError as error:  # of a report, a page or playlists: the tags are rows
             made.failures.append(error)
         made.finish(partial=interrupted or bool(made.failures))
@@ -192,16 +187,13 @@ def scan(
         _summarise(tally, tracks, made, playlists if complete else None, summary)
         if not writes and tally.would_write and complete:
             click.echo("\nNothing was written. --write-tags writes.", file=summary)
-    problems = [*tracks.problems, *made.not_listed, *made.failures]
-    for problem in problems:
-        click.echo(f"gtag: {printable(str(problem))}", err=True)
-    if interrupted:
-        click.echo(_how_to_go_on(tally, report=report, wrote=writes), err=True)
-        if playlists:
-            click.echo("No playlists were written: they would lack tracks.", err=True)
-        return ExitStatus.INTERRUPTED
-    went_well = run_then(then, tally.wrote)
-    return ExitStatus.PROBLEMS if tally.problems or problems or not went_well else ExitStatus.OK
+    return ended(
+        tally.problems,
+        [*tracks.problems, *made.not_listed, *made.failures],
+        interrupted=interrupted and _how_to_go_on(tally, report, playlists, wrote=writes),
+        then=then,
+        n_written=tally.wrote,
+    )
 
 
 def _everything(
@@ -243,20 +235,31 @@ def _summarise(
             click.echo(f"{made.playlists.unnamable} tracks in none: {why}", file=file)
 
 
+# Options that other commands have as well: those that write, that walk through folders, and all.
+WRITING = (
+    *("write_tags", "dry_run", "preserve_mtime", "in_place", "min_age", "write_incomplete"),
+    *("journal", "trust", "then"),
+)
+WALKING = ("exclude", "no_default_excludes")
+TELLING = ("as_json", "verbose", "quiet", "log_file")
+
+
 def options_of_scan(*names: str) -> list[click.Parameter]:
     """Return those options of `gtag scan` that another command has as well."""
     return [option for option in scan.params if option.name in names]
 
 
-def _how_to_go_on(tally: Tally, *, report: str | None, wrote: bool) -> str:
+def _how_to_go_on(tally: Tally, report: str | None, playlists: str | None, *, wrote: bool) -> str:
     from tagger.deciding.decide import Status
 
     before = f"after {tally.tracks} track{'s' * (tally.tracks != 1)}"
-    lines = [f"gtag: interrupted {before if tally.tracks else 'before the first track'}."]
+    lines = [f" {before if tally.tracks else 'before the first track'}."]
     if report and tally.tracks:
         lines.append("The report has them. To continue, run the same command with --resume-report.")
     elif wrote and tally.tracks:
         lines.append("To continue, run the same command again: what is written is not changed.")
     written = wrote and tally.statuses[Status.WRITTEN]
     lines.append("To undo what was written: gtag undo" if written else "Nothing was written.")
+    if playlists:
+        lines.append("No playlists were written: they would lack tracks.")
     return "\n".join(lines)

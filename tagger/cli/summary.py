@@ -25,12 +25,13 @@ def print_summary(tally: Tally, library: Library | None, *, in_report: int, file
     Parameters
     ----------
     library : Library or None
-        Walked through: it has counted what is not a track. None: nothing was walked through.
+        Walked through: it has counted what is not a track. None: nothing was walked through, and
+        what was named is not told.
     in_report : int
         Tracks that the report held already.
     """
     screen = console(file)
-    if tally.genres:
+    if tally.genres and library is not None:
         screen.print(_genres(tally, screen))
         screen.print()
     if not tally.tracks:

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from tagger.cli.files import not_music
-from tagger.cli.scan import options_of_scan
-from tagger.cli.then import run_then
+from tagger.cli.files import log_to, not_music
+from tagger.cli.results import each, ended, level_of
+from tagger.cli.scan import TELLING, WALKING, WRITING, options_of_scan
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ExitStatus
 from tagger.system.screen import printable
 
 if TYPE_CHECKING:
+    from tagger.pipeline.road import TrackResult
     from tagger.reports.tally import Tally
 
 
 @click.command(
     params=[
         click.Argument(["paths"], nargs=-1, required=True, type=click.Path()),
-        *options_of_scan(
-            *("write_tags", "dry_run", "genre_map", "exclude", "no_default_excludes"),
-            *("preserve_mtime", "in_place", "min_age", "write_incomplete", "journal", "trust"),
-            *("then", "verbose"),
-        ),
+        *options_of_scan(*WRITING, "genre_map", *WALKING, *TELLING),
     ]
 )
 def tidy(
@@ -35,8 +32,11 @@ def tidy(
     *,
     write_tags: bool,
     dry_run: bool,
-    verbose: int,
+    as_json: bool,
     then: str | None,
+    verbose: int,
+    quiet: int,
+    log_file: str | None,
     **options: Any,
 ) -> ExitStatus:
     """Bring the spellings of genres together.
@@ -51,10 +51,12 @@ def tidy(
     from tagger.deciding.genre_map import GenreMap, names_of_models, read_genre_map
     from tagger.pipeline.scanning import Scanning, care_of
     from tagger.pipeline.tidying import tidy as tidy_tracks
-    from tagger.pipeline.writing import rehearsal, writer
+    from tagger.pipeline.writing import writer_or_rehearsal
     from tagger.reports.tally import Tally
     from tagger.system.interrupt import Interrupts
 
+    log_to(log_file, verbose)
+    level = level_of(verbose, quiet, lists=False)
     writes, journal = write_tags and not dry_run, options["journal"]
     if writes and journal:
         not_music(journal, "--journal")
@@ -63,51 +65,43 @@ def tidy(
     genre_map = read_genre_map(said.genre_map, known) if said.genre_map else GenreMap()
     scanning = Scanning(said, writes=writes, command=sys.argv[1:])
     library, care = scanning.library(paths), care_of(said)
-    tally, changes, interrupted = Tally(), Counter[tuple[str, str]](), False
+    tally, changes = Tally(), Counter[tuple[str, str]]()
     with ExitStack() as stack:
-        progress = Progress(shown=True)
+        progress = Progress(shown=level > 0)
         stack.callback(progress.close)
         progress.expect(lambda: scanning.library(paths))
-        write = rehearse = None
-        if writes:
-            begun = writer(journal, care, command=sys.argv[1:], model=None, library=library)
-            write = stack.enter_context(begun)
-        else:
-            rehearse = stack.enter_context(rehearsal(journal, care))
+        write, rehearse = stack.enter_context(
+            writer_or_rehearsal(writes, journal, care, command=sys.argv[1:], library=library)
+        )
         interrupts = stack.enter_context(Interrupts())
-        tell = teller(1 + verbose, as_json=False, say=progress.say)
-        made = tidy_tracks(library, genre_map, write=write, rehearse=rehearse)
-        results = stack.enter_context(closing(made))
-        try:
-            while True:
-                with interrupts.held():
-                    result = next(results, None)
-                    if result is None:
-                        break
-                    tally.add(result)
-                    changed = result.status is Status.WRITTEN
-                    if result.decision and result.decision.change and (changed or not writes):
-                        changes[result.old_genre, "; ".join(result.decision.genres)] += 1
-                    if result.status is Status.KEPT:
-                        told = f"{result.path}: {result.status}: {result.message}"
-                        progress.say(f"gtag: {printable(told)}", err=True)
-                    elif result.status is not Status.UNCHANGED:
-                        tell(result)
-                    progress.step()
-        except KeyboardInterrupt:
-            interrupted = True
-    for problem in library.problems:
-        click.echo(f"gtag: {printable(str(problem))}", err=True)
-    _print_changes(changes, tally, writes=writes)
-    if interrupted:
-        click.echo("gtag: interrupted: the rest of the files is as it was", err=True)
-        return ExitStatus.INTERRUPTED
-    went_well = run_then(then, tally.wrote)
-    problems = tally.problems or library.problems or not went_well
-    return ExitStatus.PROBLEMS if problems else ExitStatus.OK
+        results = tidy_tracks(
+            library, genre_map, write=write, rehearse=rehearse, interrupts=interrupts
+        )
+        tell = teller(level, as_json=as_json, say=progress.say)
+
+        def note(result: TrackResult) -> None:
+            change = result.decision.change if result.decision else None
+            if change and change.genres and (result.wrote or not writes):
+                changes[result.old_genre, "; ".join(change.genres)] += 1
+            if result.status is Status.KEPT:  # a person has to look into it
+                told = f"gtag: {result.path}: {result.status}: {result.message}"
+                progress.say(printable(told), err=True)
+
+        interrupted = not each(results, tally.add, note, tell, progress.step)
+    if level > 0:
+        _print_changes(changes, tally, sys.stderr if as_json else sys.stdout, writes=writes)
+    return ended(
+        tally.problems,
+        library.problems,
+        interrupted=interrupted and ": the rest of the files is as it was",
+        then=then,
+        n_written=tally.wrote,
+    )
 
 
-def _print_changes(changes: Counter[tuple[str, str]], tally: Tally, *, writes: bool) -> None:
+def _print_changes(
+    changes: Counter[tuple[str, str]], tally: Tally, file: TextIO, *, writes: bool
+) -> None:
     from rich.table import Column
 
     from tagger.cli.console import cell, console, plain_table
@@ -120,10 +114,9 @@ def _print_changes(changes: Counter[tuple[str, str]], tally: Tally, *, writes: b
         )
         for (old, new), n in changes.most_common():
             table.add_row(cell(old), cell(new), str(n))
-        console().print(table)
-        click.echo()
-    n, of = tally.wrote if writes else tally.would_write, f"{tally.tracks} tracks"
+        console(file).print(table)
+        click.echo(file=file)
+    n, done = tally.would_write, "would be written. Nothing was: --write-tags writes."
     if writes:
-        click.echo(f"{n} of {of} written." + (" gtag undo takes it back." if n else ""))
-    else:
-        click.echo(f"{n} of {of} would be written. Nothing was: --write-tags writes.")
+        n, done = tally.wrote, f"written.{' gtag undo takes it back.' if tally.wrote else ''}"
+    click.echo(f"{n} of {tally.tracks} tracks {done}", file=file)

@@ -13,6 +13,7 @@ import click
 
 from tagger.cli.click_options import Number
 from tagger.cli.files import not_music
+from tagger.cli.results import ended
 from tagger.system.errors import ExitStatus
 from tagger.system.screen import printable
 
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 )
 @click.option("--journal", type=click.Path(), metavar="FILE", help="As given to that scan.")
 @click.option("--trust", is_flag=True, help="Use a journal that belongs to another user.")
+@click.option("--then", metavar="COMMAND", help="Let the shell run this when files were restored.")
 @click.option("-y", "--yes", is_flag=True, help="Without RUN, in a terminal: do not ask.")
 @click.option("-v", "--verbose", is_flag=True, help="List each file; with --list, each run.")
 @click.option("-q", "--quiet", is_flag=True, help="Show errors only.")
@@ -73,6 +75,7 @@ def undo(
     keep_mb: float | None,
     journal: str | None,
     trust: bool,
+    then: str | None,
     yes: bool,
     verbose: bool,
     quiet: bool,
@@ -142,7 +145,8 @@ def undo(
         older = opened.last_scan(but=chosen.id)
         if run is None and not paths and counts and not done and older is not None:
             click.echo(f"gtag: to take back the scan before it: gtag undo {older}", err=True)
-    return ExitStatus.PROBLEMS if any(s.is_problem for s in counts) else ExitStatus.OK
+    n_failed = sum(n for status, n in counts.items() if status.is_problem)
+    return ended(n_failed, then=then, n_written=counts[UndoStatus.RESTORED])
 
 
 def _named(journal: Journal, run: RunRecord) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections import Counter
 from contextlib import ExitStack, closing
 from itertools import chain
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 import click
 
 from tagger.cli.files import log_to, not_music
-from tagger.cli.scan import options_of_scan
-from tagger.cli.then import run_then
+from tagger.cli.results import each, run_then
+from tagger.cli.scan import WALKING, options_of_scan
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ConfigurationError, ExitStatus
 from tagger.system.exhausted import check_memory
@@ -22,19 +21,9 @@ from tagger.system.screen import printable
 
 _AS_IN_SCAN = options_of_scan(
     *("write_tags", "model", "min_confidence", "aim", "genres", "detail", "album", "existing"),
-    *(
-        "placeholders",
-        "no_default_placeholders",
-        "mood",
-        "genre_map",
-        "profile",
-        "comment",
-        "as_json",
-        "jobs",
-    ),
-    *("exclude", "no_default_excludes", "preserve_mtime", "in_place", "min_age"),
-    *("write_incomplete", "no_cache", "journal", "trust", "log_file"),
-    "then",
+    *("placeholders", "no_default_placeholders", "mood", "genre_map", "profile", "comment"),
+    *("as_json", "jobs", *WALKING, "preserve_mtime", "in_place", "min_age", "write_incomplete"),
+    *("no_cache", "journal", "trust", "then", "log_file"),
 )
 
 
@@ -73,6 +62,7 @@ def watch(
     from tagger.library.walk import Library
     from tagger.pipeline.arrivals import alone, arrivals
     from tagger.pipeline.scanning import Scanning
+    from tagger.reports.tally import Tally
     from tagger.system.interrupt import Interrupts
 
     folders = [os.path.realpath(path) for path in paths]
@@ -87,7 +77,7 @@ def watch(
     scanning = Scanning(ScanOptions.of(options), writes=write_tags, command=sys.argv[1:])
     library = scanning.library(folders)
     tell = teller(0 if quiet or as_json else 2 + verbose, as_json=as_json, say=click.echo)
-    counts: Counter[str] = Counter()
+    tally = Tally()
     with ExitStack() as stack:
         if write_tags:
             stack.enter_context(alone(folders))
@@ -110,20 +100,17 @@ def watch(
                 click.echo(f"gtag: watching {named}; Ctrl-C ends it", err=True)
             for tracks in chain([there] if scan_first else [], batches):
                 results = scanning.results(Library([]), tracks, interrupts=interrupts, apart=True)
-                wrote = 0
-                with closing(results):
-                    for result in results:
-                        wrote += result.wrote
-                        counts[result.status] += 1
-                        tell(result)
+                wrote = tally.wrote
+                if not each(results, tally.add, tell):
+                    raise KeyboardInterrupt
                 for problem in library.problems:
                     click.echo(f"gtag: {printable(str(problem))}", err=True)
                 library.problems.clear()
                 scanning.cache.flush()
-                run_then(then, wrote)
+                run_then(then, tally.wrote - wrote)
         except KeyboardInterrupt:
             pass
     if not quiet:
-        said = ", ".join(f"{n} {status}" for status, n in counts.items())
+        said = ", ".join(f"{n} {status}" for status, n in tally.statuses.items())
         click.echo(f"gtag: ended; {said or 'nothing arrived'}", err=True)
     return ExitStatus.OK if interrupts.last == signal.SIGTERM else ExitStatus.INTERRUPTED

@@ -52,4 +52,4 @@ def decide_tidy(tags: TagState, genre_map: GenreMap, id3_version: int = 4) -> De
         change = Change(new, ours, tags.gtag_confidence, tags.gtag_model, id3_version)
     else:
         change = Change(new, id3_version=id3_version)
-    return Decision(Status.WOULD_WRITE, "spelled otherwise", change, new, old_genres=old)
+    return Decision(Status.WOULD_WRITE, "spelled otherwise", change, old_genres=old)

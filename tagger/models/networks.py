@@ -21,6 +21,7 @@ from tagger.sound.native_messages import native_messages_hidden
 from tagger.sound.patches import MUSICNN, PATCH_FRAMES, PATCH_MELS, Patches
 from tagger.sound.yamnet_patches import YAMNET, YAMNET_FRAMES, YAMNET_MELS
 from tagger.system.errors import ModelError
+from tagger.system.exhausted import what_ran_out
 
 # A scan uses one process a core.
 THREADS = 1
@@ -45,7 +46,7 @@ class Network:
     ValueError, RuntimeError, KeyError
         Where the file is damaged or has another signature.
     ModelError
-        LiteRT is not installed.
+        LiteRT is not installed, or broken.
     """
 
     def __init__(
@@ -53,10 +54,13 @@ class Network:
     ) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
+        except Exception as error:  # whatever a library that does not fit the machine raises
+            if lacking := what_ran_out(error):
+                raise lacking from error
             raise ModelError(
-                "networks need LiteRT (ai-edge-litert), which is not there",
-                hint="install gtag again, on a platform that the README names",
+                f"networks need LiteRT (ai-edge-litert), which cannot be loaded: {error}",
+                hint="pip install --force-reinstall ai-edge-litert, on a platform that the README"
+                " names",
             ) from error
         self._input = input
         self._lock = Lock()  # an interpreter that two threads call at once answers with nonsense

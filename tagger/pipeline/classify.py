@@ -16,6 +16,7 @@ import numpy as np
 from tagger.library.cue_sheet import CueSheet, cue_sheet_of
 from tagger.models import zoo
 from tagger.models.moods import a_mood, mood_of
+from tagger.models.not_music import yamnet, yamnet_card
 from tagger.models.track_features import TrackFeatures
 from tagger.pipeline.cache import Cache, CachedPrediction, sound_of_file
 from tagger.sound.audio import Excerpt, Sound, read_excerpts
@@ -216,8 +217,20 @@ def _noise() -> Sound:
 
 @cache
 def classifier(model: str) -> Classifier:
-    """Return the model, loaded and checked on the first call."""
-    return zoo.load(model)
+    """Return the model, loaded and checked on the first call.
+
+    So is the network that tells music from noise with every model: what keeps it from being loaded
+    is no fault of a track.
+
+    Raises
+    ------
+    ModelError
+        As `zoo.load`; or LiteRT, which runs all networks, is missing or broken.
+    """
+    loaded = zoo.load(model)
+    if yamnet_card().tag not in (used.tag for used in zoo.used_by(loaded.card)):
+        yamnet()
+    return loaded
 
 
 def forget_models() -> None:

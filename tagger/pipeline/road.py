@@ -57,11 +57,14 @@ class TrackResult:
     mood_confidence : float or None
     old_mood, new_mood : str
         The moods in the tags before and after, as for genres.
+    named : str
+        What gtag names, by the track's album where that decided, whether it is written or not.
+    named_confidence : float or None
+        In the first of them.
     wrote : bool
         No column: whether the file was written, be it for its mood alone.
     decision : Decision or None
-        No column: what was decided, with its genres, its confidence and its change. None in a
-        result that was read from a report.
+        No column: what was decided, with its change. None in a result that was read from a report.
     """
 
     path: str
@@ -80,6 +83,8 @@ class TrackResult:
     mood_confidence: float | None = None
     old_mood: str = ""
     new_mood: str = ""
+    named: str = ""
+    named_confidence: float | None = None
     wrote: bool = field(default=False, repr=False, compare=False)
     decision: Decision | None = field(default=None, repr=False, compare=False)
 
@@ -168,11 +173,16 @@ def decided(
             tags.read_again()
             decision = decide(classified.prediction, tags.state, policy, verdict)
     except Exception as failure:
-        return Decision(_failure(failure, Status.UNREADABLE), _message(failure))
+        return failed(failure)
     reasons = [_message(error)] if error else [decision.reason, classified.remark]
     if tags is not None and classified.sheet is None:
         reasons.append(unused_sheet(track.path))
     return replace(decision, reason="; ".join(filter(None, reasons)))
+
+
+def failed(error: Exception) -> Decision:
+    """Return the decision about a track that cannot be decided about."""
+    return Decision(_failure(error, Status.UNREADABLE), _message(error))
 
 
 def finished(
@@ -220,6 +230,8 @@ def finished(
         mood_confidence=mood.confidence if mood else None,
         old_mood=decision.old_mood,
         new_mood=new_mood,
+        named="; ".join(decision.genres),
+        named_confidence=decision.confidence if decision.genres else None,
         wrote=wrote,
         decision=decision,
     )

@@ -21,7 +21,7 @@ from tagger.pipeline.batch import track_results
 from tagger.pipeline.cache import Cache, default_cache_path
 from tagger.pipeline.classify import Classified, classifier
 from tagger.pipeline.road import TagsOf, TrackResult
-from tagger.pipeline.writing import Care, rehearsal, writer
+from tagger.pipeline.writing import Care, writer_or_rehearsal
 from tagger.sound.native_messages import native_messages_hidden
 from tagger.system.logs import step
 from tagger.system.places import if_there_is_one
@@ -153,15 +153,13 @@ class Scanning:
         ResourceError
             As `tagger.pipeline.batch.track_results`.
         """
-        write = rehearse = None
-        journal = self._options.journal
-        with ExitStack() as stack:
-            if self._writes:
-                tag = classifier(self.model).card.tag
-                run = writer(journal, self.care, command=self._command, model=tag, library=library)
-                write = stack.enter_context(run)
-            else:
-                rehearse = stack.enter_context(rehearsal(journal, self.care))
+        begun = writer_or_rehearsal(
+            *(self._writes, self._options.journal, self.care),
+            command=self._command,
+            model=classifier(self.model).card.tag,
+            library=library,
+        )
+        with begun as (write, rehearse):
             yield from track_results(
                 library if tracks is None else tracks,
                 model=self.model,

@@ -189,3 +189,22 @@ def rehearsal(
             )
 
         yield rehearse
+
+
+@contextmanager
+def writer_or_rehearsal(
+    writes: bool,
+    journal_file: str | PathLike[str] | None,
+    care: Care,
+    *,
+    command: Sequence[str],
+    model: str | None = None,
+    library: Library | None = None,
+) -> Iterator[tuple[Writer | None, Callable[[Track, Change], None] | None]]:
+    """Yield a `writer` or, in a dry run, a `rehearsal` in its place: one of two is None."""
+    if writes:
+        with writer(journal_file, care, command=command, model=model, library=library) as write:
+            yield write, None
+    else:
+        with rehearsal(journal_file, care) as rehearse:
+            yield None, rehearse

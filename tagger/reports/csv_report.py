@@ -25,7 +25,7 @@ _FIRST_COLUMNS = COLUMNS[: COLUMNS.index("message") + 1]  # all that older repor
 
 _DECIMALS = {
     **{"confidence": 4, "runner_up_confidence": 4, "duration_s": 2},
-    **{"own_confidence": 4, "mood_confidence": 4},
+    **{"own_confidence": 4, "mood_confidence": 4, "named_confidence": 4},
 }
 # A spreadsheet would run what starts like this.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

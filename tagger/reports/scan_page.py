@@ -181,6 +181,7 @@ def _row(result: TrackResult) -> list[Any]:
     values = (
         *(result.path, result.status, result.genre, result.confidence, result.runner_up),
         *(result.runner_up_confidence, result.old_genre, result.new_genre, result.message),
+        result.new_mood,
     )
     return [
         printable(v) if isinstance(v, str) else None if v is None else round(v, 2) for v in values

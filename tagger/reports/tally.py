@@ -42,8 +42,8 @@ class Tally:
         self.statuses[result.status] += 1
         self.wrote += result.wrote
         genre, confidence = result.genre, result.confidence
-        if result.decision and result.decision.genres:  # which its album may have chosen
-            genre, confidence = "; ".join(result.decision.genres), result.decision.confidence
+        if result.named:  # which its album may have chosen
+            genre, confidence = result.named, result.named_confidence
         counts = result.status not in _UNCOUNTED and not result.status.is_problem
         if confidence is not None and counts:
             self.genres[genre] += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Generator
 from dataclasses import replace
 
@@ -11,12 +10,16 @@ from tagger.containers.write import Change
 from tagger.deciding.decide import Decision, Policy, Status
 from tagger.library.walk import Track
 from tagger.pipeline.classify import Classified
-from tagger.pipeline.road import TrackResult, finished
+from tagger.pipeline.road import TrackResult, failed, finished
 from tagger.reports.csv_report import escaped, read_report, unescaped
 from tagger.reviewing.review import as_genres, found_again, refuse_no_names
-from tagger.system.errors import GtagError, UnreadableError
+from tagger.system.interrupt import Interrupts
 
 _OF_GTAG = (Status.WRITTEN, Status.WOULD_WRITE)
+_AS_IN_ROW = (
+    *("genre", "confidence", "runner_up", "runner_up_confidence", "model", "duration_s"),
+    *("own_confidence", "named", "named_confidence"),
+)
 
 
 def applied(
@@ -24,6 +27,7 @@ def applied(
     *,
     write: Callable[[Track, Change], str | None] | None = None,
     rehearse: Callable[[Track, Change], None] | None = None,
+    interrupts: Interrupts | None = None,
 ) -> Generator[TrackResult, None, None]:
     """Yield a result for each row of a report whose `new_genre` is not its `old_genre`.
 
@@ -34,7 +38,7 @@ def applied(
     Parameters
     ----------
     report : path-like
-    write, rehearse : callable, optional
+    write, rehearse, interrupts : optional
         As `tagger.pipeline.batch.track_results` takes them.
 
     Raises
@@ -42,23 +46,16 @@ def applied(
     ConfigurationError
         It is not a report.
     """
-    report = os.fspath(report)
+    report, interrupts = os.fspath(report), interrupts or Interrupts()
     for _ in read_report(report):  # a mistake in it is told before anything is written
         pass
     for row in read_report(report):
         if not as_genres(row.new_genre) or row.new_genre == row.old_genre:
             continue
-        track, decision = _decided(row)
-        result = finished(track, Classified(), decision, Policy(), write=write, rehearse=rehearse)
-        yield replace(
-            result,
-            genre=row.genre,
-            confidence=row.confidence,
-            runner_up=row.runner_up,
-            runner_up_confidence=row.runner_up_confidence,
-            model=row.model,
-            duration_s=row.duration_s,
-        )
+        with interrupts.held():
+            track, decision = _decided(row)
+            made = finished(track, Classified(), decision, Policy(), write=write, rehearse=rehearse)
+            yield replace(made, **{name: getattr(row, name) for name in _AS_IN_ROW})
 
 
 def _decided(row: TrackResult) -> tuple[Track, Decision]:
@@ -70,9 +67,8 @@ def _decided(row: TrackResult) -> tuple[Track, Decision]:
         change = _change(row, tags.genres or tags.user_genres)
         genres = change.genres or ()
         refuse_no_names(tuple(g for g in genres if g not in tags.genres), track.path)
-    except GtagError as error:
-        status = Status.UNREADABLE if isinstance(error, UnreadableError) else Status.REFUSED
-        return Track(row.path, None), Decision(status, error.message)
+    except Exception as error:
+        return Track(row.path, None), failed(error)
     now = tags.genres or tags.user_genres
     if tags.genres == genres:
         return track, Decision(Status.UNCHANGED, "its tags say so already", old_genres=now)
@@ -81,7 +77,7 @@ def _decided(row: TrackResult) -> tuple[Track, Decision]:
         reason = f"somebody wrote {theirs} since the report was made"
         return track, Decision(Status.REFUSED, reason, old_genres=now)
     reason = "as gtag proposed" if change.model else "as the report was edited"
-    return track, Decision(Status.WOULD_WRITE, reason, change, genres, None, now)
+    return track, Decision(Status.WOULD_WRITE, reason, change, old_genres=now)
 
 
 def _genres(shown: str, there: tuple[str, ...]) -> tuple[str, ...]:
@@ -95,19 +91,10 @@ def _genres(shown: str, there: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _change(row: TrackResult, there: tuple[str, ...]) -> Change:
-    """Return what a row says: gtag's own where it is what the scan named, for the track or its
-    album.
-    """
-    genres, confidence = _genres(row.new_genre, there), None
+    """Return what a row says: gtag's own where it is what the scan named."""
+    genres = _genres(row.new_genre, there)
     before = _genres(row.old_genre, there)
     added = genres[len(before) :] if genres[: len(before)] == before else genres
-    named = "; ".join(added)
-    if row.status in _OF_GTAG and row.model:
-        by_album = re.search(rf"(?:^|; ){re.escape(named)} ([01]\.\d\d), ", row.message)
-        if by_album:
-            confidence = float(by_album[1])
-        elif named == row.genre:
-            confidence = row.confidence
-    if confidence is None:
-        return Change(genres)
-    return Change(genres, added, confidence, row.model)
+    if row.status in _OF_GTAG and row.model and added == _genres(row.named, there):
+        return Change(genres, added, row.named_confidence, row.model)
+    return Change(genres)

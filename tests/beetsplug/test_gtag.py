@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import mutagen
 import pytest
 from mediafile import MediaFile
 
@@ -98,6 +99,26 @@ def test_sets_genres_in_library_and_files_and_keeps_what_people_wrote(beet, monk
     monkeypatch.setenv("XDG_STATE_HOME", str(beet.folder / "state"))
     assert [file.status for file in tagger.undo()] == ["restored"]
     assert MediaFile(beet.files()["1"]).genre == "Polka"
+
+
+def test_moods_are_set_where_they_are_asked_for_and_none_is_there(make_audio, tmp_path):
+    for name in "ab":
+        make_audio(".flac", name=f"in/{name}.flac", style="classical", seed=2, duration_s=6.0)
+        media = MediaFile(tmp_path / "in" / f"{name}.flac")
+        media.title = name
+        media.save()
+    beet = Beets(tmp_path)
+    beet("import", "in")
+    beet("modify", "--yes", "--nowrite", "title:b", "mood=Wistful")
+    beet("gtag")
+    assert beet.items("$title|$mood", "title:a") == {"a": "$mood"}
+    beet.configure(more=", mood: yes")
+    assert "mood Calm" in beet("gtag", "--pretend")
+    assert "2 unchanged" in beet("gtag")
+    assert beet.items("$title|$mood") == {"a": "Calm", "b": "Wistful"}
+    assert "mood Calm" not in beet("gtag")
+    assert mutagen.File(beet.files()["a"])["mood"] == ["Calm"]
+    assert "mood" not in beet("update", "--pretend")
 
 
 def test_an_import_sets_genres_and_leaves_the_originals_alone(beet):

@@ -167,6 +167,17 @@ def test_scan_writes_only_when_told_and_undo_takes_it_back(make_audio, tmp_path)
     assert MediaFile(piece).genre is None
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="long names and links")
+def test_scan_tells_what_it_could_not_look_at(make_audio):
+    """Regression: a folder that could not be read was left out without a word."""
+    piece = make_audio(".flac", name="music/a.flac")
+    (piece.parent / "link").symlink_to("long" * 100)
+    problems: list[tagger.GtagError] = []
+    (result,) = tagger.scan(piece.parent, model="fast", jobs=1, problems=problems)
+    assert result.path == str(piece)
+    assert [problem.path for problem in problems] == [str(piece.parent / "link")]
+
+
 def test_write_keeps_a_persons_genre_unless_told(make_audio):
     piece = make_audio(".flac")
     media = MediaFile(piece)

@@ -2,8 +2,8 @@
 // The table of all tracks: found, sorted and shown by portions. Text goes in as text, never as
 // markup. A row is what `tagger.scan_page` writes, columns in that order.
 (() => {
-  const [PATH, STATUS, GENRE, CONFIDENCE, SECOND, SECOND_CONFIDENCE, OLD, NEW, MESSAGE] =
-    Array(9).keys();
+  const [PATH, STATUS, GENRE, CONFIDENCE, SECOND, SECOND_CONFIDENCE, OLD, NEW, MESSAGE, MOOD] =
+    Array(10).keys();
   const COLUMNS = [
     ["file", PATH], ["status", STATUS], ["genre", GENRE], ["confidence", CONFIDENCE],
     ["old", OLD], ["new", NEW],
@@ -12,6 +12,7 @@
   const at = (id) => document.getElementById(id);
   const rows = JSON.parse(at("rows").textContent);
   at("rows").textContent = "";
+  if (rows.some((row) => row[MOOD])) COLUMNS.push(["mood", MOOD]);
   const compare = new Intl.Collator(undefined, {numeric: true}).compare;
   let found = rows, column = -1, descending = false, shown = 0, texts = null;
 

@@ -80,7 +80,7 @@ def test_what_cannot_be_read_is_named(gtag, library):
     music, options = library
     (music / "b.mp3").write_bytes(b"no sound")
     ran = gtag("audit", music, *options)
-    assert ran.status == 1 and "b.mp3: not a sound format" in ran.err
+    assert ran.status == 1 and "b.mp3: unreadable: not a sound format" in ran.err
     assert "3 of 5" in ran.out
 
 

@@ -51,8 +51,8 @@ FULL = TrackResult(
 def test_the_columns_are_the_contract():
     assert ",".join(COLUMNS) == (
         "path,status,genre,confidence,runner_up,runner_up_confidence,old_genre,new_genre,"
-        "model,duration_s,message,"
-        "own_confidence,mood,mood_confidence,old_mood,new_mood"  # added since
+        "model,duration_s,message,"  # added since:
+        "own_confidence,mood,mood_confidence,old_mood,new_mood,named,named_confidence"
     )
 
 
@@ -77,8 +77,8 @@ def test_a_row(tmp_path):
         == (
             ",".join(COLUMNS) + "\r\n"
             '"/music/a, ""b"".mp3",would-write,Rock,0.8765,Pop,0.1000,'
-            ",Rock,cnn-1,181.23,had no genre,,,,,\r\n"
-            "/music/c.mp3,unreadable,,,,,,,,,,,,,,\r\n"
+            ",Rock,cnn-1,181.23,had no genre,,,,,,,\r\n"
+            "/music/c.mp3,unreadable,,,,,,,,,,,,,,,,\r\n"
         ).encode()
     )
 

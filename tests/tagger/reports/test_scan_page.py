@@ -158,6 +158,16 @@ def test_a_browser_shows_finds_and_sorts(tmp_path, columns, dark):
     assert found == [printable(HOSTILE[6])] and count == "1 of 10 tracks"
 
 
+@pytest.mark.parametrize("mood", ["", "Calm"])
+def test_moods_have_a_column_where_there_are_any(tmp_path, mood):
+    result = TrackResult("a.mp3", Status.KEPT, old_genre="Polka", new_genre="Polka", new_mood=mood)
+    asked = """[...document.querySelectorAll("#body td.text")].map(
+        td => td.dataset.label + "=" + td.textContent)"""
+    seen = seen_in_browser(made(tmp_path, [result]), asked, tmp_path)
+    told = ["status=kept", "genre=", "old=Polka", "new=Polka"]
+    assert seen == [*told, *(["mood=Calm"] if mood else [])]
+
+
 def test_a_browser_shows_long_tables_by_portions(tmp_path):
     page = made(tmp_path, (TrackResult(f"{i}.mp3", Status.KEPT) for i in range(350)))
     asked = """(() => {
