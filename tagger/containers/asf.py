@@ -230,14 +230,13 @@ class AsfAttributes(Block):
             "place": guids.index(_EXTENDED) if _EXTENDED in guids else None,
         }
 
-    def content(self, file: BinaryIO, end: int) -> Iterator[bytes]:
-        """Yield all up to `end` that new attributes must leave: other objects, and what follows."""
+    def others(self) -> Iterator[bytes]:
+        """Yield what new attributes must leave in the header: other objects."""
         for item in (*self._objects, *self._inner):
             if item.guid == _PROPERTIES:
                 yield item.guid + item.data[:16] + item.data[24:]
             elif item.guid not in (_EXTENSION, *_LETTERS):
                 yield item.rendered()
-        yield from self.sound(file, end)
 
     def sound(self, file: BinaryIO, end: int) -> Iterator[bytes]:
         """Yield all between the header and `end`."""

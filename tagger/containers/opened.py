@@ -49,19 +49,25 @@ class Container:
     ----------
     main : Block
         Exists or could be made.
-    content : function
-        Yields everything in the file but tags, in pieces: the sound above all.
-    sound : function, optional
-        The same without what tag editors change beside their tags, where that is something.
+    sound : function
+        Yields everything in the file but tags, and but what tag editors change beside them, in
+        pieces.
     blocks : list of Block
         All tags, always in the same order, whichever is the main one; those that could be made
         among them.
+    beside : function
+        Yields what tag editors change beside their tags.
     """
 
     main: Block
-    content: Callable[[], Iterator[bytes]]
+    sound: Callable[[], Iterator[bytes]]
     blocks: list[Block]
-    sound: Callable[[], Iterator[bytes]] | None = None
+    beside: Callable[[], Iterable[bytes]] = tuple
+
+    def content(self) -> Iterator[bytes]:
+        """Yield everything in the file but tags: the sound last."""
+        yield from self.beside()
+        yield from self.sound()
 
     @property
     def hidden(self) -> list[Block]:
@@ -135,8 +141,8 @@ def _opened(file: BinaryIO, format: Format) -> Container:
         floor = _end_of_parts(file, asf.objects(file, start, length), OBJECTS)
         back = _tags_behind(file, floor)
         end, attributes = _end_before(back, file), AsfAttributes(file, start)
-        opened = _surrounded(file, attributes, front, back, lambda: attributes.content(file, end))
-        return replace(opened, sound=lambda: attributes.sound(file, end))
+        opened = _surrounded(file, attributes, front, back, attributes.others)
+        return replace(opened, sound=lambda: attributes.sound(file, end), beside=opened.sound)
     pages_end = end_of_pages(file)
     if not _begins_tag(file, pages_end):
         pages_end = length
@@ -239,11 +245,9 @@ def _open_stream(file: BinaryIO, format: Format) -> Container:
         ape = _ape_that_programs_see(file, back)
         main = ape if ape is not None and ape.describes and first.is_bare else first
 
-    def read(others: list[bytes]) -> Callable[[], Iterator[bytes]]:
-        return partial(_around, file, [], 0, lambda: others, sound, back)
-
     # What a decoder must know stands in the first block; pictures and seek points follow.
-    return Container(main, read(others), blocks, read(others[:1]))
+    read = partial(_around, file, [], 0, lambda: others[:1], sound, back)
+    return Container(main, read, blocks, lambda: others[1:])
 
 
 def _tags_in_front(file: BinaryIO, end: int, start: int = 0) -> list[_Placed]:

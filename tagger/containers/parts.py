@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
-_COPY_BYTES = 1 << 20
+_COPY_BYTES = 1 << 18  # more do not stay in the processor's cache
 
 
 class BrokenTagError(Exception):
@@ -102,6 +102,13 @@ def read_ranges(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
         start += len(piece)
 
 
+def hashing(pieces: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    """Yield pieces of a file, which go into a hash on their way."""
+    for piece in pieces:
+        digest.update(piece)
+        yield piece
+
+
 def digest_of(pieces: Iterable[bytes], most: int | None = None) -> str:
     """Return the SHA-256 of pieces of a file, one behind the other; of their first bytes alone."""
     digest, left = hashlib.sha256(), most
@@ -110,6 +117,48 @@ def digest_of(pieces: Iterable[bytes], most: int | None = None) -> str:
         if left is not None and (left := left - len(piece)) <= 0:
             break
     return digest.hexdigest()
+
+
+class HashedFile:
+    """A file open for reading, of which the bytes are hashed as they are read: each once, in order.
+
+    Parameters
+    ----------
+    file : binary file
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._sum, self._hashed = hashlib.sha256(), -1
+        self.seek, self.tell = file.seek, file.tell
+
+    def begin(self) -> None:
+        """Hash from now on what is read, and what is skipped."""
+        self._hashed = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """Return what the file does."""
+        if self._hashed < 0:
+            return self._file.read(size)
+        place = self.tell()
+        if place > self._hashed:
+            self._hash_up_to(place)
+            self.seek(place)
+        data = self._file.read(size)
+        if place + len(data) > self._hashed:
+            self._sum.update(data[self._hashed - place :] if place < self._hashed else data)
+            self._hashed = place + len(data)
+        return data
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all of the file, of which the rest is read."""
+        self._hash_up_to(self.seek(0, 2))
+        return self._sum.hexdigest()
+
+    def _hash_up_to(self, place: int) -> None:
+        for piece in read_ranges(self._file, self._hashed, place):
+            self._sum.update(piece)
+            self._hashed += len(piece)
 
 
 def same_bytes(ones: Iterable[bytes], others: Iterable[bytes]) -> bool:

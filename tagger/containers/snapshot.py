@@ -44,6 +44,7 @@ def snapshot(
     roles: tuple[str, ...] = ROLES,
     *,
     like: Any = None,
+    with_sound: bool = True,
 ) -> dict[str, Any]:
     """Return the raw values of some fields in every tag, which tags there are, and the sound.
 
@@ -51,6 +52,8 @@ def snapshot(
     ----------
     like : dict, optional
         A snapshot of the same sound, which is then not read again. What is no snapshot counts not.
+    with_sound : bool
+        Else `sound` is left out where it would have to be read: for who reads it anyway.
 
     Raises
     ------
@@ -60,10 +63,12 @@ def snapshot(
         begins = _sound(container, _BEGINNING)
         noted = like if isinstance(like, dict) else {}
         known = noted.get("sound") if begins == noted.get("sound_begins") else None
+        if not isinstance(known, str):
+            known = _sound(container) if with_sound else None
         return {
             "format": format.name,
             **({} if roles == ROLES else {"roles": list(roles)}),
-            "sound": known if isinstance(known, str) else _sound(container),
+            **({} if known is None else {"sound": known}),
             "sound_begins": begins,
             "blocks": [_of_block(container, b) for b in container.blocks],
         }
@@ -272,7 +277,7 @@ def _as_told_by(block: Block, old: dict[str, Any]) -> list[tuple[str, bytes]]:
 
 
 def _sound(container: Container, most: int | None = None) -> str:
-    return digest_of((container.sound or container.content)(), most)
+    return digest_of(container.sound(), most)
 
 
 def _comparable(block: dict[str, Any]) -> Any:

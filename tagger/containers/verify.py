@@ -7,11 +7,13 @@ and by mutagen, which did not write it.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from tagger.containers.apev2 import Apev2
 from tagger.containers.blocks import (
@@ -26,15 +28,36 @@ from tagger.containers.blocks import (
 from tagger.containers.bounds import deadline
 from tagger.containers.formats import APE, Format
 from tagger.containers.opened import Container, open_container
-from tagger.containers.parts import same_bytes
+from tagger.containers.parts import HashedFile, hashing, same_bytes
 from tagger.system.errors import RefusedError, WriteFailedError
 
 Fields = dict[str, tuple[str, ...]]
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What was met while all of a copy was read.
+
+    Attributes
+    ----------
+    digest : str
+        SHA-256 of the copy.
+    sound : str
+        SHA-256 of its sound, as a snapshot's `sound`; empty where it was not asked for.
+    """
+
+    digest: str
+    sound: str
+
+
 def check_written(
-    original: str | PathLike[str], copy: str | PathLike[str], format: Format, planned: Fields
-) -> None:
+    original: str | PathLike[str],
+    copy: str | PathLike[str],
+    format: Format,
+    planned: Fields,
+    *,
+    with_sound: bool = True,
+) -> Kept:
     """Check that `copy` says what was planned, and that nothing else in it is changed.
 
     Parameters
@@ -47,10 +70,11 @@ def check_written(
     WriteFailedError
         It is not so: the copy must not be used.
     """
-    with both_open(original, copy, format, tuple(planned)) as (old, new):
-        _check_kept(original, old, new)
+    with both_open(original, copy, format, tuple(planned)) as (old, new, file):
+        kept = _check_kept(original, old, new, file, with_sound=with_sound)
         _check_planned(original, copy, format, new, planned)
         check_seen(original, copy, format, old, new, tuple(planned))
+    return kept
 
 
 def check_kept(
@@ -58,7 +82,9 @@ def check_kept(
     copy: str | PathLike[str],
     format: Format,
     roles: tuple[str, ...] = ROLES,
-) -> None:
+    *,
+    with_sound: bool = True,
+) -> Kept:
     """Check that all but genre and GTAG fields is in `copy` as in `original`.
 
     Raises
@@ -66,11 +92,18 @@ def check_kept(
     WriteFailedError
         It is not: the copy must not be used.
     """
-    with both_open(original, copy, format, roles) as (old, new):
-        _check_kept(original, old, new)
+    with both_open(original, copy, format, roles) as (old, new, file):
+        return _check_kept(original, old, new, file, with_sound=with_sound)
 
 
-def _check_kept(original: str | PathLike[str], old: Container, new: Container) -> None:
+def _check_kept(
+    original: str | PathLike[str],
+    old: Container,
+    new: Container,
+    file: HashedFile,
+    *,
+    with_sound: bool,
+) -> Kept:
     if [b.name for b in old.blocks] != [b.name for b in new.blocks]:
         raise WriteFailedError("not written: a tag was lost or added", path=original)
     for before, after in zip(old.blocks, new.blocks, strict=True):
@@ -78,8 +111,12 @@ def _check_kept(original: str | PathLike[str], old: Container, new: Container) -
             raise WriteFailedError(
                 f"not written: another field of its {before.name} would change", path=original
             )
-    if not same_bytes(old.content(), new.content()):
+    file.begin()
+    digest = hashlib.sha256()
+    sound = hashing(old.sound(), digest) if with_sound else old.sound()
+    if not (same_bytes(old.beside(), new.beside()) and same_bytes(sound, new.sound())):
         raise WriteFailedError("not written: its sound would change", path=original)
+    return Kept(file.digest(), digest.hexdigest() if with_sound else "")
 
 
 @contextmanager
@@ -88,14 +125,19 @@ def both_open(
     copy: str | PathLike[str],
     format: Format,
     roles: tuple[str, ...] = ROLES,
-) -> Iterator[tuple[Container, Container]]:
-    """Take the tags of a file and of its copy apart; damage is a WriteFailedError."""
+) -> Iterator[tuple[Container, Container, HashedFile]]:
+    """Take the tags of a file and of its copy apart; damage is a WriteFailedError.
+
+    Yields both, and the copy's file.
+    """
     with (
         explained(WriteFailedError, original),
         open(original, "rb") as old,
         open(copy, "rb") as new,
     ):
-        yield open_container(old, format, roles), open_container(new, format, roles)
+        hashed = HashedFile(new)
+        copied = open_container(cast("BinaryIO", hashed), format, roles)
+        yield open_container(old, format, roles), copied, hashed
 
 
 def _is_carried(old: Container, new: Container, before: Block, after: Block) -> bool:

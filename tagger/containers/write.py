@@ -152,11 +152,14 @@ def write_change(
     def edit(copy: str) -> None:
         refuse_unless(format, copy, path)  # of the very bytes that are edited
         if pending is not None:
-            pending.old = snapshot(copy, format, change.roles)
+            pending.old = snapshot(copy, format, change.roles, with_sound=False)
         apply_change(copy, format, change)
 
-    def verify(original: str, copy: str) -> None:
-        check_written(original, copy, format, planned)
+    def verify(original: str, copy: str) -> str:
+        kept = check_written(original, copy, format, planned, with_sound=pending is not None)
+        if pending is not None:
+            pending.old["sound"] = kept.sound
+        return kept.digest
 
     return replace_file(
         path,

@@ -363,13 +363,17 @@ class _Undo:
                     raise RefusedError(reason, path=path)
             # The change left the sound as it was.
             known = None if edited else change.old
-            pending.old = snapshot(copy, format, roles_of(change.old), like=known)
+            pending.old = snapshot(copy, format, roles_of(change.old), like=known, with_sound=False)
             restore(copy, format, change.old, loosely=edited)
 
-        def verify(original: str, copy: str) -> None:
-            check_kept(original, copy, format, roles_of(change.old))
+        def verify(original: str, copy: str) -> str:
+            with_sound = "sound" not in pending.old
+            kept = check_kept(original, copy, format, roles_of(change.old), with_sound=with_sound)
+            if with_sound:
+                pending.old["sound"] = kept.sound
             if not same_fields(copy, format, change.old, loosely=edited):
                 raise WriteFailedError("its fields would not read as before", path=path)
+            return kept.digest
 
         return replace_file(
             path,

@@ -32,6 +32,13 @@ _LOCAL = {
     *("vfat", "exfat", "ntfs3", "hfsplus", "jfs"),
 }
 
+# Those of them on which every change of the bytes shows in the time of the last change of any kind,
+# also one through memory that a program has mapped.
+_TELLING_CHANGES = {"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs"}
+
+# They count that time in steps of up to a second, and a second change in a step does not show.
+_SETTLED_S = 2.0
+
 # File systems in user space: Linux knows the writers on this machine, and no others.
 _IN_USER_SPACE = {"fuse", "fuseblk"}
 
@@ -87,18 +94,59 @@ def is_open_for_writing(path: str | os.PathLike[str]) -> bool:
     """Tell whether a process has a file open for writing; False where the system does not tell."""
     if sys.platform != "linux":
         return False
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    try:
-        # Whoever opens it while the lease is held makes the system send a signal. By default that
-        # is one that ends the process, this is one that does nothing.
-        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
-        # A lease for reading is given only while nobody has the file open for writing.
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-    except OSError as error:
-        return error.errno == errno.EAGAIN and tells_of_writers(path)
-    finally:
-        os.close(descriptor)  # which gives the lease back
-    return False
+    with Lease(path) as lease:
+        return lease.is_refused_for_a_writer and tells_of_writers(path)
+
+
+class Lease:
+    """Asks the system to let nobody open a file for writing while this lasts: they wait.
+
+    Parameters
+    ----------
+    path : path-like
+        Raises OSError where it cannot be opened.
+
+    Attributes
+    ----------
+    is_refused_for_a_writer : bool
+        Whether somebody has it open for writing.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.is_refused_for_a_writer = False
+        try:
+            # Whoever opens it makes the system send a signal. By default that is one that ends the
+            # process, this is one that does nothing.
+            fcntl.fcntl(self._descriptor, fcntl.F_SETSIG, signal.SIGURG)
+            fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except OSError as error:
+            self.is_refused_for_a_writer = error.errno == errno.EAGAIN
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)  # which gives the lease back
+
+    @property
+    def holds(self) -> bool:
+        """Whether the system gave it, and nobody has come to open the file for writing since."""
+        try:
+            return fcntl.fcntl(self._descriptor, fcntl.F_GETLEASE) == fcntl.F_RDLCK
+        except OSError:
+            return False
+
+
+def shows_every_change(path: str | os.PathLike[str], seen: os.stat_result) -> bool:
+    """Tell whether any change of a file's bytes since it was `seen` shows in `st_ctime_ns`.
+
+    To be asked before the file is read: memory that somebody has mapped for writing by now may
+    change without a trace.
+    """
+    if sys.platform != "linux" or abs(time.time() - seen.st_ctime) < _SETTLED_S:
+        return False
+    return _file_system(path) in _TELLING_CHANGES and not is_open_for_writing(path)
 
 
 def is_watched_wholly(path: str | os.PathLike[str]) -> bool:

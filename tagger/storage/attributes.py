@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from tagger.system.errors import RefusedError
@@ -229,11 +229,18 @@ def is_mount_point(path: Path) -> bool:
         return path.lstat().st_dev != path.parent.lstat().st_dev
 
 
-def mounts() -> Iterator[tuple[str, str]]:
-    """Yield mount points and their kinds, by Linux' table; OSError elsewhere."""
-    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+def mounts() -> tuple[tuple[str, str], ...]:
+    """Return mount points and their kinds, by Linux' table; OSError elsewhere."""
+    return _mounts(Path("/proc/self/mountinfo").read_bytes())
+
+
+@lru_cache(maxsize=1)
+def _mounts(table: bytes) -> tuple[tuple[str, str], ...]:
+    found = list[tuple[str, str]]()
+    for line in table.splitlines():
         before, _, after = line.partition(b" - ")
         place = before.split()[4]
         if b"\\" in place:  # spaces, tabs, line ends and backslashes stand in octal
-            place = re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), place)
-        yield os.fsdecode(place), os.fsdecode(after.split()[0])
+            place = re.sub(rb"\\([0-7]{3})", lambda octal: bytes([int(octal[1], 8)]), place)
+        found.append((os.fsdecode(place), os.fsdecode(after.split()[0])))
+    return tuple(found)

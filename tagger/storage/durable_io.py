@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import os
 import secrets
 import shutil
@@ -14,6 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import TextIO
 
+if sys.platform == "linux":
+    import fcntl
+
+_FICLONE = 0x40049409  # of Linux: <linux/fs.h>
+_COPY_BYTES = 1 << 18  # more do not stay in the processor's cache
 _PUNCH_HOLE = 0x1 | 0x2  # of Linux: <linux/falloc.h>; the size is kept
 _HOLE_BYTES = 1 << 16  # blocks of file systems are smaller
 _ZEROS = bytes(_HOLE_BYTES)
@@ -22,20 +28,32 @@ _ZEROS = bytes(_HOLE_BYTES)
 _FOLDER_SYNC_UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EISDIR}
 
 
-def copy_content(source: Path, destination: Path) -> None:
-    """Copy a file's bytes into a new file (never an existing one) of mode 0600."""
+def copy_content(source: Path, destination: Path) -> str:
+    """Copy a file's bytes into a new file (never an existing one) of mode 0600.
+
+    Returns
+    -------
+    str
+        SHA-256 of the copy, in hexadecimal.
+    """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    digest = hashlib.sha256()
     with open(source, "rb") as reader, open(os.open(destination, flags, 0o600), "r+b") as writer:
-        if hasattr(os, "copy_file_range"):
-            # In the kernel; on btrfs and XFS both files then share their blocks.
-            with suppress(OSError):
-                while os.copy_file_range(reader.fileno(), writer.fileno(), 1 << 30):
-                    pass
-            # Some systems refuse it halfway, some kernels answered 0 too soon: copy the rest.
-            copied = os.fstat(writer.fileno()).st_size
-            reader.seek(copied)
-            writer.seek(copied)
-        shutil.copyfileobj(reader, writer, 1 << 20)
+        if _cloned(reader.fileno(), writer.fileno()):
+            return hashlib.file_digest(writer, "sha256").hexdigest()
+        while piece := reader.read(_COPY_BYTES):
+            digest.update(piece)
+            writer.write(piece)
+    return digest.hexdigest()
+
+
+def _cloned(source: int, destination: int) -> bool:
+    """Let a new file share the blocks of another, where the file system can (btrfs, XFS)."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            fcntl.ioctl(destination, _FICLONE, source)
+            return True
+    return False
 
 
 def dig_holes(path: Path) -> None:

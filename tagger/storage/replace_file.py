@@ -51,7 +51,7 @@ _LONGEST_SUFFIX = 8
 def replace_file(
     path: str | os.PathLike[str],
     edit: Callable[[str], object],
-    verify: Callable[[str, str], object],
+    verify: Callable[[str, str], str | None],
     *,
     before_copy: Callable[[str, str | None], object] | None = None,
     after_copy: Callable[[str], object] | None = None,
@@ -69,7 +69,8 @@ def replace_file(
     edit : function of the copy's path
         Edits the copy, which has the original's bytes and suffix.
     verify : function of the original's and the copy's path
-        Raises where the edited copy is not as planned.
+        Raises where the edited copy is not as planned. Returns the SHA-256 of the copy, if it has
+        read all of that.
     before_copy : function of the copy's and the backup's path, optional
         Called before either file is made, so that a journal can name what may be left behind.
         The backup is None but for a file that is written in place.
@@ -120,24 +121,23 @@ def replace_file(
             if before_copy is not None:
                 before_copy(str(copy), str(backup) if backup else None)
             with _removed_on_error(copy):
-                copy_content(target, copy)
-                copied = digest_of(copy)
+                witness = Witness(target, seen)
+                copied = copy_content(target, copy)
                 if after_copy is not None:
                     after_copy(copied)
                 edit(str(copy))
-                verify(str(target), str(copy))
+                verified = verify(str(target), str(copy))
                 if is_sparse(seen):
                     dig_holes(copy)
                 if not through:
                     carry_attributes(target, copy, seen, preserve_mtime=preserve_mtime)
                 sync_file(copy)
-                witness = Witness(target, seen)
                 if through or not witness.is_watched:
                     before = Identity.of(target)
                 else:  # `swap` reads it: a change until then shows in the time of it
                     witness.refuse_if_touched()
                     before = Identity.at(seen, copied)
-                after = Identity.of(copy)
+                after = Identity.at(copy.stat(), verified or digest_of(copy))
                 if before.digest != copied:
                     raise touched(target)
                 if before_swap is not None:

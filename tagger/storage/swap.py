@@ -10,13 +10,18 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
 
-from tagger.storage.at_rest import is_open_for_writing, is_watched_wholly
+from tagger.storage.at_rest import (
+    Lease,
+    is_open_for_writing,
+    is_watched_wholly,
+    shows_every_change,
+)
 from tagger.storage.durable_io import sync_folder
 from tagger.storage.identity import Identity
 from tagger.system.errors import RefusedError, WriteFailedError
@@ -44,7 +49,7 @@ class Witness:
     ----------
     target : Path
     seen : os.stat_result
-        Its status before it was copied.
+        Its status; it is to be copied after this is made.
 
     Attributes
     ----------
@@ -56,6 +61,7 @@ class Witness:
         self._target, self._seen = target, seen
         self._ends = _ends(target)
         self.is_watched = is_watched_wholly(target)
+        self._shows_every_change = self.is_watched and shows_every_change(target, seen)
 
     def refuse_if_touched(self) -> None:
         """Compare what can be compared at once; raises RefusedError.
@@ -63,11 +69,33 @@ class Witness:
         The bytes are for file systems that do not keep the time of the last change.
         """
         if is_open_for_writing(self._target):
-            raise RefusedError(
-                "another program has it open for writing",
-                path=self._target,
-                hint="try again when that is done",
-            )
+            raise self._open_for_writing()
+        self._compare()
+
+    @contextmanager
+    def last_look(self) -> Iterator[Lease | None]:
+        """Do the same, and yield a lease as long as which holds the file has not been changed.
+
+        None where that cannot be had.
+        """
+        if not self._shows_every_change:
+            self.refuse_if_touched()
+            yield None
+            return
+        with Lease(self._target) as lease:
+            if lease.is_refused_for_a_writer:
+                raise self._open_for_writing()
+            self._compare()
+            yield lease
+
+    def _open_for_writing(self) -> RefusedError:
+        return RefusedError(
+            "another program has it open for writing",
+            path=self._target,
+            hint="try again when that is done",
+        )
+
+    def _compare(self) -> None:
         if _ends(self._target) != self._ends or _STATE(self._target.stat()) != _STATE(self._seen):
             raise touched(self._target)
 
@@ -90,8 +118,9 @@ def swap(copy: Path, target: Path, witness: Witness, before: Identity, after: Id
     on, then hides it under another name before it renames, and removes it when it is closed, also
     where the renaming failed.
 
-    Where the system can exchange two names in one step, the old file is read when nobody can reach
-    it by its name any more, and put back where another program has changed it or still writes it.
+    Where the system can exchange two names in one step, the old file is put back where another
+    program has changed it or still writes it. That is known by a lease; else the file is read when
+    nobody can reach it by its name any more.
 
     Raises
     ------
@@ -100,11 +129,23 @@ def swap(copy: Path, target: Path, witness: Witness, before: Identity, after: Id
     WriteFailedError
         The message says what stands under the name, and where the copy is if it was kept.
     """
-    try:
-        witness.refuse_if_touched()
-    except BaseException:
-        copy.unlink(missing_ok=True)
-        raise
+    with ExitStack() as stack:
+        try:
+            lease = stack.enter_context(witness.last_look())
+        except BaseException:
+            copy.unlink(missing_ok=True)
+            raise
+        _swap(copy, target, witness, before, after, lease)
+
+
+def _swap(
+    copy: Path,
+    target: Path,
+    witness: Witness,
+    before: Identity,
+    after: Identity,
+    lease: Lease | None,
+) -> None:
     try:
         # Elsewhere some ignore the flag, and the system knows too little of who else writes.
         exchanged = witness.is_watched and exchange(copy, target)
@@ -117,7 +158,7 @@ def swap(copy: Path, target: Path, witness: Witness, before: Identity, after: Id
         _synced(target)
     finally:
         if exchanged:
-            _give_up_old(copy, target, before, after)
+            _give_up_old(copy, target, before, after, lease)
     if exchanged:
         _synced(target)
 
@@ -213,11 +254,13 @@ def _is_listed(path: Path) -> bool:
     return path in path.parent.iterdir()
 
 
-def _give_up_old(copy: Path, target: Path, before: Identity, after: Identity) -> None:
+def _give_up_old(
+    copy: Path, target: Path, before: Identity, after: Identity, lease: Lease | None = None
+) -> None:
     """Remove the old file, which has the copy's name now; put it back if somebody touched it."""
     try:
         try:
-            untouched = _is_untouched(copy, before)
+            untouched = (lease is not None and lease.holds) or _is_untouched(copy, before)
         except (OSError, MemoryError):  # once more: without an answer it has to stay
             untouched = _is_untouched(copy, before)
         if not untouched:

@@ -25,6 +25,18 @@ def test_what_follows_a_replaced_stretch_moves_along(data, new, start, size):
     assert file.getvalue() == data[:start] + new + data[start + size :]
 
 
+@given(data=SMALL, reads=st.lists(st.tuples(st.integers(0, 70), st.integers(-1, 20)), max_size=8))
+def test_a_file_is_hashed_whatever_is_read_of_it_and_skipped(data, reads):
+    file = parts.HashedFile(io.BytesIO(data))
+    assert file.read(5) == data[:5]
+    file.begin()
+    for place, size in reads:
+        file.seek(place)
+        assert file.read(size) == (data[place:] if size < 0 else data[place : place + size])
+        assert file.tell() == max(place, min(len(data), place + size if size >= 0 else len(data)))
+    assert file.digest() == hashlib.sha256(data).hexdigest()
+
+
 @given(pieces=st.lists(SMALL, max_size=5), most=st.none() | st.integers(1, 200))
 def test_the_digest_of_the_first_bytes_does_not_depend_on_the_pieces(pieces, most):
     expected = hashlib.sha256(b"".join(pieces)[:most]).hexdigest()

@@ -207,7 +207,7 @@ def test_a_write_that_would_hide_other_fields_is_thrown_away(make_audio, monkeyp
 
 
 def see(path: Path, copy: Path) -> None:
-    with both_open(path, copy, form(path)) as (old, new):
+    with both_open(path, copy, form(path)) as (old, new, _):
         check_seen(path, copy, form(path), old, new)
 
 

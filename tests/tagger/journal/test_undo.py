@@ -10,10 +10,11 @@ from mutagen.id3 import TCON, TXXX
 from mutagen.wave import WAVE
 
 from tagger.containers.recognise import identify
-from tagger.containers.snapshot import restore, same_fields, snapshot
+from tagger.containers.snapshot import restore, same_fields, snapshot, sound_of
 from tagger.containers.write import Change, write_change
 from tagger.journal.journal import Journal
 from tagger.journal.undo import UndoStatus, undo_run
+from tagger.storage.identity import Identity
 from tagger.system.errors import ConfigurationError
 from tests.tagger.containers.helpers import content_hash
 from tests.tagger.readers import as_programs_see, genres_seen, lost
@@ -76,9 +77,12 @@ def test_every_field_reads_as_before(name, tagged, request, tmp_path, journal):
         tag_as_people_do(path, format)
     old, said, sound = snapshot(path, format), as_mutagen_says(path), content_hash(path, format)
     seen = as_programs_see(path)
-    scan(journal, [path])
+    first = scan(journal, [path])
+    noted = Identity.of(path), sound_of(path, format)
     scan(journal, [path], METAL)
     assert not same_fields(path, format, old)
+    (change,) = journal.changes(first)
+    assert (change.after, change.old["sound"]) == noted
     assert lost(seen, as_programs_see(path)) == []
 
     for _ in range(2):

@@ -26,7 +26,7 @@ from tagger.journal.journal import Journal
 from tagger.journal.undo import undo_run
 from tagger.library.walk import Library, Track
 from tagger.pipeline.batch import track_results
-from tagger.storage import swap
+from tagger.storage import at_rest, swap
 from tagger.storage.replace_file import TEMPORARY_PREFIX
 from tagger.system.errors import GtagError, WriteFailedError
 from tests.tagger.containers.helpers import content_hash
@@ -106,6 +106,19 @@ def test_no_failing_call_harms_a_file(name, request, tmp_path, journal):
     write = write_with_journal(path, format, journal)
     every = 1 if name in FAMILIES else 5
     assert strike_at_every_call(path, write, "EIO", every=every) > 50 // every
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """As of files that changed long ago, whose old state is not read again after the swap."""
+    monkeypatch.setattr(at_rest, "_SETTLED_S", 0.0)
+
+
+def test_no_failing_call_harms_a_settled_file(settled, request, tmp_path, journal):
+    path, format = specimen(".mp3", request, tmp_path / "music")
+    tag_as_people_do(path, format)
+    write = write_with_journal(path, format, journal)
+    assert strike_at_every_call(path, write, "EIO") > 50
 
 
 @pytest.fixture

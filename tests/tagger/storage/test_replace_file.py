@@ -9,12 +9,13 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from tagger.storage import at_rest, swap
 from tagger.storage import replace_file as replace_module
-from tagger.storage import swap
 from tagger.storage.identity import Identity
 from tagger.storage.replace_file import TEMPORARY_PREFIX, replace_file
 from tagger.system.errors import RefusedError, UnreadableError, WriteFailedError
@@ -44,6 +45,24 @@ def accept(original: str, copy: str) -> None:
 
 def left_behind(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.name.startswith(TEMPORARY_PREFIX)]
+
+
+@pytest.fixture
+def settled(track, monkeypatch):
+    """What the track's last change is in a library: so long ago that another one shows."""
+    monkeypatch.setattr(at_rest, "_SETTLED_S", 0.0)
+    if not at_rest.shows_every_change(track, track.stat()):
+        pytest.skip("this file system does not tell of every change")
+    probe = track.with_name("probe")
+    while not probe.exists() or probe.stat().st_ctime_ns <= track.stat().st_ctime_ns:
+        probe.write_bytes(b"")
+    probe.unlink()
+
+
+@pytest.fixture(params=["just changed", "settled"])
+def at_any_age(request):
+    if request.param == "settled":
+        request.getfixturevalue("settled")
 
 
 def test_replaces_the_file_and_calls_the_hooks_in_their_order(track):
@@ -330,7 +349,9 @@ def test_a_missing_file_fails_by_its_name(tmp_path):
 @pytest.mark.parametrize("moment", ["edit", "verify", "before_swap"])
 @pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize("how", ["rewritten", "replaced", "appended"])
-def test_a_file_that_somebody_touched_meanwhile_is_left_to_them(track, moment, linked, how):
+def test_a_file_that_somebody_touched_meanwhile_is_left_to_them(
+    track, moment, linked, how, at_any_age
+):
     theirs = OLD.replace(b"old", b"THE")
     if linked:
         os.link(track, track.with_name("other.mp3"))
@@ -359,8 +380,10 @@ def test_a_file_that_somebody_touched_meanwhile_is_left_to_them(track, moment, l
 
 @pytest.mark.parametrize("moment", ["edit", "verify", "before_swap"])
 @pytest.mark.parametrize("linked", [False, True])
-@pytest.mark.parametrize("how", ["rewritten", "replaced"])
-def test_an_edit_of_equal_size_whose_time_was_put_back_is_not_lost(track, moment, linked, how):
+@pytest.mark.parametrize("how", ["rewritten", "replaced", "mapped"])
+def test_an_edit_of_equal_size_whose_time_was_put_back_is_not_lost(
+    track, moment, linked, how, at_any_age
+):
     """Tag editors keep the size (padding) and, on request, the time of modification."""
     theirs = OLD.replace(b"old", b"THE")
     before = track.stat()
@@ -373,7 +396,11 @@ def test_an_edit_of_equal_size_whose_time_was_put_back_is_not_lost(track, moment
             track.with_name("theirs").write_bytes(theirs)
             track.with_name("theirs").replace(track)
         while True:  # until the clock of files, which ticks in ms, has moved on
-            track.write_bytes(theirs)
+            if how == "mapped":
+                with track.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+                    memory[:] = theirs
+            else:
+                track.write_bytes(theirs)
             os.utime(track, ns=(before.st_atime_ns, before.st_mtime_ns))
             if track.stat().st_ctime_ns != seen.st_ctime_ns:
                 break
@@ -425,7 +452,7 @@ def save(file) -> None:
 
 @pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize("moment", ["edit", "verify", "before_swap"])
-def test_whoever_opens_it_to_write_meanwhile_is_noticed(track, moment, linked):
+def test_whoever_opens_it_to_write_meanwhile_is_noticed(track, moment, linked, at_any_age):
     """Regression: that was asked before the copy only; what they saved after the swap was lost."""
     if linked:
         os.link(track, track.with_name("other.mp3"))
@@ -470,6 +497,74 @@ def test_an_edit_between_the_last_check_and_the_swap_is_not_lost(track, monkeypa
     assert track.read_bytes() == THEIRS + OLD[len(THEIRS) :]
     assert track.stat().st_ino == seen.st_ino
     assert not left_behind(track.parent)
+
+
+@pytest.mark.parametrize("at", ["before the swap", "after the swap"])
+def test_whoever_comes_to_edit_a_settled_file_at_the_swap_waits(track, settled, monkeypatch, at):
+    """They write into the file that keeps the name, whichever they had found by it."""
+    real_rename, real_lease, leases = swap._rename, swap.Lease, []
+    first, seen = Path(f"/proc/self/fd/{os.open(track, os.O_RDONLY)}"), track.stat()
+
+    def edit_in_a_while():
+        with first.open("r+b") as file:
+            save(file)
+
+    editor = threading.Thread(target=edit_in_a_while)
+
+    def come():
+        if not editor.ident:
+            editor.start()
+            while leases[-1].holds:
+                time.sleep(0.001)
+
+    def rename(*arguments):
+        if at == "before the swap":
+            come()
+        done = real_rename(*arguments)
+        come()
+        return done
+
+    monkeypatch.setattr(swap, "_rename", rename)
+    monkeypatch.setattr(swap, "Lease", lambda path: leases.append(real_lease(path)) or leases[-1])
+    with pytest.raises(RefusedError, match="another program changed it"):
+        replace_file(track, edit, accept)
+    editor.join()
+    os.close(int(first.name))
+    assert track.read_bytes() == THEIRS + OLD[len(THEIRS) :]
+    assert track.stat().st_ino == seen.st_ino
+    assert not left_behind(track.parent)
+
+
+@pytest.mark.parametrize("kind", ["settled", "just changed", "on FAT"])
+def test_the_old_file_is_read_again_where_its_times_do_not_say_enough(
+    track, settled, monkeypatch, kind
+):
+    if kind == "just changed":
+        monkeypatch.setattr(at_rest, "_SETTLED_S", 2.0)
+    elif kind == "on FAT":
+        monkeypatch.setattr(at_rest, "_file_system", lambda path: "vfat")
+    real, reread = swap._is_untouched, []
+    monkeypatch.setattr(swap, "_is_untouched", lambda *args: reread.append(args) or real(*args))
+    replace_file(track, edit, accept)
+    assert track.read_bytes() == NEW
+    assert bool(reread) == (kind != "settled")
+
+
+def test_an_edit_through_memory_that_was_mapped_before_is_not_lost(track, settled):
+    """The time of the last change may not tell of it: others do not see when it is written to."""
+    with track.open("r+b") as file:
+        memory = mmap.mmap(file.fileno(), 0)
+    middle = len(OLD) // 2  # the ends are always compared
+    memory[middle] = OLD[middle]
+
+    def edit_and_unmap(copy):
+        edit(copy)
+        memory[middle] = ord("!")
+        memory.close()
+
+    with pytest.raises(RefusedError, match="another program changed it"):
+        replace_file(track, edit_and_unmap, lambda *paths: None)
+    assert track.read_bytes() == OLD[:middle] + b"!" + OLD[middle + 1 :]
 
 
 def test_an_edit_of_the_old_file_and_one_of_the_new(track, monkeypatch):
@@ -818,10 +913,10 @@ def test_the_disk_has_the_copy_before_the_intent_and_the_name_after_the_swap(tra
             in_place=linked,
         )
     calls = [name for name in watched.calls if name in ("fsync", "renameat2", "write")]
-    copy, intent = ["write", "fsync"], watched.calls.index("intent")
+    copy, intent = ["write", "write", "fsync"], watched.calls.index("intent")
     assert [name for name in watched.calls[:intent] if name in calls] == copy
     after = [name for name in watched.calls[intent:] if name in (*calls, "done")]
-    backup_and_folder = ["fsync", "fsync"]
+    backup_and_folder = ["write", "fsync", "fsync"]
     assert after == (
         [*backup_and_folder, "write", "fsync", "done"]
         if linked
