@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from functools import cache
 
 # Case, spaces and punctuation do not count: "<unknown>" and "Unknown." are "unknown" as well.
 # docs/commands.md shows them.
@@ -36,13 +37,17 @@ class Placeholders:
     """
 
     def __init__(self, words: Iterable[str] = DEFAULT_PLACEHOLDERS) -> None:
-        self._keys = {_key(word) for word in words}
-        if self._keys:
-            self._keys.add("")  # nothing but punctuation
+        self._keys = _keys(tuple(words))
 
     def without(self, genres: Iterable[str]) -> tuple[str, ...]:
         """Return the values that are not placeholders."""
         return tuple(genre for genre in genres if _key(genre) not in self._keys)
+
+
+@cache
+def _keys(words: tuple[str, ...]) -> frozenset[str]:
+    keys = frozenset(map(_key, words))
+    return keys | {""} if keys else keys  # nothing but punctuation
 
 
 def _key(word: str) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tagger.system.errors import ModelError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "gtag.models"
 
@@ -124,6 +126,8 @@ def folders_of_packages() -> dict[str, Path]:
 
 def _others(name: str | None = None) -> list[EntryPoint]:
     """Return the entry points of packages, those of one kind or all; the same one counts once."""
+    from importlib.metadata import entry_points  # imports 40 modules, of email and zipfile
+
     found = entry_points(group=GROUP) if name is None else entry_points(group=GROUP, name=name)
     return list({(_package(entry), entry.name): entry for entry in found}.values())
 

@@ -6,7 +6,6 @@ long as it lives, but loads a model again whose files have changed.
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Iterable
 from functools import cache
 from hashlib import blake2b
@@ -48,11 +47,12 @@ def installation(model: str, expected: str = "") -> str:
 @cache
 def _gtag() -> str:
     """Fingerprint the code that runs, and what tells music and moods."""
+    from importlib.metadata import version
+
     root = Path(__file__).parents[1]
     code = [file for package in _PACKAGES for file in (root / package).glob("*.py")]
     networks = [*_files(yamnet_card().folder), *_files(moods_card().folder)]
-    version = importlib.metadata.version("gtag-music")
-    return f"gtag {version} ({_fingerprint([*code, *networks])})"
+    return f"gtag {version('gtag-music')} ({_fingerprint([*code, *networks])})"
 
 
 @cache
