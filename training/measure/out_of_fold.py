@@ -22,10 +22,9 @@ from tagger.training.measure import calibrate
 from tagger.training.measure.metrics import (
     Measured,
     accuracy_by_coverage,
+    calibration_error,
     coverage_at_precision,
-    expected_calibration_error,
     figures,
-    reliability,
     rounded,
     threshold_for_precision,
 )
@@ -149,18 +148,15 @@ def calibration(
     for percent in range(10, 101, 10):
         i = int(np.ceil(percent / 100 * len(share))) - 1
         coverage[str(percent)] = [round(float(threshold[i]), 4), round(float(accuracy[i]), 4)]
+    uncalibrated = predictions.measured(np.exp(predictions.scores))
     fitted = {
         "method": "temperature",
         "temperature": round(calibrate.fit_temperature(predictions.scores, predictions.truth), 4),
         "fitted_on": f"out-of-fold predictions, protocol {protocol}",
-        "ece_before": round(
-            expected_calibration_error(predictions.measured(np.exp(predictions.scores))), 4
-        ),
-        "ece_after": round(expected_calibration_error(measured), 4),
+        "ece_before": round(calibration_error(uncalibrated.bins), 4),
+        "ece_after": round(calibration_error(measured.bins), 4),
         # The reliability diagram: mean confidence, share that is right, number of tracks.
-        "reliability": [
-            [round(b.confidence, 4), round(b.accuracy, 4), b.n] for b in reliability(measured)
-        ],
+        "reliability": [[round(b.confidence, 4), round(b.accuracy, 4), b.n] for b in measured.bins],
         # Coverage in per cent: lowest confidence among the covered, their accuracy.
         "threshold_and_accuracy_by_coverage": coverage,
     }
