@@ -67,31 +67,25 @@ class OutOfFoldPredictions:
     def measured(self, probabilities: np.ndarray) -> Measured:
         return Measured(self.labels, self.truth, probabilities, self.tracks)
 
-    def calibrated(self, elsewhere: OutOfFoldPredictions | None = None) -> Measured:
-        """Return each fold calibrated on the others.
-
-        A single fold is calibrated on `elsewhere`, without the tracks that are measured here;
-        where there is none, it is not calibrated.
-        """
-        if self.independent:
-            return self.measured(sigmoid(self.scores))
-        if len(set(self.folds)) > 1:
-            return self.measured(calibrate.cross_fitted(self.scores, self.truth, self.folds))
-        if elsewhere is None:
-            return self.measured(np.exp(self.scores))
-        other = ~np.isin(elsewhere.tracks, self.tracks)
-        temperature = calibrate.fit_temperature(elsewhere.scores[other], elsewhere.truth[other])
-        return self.measured(calibrate.apply_temperature(self.scores, temperature))
-
 
 def calibrated(by_protocol: Mapping[str, OutOfFoldPredictions], protocol: str) -> Measured:
-    """Out-of-fold predictions with calibrated probabilities.
+    """Return out-of-fold predictions with calibrated probabilities.
 
-    Fold by fold, or, for the single fold of `fault-filtered`, on the artist folds. Segments have a
-    calibration of their own, and a single fold has nothing to find it by: they stay as they are.
+    Each fold on the others, or the single fold of `fault-filtered` on the other tracks of the
+    artist folds. Segments have a calibration of their own, and a single fold has nothing to find it
+    by: they stay as they are.
     """
+    own = by_protocol[protocol]
+    if own.independent:
+        return own.measured(sigmoid(own.scores))
+    if len(set(own.folds)) > 1:
+        return own.measured(calibrate.cross_fitted(own.scores, own.truth, own.folds))
     elsewhere = by_protocol.get(CALIBRATION_PROTOCOL) if protocol == "fault-filtered" else None
-    return by_protocol[protocol].calibrated(elsewhere)
+    if elsewhere is None:
+        return own.measured(np.exp(own.scores))
+    other = ~np.isin(elsewhere.tracks, own.tracks)
+    temperature = calibrate.fit_temperature(elsewhere.scores[other], elsewhere.truth[other])
+    return own.measured(calibrate.apply_temperature(own.scores, temperature))
 
 
 def pack(by_protocol: Mapping[str, OutOfFoldPredictions]) -> bytes:
