@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -14,9 +14,9 @@ import tomli_w
 
 from tagger.models.card import CARD, Card, read_card
 from tagger.storage.durable_io import write_whole
+from tagger.system.errors import ConfigurationError
 from tagger.training.data.datasets import Example, as_in_card
 from tagger.training.data.fingerprints import PARTS, fingerprint, packed, packed_parts, parts
-from tagger.training.data.folders import check_folder
 from tagger.training.data.track_views import Item
 
 TERMS = {
@@ -114,6 +114,32 @@ def write_model(
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     return read_card(folder)
+
+
+def check_folder(folder: Path, what: str, signs: Set[str]) -> None:
+    """See that a folder may be written, best before anything takes long.
+
+    Parameters
+    ----------
+    what : str
+        What it is to hold, in a word.
+    signs : set of str
+        Files by which a folder that holds one already, to be replaced, is known.
+
+    Raises
+    ------
+    ConfigurationError
+        Where something else stands there.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError(f"is a file, and a {what} is a folder", path=folder)
+    there = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
+    if there and not signs <= there:
+        raise ConfigurationError(
+            f"is neither empty nor a {what}",
+            path=folder,
+            hint=f"choose another folder for the {what}",
+        )
 
 
 def check_output(folder: Path) -> None:

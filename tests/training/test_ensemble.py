@@ -12,7 +12,13 @@ from tagger.models.card import CARD, OUT_OF_FOLD
 from tagger.system.errors import DataError, ModelError
 from tagger.training.ensemble import best_weights, train_ensemble
 from tagger.training.measure.calibrate import apply_temperature
-from tagger.training.measure.out_of_fold import OutOfFoldPredictions, described, pack, unpack
+from tagger.training.measure.out_of_fold import (
+    OutOfFoldPredictions,
+    calibrated,
+    described,
+    pack,
+    unpack,
+)
 from tagger.training.publish import write_model
 
 LABELS = ("Blues", "Jazz", "Rock")
@@ -81,7 +87,7 @@ def test_the_track_that_set_the_threshold_is_named():
     predictions = OutOfFoldPredictions(LABELS, tracks, np.zeros(40, dtype=int), scores, folds)
     [row] = described({"artist": predictions})["figures"]
     threshold = described({"artist": predictions})["decision"]["threshold"]
-    assert (predictions.calibrated().confidences >= threshold).all()
+    assert (calibrated({"artist": predictions}, "artist").confidences >= threshold).all()
     assert row["coverage_at_80_percent_precision"] == 1.0
 
 

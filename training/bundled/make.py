@@ -39,7 +39,7 @@ from tagger.training.bundled.styles import fit_styles
 from tagger.training.data.company import FILE
 from tagger.training.data.datasets import BACKBONE_TAG, YAMNET_TAG, read_arrays, yamnet
 from tagger.training.data.track_views import Item, Tracks, compute_views
-from tagger.training.measure.metrics import Measured, expected_calibration_error
+from tagger.training.measure.metrics import Measured, calibration_error
 from tagger.training.multi_label import NOT_NAMED, Fit, LabelFigures, Predict, Report
 from tagger.training.publish import learned_from, write_model
 from tagger.training.recipes import multi_label as networks
@@ -389,7 +389,7 @@ def main(
     made = make(tracks, work, reporter)
     pictures.mkdir(parents=True, exist_ok=True)
     for name, (card, measured) in made.items():
-        ece = expected_calibration_error(measured)
+        ece = calibration_error(measured.bins)
         (pictures / f"{name}-reliability.png").write_bytes(reliability_diagram(measured, ece))
         (pictures / f"{name}-coverage.png").write_bytes(coverage(measured, card.threshold))
     # Copied, not moved: what is interrupted here goes on without another training.

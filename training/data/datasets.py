@@ -28,6 +28,7 @@ from tagger.sound.spectrogram import N_MELS, TOP_DB, LogMel
 from tagger.system.errors import DataError
 
 if TYPE_CHECKING:
+    from tagger.models.head import EmbeddingInputs
     from tagger.models.networks import Backbone
 
 View = TypeVar("View")
@@ -133,6 +134,22 @@ class Example:
         features = TrackFeatures.from_log_mel(self.log_mel())
         features.take(self.kept)
         return features
+
+    def looked_at(self, look: EmbeddingInputs) -> np.ndarray:
+        """Return what networks say, and statistics, as inputs of a model.
+
+        Raises
+        ------
+        DataError
+            Where an archive does not keep what networks said, and the sound is not there.
+        """
+        try:
+            return look(self.track_features())
+        except DataError as error:
+            raise DataError(
+                f"there is no embedding of {self.track} of {self.source}",
+                hint="give folders of sound, or archives with views.npz",
+            ) from error
 
     def view(self, name: str, compute: Callable[[Example], View]) -> View:
         """Return what a recipe computes from this track, once."""

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ from tagger.training.data.datasets import (
     is_log_mel_archive,
     musicnn,
     read_arrays,
-    read_kept,
+    read_log_mel_archive,
     read_tracks,
     yamnet,
 )
@@ -49,23 +49,6 @@ PARTS = "parts"
 _OF_PARTS = re.compile(r"[0-9a-f]{32}\.npz(\.fresh)?|all\.npy")
 _HALF_MADE = {PARTS, "logmel.npz", "logmel.npz.fresh", "tracks.csv.fresh", KEPT_FILE}
 OURS = "heard_as"  # a column that only archives made here have: the state of the file
-
-
-@dataclass(frozen=True)
-class FileFeatures:
-    """The features of a file.
-
-    Attributes
-    ----------
-    mel : np.ndarray [shape=(N_MELS, n_columns), dtype=uint8]
-        Excerpt after excerpt, as `Example.mel`.
-    kept : dict of str to np.ndarray
-        What else a scan computes, as `Example.kept`.
-    """
-
-    mel: np.ndarray
-    excerpt_columns: tuple[int, ...]
-    kept: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -121,7 +104,7 @@ def prepare(
     with reporter.bar(total=len(files), initial=done, desc="listening", unit="tracks") as bar:
         for file, result in map_in_workers(extract, missing, jobs=jobs, deadline_s=DEADLINE_S):
             bar.update()
-            if isinstance(result, FileFeatures):
+            if isinstance(result, Example):
                 _keep(_part(parts, keys[file.track]), result)
                 there.add(keys[file.track])
             elif isinstance(result, Silent):
@@ -140,22 +123,20 @@ def prepare(
         known = _known(store)
     shutil.rmtree(parts)
     return [
-        Example(
+        replace(
+            known[keys[file.track]],
             track=file.track,
             genre=file.genre,
             source=source,
             artist=f"{source}:{file.artist}" if file.artist else None,
-            mel=known[keys[file.track]].mel,
-            excerpt_columns=known[keys[file.track]].excerpt_columns,
-            kept=known[keys[file.track]].kept,
             others=file.others,
         )
         for file in files
     ]
 
 
-def extract(file: SoundFile) -> FileFeatures | Silent | str:
-    """Return the features of a file, or why there are none; runs in the workers."""
+def extract(file: SoundFile) -> Example | Silent | str:
+    """Return a file with its features, or why there are none; runs in the workers."""
     try:
         features = TrackFeatures.from_sound(read_excerpts(file.path))
         mel = features.log_mel
@@ -171,10 +152,13 @@ def extract(file: SoundFile) -> FileFeatures | Silent | str:
     except Exception as error:  # of a decoder: the other files go on
         return f"{type(error).__name__}: {error}"
     db = np.concatenate(mel.excerpts, axis=1)
-    return FileFeatures(
-        np.rint((db + TOP_DB) * (255 / TOP_DB)).astype(np.uint8),
-        tuple(excerpt.shape[1] for excerpt in mel.excerpts),
-        {name: known[name].astype(np.float32) for name in KEPT.values()},
+    return Example(
+        file.track,
+        file.genre,
+        source="",
+        mel=np.rint((db + TOP_DB) * (255 / TOP_DB)).astype(np.uint8),
+        excerpt_columns=tuple(excerpt.shape[1] for excerpt in mel.excerpts),
+        kept={name: known[name].astype(np.float32) for name in KEPT.values()},
     )
 
 
@@ -208,36 +192,27 @@ def _check(store: Path) -> None:
         )
 
 
-def _known(store: Path) -> dict[str, FileFeatures]:
+def _known(store: Path) -> dict[str, Example]:
     """Return what an archive made here holds, by the key of the file."""
     if not is_log_mel_archive(store):
         return {}
     try:
-        file = store / "logmel.npz"
-        names, mels, excerpts = read_arrays(file, ("names", "idx", "excerpt_columns"))
-        kept = read_kept(store)
+        examples = {e.track: e for e in read_log_mel_archive(store) if EMBEDDING in e.kept}
     except DataError:
         return {}  # damaged: decoded anew
-    position = {str(name): i for i, name in enumerate(names)}
-    known = {}
-    for row in read_tracks(store):
-        i = position.get(row["track"])
-        of_track = kept.get(row["track"], {})
-        if i is not None and row.get(OURS) and EMBEDDING in of_track:
-            columns = tuple(int(n) for n in excerpts[i] if n > 0)
-            known[row[OURS]] = FileFeatures(mels[i, :, : sum(columns)], columns, of_track)
-    return known
+    keys = {row["track"]: row.get(OURS) for row in read_tracks(store)}
+    return {key: examples[track] for track, key in keys.items() if key and track in examples}
 
 
 def _part(parts: Path, key: str) -> Path:
     return parts / f"{key}.npz"
 
 
-def _keep(part: Path, features: FileFeatures) -> None:
+def _keep(part: Path, features: Example) -> None:
     content = io.BytesIO()
     np.savez(
         content,
-        mel=features.mel,
+        mel=features.spectrogram(),
         excerpt_columns=features.excerpt_columns,
         **{column: features.kept[name] for column, name in KEPT.items()},  # type: ignore[arg-type]
     )
@@ -254,9 +229,10 @@ def _is_whole(part: Path) -> bool:
         return False
 
 
-def _read_part(part: Path) -> FileFeatures:
-    mel, columns, *kept = read_arrays(part, ("mel", "excerpt_columns", *KEPT))
-    return FileFeatures(mel, tuple(map(int, columns)), dict(zip(KEPT.values(), kept, strict=True)))
+def _read_part(part: Path, file: SoundFile) -> Example:
+    mel, columns, *arrays = read_arrays(part, ("mel", "excerpt_columns", *KEPT))
+    columns, kept = tuple(map(int, columns)), dict(zip(KEPT.values(), arrays, strict=True))
+    return Example(file.track, file.genre, "", mel=mel, excerpt_columns=columns, kept=kept)
 
 
 def _table(files: Sequence[SoundFile], keys: dict[str, str]) -> bytes:
@@ -273,14 +249,14 @@ def _pack(
     store: Path,
     files: Sequence[SoundFile],
     keys: dict[str, str],
-    known: dict[str, FileFeatures],
+    known: dict[str, Example],
     table: bytes,
 ) -> None:
     """Write the archive, by way of a file as large as all spectrograms: memory may not be."""
 
-    def features(file: SoundFile) -> FileFeatures:
+    def features(file: SoundFile) -> Example:
         key = keys[file.track]
-        return known[key] if key in known else _read_part(_part(store / PARTS, key))
+        return known[key] if key in known else _read_part(_part(store / PARTS, key), file)
 
     columns = [features(file).excerpt_columns for file in files]
     excerpts = np.zeros((len(files), max(map(len, columns))), dtype=np.uint16)
@@ -291,7 +267,7 @@ def _pack(
         store / PARTS / "all.npy", "w+", np.uint8, (len(files), N_MELS, int(n_frames.max()))
     )
     for i, file in enumerate(files):
-        mels[i, :, : n_frames[i]] = features(file).mel
+        mels[i, :, : n_frames[i]] = features(file).spectrogram()
     fresh = store / "logmel.npz.fresh"
     with fresh.open("wb") as archive:
         np.savez_compressed(

@@ -38,7 +38,6 @@ from tagger.training.measure.metrics import (
     coverage_at_precision,
     figures,
     per_genre,
-    reliability,
 )
 from tagger.training.measure.training_history import TrainingHistory, correlation, read_history
 from tagger.training.reporter import SILENT, Reporter
@@ -103,7 +102,7 @@ class Evaluation:
             "coverage_at_90_percent_precision": coverage_at_precision(self.measured, 0.9),
             "per_genre": per_genre(self.measured),
             "confusion": confusion_matrix(self.measured).tolist(),
-            "reliability": [asdict(b) for b in reliability(self.measured)],
+            "reliability": [asdict(b) for b in self.measured.bins],
             "worst_mistakes": worst_mistakes(self.measured),
             **({"learning_curve": self.curve} if self.curve else {}),
             "seen_tracks": list(self.seen_in_training),

@@ -50,6 +50,11 @@ class Measured:
     def confidences(self) -> np.ndarray:
         return self.probabilities.max(axis=1)
 
+    @property
+    def bins(self) -> list[Bin]:
+        """Confidence beside accuracy, over the bins that hold tracks."""
+        return calibration_bins(self.confidences, self.right)
+
     def against_the_rest(self, label: int) -> tuple[np.ndarray, np.ndarray]:
         """Return which tracks are of a genre, and its probabilities [each shape=(n,)]."""
         return self.truth == label, self.probabilities[:, label]
@@ -76,11 +81,6 @@ class Measurement:
     figures: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     note: str = ""
-
-
-def expected_calibration_error(measured: Measured) -> float:
-    """Mean gap between confidence and accuracy over equally wide bins (Guo et al. 2017)."""
-    return calibration_error(reliability(measured))
 
 
 def confusion_matrix(measured: Measured) -> np.ndarray:
@@ -157,7 +157,7 @@ def figures(measured: Measured) -> dict[str, Any]:
         "n": n,
         **share("accuracy", int(measured.right.sum()), n),
         "macro_f1": float(np.mean(present)),
-        "ece": expected_calibration_error(measured),
+        "ece": calibration_error(measured.bins),
     }
 
 
@@ -185,13 +185,8 @@ class Bin:
     accuracy_high: float
 
 
-def reliability(measured: Measured) -> list[Bin]:
-    """Confidence beside accuracy, over the bins that hold tracks."""
-    return calibration_bins(measured.confidences, measured.right)
-
-
 def calibration_bins(confidences: np.ndarray, right: np.ndarray) -> list[Bin]:
-    """Bin confidences, as `reliability` does, and whether each guess is right [each shape=(n,)]."""
+    """Bin confidences, and whether each guess is right [each shape=(n,)]; no bin is empty."""
     position = np.minimum((confidences * ECE_BINS).astype(int), ECE_BINS - 1)
     rows = []
     for b in np.unique(position):
@@ -203,7 +198,7 @@ def calibration_bins(confidences: np.ndarray, right: np.ndarray) -> list[Bin]:
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Mean gap between confidence and accuracy over the tracks; 0 without tracks."""
+    """Mean gap between confidence and accuracy (Guo et al. 2017); 0 without tracks."""
     gaps = sum(abs(b.accuracy - b.confidence) * b.n for b in bins)
     return gaps / max(sum(b.n for b in bins), 1)
 

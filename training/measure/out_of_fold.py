@@ -22,10 +22,9 @@ from tagger.training.measure import calibrate
 from tagger.training.measure.metrics import (
     Measured,
     accuracy_by_coverage,
+    calibration_error,
     coverage_at_precision,
-    expected_calibration_error,
     figures,
-    reliability,
     rounded,
     threshold_for_precision,
 )
@@ -68,31 +67,25 @@ class OutOfFoldPredictions:
     def measured(self, probabilities: np.ndarray) -> Measured:
         return Measured(self.labels, self.truth, probabilities, self.tracks)
 
-    def calibrated(self, elsewhere: OutOfFoldPredictions | None = None) -> Measured:
-        """Return each fold calibrated on the others.
-
-        A single fold is calibrated on `elsewhere`, without the tracks that are measured here;
-        where there is none, it is not calibrated.
-        """
-        if self.independent:
-            return self.measured(sigmoid(self.scores))
-        if len(set(self.folds)) > 1:
-            return self.measured(calibrate.cross_fitted(self.scores, self.truth, self.folds))
-        if elsewhere is None:
-            return self.measured(np.exp(self.scores))
-        other = ~np.isin(elsewhere.tracks, self.tracks)
-        temperature = calibrate.fit_temperature(elsewhere.scores[other], elsewhere.truth[other])
-        return self.measured(calibrate.apply_temperature(self.scores, temperature))
-
 
 def calibrated(by_protocol: Mapping[str, OutOfFoldPredictions], protocol: str) -> Measured:
-    """Out-of-fold predictions with calibrated probabilities.
+    """Return out-of-fold predictions with calibrated probabilities.
 
-    Fold by fold, or, for the single fold of `fault-filtered`, on the artist folds. Segments have a
-    calibration of their own, and a single fold has nothing to find it by: they stay as they are.
+    Each fold on the others, or the single fold of `fault-filtered` on the other tracks of the
+    artist folds. Segments have a calibration of their own, and a single fold has nothing to find it
+    by: they stay as they are.
     """
+    own = by_protocol[protocol]
+    if own.independent:
+        return own.measured(sigmoid(own.scores))
+    if len(set(own.folds)) > 1:
+        return own.measured(calibrate.cross_fitted(own.scores, own.truth, own.folds))
     elsewhere = by_protocol.get(CALIBRATION_PROTOCOL) if protocol == "fault-filtered" else None
-    return by_protocol[protocol].calibrated(elsewhere)
+    if elsewhere is None:
+        return own.measured(np.exp(own.scores))
+    other = ~np.isin(elsewhere.tracks, own.tracks)
+    temperature = calibrate.fit_temperature(elsewhere.scores[other], elsewhere.truth[other])
+    return own.measured(calibrate.apply_temperature(own.scores, temperature))
 
 
 def pack(by_protocol: Mapping[str, OutOfFoldPredictions]) -> bytes:
@@ -149,18 +142,15 @@ def calibration(
     for percent in range(10, 101, 10):
         i = int(np.ceil(percent / 100 * len(share))) - 1
         coverage[str(percent)] = [round(float(threshold[i]), 4), round(float(accuracy[i]), 4)]
+    uncalibrated = predictions.measured(np.exp(predictions.scores))
     fitted = {
         "method": "temperature",
         "temperature": round(calibrate.fit_temperature(predictions.scores, predictions.truth), 4),
         "fitted_on": f"out-of-fold predictions, protocol {protocol}",
-        "ece_before": round(
-            expected_calibration_error(predictions.measured(np.exp(predictions.scores))), 4
-        ),
-        "ece_after": round(expected_calibration_error(measured), 4),
+        "ece_before": round(calibration_error(uncalibrated.bins), 4),
+        "ece_after": round(calibration_error(measured.bins), 4),
         # The reliability diagram: mean confidence, share that is right, number of tracks.
-        "reliability": [
-            [round(b.confidence, 4), round(b.accuracy, 4), b.n] for b in reliability(measured)
-        ],
+        "reliability": [[round(b.confidence, 4), round(b.accuracy, 4), b.n] for b in measured.bins],
         # Coverage in per cent: lowest confidence among the covered, their accuracy.
         "threshold_and_accuracy_by_coverage": coverage,
     }

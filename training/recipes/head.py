@@ -13,7 +13,6 @@ import numpy as np
 from tagger.models.card import CARD
 from tagger.models.head import EMBEDDING, NARROW, EmbeddingInputs
 from tagger.models.linear import LinearWeights
-from tagger.system.errors import DataError
 from tagger.training.data.datasets import Example, labels_of, musicnn, targets
 from tagger.training.recipes.fitting import Fitted, Settings
 from tagger.training.recipes.on_features import fit_regression
@@ -62,16 +61,5 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
 
 def _rows(examples: Iterable[Example], inputs: tuple[str, ...]) -> np.ndarray:
     """Return the inputs of a head for each example [shape=(n_examples, n_inputs)]."""
-
     look = EmbeddingInputs([musicnn()], inputs)
-
-    def seen(example: Example) -> np.ndarray:
-        try:
-            return look(example.track_features())
-        except DataError as error:
-            raise DataError(
-                f"there is no embedding of {example.track} of {example.source}",
-                hint="give folders of sound, or archives with views.npz",
-            ) from error
-
-    return np.stack([example.view(f"head {inputs}", seen) for example in examples])
+    return np.stack([e.view(f"head {inputs}", lambda e: e.looked_at(look)) for e in examples])

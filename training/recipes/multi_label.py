@@ -94,17 +94,14 @@ def fit_networks(
 
 def principal_components(standard: np.ndarray, kinds: Sequence[int]) -> np.ndarray:
     """Return the projection on each kind's components [shape=(n_inputs, n_components)]."""
+    from scipy.linalg import block_diag
+
     blocks = []
     for n, columns in zip(kinds, np.split(standard, np.cumsum(kinds)[:-1], axis=1), strict=True):
         centred = columns - columns.mean(axis=0)
         _, vectors = np.linalg.eigh(centred.T @ centred)
         blocks.append(vectors[:, ::-1][:, :COMPONENTS] * np.sqrt(VARIANCE / n))
-    projection = np.zeros((standard.shape[1], sum(block.shape[1] for block in blocks)))
-    row = column = 0
-    for block in blocks:
-        projection[row : row + block.shape[0], column : column + block.shape[1]] = block
-        row, column = row + block.shape[0], column + block.shape[1]
-    return projection
+    return np.asarray(block_diag(*blocks))
 
 
 def predict(arrays: dict[str, np.ndarray], rows: np.ndarray) -> np.ndarray:

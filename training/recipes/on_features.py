@@ -6,7 +6,6 @@ Descriptors are statistics of the log-mel spectrogram, or the columns of a CSV.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -166,27 +165,6 @@ def _fit_network(examples: Sequence[Example], settings: Settings, layers: str) -
     )
 
 
-@dataclass(frozen=True)
-class Windows:
-    """What boosted trees learn from: as many rows for each track, the whole track's first.
-
-    A spectrogram gives one row from the whole of it and some from random windows: the same music,
-    described from less of it, keeps trees from memorising single tracks.
-
-    Attributes
-    ----------
-    rows : np.ndarray [shape=(n_rows, n_features)]
-    target, weight : np.ndarray [shape=(n_rows,)]
-    folds : list of (np.ndarray, np.ndarray)
-        Rows to learn from, and rows of other artists, whole tracks of the first set, to stop by.
-    """
-
-    rows: np.ndarray
-    target: np.ndarray
-    weight: np.ndarray
-    folds: Folds
-
-
 def fit_boosted_trees(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Find the number of rounds on artists set aside, then learn from all examples.
 
@@ -200,13 +178,12 @@ def fit_boosted_trees(examples: Sequence[Example], settings: Settings) -> Fitted
         from; `select` keeps so many features, the most important ones to a random forest.
     """
     names = feature_names(examples)
-    table = windows(examples, settings)
-    rows = table.rows
+    rows, target, weight, folds = windows(examples, settings)
     if 0 < settings.select < len(names):
-        columns = most_important(rows, table.target, settings.select, settings.seed, table.weight)
+        columns = most_important(rows, target, settings.select, settings.seed, weight)
         rows, names = rows[:, columns], tuple(names[i] for i in columns)
 
-    given = rows, table.target, table.weight, table.folds
+    given = rows, target, weight, folds
     make = partial(BoostedTrees, seed=settings.seed)
     grown = search(lambda trees: trees.fit(*given).log_loss_, make, settings)
     with settings.bar(total=ROUNDS, step="at most", unit="rounds") as bar:
@@ -222,20 +199,34 @@ def fit_boosted_trees(examples: Sequence[Example], settings: Settings) -> Fitted
     return _grown(examples, names, grown, training)
 
 
-def windows(examples: Sequence[Example], settings: Settings) -> Windows:
-    """Return the rows of all examples, and artists set aside."""
+def windows(
+    examples: Sequence[Example], settings: Settings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, Folds]:
+    """Return what boosted trees learn from: as many rows for each track, the whole track's first.
+
+    A spectrogram gives one row from the whole of it and some from random windows: the same music,
+    described from less of it, keeps trees from memorising single tracks.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_rows, n_features)], np.ndarray [shape=(n_rows,)], np.ndarray [same shape]
+        Rows, their targets and weights.
+    list of (np.ndarray, np.ndarray)
+        Rows to learn from, and rows of other artists, whole tracks of the first set, to stop by.
+    """
     bar = settings.bar(examples, step="features", unit="tracks")
     rows = [_rows(e, random_of(e, settings.seed)) for e in bar]
     own = np.array([e.source == examples[0].source for e in examples])
     each = len(rows[0])
-    return Windows(
-        rows=np.concatenate(rows),
-        target=np.repeat(targets(examples, labels_of(examples)), each),
-        weight=np.repeat(np.where(own, 1.0, OTHER_SETS_WEIGHT), each) / each,
-        folds=[
-            ((learn[:, None] * each + np.arange(each)).ravel(), aside * each)
-            for learn, aside in set_aside(examples, settings.seed)
-        ],
+    folds = [
+        ((learn[:, None] * each + np.arange(each)).ravel(), aside * each)
+        for learn, aside in set_aside(examples, settings.seed)
+    ]
+    return (
+        np.concatenate(rows),
+        np.repeat(targets(examples, labels_of(examples)), each),
+        np.repeat(np.where(own, 1.0, OTHER_SETS_WEIGHT), each) / each,
+        folds,
     )
 
 

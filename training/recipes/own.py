@@ -33,7 +33,6 @@ from tagger.models.multi_label import (
     silenced,
 )
 from tagger.models.prediction import log_softmax, logit, sigmoid
-from tagger.system.errors import DataError
 from tagger.training.data.company import Company, read_company
 from tagger.training.data.datasets import Example, musicnn, yamnet
 from tagger.training.recipes.fitting import Fitted, Settings
@@ -273,14 +272,7 @@ def _rows(examples: Iterable[Example], columns: np.ndarray) -> np.ndarray:
     look = EmbeddingInputs([musicnn(), yamnet()], base().data["inputs"])
 
     def seen(example: Example) -> np.ndarray:
-        try:
-            inputs = look(example.track_features())
-        except DataError as error:
-            raise DataError(
-                f"nobody knows what networks say of {example.track} of {example.source}",
-                hint="give folders of sound, or archives with views.npz",
-            ) from error
-        components = _weights().components(inputs[None])
+        components = _weights().components(example.looked_at(look)[None])
         slopes, offsets = _calibration()
         said = np.clip(_weights().logits(components) * slopes + offsets, -SURE, SURE)
         return np.concatenate([components[0, columns], said[0]])

@@ -22,7 +22,6 @@ from tagger.training.measure.metrics import (
     accuracy_by_coverage,
     confusion_matrix,
     per_genre,
-    reliability,
 )
 from tagger.training.measure.training_history import Correlation
 
@@ -253,7 +252,7 @@ def learning_curve(figure: Any, rows: Sequence[Mapping[str, Any]]) -> None:
 def reliability_diagram(figure: Any, measured: Measured, ece: float) -> None:
     """Accuracy over confidence with 95 % intervals, above how often each confidence occurs."""
     figure.set_size_inches(6, 6.2)
-    bins = reliability(measured)
+    bins = measured.bins
     middles = np.array([(b.low + b.high) / 2 for b in bins])
     width = bins[0].high - bins[0].low
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))

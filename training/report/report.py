@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tagger.training.data.folders import check_folder
 from tagger.training.measure.evaluate import Evaluation
 from tagger.training.measure.training_history import TrainingHistory
+from tagger.training.publish import check_folder
 from tagger.training.report import plots
 from tagger.training.report.page import Page
 

@@ -14,9 +14,15 @@ from tagger.sound.audio import read_excerpts
 from tagger.sound.spectrogram import TOP_DB, log_mel
 from tagger.system.errors import ConfigurationError, DataError
 from tagger.training.data import prepare as preparation
-from tagger.training.data.datasets import KEPT, SoundFile, read_genre_folders, read_log_mel_archive
+from tagger.training.data.datasets import (
+    KEPT,
+    Example,
+    SoundFile,
+    read_genre_folders,
+    read_log_mel_archive,
+)
 from tagger.training.data.load_examples import Sources, load_examples, with_artists
-from tagger.training.data.prepare import FileFeatures, prepare
+from tagger.training.data.prepare import prepare
 from tagger.training.measure.splits import artist
 from tests.training.archives import write_archive
 from tests.training.recorder import Recorder
@@ -188,7 +194,8 @@ def test_a_file_that_kills_its_worker_is_left_out(monkeypatch, pieces, tmp_path)
     def crash(file):
         if file.track.startswith("jazz/jazz.00000"):
             return Lost(1.0, 60.0)
-        return FileFeatures(np.zeros((128, 90), np.uint8), (90,), kept)
+        mel = np.zeros((128, 90), np.uint8)
+        return Example(file.track, file.genre, "", mel=mel, excerpt_columns=(90,), kept=kept)
 
     in_this_process(monkeypatch, crash)
     recorder = Recorder()

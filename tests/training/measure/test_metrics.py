@@ -12,12 +12,11 @@ from tagger.training.measure.calibrate import apply_temperature, cross_fitted, f
 from tagger.training.measure.metrics import (
     Measured,
     accuracy_by_coverage,
+    calibration_error,
     confusion_matrix,
     coverage_at_precision,
-    expected_calibration_error,
     figures,
     per_genre,
-    reliability,
     threshold_for_precision,
     wilson,
 )
@@ -75,9 +74,8 @@ def test_figures_agree_with_scikit_learn(seed):
 def test_a_confidence_that_is_right_has_no_calibration_error():
     truth = np.array([0] * 8 + [1] * 2)
     probabilities = np.tile([0.8, 0.2, 0.0], (10, 1))
-    assert expected_calibration_error(
-        Measured(LABELS, truth, probabilities, ("",) * 10)
-    ) == pytest.approx(0)
+    measured = Measured(LABELS, truth, probabilities, ("",) * 10)
+    assert calibration_error(measured.bins) == pytest.approx(0)
 
 
 def test_a_few_tracks_all_right_do_not_make_a_model_certain():
@@ -111,8 +109,8 @@ def test_overconfidence_shows_and_a_temperature_mends_it():
     after = Measured(
         LABELS, measured.truth, apply_temperature(overconfident, temperature), measured.tracks
     )
-    assert expected_calibration_error(before) > 0.1
-    assert expected_calibration_error(after) < expected_calibration_error(before) / 3
+    assert calibration_error(before.bins) > 0.1
+    assert calibration_error(after.bins) < calibration_error(before.bins) / 3
     assert (before.guesses == after.guesses).all()
 
 
@@ -168,7 +166,7 @@ def test_each_figure_of_a_genre_lies_in_its_interval(seed):
 
 def test_reliability_counts_each_track_once():
     measured = make(200)
-    bins = reliability(measured)
+    bins = measured.bins
     assert sum(b.n for b in bins) == 200
     assert sum(b.n * b.accuracy for b in bins) == pytest.approx(measured.right.sum())
     assert all(b.low <= b.confidence <= b.high for b in bins)

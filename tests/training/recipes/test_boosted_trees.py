@@ -97,23 +97,21 @@ def test_same_seed_same_trees(examples, tmp_path):
 
 
 def test_artists_set_aside_are_not_learned_from(examples):
-    table = on_features.windows(examples, Settings(work=None))
+    *_, folds = on_features.windows(examples, Settings(work=None))
     artist = np.repeat([e.artist for e in examples], 2)
-    assert len(table.folds) == splits.FOLDS
-    for learn, aside in table.folds:
+    assert len(folds) == splits.FOLDS
+    for learn, aside in folds:
         assert not set(artist[learn]) & set(artist[aside])
         assert (aside % 2 == 0).all()  # whole tracks, not windows
-    assert sorted(np.concatenate([aside for _, aside in table.folds])) == list(range(0, 72, 2))
+    assert sorted(np.concatenate([aside for _, aside in folds])) == list(range(0, 72, 2))
 
 
 def test_other_sets_are_learned_from_but_never_set_aside(examples):
     others = [replace(e, source="other", artist=None) for e in examples]
-    table = on_features.windows([*examples, *others], Settings(work=None))
-    for learn, aside in table.folds:
+    _, _, weight, folds = on_features.windows([*examples, *others], Settings(work=None))
+    for learn, aside in folds:
         assert aside.max() < 72 and set(range(72, 144)) <= set(learn)
-    assert table.weight[72:].sum() == pytest.approx(
-        on_features.OTHER_SETS_WEIGHT * table.weight[:72].sum()
-    )
+    assert weight[72:].sum() == pytest.approx(on_features.OTHER_SETS_WEIGHT * weight[:72].sum())
 
 
 def test_selected_features_are_the_model_s_only_inputs(examples, tmp_path):

@@ -24,6 +24,7 @@ from tagger.training.data.feature_table import (
     scannable,
 )
 from tagger.training.measure.evaluate import evaluate_model
+from tagger.training.measure.out_of_fold import calibrated
 from tagger.training.measure.training_history import read_history
 from tagger.training.recipes import estimators, on_features
 from tagger.training.recipes.estimators import Regression, SupportVectors
@@ -103,7 +104,7 @@ def test_a_recipe_makes_a_model_that_says_what_was_measured(archive, tmp_path, r
 def test_svm_learns_but_is_not_published(archive, tmp_path):
     examples = read_log_mel_archive(archive)
     predictions = measure(on_features.fit_svm, examples, "artist", Settings(tmp_path / "w"))
-    assert predictions.calibrated().right.mean() > 0.7
+    assert calibrated({"artist": predictions}, "artist").right.mean() > 0.7
     with pytest.raises(ConfigurationError, match="for benchmarks only"):
         train_model("svm", [archive], tmp_path / "svm")
     assert not (tmp_path / "svm").exists()
@@ -113,7 +114,7 @@ def test_svm_learns_but_is_not_published(archive, tmp_path):
 def test_every_protocol_measures(archive, tmp_path, protocol):
     examples = read_log_mel_archive(archive)
     predictions = measure(on_features.fit_logistic, examples, protocol, Settings(tmp_path / "w"))
-    assert predictions.calibrated().right.mean() > 0.6
+    assert calibrated({protocol: predictions}, protocol).right.mean() > 0.6
     assert (
         len(predictions.tracks)
         == {
