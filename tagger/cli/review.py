@@ -278,8 +278,8 @@ class _Dialogue:
             return "The answer is for this track alone."
         n = len(self._review.album(question))
         if n == 1:
-            return "There is no question about another track of this album."
-        return f"The answer is for the {n} tracks of this album that there are questions about."
+            return "No other track of this album is open."
+        return f"The answer is for the {n} open tracks of this album."
 
     def _show(self, question: Question, guesses: Guesses) -> None:
         from tagger.cli.console import bar, clock
