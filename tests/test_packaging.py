@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -243,6 +244,18 @@ def test_an_extra_brings_what_it_is_said_to_bring(name):
         made = {canonicalize_name(distribution) for distribution in IMPORTED[package]}
         assert made & brings, f"[{name}] does not bring {package}"
         assert not made & base, f"{package} comes with every installation"
+
+
+def test_everything_names_the_same_versions_of_python():
+    """Regression: CONTRIBUTING.md said 3.11 to 3.14."""
+    named = [c.split()[-1] for c in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", c)]
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    job = workflow["jobs"]["checks"]
+    may_fail = [v for v in job["strategy"]["matrix"]["python"] if v in job["continue-on-error"]]
+    assert named == [v for v in job["strategy"]["matrix"]["python"] if v not in may_fail]
+    said = f"{named[0]} to {named[-1]}"
+    for file in ("README.md", "CONTRIBUTING.md", "docs/tutorial.md", ".ci/run"):
+        assert set(re.findall(r"3\.\d+ to 3\.\d+", (ROOT / file).read_text("utf-8"))) == {said}
 
 
 def test_a_missing_part_is_no_bug_in_gtag():

@@ -86,7 +86,11 @@ def audit(
         progress.expect(lambda: scanning.library(paths))
         interrupts = stack.enter_context(Interrupts())
         results = scanning.results(library, interrupts=interrupts)
-        tell = teller(level, as_json=False, say=progress.say)
+
+        def say(line: str, *, err: bool = False) -> None:
+            progress.say(line, err=err or as_json)
+
+        tell = teller(level, as_json=False, say=say)
 
         def note(result: TrackResult) -> None:
             statuses[result.status] += 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from tagger.cli.click_options import Number
+from tagger.cli.click_options import Number, Whole
 from tagger.cli.files import log_to, not_music, opening
 from tagger.cli.results import each, ended
 from tagger.cli.scan import WALKING, options_of_scan
@@ -50,6 +50,12 @@ _KEYS = (
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[REPORT.csv|PATHS]...")
 @click.option("--web", is_flag=True, help="Ask on a page in the browser; needs the extra [web].")
 @click.option(
+    "--port",
+    type=Whole(1, 65535),
+    metavar="N",
+    help="With --web: the port of the page, for a forwarded one. Default: any that is free.",
+)
+@click.option(
     "--min-confidence",
     type=Number(0, 1),
     metavar="P",
@@ -70,6 +76,7 @@ def review(
     paths: tuple[str, ...],
     *,
     web: bool,
+    port: int | None,
     disagree: bool,
     then: str | None,
     log_file: str | None,
@@ -81,6 +88,8 @@ def review(
     continues with the last PATHS. Answers are written at once, as your own genres; gtag undo takes
     back those of one review.
     """
+    if port and not web:
+        raise click.UsageError("--port needs --web.")
     if web:
         need("gtag review --web", "starlette", "uvicorn")
     elif not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -129,7 +138,7 @@ def review(
             from tagger.reviewing.web import serve
 
             with suppress(KeyboardInterrupt):
-                serve(Desk(asked, scanning, interrupts), _address_told)
+                serve(Desk(asked, scanning, interrupts), _address_told, port or 0)
                 interrupted = False
             went_on = not asked.is_open()
             if went_on:
@@ -269,8 +278,8 @@ class _Dialogue:
             return "The answer is for this track alone."
         n = len(self._review.album(question))
         if n == 1:
-            return "No other track of this album is unsure."
-        return f"The answer is for the {n} unsure tracks of this album."
+            return "No other track of this album is open."
+        return f"The answer is for the {n} open tracks of this album."
 
     def _show(self, question: Question, guesses: Guesses) -> None:
         from tagger.cli.console import bar, clock

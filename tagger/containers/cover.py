@@ -1,14 +1,17 @@
-"""A track's cover: the picture in its tags. Only read, never written."""
+"""A track's cover: the picture in its tags, or the one beside it. Only read, never written."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from contextlib import suppress
 from os import PathLike
+from pathlib import Path
 
 from tagger.containers.bounds import deadline
 from tagger.containers.formats import Format
 from tagger.containers.opened import open_container
+from tagger.system.regular import open_regular
 
 _LARGEST = 16 << 20  # bytes
 # How the pictures begin that every browser shows, and nothing else: SVG can hold scripts.
@@ -19,9 +22,39 @@ _KINDS = {
     b"RIFF": "image/webp",
 }
 _HEAD = 1024  # bytes in front of the picture within a value: its type and description
+# As players look for them, in this order, with capitals or without.
+_BESIDE = [
+    f"{name}.{suffix}"
+    for name in ("cover", "folder", "front", "album")
+    for suffix in ("jpg", "jpeg", "png", "webp", "gif")
+]
 
 
 def read_cover(path: str | PathLike[str], format: Format) -> tuple[str, bytes] | None:
+    """Return a track's cover and its media type: of its tags, else of its folder; or None."""
+    return _in_tags(path, format) or _in_folder(Path(path).parent)
+
+
+def _in_folder(folder: Path) -> tuple[str, bytes] | None:
+    """Return the picture that lies in a folder for all of its tracks.
+
+    No link is followed: it may lead out of the music.
+    """
+    with suppress(OSError):
+        there = {file.name.casefold(): file for file in sorted(folder.iterdir())}
+        for name in filter(there.__contains__, _BESIDE):
+            with (
+                suppress(OSError),  # a link, a pipe, somebody else's
+                open_regular(there[name], follow=False) as file,
+            ):
+                content = file.read(_LARGEST + 1)
+                found = _picture(content)
+                if found and found[1] == content:
+                    return found
+    return None
+
+
+def _in_tags(path: str | PathLike[str], format: Format) -> tuple[str, bytes] | None:
     """Return the first picture in a file's tags and its media type; None where there is none."""
     try:
         with open(path, "rb") as file:

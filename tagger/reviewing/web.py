@@ -16,6 +16,7 @@ import io
 import itertools
 import json
 import logging
+import os
 import queue
 import secrets
 import socket
@@ -31,7 +32,7 @@ from tagger.reports.pages import page, policy
 from tagger.reviewing.desk import Desk, Json
 from tagger.sound.audio import Sound
 from tagger.sound.decoder import SAMPLE_RATE
-from tagger.system.errors import GtagError
+from tagger.system.errors import ConfigurationError, GtagError
 from tagger.system.exhausted import what_ran_out
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Jobs:
             job()
 
 
-def serve(desk: Desk, opened: Callable[[str, str], None]) -> None:
+def serve(desk: Desk, opened: Callable[[str, str], None], port: int = 0) -> None:
     """Serve the page until it says that it is done.
 
     Parameters
@@ -109,12 +110,27 @@ def serve(desk: Desk, opened: Callable[[str, str], None]) -> None:
     opened : function of two addresses
         Called when the page can be loaded, with its address, and with one that leads there once:
         for a command line, which all users of the machine can see.
+    port : int
+        Where to listen; 0: at any port that is free.
+
+    Raises
+    ------
+    ConfigurationError
+        Another program listens at that port.
     """
     import uvicorn
 
     jobs, token, once = Jobs(), secrets.token_urlsafe(24), secrets.token_urlsafe(24)
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+        if os.name == "posix":  # elsewhere this lets two programs listen at one port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", port))
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise ConfigurationError(
+                f"port {port} cannot be used: {why}", hint="name another --port, or none"
+            ) from error
         port = listening.getsockname()[1]
         hosts = (f"127.0.0.1:{port}", f"localhost:{port}")
         app = Guard(site(desk, jobs), token, once, hosts)

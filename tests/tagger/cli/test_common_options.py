@@ -71,3 +71,6 @@ def test_audit_says_nothing_but_errors_where_it_is_quiet(gtag, music, tmp_path):
     ran = gtag("audit", music, "-q", "--jobs", "1", "--html", tmp_path / "a.html")
     assert (ran.status, ran.out) == (1, "") and "b.mp3: unreadable" in ran.err
     assert (tmp_path / "a.html").exists()
+    ran = gtag("audit", music, "-v", "--json", "--jobs", "1")
+    assert all(json.loads(line)["own_confidence"] for line in ran.out.splitlines())
+    assert "0.flac" in ran.err and "1.flac" in ran.err

@@ -198,7 +198,7 @@ def test_paths_are_scanned_first_and_gone_on_with(make_audio, tmp_path):
     terminal = Terminal("m", "--min-confidence", 1, "--jobs", 1, folder=tmp_path)
     terminal.wait_for("1 of 2")
     terminal.press("a")
-    terminal.wait_for("the 2 unsure tracks")
+    terminal.wait_for("the 2 open tracks")
     terminal.press("q")
     assert terminal.end() == 0
     assert "\\x1b]0;owned\\x07[bold]\\u202e.flac" in terminal.shown.decode()
@@ -206,7 +206,7 @@ def test_paths_are_scanned_first_and_gone_on_with(make_audio, tmp_path):
     terminal = Terminal(folder=tmp_path)
     terminal.wait_for("1 of 2")
     terminal.press("a")
-    terminal.wait_for("the 2 unsure tracks")
+    terminal.wait_for("the 2 open tracks")
     terminal.press("\r")
     assert terminal.end() == 0
     assert len(set(genres((tmp_path / "m").iterdir())) - {None}) == 1

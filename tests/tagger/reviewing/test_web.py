@@ -180,6 +180,35 @@ def test_only_tracks_of_the_report_are_served(served, music):
         assert served.ask(f"{root}/{path}", **host)[0] in (400, 404), path
 
 
+def test_a_cover_beside_the_track_is_shown_and_no_link_followed(served, music):
+    folder = music[3].parent  # that track has none in its tags
+
+    def asked():
+        status, picture, headers = served.ask(f"/{served.token}/cover/3", Host=served.host)
+        return (status, picture, headers["content-type"]) if status == 200 else status
+
+    (folder / "outside.png").write_bytes(PIXEL)
+    (folder / "cover.jpg").symlink_to(folder / "outside.png")
+    (folder / "cover.png").write_bytes(b"no picture " + PIXEL)
+    (folder / "folder.jpg").write_bytes(PIXEL + bytes(16 << 20))
+    (folder / "folder.gif").mkdir()
+    assert asked() == 404
+    (folder / "Folder.PNG").write_bytes(PIXEL)  # what it holds is told, whatever it is called
+    assert asked() == (200, PIXEL, "image/png")
+
+
+def test_a_port_can_be_chosen_and_one_that_is_taken_is_told(served, tmp_path):
+    report, port = tmp_path / "report.csv", served.port
+    taken = ("review", "--web", str(report), "--port", str(port))
+    command = [sys.executable, "-m", "tagger", *taken]
+    home = {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": str(Path.cwd())}
+    told = subprocess.run(command, env=os.environ | home, capture_output=True, text=True)
+    assert told.returncode == 2 and f"port {port} cannot be used" in told.stderr
+    served.end()
+    again = Server(report, tmp_path, "--port", str(port))
+    assert again.port == port and again.end()[0] == 130
+
+
 def test_what_the_page_is_told_is_ascii_and_shows_what_is_not_seen(served):
     status, told, _ = served.ask(f"/{served.token}/queue/0", Host=served.host)
     assert status == 200 and told.isascii()
