@@ -109,7 +109,7 @@ def find_frames(file: BinaryIO, start: int, name: str | bytes) -> int | None:
     if _is_foreign(peek(file, start, _FOREIGN_HEAD)):
         return None
     start = behind_zeros(file, start)  # some taggers pad behind the ID3v2 tag
-    data = peek(file, start, _SEARCH + 8 * 1024)
+    data = peek(file, start, _FOREIGN_HEAD)
     extension = os.fsdecode(os.path.splitext(name)[1]).lower()  # noqa: PTH122
 
     def frames_from(position: int) -> tuple[int, int]:
@@ -129,6 +129,7 @@ def find_frames(file: BinaryIO, start: int, name: str | bytes) -> int | None:
     # Zip's directory stands at the end: it may have anything in front.
     if extension not in _EXTENSIONS or _is_foreign(data) or zipfile.is_zipfile(file):
         return None
+    data = peek(file, start, _SEARCH + 8 * 1024)
     position = data.find(b"\xff")
     while 0 <= position < _SEARCH:
         if frames_from(position)[0] == _IN_A_ROW:
@@ -139,6 +140,8 @@ def find_frames(file: BinaryIO, start: int, name: str | bytes) -> int | None:
 
 def behind_zeros(file: BinaryIO, start: int) -> int:
     """Return where the zeros from `start` on end; `start` itself where they do not."""
+    if peek(file, start, 1) != b"\0":
+        return start
     file.seek(start)
     for position in range(start, start + MOST_ZEROS, _SEARCH):
         data = file.read(_SEARCH)

@@ -72,8 +72,9 @@ def check_written(
     """
     with both_open(original, copy, format, tuple(planned)) as (old, new, file):
         kept = _check_kept(original, old, new, file, with_sound=with_sound)
-        _check_planned(original, copy, format, new, planned)
-        check_seen(original, copy, format, old, new, tuple(planned))
+        tags = read_by_mutagen(copy, format, new.main)
+        _check_planned(original, format, new, planned, tags)
+        check_seen(original, format, old, new, tags, tuple(planned))
     return kept
 
 
@@ -156,13 +157,11 @@ def _is_carried(old: Container, new: Container, before: Block, after: Block) -> 
 
 
 def _check_planned(
-    original: str | PathLike[str],
-    copy: str | PathLike[str],
-    format: Format,
-    new: Container,
-    planned: Fields,
+    original: str | PathLike[str], format: Format, new: Container, planned: Fields, tags: Any
 ) -> None:
-    """Check that `copy` says what was planned, and no hidden genre anything else."""
+    """Check that a copy says what was planned, also in mutagen's `tags`, and no hidden genre
+    anything else.
+    """
     problem = None
     if any(new.main.values(role) != values for role, values in planned.items()):
         problem = "the tags do not read back as planned"
@@ -170,7 +169,7 @@ def _check_planned(
     for block in new.hidden:
         if not {genre.casefold() for genre in block.values(GENRE)} <= allowed:
             problem = f"its {block.name} would name another genre"
-    if problem is None and _as_mutagen_reads(copy, format, new.main, planned) != planned:
+    if problem is None and _as_mutagen_reads(tags, new.main, planned) != planned:
         refuse_if_mutagen_cannot_read(original, format, new.main)
         problem = "mutagen does not read the tags as planned"
     if problem is not None:
@@ -179,16 +178,21 @@ def _check_planned(
 
 def check_seen(
     original: str | PathLike[str],
-    copy: str | PathLike[str],
     format: Format,
     old: Container,
     new: Container,
+    tags: Any,
     roles: tuple[str, ...] = ROLES,
 ) -> None:
-    """Check that programs see in `copy` every other field that they see in `original`.
+    """Check that programs see in a copy every other field that they see in `original`.
 
     That is more than `check_kept`, which looks at the fields one by one: a tag that begins to say
     something hides what the tags behind it say.
+
+    Parameters
+    ----------
+    tags : Any
+        The copy's, as `read_by_mutagen` returns them.
 
     Raises
     ------
@@ -202,8 +206,8 @@ def check_seen(
             for n, v in told.items()
         )
     else:
-        seen = _others_as_mutagen_reads(original, format, old.main, roles)
-        now_seen = _others_as_mutagen_reads(copy, format, new.main, roles)
+        seen = _others(read_by_mutagen(original, format, old.main), format, roles)
+        now_seen = _others(tags, format, roles)
         kept = all(key in now_seen and now_seen[key] == seen[key] for key in seen)
     if not kept:
         raise WriteFailedError(
@@ -211,12 +215,17 @@ def check_seen(
         )
 
 
-def _as_mutagen_reads(
-    path: str | PathLike[str], format: Format, main: Block, roles: Iterable[str]
-) -> Fields | None:
+def read_by_mutagen(path: str | PathLike[str], format: Format, main: Block) -> Any:
+    """Return the main tag as mutagen reads it; None where there is none or it cannot."""
+    try:
+        return _mutagen_tags(path, format, main)
+    except Exception:  # whatever mutagen fails at
+        return None
+
+
+def _as_mutagen_reads(tags: Any, main: Block, roles: Iterable[str]) -> Fields | None:
     fields: Fields = dict.fromkeys(roles, ())
     try:
-        tags = _mutagen_tags(path, format, main)
         for role in roles:
             with suppress(KeyError):  # a field that is not there
                 fields[role] = main.as_mutagen_reads(tags, role)
@@ -235,14 +244,8 @@ def refuse_if_mutagen_cannot_read(path: str | PathLike[str], format: Format, mai
         ) from error
 
 
-def _others_as_mutagen_reads(
-    path: str | PathLike[str], format: Format, main: Block, roles: tuple[str, ...]
-) -> dict[str, Any]:
-    """Return every field but those of the roles and gtag's; none where mutagen cannot read it."""
-    try:
-        tags = _mutagen_tags(path, format, main)
-    except Exception:  # what was written is checked with it elsewhere
-        return {}
+def _others(tags: Any, format: Format, roles: tuple[str, ...]) -> dict[str, Any]:
+    """Return every field of mutagen's tags but those of the roles and gtag's."""
     fields: dict[str, Any] = {}
     if isinstance(tags, list):  # of pairs: Vorbis comments and ASF attributes
         for key, value in tags:

@@ -92,12 +92,9 @@ def why_not_replaced(target: Path, seen: os.stat_result) -> str | None:
     folder = target.parent.stat()
     inherits_group = sys.platform == "darwin" or folder.st_mode & stat.S_ISGID
     new_group = folder.st_gid if inherits_group else os.getegid()
-    gives_away = _has_capability(_CAP_CHOWN)
-    if seen.st_uid != user and not (gives_away and _is_mapped(seen.st_uid, "uid_map")):
+    if seen.st_uid != user and not _gives_away(seen.st_uid, "uid_map"):
         return f"it belongs to user {seen.st_uid}, to whom you cannot give a new file"
-    if seen.st_gid not in {new_group, *groups} and not (
-        gives_away and _is_mapped(seen.st_gid, "gid_map")
-    ):
+    if seen.st_gid not in {new_group, *groups} and not _gives_away(seen.st_gid, "gid_map"):
         return f"it belongs to group {seen.st_gid}, to which you cannot give a new file"
     if (
         seen.st_mode & stat.S_ISGID
@@ -129,8 +126,12 @@ def _has_capability(number: int) -> bool:
     return found is not None and bool(int(found[1], 16) >> number & 1)
 
 
-def _is_mapped(number: int, table: str) -> bool:
-    """Tell whether a container knows a user or group of the system outside."""
+def _gives_away(number: int, table: str) -> bool:
+    """Tell whether this process may give a file to a user or group, which a container may not
+    know.
+    """
+    if not _has_capability(_CAP_CHOWN):
+        return False
     try:
         rows = Path("/proc/self", table).read_text().splitlines()
     except OSError:  # not Linux
