@@ -21,7 +21,7 @@ from tagger.models import zoo
 from tagger.models.card import OUT_OF_FOLD
 from tagger.models.track_features import TrackFeatures
 from tagger.sound.audio import read_excerpts
-from tagger.system.errors import ConfigurationError
+from tagger.system.errors import ConfigurationError, DataError
 from tagger.training import own_genres
 from tagger.training.bundled import learning_curve
 from tagger.training.data.company import read_company
@@ -132,6 +132,16 @@ def test_other_protocols_are_for_evaluate(tmp_path):
     sources = Sources([tmp_path])
     with pytest.raises(ConfigurationError, match="measured under one protocol"):
         train_model("own", sources, tmp_path / "m", protocols=["segment-random"], name="mine")
+
+
+def test_who_plays_is_asked_only_where_artists_are_kept_apart(tmp_path):
+    """Regression: a set without artists was refused under track-random, too."""
+    for genre in ("jazz", "rock"):
+        (tmp_path / "set" / genre).mkdir(parents=True)
+        (tmp_path / "set" / genre / "a.wav").write_bytes(b"noise")
+    for protocol, why in (("artist", "the artist of each track"), ("track-random", "no file with")):
+        with pytest.raises(DataError, match=why):
+            train_model("own", [tmp_path / "set"], tmp_path / "m", protocols=[protocol])
 
 
 GENRES = {"blues": "Porch", "classical": "Salon", "jazz": "Smoky"}
