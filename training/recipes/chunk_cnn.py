@@ -10,7 +10,7 @@ import contextlib
 import io
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -144,31 +144,44 @@ def _crop(mel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
     """Train the network on all examples and convert it.
 
-    The state after each epoch is kept in `settings.work` until training is done.
-
     Parameters
     ----------
     examples : sequence of Example
         With spectrograms. The first one's set is the reference set.
     """
-    model, history = train(examples, settings)
-    return fitted(labels_of(examples), convert(model, quantise=QUANTISE), history)
-
-
-def train(examples: Sequence[Example], settings: Settings) -> tuple[Any, History]:
-    """Train; return the Keras model, in float32, and its loss epoch by epoch."""
-    start_keras()
     epochs = settings.epochs or EPOCHS
+    return fit_on_crops(examples, settings, epochs, lambda n: _compiled(build(n), epochs))
+
+
+def fit_on_crops(
+    examples: Sequence[Example],
+    settings: Settings,
+    epochs: int,
+    start: Callable[[int], Any],
+    before_epoch: Callable[[Any, int], None] = lambda model, epoch: None,
+) -> Fitted:
+    """Train a network on random crops, `STEPS` batches of `BATCH` an epoch, and convert it.
+
+    Parameters
+    ----------
+    start : callable
+        Makes the compiled model, from chunks to logits and embedding, for so many labels.
+    before_epoch : callable
+        Given the model and the number of the epoch, from 0.
+    """
+    start_keras()
     labels = labels_of(examples)
     augmented = settings.augment is not False
-    return train_by_epochs(
+    model, history = train_by_epochs(
         settings,
         labels,
         epochs=epochs,
         steps=STEPS,
         batches=lambda epoch: batches(examples, labels, settings.seed, epoch, augmented),
-        start=lambda: _compiled(build(len(labels)), epochs),
+        start=lambda: start(len(labels)),
+        before_epoch=before_epoch,
     )
+    return fitted(labels, convert(model, quantise=QUANTISE), history)
 
 
 def _compiled(model: Any, epochs: int) -> Any:

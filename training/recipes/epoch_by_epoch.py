@@ -31,7 +31,7 @@ def train_by_epochs(
     steps: int,
     batches: Callable[[int], Batches],
     start: Callable[[], Any],
-    before_epoch: Callable[[Any, int], None] = lambda model, epoch: None,
+    before_epoch: Callable[[Any, int], None],
 ) -> tuple[Any, History]:
     """Train; return the Keras model, and loss and accuracy epoch by epoch.
 

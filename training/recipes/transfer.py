@@ -19,9 +19,8 @@ from typing import Any
 from tagger.sound.spectrogram import CHUNK_COLUMNS, N_MELS, TOP_DB
 from tagger.system.errors import ConfigurationError
 from tagger.system.places import home
-from tagger.training.data.datasets import Example, labels_of
+from tagger.training.data.datasets import Example
 from tagger.training.recipes import chunk_cnn, efficientnet_lite
-from tagger.training.recipes.epoch_by_epoch import train_by_epochs
 from tagger.training.recipes.fitting import Fitted, Settings
 from tagger.training.recipes.keras_start import start_keras
 
@@ -52,7 +51,7 @@ DEFAULT = "MobileNetV2"
 
 
 def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
-    """Learn from random crops, as gtag's own CNN does: `STEPS` batches of `BATCH` an epoch.
+    """Learn from random crops, as gtag's own CNN does.
 
     Parameters
     ----------
@@ -62,15 +61,12 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
         `variant` is one of `PIXELS`; `weights` is ``imagenet`` (default), ``none`` (all of it
         learns from the start) or a file.
     """
-    start_keras()
-    labels = labels_of(examples)
-    variant = settings.variant or DEFAULT
+    variant, weights = settings.variant or DEFAULT, settings.weights or IMAGENET
     epochs = settings.epochs or EPOCHS
-    weights = settings.weights or IMAGENET
     frozen_epochs = 0 if weights == NONE else max(1, round(FROZEN_SHARE * epochs))
 
-    def start() -> Any:
-        model = build(len(labels), variant, weights)
+    def start(n_labels: int) -> Any:
+        model = build(n_labels, variant, weights)
         _compile(model, frozen=frozen_epochs > 0, fresh=weights == NONE)
         return model
 
@@ -78,17 +74,7 @@ def fit(examples: Sequence[Example], settings: Settings) -> Fitted:
         if epoch == frozen_epochs > 0:
             _compile(model, frozen=False, fresh=False)
 
-    augmented = settings.augment is not False
-    model, history = train_by_epochs(
-        settings,
-        labels,
-        epochs=epochs,
-        steps=chunk_cnn.STEPS,
-        batches=lambda e: chunk_cnn.batches(examples, labels, settings.seed, e, augmented),
-        start=start,
-        before_epoch=unfreeze,
-    )
-    return chunk_cnn.fitted(labels, chunk_cnn.convert(model, quantise=True), history)
+    return chunk_cnn.fit_on_crops(examples, settings, epochs, start, unfreeze)
 
 
 def build(n_labels: int, variant: str, weights: str) -> Any:
