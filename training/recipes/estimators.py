@@ -32,7 +32,7 @@ STRENGTHS = tuple(float(s) for s in 10.0 ** np.arange(-4.5, 1.1, 0.5))  # of dat
 STILL = 1e-6  # a spread of that share of the mean, or of a tenth, is none
 WORSE = 2  # so often the log loss may rise before weaker penalties are not tried any more
 ROUNDS, PATIENCE = 600, 30
-LAYERS = {"shallow": (128,), "deep": (512, 256, 128, 64)}
+LAYERS = {"shallow": (128,), "deep": (512, 256, 128, 64), "cnn": (64,)}
 CHANNELS = (32, 64)  # of the CNN along descriptors
 # More threads on fewer numbers than this wait for each other longer than they work.
 WORTH_THREADS = 4_000_000
@@ -371,7 +371,7 @@ class FeatureNetwork(OnRows):
         inputs = keras.Input((rows.shape[1],), name="features")
         x = keras.ops.clip(inputs, low.astype(np.float32), high.astype(np.float32))
         x = layers.Normalization(mean=rows.mean(axis=0), variance=scale**2)(x)
-        x = _along(x, self.dropout) if self.layers == "cnn" else self._dense(x)
+        x = self._hidden(x)
         self.model_ = keras.Model(inputs, layers.Dense(len(self.classes_))(x))
         self.model_.compile(
             optimizer=keras.optimizers.Adam(self.learning_rate),
@@ -391,9 +391,15 @@ class FeatureNetwork(OnRows):
         self.history_ = [dict(zip(told, map(float, values), strict=True)) for values in by_epoch]
         return self
 
-    def _dense(self, x: Any) -> Any:
+    def _hidden(self, x: Any) -> Any:
         from keras import layers
 
+        if self.layers == "cnn":
+            x = layers.Reshape((-1, 1))(x)
+            for channels in CHANNELS:
+                x = layers.Conv1D(channels, 5, padding="same", activation="relu")(x)
+                x = layers.MaxPooling1D(2, padding="same")(x)
+            x = layers.Dropout(self.dropout)(layers.Flatten()(x))
         for size in LAYERS[self.layers]:
             x = layers.Dense(size, activation="relu")(x)
             x = layers.Dropout(self.dropout)(x)
@@ -401,16 +407,3 @@ class FeatureNetwork(OnRows):
 
     def predict_log_proba(self, rows: np.ndarray) -> np.ndarray:
         return log_softmax(np.asarray(self.model_(rows.astype(np.float32))))
-
-
-def _along(x: Any, dropout: float) -> Any:
-    from keras import layers
-
-    x = layers.Reshape((-1, 1))(x)
-    for channels in CHANNELS:
-        x = layers.Conv1D(channels, 5, padding="same", activation="relu")(x)
-        x = layers.MaxPooling1D(2, padding="same")(x)
-    x = layers.Flatten()(x)
-    x = layers.Dropout(dropout)(x)
-    x = layers.Dense(64, activation="relu")(x)
-    return layers.Dropout(dropout)(x)
