@@ -40,6 +40,7 @@ class Option:
         One of `Kind`. A path may be given as a path-like object, and a model, too.
     help : str
         For ``--help`` and config.toml.
+    default : object
     low, high : float
         The range of a whole number or a number. Never infinite: NaN and infinity are no numbers.
     choices : tuple of str
@@ -54,6 +55,7 @@ class Option:
 
     kind: Kind
     help: str
+    default: object = None
     low: float | None = None
     high: float = HIGHEST
     choices: tuple[str, ...] = ()
@@ -130,15 +132,15 @@ def _shown(value: object) -> str:
     return shown if len(shown) <= 60 else f"{shown[:60]}…"
 
 
-def _option(kind: Kind, help: str, default: Any = None, **more: Any) -> Any:
-    return field(default=default, metadata={"option": Option(kind, help, **more)})
+def _option(kind: Kind, help: str, default: object = None, **more: Any) -> Any:
+    return field(default=default, metadata={"option": Option(kind, help, default, **more)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScanOptions:
     """How a scan goes; of the command line, the settings, the Python API or beets.
 
-    The fields are described by their `Option`s: `option_of` returns one. None, where it is the
+    The fields are described by `OPTIONS`. None, where it is the
     default, means that nothing was said.
 
     Raises
@@ -267,7 +269,7 @@ class ScanOptions:
             value = getattr(self, each.name)
             if value is None and each.default is None:
                 continue
-            object.__setattr__(self, each.name, checked(each.name, value))
+            object.__setattr__(self, each.name, _checked(OPTIONS[each.name], each.name, value))
         if self.aim is not None and self.min_confidence is not None:
             raise ConfigurationError(
                 "an aim and a minimum confidence exclude each other", hint="say one of them"
@@ -281,9 +283,8 @@ class ScanOptions:
         )
 
 
-_OPTIONS: dict[str, tuple[Option, Any]] = {
-    each.name: (each.metadata["option"], each.default) for each in fields(ScanOptions)
-}
+# By the names of their fields.
+OPTIONS: dict[str, Option] = {each.name: each.metadata["option"] for each in fields(ScanOptions)}
 
 
 def flag(name: str, value: object) -> bool:
@@ -294,26 +295,6 @@ def flag(name: str, value: object) -> bool:
     ConfigurationError
     """
     return bool(_checked(Option("flag", ""), name, value))
-
-
-def option_of(name: str) -> Option:
-    """Return an option's kind, range, default and help, by the name of its field."""
-    return _OPTIONS[name][0]
-
-
-def default_of(name: str) -> Any:
-    """Return the default of an option."""
-    return _OPTIONS[name][1]
-
-
-def checked(name: str, value: object) -> Any:
-    """Return one value alone, as `ScanOptions` holds it.
-
-    Raises
-    ------
-    ConfigurationError
-    """
-    return _checked(option_of(name), name, value)
 
 
 def _checked(option: Option, name: str, value: object) -> Any:
