@@ -27,8 +27,11 @@ class Whole(click.IntRange):
 def _bounded(
     kind: Number | Whole, value: float, param: click.Parameter | None, ctx: click.Context | None
 ) -> float:
-    if not value <= (HIGHEST if kind.max is None else kind.max):  # nor is NaN
-        kind.fail(f"It has to be at most {HIGHEST:g}.", param, ctx)
+    high = HIGHEST if kind.max is None else kind.max
+    try:
+        Option("number", "", low=kind.min, high=high).checked(value)
+    except ValueError as error:
+        kind.fail(f"It {error}.", param, ctx)
     return value
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from os import PathLike, fsdecode
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, SupportsFloat, get_args
 
 from tagger.genres.profiles import PROFILES
 from tagger.storage.at_rest import MIN_AGE_S
@@ -64,7 +64,7 @@ class Option:
     flag: str | None = None
     show_default: bool = False
 
-    def checked(self, value: object) -> Any:
+    def checked(self, value: object) -> object:
         """Return one value alone, as `ScanOptions` holds it.
 
         Raises
@@ -78,7 +78,7 @@ class Option:
             raise ValueError(f"has to be a list of texts, not {_shown(value)}")
         return tuple(self._one(item) for item in value)
 
-    def _one(self, value: object) -> Any:
+    def _one(self, value: object) -> object:
         match self.kind:
             case "flag":
                 if not isinstance(value, bool):
@@ -110,14 +110,14 @@ class Option:
             raise ValueError("holds a NUL character")
         return value
 
-    def _in_range(self, value: Any) -> Any:
+    def _in_range(self, value: float) -> float:
         if (self.low is not None and value < self.low) or value > self.high:
             low = "" if self.low is None else f"from {self.low:g} "
             raise ValueError(f"has to be {low}to {self.high:g}, not {_shown(value)}")
         return value
 
 
-def _is_finite(value: Any) -> bool:
+def _is_finite(value: SupportsFloat) -> bool:
     try:
         return math.isfinite(value)
     except OverflowError:  # a whole number beyond all floats
@@ -297,7 +297,7 @@ def flag(name: str, value: object) -> bool:
     return bool(_checked(Option("flag", ""), name, value))
 
 
-def _checked(option: Option, name: str, value: object) -> Any:
+def _checked(option: Option, name: str, value: object) -> object:
     try:
         return option.checked(value)
     except ValueError as error:
