@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from tagger.cli.files import log_to, not_music
-from tagger.cli.results import each, ended, level_of
+from tagger.cli.results import Asked, each
 from tagger.cli.scan import TELLING, WRITING, options_of_scan
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ExitStatus
@@ -23,18 +22,7 @@ if TYPE_CHECKING:
 
 @click.command(params=options_of_scan(*WRITING, *TELLING))
 @click.argument("report", type=click.Path(), metavar="REPORT.csv")
-def apply(
-    report: str,
-    *,
-    write_tags: bool,
-    dry_run: bool,
-    as_json: bool,
-    then: str | None,
-    verbose: int,
-    quiet: int,
-    log_file: str | None,
-    **options: Any,
-) -> ExitStatus:
+def apply(report: str, **options: Any) -> ExitStatus:
     """Write the genres that you edited in a report.
 
     Shows each track of REPORT.csv, from gtag scan --report, whose new_genre is not its old_genre;
@@ -49,11 +37,7 @@ def apply(
     from tagger.reviewing.review import meant_instead
     from tagger.system.interrupt import Interrupts
 
-    log_to(log_file, verbose)
-    level = level_of(verbose, quiet, lists=not as_json)
-    writes, journal = write_tags and not dry_run, options["journal"]
-    if writes and journal:
-        not_music(journal, "--journal")
+    asked = Asked(options, lists=True)
     care = care_of(ScanOptions.of(scan_defaults() | options))
     tally, words = Tally(), Counter[str]()
 
@@ -63,25 +47,21 @@ def apply(
             words.update({*(change.genres or ())} - {*result.decision.old_genres})
 
     with ExitStack() as stack:
-        begun = writer_or_rehearsal(writes, journal, care, command=sys.argv[1:])
+        begun = writer_or_rehearsal(asked.writes, asked.journal, care, command=sys.argv[1:])
         write, rehearse = stack.enter_context(begun)
         interrupts = stack.enter_context(Interrupts())
         results = applied(report, write=write, rehearse=rehearse, interrupts=interrupts)
-        tell = teller(level, as_json=as_json, say=click.echo)
+        tell = teller(asked.level, as_json=asked.as_json, say=click.echo)
         interrupted = not each(results, tally.add, note, tell)
     for word, n in words.items():
         if near := meant_instead(word):
             tracks = f"{n} track{'s' * (n != 1)}"
             told = f'"{word}", of {tracks}, is no genre that gtag knows: did you mean {near}?'
             click.echo(f"gtag: {printable(told)}", err=True)
-    if level > 0 and (tally.tracks or not interrupted):
-        _sum_up(tally, sys.stderr if as_json else sys.stdout, writes=writes)
-    return ended(
-        tally.problems,
-        interrupted=interrupted and ": the rest of the files is as it was",
-        then=then,
-        n_written=tally.wrote,
-    )
+    if asked.level > 0 and (tally.tracks or not interrupted):
+        _sum_up(tally, asked.file, writes=asked.writes)
+    rest = ": the rest of the files is as it was"
+    return asked.ended(tally, interrupted=interrupted and rest)
 
 
 def _sum_up(tally: Tally, file: TextIO, *, writes: bool) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tagger.cli.files import log_to
-from tagger.cli.results import each, ended, level_of
+from tagger.cli.results import Asked, each
 from tagger.cli.scan import TELLING, WALKING, options_of_scan
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ExitStatus
@@ -43,15 +41,7 @@ if TYPE_CHECKING:
     ]
 )
 def audit(
-    paths: tuple[str, ...],
-    *,
-    report: str | None,
-    html: str | None,
-    as_json: bool,
-    verbose: int,
-    quiet: int,
-    log_file: str | None,
-    **options: Any,
+    paths: tuple[str, ...], *, report: str | None, html: str | None, **options: Any
 ) -> ExitStatus:
     """List the genres in your tags that the music does not sound like.
 
@@ -67,16 +57,16 @@ def audit(
     from tagger.deciding.decide import Status
     from tagger.pipeline.scanning import Scanning
     from tagger.reports.csv_report import json_line
+    from tagger.reports.tally import Tally
     from tagger.reviewing.review import disagreeing
     from tagger.system.interrupt import Interrupts
 
-    log_to(log_file, verbose)
-    level = level_of(verbose, quiet, lists=False)
+    asked = Asked(options, lists=False)
     scanning = Scanning(ScanOptions.of(options), writes=False, command=sys.argv[1:])
-    library, statuses = scanning.library(paths), Counter[Status]()
+    library, tally = scanning.library(paths), Tally()
     found: list[TrackResult] = []
     with ExitStack() as stack:
-        progress = Progress(shown=level > 0, before="loading the model")
+        progress = Progress(shown=asked.level > 0, before="loading the model")
         stack.callback(progress.close)
         scanning.load(stack)
         rows = None
@@ -88,13 +78,13 @@ def audit(
         results = scanning.results(library, interrupts=interrupts)
 
         def say(line: str, *, err: bool = False) -> None:
-            progress.say(line, err=err or as_json)
+            progress.say(line, err=err or asked.as_json)
 
-        tell = teller(level, as_json=False, say=say)
+        tell = teller(asked.level, as_json=False, say=say)
 
         def note(result: TrackResult) -> None:
-            statuses[result.status] += 1
             if result.status not in (Status.REFUSED, Status.FAILED):  # here nothing is written
+                tally.add(result)
                 tell(result)
             if page:
                 page.add(result)
@@ -108,16 +98,13 @@ def audit(
                 rows.add(result)
         if page:
             page.write(partial=interrupted)
-    if as_json:
+    if asked.as_json:
         for result in found:
             click.echo(json_line(result))
-    elif level > 0:
-        _print_table(found, statuses[Status.KEPT])
-    return ended(
-        statuses[Status.UNREADABLE],
-        library.problems,
-        interrupted=interrupted and ": this is what was found until then",
-    )
+    elif asked.level > 0:
+        _print_table(found, tally.statuses[Status.KEPT])
+    told = ": this is what was found until then"
+    return asked.ended(tally, library.problems, interrupted=interrupted and told)
 
 
 def _print_table(found: list[TrackResult], n_own: int) -> None:

@@ -7,54 +7,44 @@ from typing import Any
 import click
 
 from tagger.cli.names import ModelName
-from tagger.deciding.options import HIGHEST, Option, default_of, option_of
+from tagger.deciding.options import HIGHEST, OPTIONS, Option
 
 
 class Number(click.FloatRange):
     """A finite number in a range."""
 
-    def __init__(self, low: float | None = None, high: float | None = None) -> None:
-        super().__init__(low, high)
-        self._option = Option("number", "", low=low, high=HIGHEST if high is None else high)
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return _checked(self, self._option, super().convert(value, param, ctx), param, ctx)
+        return _bounded(self, super().convert(value, param, ctx), param, ctx)
 
 
 class Whole(click.IntRange):
     """A whole number in a range, never one that no computer can count to."""
 
-    def __init__(self, low: int | None = None, high: int | None = None) -> None:
-        super().__init__(low, high)
-        self._option = Option("whole", "", low=low, high=HIGHEST if high is None else high)
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return _checked(self, self._option, super().convert(value, param, ctx), param, ctx)
+        return _bounded(self, super().convert(value, param, ctx), param, ctx)
 
 
-def _checked(
-    kind: click.ParamType[Any],
-    option: Option,
-    value: Any,
-    param: click.Parameter | None,
-    ctx: click.Context | None,
-) -> Any:
+def _bounded(
+    kind: Number | Whole, value: float, param: click.Parameter | None, ctx: click.Context | None
+) -> float:
+    high = HIGHEST if kind.max is None else kind.max
     try:
-        return option.checked(value)
+        Option("number", "", low=kind.min, high=high).checked(value)
     except ValueError as error:
         kind.fail(f"It {error}.", param, ctx)
+    return value
 
 
 def scan_option(name: str) -> click.Option:
     """Return one option of a scan, by the name of its field in `deciding.options.ScanOptions`."""
-    option = option_of(name)
+    option = OPTIONS[name]
     flags = [f"--{(option.flag or name).replace('_', '-')}", name]
     if option.kind == "flag":
         return click.Option(flags, is_flag=True, help=option.help)
     return click.Option(
         flags,
         type=_type(option),
-        default=None if option.many else default_of(name),
+        default=None if option.many else option.default,
         multiple=option.many,
         show_default=option.show_default,
         metavar=option.metavar,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
 
 import click
 
@@ -138,7 +137,7 @@ def show(context: click.Context, *, command: str | None, changed: bool) -> ExitS
 
 def _settings_of(
     parent: click.Context, settings: ConfigFile, name: str
-) -> list[tuple[str, Any, str]]:
+) -> list[tuple[str, object, str]]:
     """Return each option of a command: its name, its value, and what set it."""
     from click.core import ParameterSource
 
@@ -162,7 +161,7 @@ def _settings_of(
     return rows
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):

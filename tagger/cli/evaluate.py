@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -159,7 +160,10 @@ def _print_evaluation(evaluation: Evaluation) -> None:
     metrics = evaluation.metrics()
     if evaluation.warning:
         click.echo(f"WARNING: {evaluation.warning}", err=True)
-    for reason, tracks in _by_reason(evaluation.left_out).items():
+    left_out = defaultdict[str, list[str]](list)
+    for track, reason in evaluation.left_out.items():
+        left_out[reason].append(track)
+    for reason, tracks in left_out.items():
         which = tracks if len(tracks) <= NAMED else [f"{len(tracks)} tracks"]
         for track in which:
             click.echo(f"left out: {printable(track)}: {printable(reason)}", err=True)
@@ -168,13 +172,6 @@ def _print_evaluation(evaluation: Evaluation) -> None:
         f"95 % interval {metrics['accuracy_low']:.1%} to {metrics['accuracy_high']:.1%}\n"
         f"macro F1 {metrics['macro_f1']:.3f}, calibration error (ECE) {metrics['ece']:.3f}"
     )
-
-
-def _by_reason(left_out: Mapping[str, str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for track, reason in left_out.items():
-        found.setdefault(reason, []).append(track)
-    return found
 
 
 def _evaluate_recipe(
@@ -207,17 +204,17 @@ def _evaluate_recipe(
 
 
 def _print_table(rows: Sequence[Measurement]) -> None:
-    from rich.table import Table
-    from rich.text import Text
+    from rich.table import Column
 
-    from tagger.cli.console import console
+    from tagger.cli.console import cell, console, plain_table
     from tagger.system.screen import printable
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Measured", overflow="fold")
-    table.add_column("Under", no_wrap=True)
-    for name in ("Tracks", "Accuracy", "95 % interval", "ECE"):
-        table.add_column(name, justify="right", no_wrap=True)
+    numbers = ("Tracks", "Accuracy", "95 % interval", "ECE")
+    table = plain_table(
+        Column("Measured", overflow="fold"),
+        Column("Under", no_wrap=True),
+        *(Column(name, justify="right", no_wrap=True) for name in numbers),
+    )
     for row in rows:
         f = row.figures
         if f:
@@ -227,7 +224,7 @@ def _print_table(rows: Sequence[Measurement]) -> None:
             told = [n, f"{100 * f['accuracy']:.1f} %", interval, f"{f['ece']:.3f}"]
         else:
             told = ["", "none", "", ""]
-        table.add_row(*(Text(printable(cell)) for cell in (row.name, row.protocol, *told)))
+        table.add_row(*map(cell, (row.name, row.protocol, *told)))
     console().print(table)
     for row in rows:
         if not row.figures:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -133,9 +134,10 @@ def _print_table(cards: list[Card], *, default: str) -> None:
         click.echo(f"\n{'*' * number} {printable(note)}")
 
 
-def _accuracy(figures: dict[str, Any]) -> str:
-    numbers = [figures.get(key) for key in ("accuracy", "accuracy_low", "accuracy_high")]
-    if not all(isinstance(number, float | int) for number in numbers):
+def _accuracy(figures: Mapping[str, object]) -> str:
+    told = map(figures.get, ("accuracy", "accuracy_low", "accuracy_high"))
+    numbers = [100 * number for number in told if isinstance(number, float | int)]
+    if len(numbers) < 3:
         return ""
-    accuracy, low, high = (100 * number for number in numbers)  # type: ignore[operator]
+    accuracy, low, high = numbers
     return f"{accuracy:.1f} % ({low:.0f}–{high:.0f})"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from tagger.cli.click_options import Whole
+from tagger.system.errors import ExitStatus
 
 _OPTIONS = (
     click.option("--variant", default="", metavar="NAME", help="Which variant of the recipe."),
@@ -49,13 +49,13 @@ _OPTIONS = (
 )
 
 
-def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def recipe_options(command: Callable[..., ExitStatus]) -> Callable[..., ExitStatus]:
     """Add these options to a command, which takes them as its further keyword arguments."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def any_given(settings: Mapping[str, Any]) -> bool:
+def any_given(settings: Mapping[str, object]) -> bool:
     """Tell whether one of the options differs from its default."""
     return any(value or (value is False and name == "augment") for name, value in settings.items())

@@ -6,26 +6,70 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from tagger.cli.files import log_to, not_music
 from tagger.system.errors import ExitStatus, GtagError
 from tagger.system.screen import printable
 
 if TYPE_CHECKING:
     from tagger.pipeline.road import TrackResult
+    from tagger.reports.tally import Tally
 
 
-def level_of(verbose: int, quiet: int, *, lists: bool) -> int:
-    """Return what is shown: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
+class Asked:
+    """What a command was asked for by the options of `cli.scan` that are in WRITING and TELLING.
 
     Parameters
     ----------
+    options : dict
+        The command's parameters.
     lists : bool
         Whether the command lists tracks in a terminal without being asked to.
+
+    Attributes
+    ----------
+    level : int
+        What is shown: 0 errors, 1 the summary too, 2 each track too, 3 the reasons too.
+    file : text file
+        Where the summary goes: stdout, unless that is for JSON.
     """
-    return (2 if lists and sys.stdout.isatty() else 1) + verbose - quiet
+
+    def __init__(self, options: dict[str, Any], *, lists: bool) -> None:
+        log_to(options["log_file"], options["verbose"])
+        self.journal: str | None = options.get("journal")
+        self.writes: bool = options.get("write_tags", False) and not options["dry_run"]
+        if self.writes and self.journal:
+            not_music(self.journal, "--journal")
+        self.as_json: bool = options["as_json"]
+        lists = lists and sys.stdout.isatty() and not self.as_json
+        self.level: int = 1 + lists + options["verbose"] - options["quiet"]
+        self.file = sys.stderr if self.as_json else sys.stdout
+        self._then: str | None = options.get("then")
+
+    def ended(
+        self,
+        tally: Tally,
+        problems: Sequence[GtagError] = (),
+        *,
+        interrupted: str | Literal[False] = False,
+    ) -> ExitStatus:
+        """Tell what went wrong beside tracks, let `--then` run, and return the exit status.
+
+        Parameters
+        ----------
+        interrupted : str or False
+            Where Ctrl-C ended the command: what to say of it. Nothing runs behind it then.
+        """
+        for problem in problems:
+            click.echo(f"gtag: {printable(str(problem))}", err=True)
+        if interrupted is not False:
+            click.echo(f"gtag: interrupted{interrupted}", err=True)
+            return ExitStatus.INTERRUPTED
+        went_well = run_then(self._then, tally.wrote)
+        return ExitStatus.PROBLEMS if tally.problems or problems or not went_well else ExitStatus.OK
 
 
 def each(
@@ -43,35 +87,6 @@ def each(
         except KeyboardInterrupt:
             return False
     return True
-
-
-def ended(
-    n_failed: int,
-    problems: Sequence[GtagError] = (),
-    *,
-    interrupted: str | Literal[False] = False,
-    then: str | None = None,
-    n_written: int = 0,
-) -> ExitStatus:
-    """Print what went wrong beside tracks, let `then` run, and return the exit status.
-
-    Parameters
-    ----------
-    n_failed, n_written : int
-        Tracks that went wrong, and files that were written.
-    problems : sequence of GtagError
-    interrupted : str or False
-        Where Ctrl-C ended the command: what to say of it. Nothing runs behind it then.
-    then : str, optional
-        As `run_then`.
-    """
-    for problem in problems:
-        click.echo(f"gtag: {printable(str(problem))}", err=True)
-    if interrupted is not False:
-        click.echo(f"gtag: interrupted{interrupted}", err=True)
-        return ExitStatus.INTERRUPTED
-    went_well = run_then(then, n_written)
-    return ExitStatus.PROBLEMS if n_failed or problems or not went_well else ExitStatus.OK
 
 
 def run_then(command: str | None, n_written: int) -> bool:

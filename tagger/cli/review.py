@@ -12,7 +12,7 @@ import click
 
 from tagger.cli.click_options import Number, Whole
 from tagger.cli.files import log_to, not_music, opening
-from tagger.cli.results import each, ended
+from tagger.cli.results import each, run_then
 from tagger.cli.scan import WALKING, options_of_scan
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ConfigurationError, ExitStatus, GtagError
@@ -152,9 +152,12 @@ def review(
                 dialogue.say("")
             n_failed, any_asked = dialogue.problems, dialogue.asked
         _sum_up(asked, went_on=went_on, asked=any_asked)
+    for problem in library.problems:
+        _complain(problem)
     if interrupted:
         return ExitStatus.INTERRUPTED
-    return ended(n_failed, library.problems, then=then, n_written=len(asked.answered_now))
+    went_well = run_then(then, len(asked.answered_now)) and not (n_failed or library.problems)
+    return ExitStatus.OK if went_well else ExitStatus.PROBLEMS
 
 
 def _look_for_questions(

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from tagger.cli.click_options import scan_option
-from tagger.cli.files import log_to, not_music
-from tagger.cli.results import each, ended, level_of
+from tagger.cli.results import Asked, each
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ExitStatus, WriteFailedError
 from tagger.system.exhausted import check_memory
@@ -107,21 +106,14 @@ _PARAMS: list[click.Parameter] = [
 def scan(
     paths: tuple[str, ...],
     *,
-    write_tags: bool,
-    dry_run: bool,
     report: str | None,
     resume_report: bool,
     html: str | None,
     playlists: str | None,
-    as_json: bool,
     cluster: str | None,
     files_from: str | None,
     null: bool,
     limit: int | None,
-    verbose: int,
-    quiet: int,
-    log_file: str | None,
-    then: str | None,
     **options: Any,
 ) -> ExitStatus:
     """Find the genres of music, and show or write them.
@@ -147,22 +139,18 @@ def scan(
     from tagger.reports.tally import Tally
     from tagger.system.interrupt import Interrupts
 
-    log_to(log_file, verbose)
-    level = level_of(verbose, quiet, lists=not as_json)
-    writes = write_tags and not dry_run
-    if writes and options["journal"]:
-        not_music(options["journal"], "--journal")
-    scanning = Scanning(ScanOptions.of(options), writes=writes, command=sys.argv[1:])
+    asked = Asked(options, lists=True)
+    scanning = Scanning(ScanOptions.of(options), writes=asked.writes, command=sys.argv[1:])
     tracks, tally, interrupted = scanning.library(everything), Tally(), False
     with ExitStack() as stack:
-        progress = Progress(shown=level > 0, before="loading the model")
+        progress = Progress(shown=asked.level > 0, before="loading the model")
         stack.callback(progress.close)
         scanning.load(stack)
         made = stack.enter_context(
             outputs(
                 report,
                 resumed=resume_report,
-                writes=writes,
+                writes=asked.writes,
                 html=html,
                 playlists=playlists,
                 placeholders=scanning.policy.placeholders,
@@ -175,24 +163,21 @@ def scan(
         interrupts = stack.enter_context(Interrupts())
         progress.expect(lambda: pending(scanning.library(everything)))
         results = scanning.results(tracks, pending(tracks), interrupts=interrupts, cluster=cluster)
-        tell = teller(level, as_json=as_json, say=progress.say)
+        tell = teller(asked.level, as_json=asked.as_json, say=progress.say)
         try:
             interrupted = not each(results, tally.add, made.add, tell, progress.step)
         except WriteFailedError as error:  # of a report, a page or playlists: the tags are rows
             made.failures.append(error)
         made.finish(partial=interrupted or bool(made.failures))
-    if level > 0:
+    if asked.level > 0:
         complete = not interrupted and not made.failures
-        summary = sys.stderr if as_json else sys.stdout
-        _summarise(tally, tracks, made, playlists if complete else None, summary)
-        if not writes and tally.would_write and complete:
-            click.echo("\nNothing was written. --write-tags writes.", file=summary)
-    return ended(
-        tally.problems,
+        _summarise(tally, tracks, made, playlists if complete else None, asked.file)
+        if not asked.writes and tally.would_write and complete:
+            click.echo("\nNothing was written. --write-tags writes.", file=asked.file)
+    return asked.ended(
+        tally,
         [*tracks.problems, *made.not_listed, *made.failures],
-        interrupted=interrupted and _how_to_go_on(tally, report, playlists, wrote=writes),
-        then=then,
-        n_written=tally.wrote,
+        interrupted=interrupted and _how_to_go_on(tally, report, playlists, wrote=asked.writes),
     )
 
 

@@ -170,12 +170,12 @@ class ConfigFile:
         path = if_there_is_one(config_path)
         return TomlFile(path) if path and os.path.lexists(path) else None
 
-    def default_map(self, command: str) -> dict[str, Any]:
+    def default_map(self, command: str) -> dict[str, object]:
         """Return a command's values by the names of its parameters, for click."""
         options = options_of(command_of(command))
         return {str(options[n].name): value for n, (value, _, _) in self.values(command).items()}
 
-    def values(self, command: str) -> dict[str, tuple[Any, str, int | None]]:
+    def values(self, command: str) -> dict[str, tuple[object, str, int | None]]:
         """Return the values that the file has for a command's options.
 
         Returns
@@ -208,10 +208,10 @@ class ConfigFile:
         return {n: said for n, said in general if n in shared and n not in beaten} | own
 
 
-def _table(file: TomlFile, command: str) -> dict[str, tuple[Any, str, int | None]]:
+def _table(file: TomlFile, command: str) -> dict[str, tuple[object, str, int | None]]:
     """Return a command's own table, as `ConfigFile.values` gives it."""
     options = options_of(command_of(command))
-    said: dict[str, tuple[Any, str, int | None]] = {}
+    said: dict[str, tuple[object, str, int | None]] = {}
     for name, value in file.data.get(command, {}).items():
         if name in _NOT_SETTABLE:
             raise file.error(_NOT_SETTABLE[name].format(name), command, name)
@@ -227,7 +227,7 @@ def _table(file: TomlFile, command: str) -> dict[str, tuple[Any, str, int | None
     return said
 
 
-def _checked(file: TomlFile, option: click.Option, value: Any, *at: str | int) -> Any:
+def _checked(file: TomlFile, option: click.Option, value: object, *at: str | int) -> object:
     """Return a value as click takes it; relative paths start at the file's folder."""
     if not option.multiple:
         return _checked_one(file, option, value, *at)
@@ -236,7 +236,7 @@ def _checked(file: TomlFile, option: click.Option, value: Any, *at: str | int) -
     return [_checked_one(file, option, one, *at, i) for i, one in enumerate(value)]
 
 
-def _checked_one(file: TomlFile, option: click.Option, value: Any, *at: str | int) -> Any:
+def _checked_one(file: TomlFile, option: click.Option, value: object, *at: str | int) -> object:
     kind, name = option.type, _long_name(option)
     fitting: tuple[type, ...] = (str,)
     wanted = 'a text in quotes: "…"'
@@ -250,7 +250,8 @@ def _checked_one(file: TomlFile, option: click.Option, value: Any, *at: str | in
         raise file.error(f"{name} has to be {wanted}, not {value!r}", *at)
     if isinstance(value, str) and "\0" in value:
         raise file.error(f"{name} holds a NUL character", *at)
-    if isinstance(kind, click.Path) or (isinstance(kind, ModelName) and os.sep in value):
+    is_path = isinstance(kind, click.Path) or (isinstance(kind, ModelName) and os.sep in str(value))
+    if isinstance(value, str) and is_path:
         try:
             value = str(file.path.parent / Path(value).expanduser())
         except RuntimeError as error:
@@ -258,7 +259,8 @@ def _checked_one(file: TomlFile, option: click.Option, value: Any, *at: str | in
     try:
         kind.convert(value, option, None)
     except click.BadParameter as error:
-        near = did_you_mean(value, map(str, kind.choices)) if isinstance(kind, click.Choice) else ""
+        choices = kind.choices if isinstance(kind, click.Choice) else ()
+        near = did_you_mean(str(value), map(str, choices))
         message = f"{name}: {error.message.rstrip('.')}"
         raise file.error(message, *at, hint=near or None) from error
     return value

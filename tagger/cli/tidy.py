@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from tagger.cli.files import log_to, not_music
-from tagger.cli.results import each, ended, level_of
+from tagger.cli.results import Asked, each
 from tagger.cli.scan import TELLING, WALKING, WRITING, options_of_scan
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ExitStatus
@@ -27,18 +26,7 @@ if TYPE_CHECKING:
         *options_of_scan(*WRITING, "genre_map", *WALKING, *TELLING),
     ]
 )
-def tidy(
-    paths: tuple[str, ...],
-    *,
-    write_tags: bool,
-    dry_run: bool,
-    as_json: bool,
-    then: str | None,
-    verbose: int,
-    quiet: int,
-    log_file: str | None,
-    **options: Any,
-) -> ExitStatus:
+def tidy(paths: tuple[str, ...], **options: Any) -> ExitStatus:
     """Bring the spellings of genres together.
 
     Spells the genres in the tags of PATHS as gtag's vocabulary or the genre map does: classical as
@@ -55,48 +43,41 @@ def tidy(
     from tagger.reports.tally import Tally
     from tagger.system.interrupt import Interrupts
 
-    log_to(log_file, verbose)
-    level = level_of(verbose, quiet, lists=False)
-    writes, journal = write_tags and not dry_run, options["journal"]
-    if writes and journal:
-        not_music(journal, "--journal")
+    asked = Asked(options, lists=False)
     said = ScanOptions.of(options)
     known = (name for genre, styles in names_of_models().items() for name in (genre, *styles))
     genre_map = read_genre_map(said.genre_map, known) if said.genre_map else GenreMap()
-    scanning = Scanning(said, writes=writes, command=sys.argv[1:])
+    scanning = Scanning(said, writes=asked.writes, command=sys.argv[1:])
     library, care = scanning.library(paths), care_of(said)
     tally, changes = Tally(), Counter[tuple[str, str]]()
     with ExitStack() as stack:
-        progress = Progress(shown=level > 0)
+        progress = Progress(shown=asked.level > 0)
         stack.callback(progress.close)
         progress.expect(lambda: scanning.library(paths))
         write, rehearse = stack.enter_context(
-            writer_or_rehearsal(writes, journal, care, command=sys.argv[1:], library=library)
+            writer_or_rehearsal(
+                *(asked.writes, asked.journal, care), command=sys.argv[1:], library=library
+            )
         )
         interrupts = stack.enter_context(Interrupts())
         results = tidy_tracks(
             library, genre_map, write=write, rehearse=rehearse, interrupts=interrupts
         )
-        tell = teller(level, as_json=as_json, say=progress.say)
+        tell = teller(asked.level, as_json=asked.as_json, say=progress.say)
 
         def note(result: TrackResult) -> None:
             change = result.decision.change if result.decision else None
-            if change and change.genres and (result.wrote or not writes):
+            if change and change.genres and (result.wrote or not asked.writes):
                 changes[result.old_genre, "; ".join(change.genres)] += 1
             if result.status is Status.KEPT:  # a person has to look into it
                 told = f"gtag: {result.path}: {result.status}: {result.message}"
                 progress.say(printable(told), err=True)
 
         interrupted = not each(results, tally.add, note, tell, progress.step)
-    if level > 0:
-        _print_changes(changes, tally, sys.stderr if as_json else sys.stdout, writes=writes)
-    return ended(
-        tally.problems,
-        library.problems,
-        interrupted=interrupted and ": the rest of the files is as it was",
-        then=then,
-        n_written=tally.wrote,
-    )
+    if asked.level > 0:
+        _print_changes(changes, tally, asked.file, writes=asked.writes)
+    rest = ": the rest of the files is as it was"
+    return asked.ended(tally, library.problems, interrupted=interrupted and rest)
 
 
 def _print_changes(

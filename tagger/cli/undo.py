@@ -13,7 +13,7 @@ import click
 
 from tagger.cli.click_options import Number
 from tagger.cli.files import not_music
-from tagger.cli.results import ended
+from tagger.cli.results import run_then
 from tagger.system.errors import ExitStatus
 from tagger.system.screen import printable
 
@@ -145,8 +145,9 @@ def undo(
         older = opened.last_scan(but=chosen.id)
         if run is None and not paths and counts and not done and older is not None:
             click.echo(f"gtag: to take back the scan before it: gtag undo {older}", err=True)
-    n_failed = sum(n for status, n in counts.items() if status.is_problem)
-    return ended(n_failed, then=then, n_written=counts[UndoStatus.RESTORED])
+    went_well = run_then(then, counts[UndoStatus.RESTORED])
+    failed = any(status.is_problem for status in counts)
+    return ExitStatus.OK if went_well and not failed else ExitStatus.PROBLEMS
 
 
 def _named(journal: Journal, run: RunRecord) -> str:

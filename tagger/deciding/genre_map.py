@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -409,13 +409,15 @@ def _branches(path: str | PathLike[str]) -> Iterator[tuple[str, str]]:
         raise ConfigurationError(f"{line}invalid YAML: {problem}", path=path) from error
 
     seen: set[int] = set()
-    waiting: list[tuple[Any, str]] = [(root, "")]
+    waiting: list[tuple[object, str]] = [(root, "")]
     while waiting:
         node, parent = waiting.pop()
         if isinstance(node, str):
             if parent and node.strip():
                 yield node.strip(), parent
-        elif node is not None and id(node) not in seen:  # an anchor's content counts once
+        elif (
+            isinstance(node, dict | list) and id(node) not in seen
+        ):  # an anchor's content counts once
             seen.add(id(node))
             if isinstance(node, dict):
                 pairs = (((name, parent), (inner, name.strip())) for name, inner in node.items())

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from os import PathLike, fsdecode
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, SupportsFloat, get_args
 
 from tagger.genres.profiles import PROFILES
 from tagger.storage.at_rest import MIN_AGE_S
@@ -40,6 +40,7 @@ class Option:
         One of `Kind`. A path may be given as a path-like object, and a model, too.
     help : str
         For ``--help`` and config.toml.
+    default : object
     low, high : float
         The range of a whole number or a number. Never infinite: NaN and infinity are no numbers.
     choices : tuple of str
@@ -54,6 +55,7 @@ class Option:
 
     kind: Kind
     help: str
+    default: object = None
     low: float | None = None
     high: float = HIGHEST
     choices: tuple[str, ...] = ()
@@ -62,7 +64,7 @@ class Option:
     flag: str | None = None
     show_default: bool = False
 
-    def checked(self, value: object) -> Any:
+    def checked(self, value: object) -> object:
         """Return one value alone, as `ScanOptions` holds it.
 
         Raises
@@ -76,7 +78,7 @@ class Option:
             raise ValueError(f"has to be a list of texts, not {_shown(value)}")
         return tuple(self._one(item) for item in value)
 
-    def _one(self, value: object) -> Any:
+    def _one(self, value: object) -> object:
         match self.kind:
             case "flag":
                 if not isinstance(value, bool):
@@ -108,14 +110,14 @@ class Option:
             raise ValueError("holds a NUL character")
         return value
 
-    def _in_range(self, value: Any) -> Any:
+    def _in_range(self, value: float) -> float:
         if (self.low is not None and value < self.low) or value > self.high:
             low = "" if self.low is None else f"from {self.low:g} "
             raise ValueError(f"has to be {low}to {self.high:g}, not {_shown(value)}")
         return value
 
 
-def _is_finite(value: Any) -> bool:
+def _is_finite(value: SupportsFloat) -> bool:
     try:
         return math.isfinite(value)
     except OverflowError:  # a whole number beyond all floats
@@ -130,15 +132,15 @@ def _shown(value: object) -> str:
     return shown if len(shown) <= 60 else f"{shown[:60]}…"
 
 
-def _option(kind: Kind, help: str, default: Any = None, **more: Any) -> Any:
-    return field(default=default, metadata={"option": Option(kind, help, **more)})
+def _option(kind: Kind, help: str, default: object = None, **more: Any) -> Any:
+    return field(default=default, metadata={"option": Option(kind, help, default, **more)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScanOptions:
     """How a scan goes; of the command line, the settings, the Python API or beets.
 
-    The fields are described by their `Option`s: `option_of` returns one. None, where it is the
+    The fields are described by `OPTIONS`. None, where it is the
     default, means that nothing was said.
 
     Raises
@@ -267,7 +269,7 @@ class ScanOptions:
             value = getattr(self, each.name)
             if value is None and each.default is None:
                 continue
-            object.__setattr__(self, each.name, checked(each.name, value))
+            object.__setattr__(self, each.name, _checked(OPTIONS[each.name], each.name, value))
         if self.aim is not None and self.min_confidence is not None:
             raise ConfigurationError(
                 "an aim and a minimum confidence exclude each other", hint="say one of them"
@@ -281,9 +283,8 @@ class ScanOptions:
         )
 
 
-_OPTIONS: dict[str, tuple[Option, Any]] = {
-    each.name: (each.metadata["option"], each.default) for each in fields(ScanOptions)
-}
+# By the names of their fields.
+OPTIONS: dict[str, Option] = {each.name: each.metadata["option"] for each in fields(ScanOptions)}
 
 
 def flag(name: str, value: object) -> bool:
@@ -296,27 +297,7 @@ def flag(name: str, value: object) -> bool:
     return bool(_checked(Option("flag", ""), name, value))
 
 
-def option_of(name: str) -> Option:
-    """Return an option's kind, range, default and help, by the name of its field."""
-    return _OPTIONS[name][0]
-
-
-def default_of(name: str) -> Any:
-    """Return the default of an option."""
-    return _OPTIONS[name][1]
-
-
-def checked(name: str, value: object) -> Any:
-    """Return one value alone, as `ScanOptions` holds it.
-
-    Raises
-    ------
-    ConfigurationError
-    """
-    return _checked(option_of(name), name, value)
-
-
-def _checked(option: Option, name: str, value: object) -> Any:
+def _checked(option: Option, name: str, value: object) -> object:
     try:
         return option.checked(value)
     except ValueError as error:

@@ -249,7 +249,7 @@ def json_line(result: TrackResult) -> str:
     are not UTF-8 are escaped as ``\\udcXX``: Python's ``os.fsencode(json.loads(line)["path"])``
     returns the name.
     """
-    values: dict[str, Any] = {name: getattr(result, name) for name in COLUMNS}
+    values = {name: getattr(result, name) for name in COLUMNS}
     for name, decimals in _DECIMALS.items():
         if values[name] is not None:
             values[name] = round(values[name], decimals)

@@ -149,7 +149,7 @@ class ScanPage:
             "rows": self._blocks(),
         }
 
-    def _blocks(self) -> Iterator[Any]:
+    def _blocks(self) -> Iterator[str]:
         from markupsafe import Markup
 
         self._rows.flush()
@@ -176,7 +176,7 @@ def _histogram(sure: list[int], unsure: list[int]) -> list[dict[str, float]]:
     ]
 
 
-def _row(result: TrackResult) -> list[Any]:
+def _row(result: TrackResult) -> list[str | float | None]:
     """Return a row of the table, in the order that `scan.js` expects."""
     values = (
         *(result.path, result.status, result.genre, result.confidence, result.runner_up),
@@ -188,6 +188,6 @@ def _row(result: TrackResult) -> list[Any]:
     ]
 
 
-def _as_script(row: list[Any]) -> str:
+def _as_script(row: list[str | float | None]) -> str:
     """JSON for a script element: nothing in it can end the element or begin a comment."""
     return json.dumps(row, separators=(",", ":")).replace("<", "\\u003c")

@@ -429,11 +429,11 @@ def test_what_was_interrupted_before_the_first_track_left_nothing_to_go_on_with(
     from tagger.cli.scan import _how_to_go_on
 
     for wrote in (False, True):
-        said = _how_to_go_on(Tally(), report="report.csv", wrote=wrote)
-        assert said == "gtag: interrupted before the first track.\nNothing was written."
+        said = _how_to_go_on(Tally(), "report.csv", None, wrote=wrote)
+        assert said == " before the first track.\nNothing was written."
     tally = Tally()
     tally.add(TrackResult("a.mp3", Status.WRITTEN))
-    said = _how_to_go_on(tally, report="report.csv", wrote=True)
+    said = _how_to_go_on(tally, "report.csv", None, wrote=True)
     assert "after 1 track.\nThe report has them. To continue" in said and "gtag undo" in said
 
 

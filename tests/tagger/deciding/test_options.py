@@ -14,7 +14,7 @@ import pytest
 import tagger
 from tagger.cli.click_options import Number, Whole
 from tagger.cli.scan import scan
-from tagger.deciding.options import ScanOptions, default_of, option_of
+from tagger.deciding.options import OPTIONS, ScanOptions
 
 WRONG = {
     "model": (3, "a\0b"),
@@ -82,10 +82,10 @@ def test_what_fits_is_taken():
 def test_click_says_of_every_option_what_the_dataclass_says():
     given = {param.name: param for param in scan.params}
     for each in fields(ScanOptions):
-        param, option = given[each.name], option_of(each.name)
+        param, option = given[each.name], OPTIONS[each.name]
         assert isinstance(param, click.Option) and param.help == option.help
         context = scan.make_context("scan", ["."])
-        assert context.params[each.name] == default_of(each.name)
+        assert context.params[each.name] == option.default
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999", "NaN"])
