@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
 from itertools import takewhile
 from math import isinf
 from typing import TYPE_CHECKING
@@ -365,7 +365,8 @@ def is_doubted(prediction: Prediction, policy: Policy) -> bool:
     return bool(prediction.non_music_reason) and policy.min_confidence != 0
 
 
-def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, float]]:
+@lru_cache(maxsize=256)  # asked by the album, for the decision and for the row
+def named_genres(prediction: Prediction, policy: Policy) -> tuple[tuple[str, float], ...]:
     """Return the genres to write with their probabilities; none if the best is not probable enough.
 
     A genre below another one, as Punk below Rock, stands before it where it is above its threshold:
@@ -387,7 +388,7 @@ def named_genres(prediction: Prediction, policy: Policy) -> list[tuple[str, floa
             named.setdefault(genre, sure[genre])
         if len(named) == policy.genres:
             break
-    return list(named.items())
+    return tuple(named.items())
 
 
 def names_of(
@@ -400,7 +401,7 @@ def names_of(
     """
     named = named_genres(prediction, policy)
     if album is not None:
-        named = [] if album.genre is None else [(album.genre, album.confidence)]
+        named = () if album.genre is None else ((album.genre, album.confidence),)
     names = _with_what_is_above(prediction, named) if policy.detail == "both" else dict(named)
     return names, named[0][1] if named else None
 
@@ -425,7 +426,7 @@ def _is_sure_below(prediction: Prediction, policy: Policy, genre: str) -> bool:
 
 def _lowest(prediction: Prediction, policy: Policy, genre: str) -> tuple[str, float]:
     """Return a genre, or the lowest of what is sure below it, with its probability."""
-    name, probability = genre, dict(prediction.ranked())[genre]
+    name, probability = genre, next(p for label, p in prediction.ranked() if label == genre)
     while below := prediction.style_of(
         name, genres_only=policy.detail == "genre", at_least=policy.min_confidence or 0.0
     ):

@@ -69,6 +69,7 @@ def _keys(names: tuple[str, ...], genre_map: GenreMap) -> frozenset[str]:
     return frozenset(key for name in names for key in _line(name, genre_map))
 
 
+@lru_cache(maxsize=1024)
 def _line(name: str, genre_map: GenreMap) -> list[str]:
     """Return the keys of a name and of all that is above it in the vocabulary."""
     return [genre_map.key(above) for above in lineage(name)]

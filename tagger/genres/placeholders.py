@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 
 # Case, spaces and punctuation do not count: "<unknown>" and "Unknown." are "unknown" as well.
 # docs/commands.md shows them.
@@ -50,6 +50,7 @@ def _keys(words: tuple[str, ...]) -> frozenset[str]:
     return keys | {""} if keys else keys  # nothing but punctuation
 
 
+@lru_cache(maxsize=1024)  # most files of a library have the genres of others
 def _key(word: str) -> str:
     composed = unicodedata.normalize("NFC", word)
     return "".join(c for c in composed.casefold() if not _is_decoration(c))

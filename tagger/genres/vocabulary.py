@@ -48,6 +48,7 @@ def spelled(name: str) -> str:
     return known if known and _key(known) == _key(name) else name
 
 
+@lru_cache(maxsize=1024)
 def names_in(text: str) -> tuple[str, ...]:
     """Return the genres in one text: a text that is no name, but joins known ones, is all of these.
 

@@ -13,6 +13,7 @@ import tomllib
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -139,7 +140,7 @@ class Card:
             return np.array([label.threshold for label in self.calibrated_labels])
         return np.full(len(self.labels), self.threshold)
 
-    @property
+    @cached_property
     def aims(self) -> tuple[Aims, ...]:
         """Thresholds by the share that is right, of each label; empty where none were measured."""
         aims = tuple(label.aims for label in self.calibrated_labels)

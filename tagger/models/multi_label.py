@@ -79,9 +79,10 @@ class MultiLabelWeights:
 
     def __init__(self, content: bytes) -> None:
         needed = (MEAN, SCALE, PROJECTION, HIDDEN, HIDDEN_BIAS, OUTPUT, OUTPUT_BIAS)
-        arrays = read_arrays(content, *needed)
+        # Once: each product with double precision would convert them again.
+        arrays = {n: a.astype(np.float64) for n, a in read_arrays(content, *needed).items()}
         self._mean, self._scale = arrays[MEAN], arrays[SCALE]
-        self.projection = arrays[PROJECTION].astype(np.float64)
+        self.projection = arrays[PROJECTION]
         self._hidden, self._hidden_bias = arrays[HIDDEN], arrays[HIDDEN_BIAS]
         self._output, self._output_bias = arrays[OUTPUT], arrays[OUTPUT_BIAS]
         if (self.projection.ndim, self._hidden.ndim, self._output.ndim) != (2, 3, 3):

@@ -57,7 +57,7 @@ class Mood:
         return self.confidence >= self.threshold
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one is itself: answers can be cached for it
 class Prediction:
     """A model's output for one track.
 
@@ -151,9 +151,9 @@ class Prediction:
 
         None where probabilities are not independent: each label then excludes the one above it.
         """
-        if not self.independent:
-            return []
         tree = self.tree
+        if not self.independent or genre not in tree.values():
+            return []
         below = [
             Style(
                 label,
@@ -254,11 +254,9 @@ def _tree_of(labels: tuple[str, ...]) -> dict[str, str]:
 
 def mean_of(predictions: Sequence[Prediction]) -> Prediction:
     """Mean of one model's predictions for several tracks, taken for music."""
+    of_styles = [{s.name: s.probability for s in reversed(p.styles)} for p in predictions]
     styles = [
-        replace(
-            style,
-            probability=sum(p.probability_of(style.name) for p in predictions) / len(predictions),
-        )
+        replace(style, probability=sum(p[style.name] for p in of_styles) / len(predictions))
         for style in predictions[0].styles
     ]
     return replace(

@@ -17,7 +17,8 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
@@ -356,9 +357,17 @@ class Cache:
         card = self._model
         if card is None or len(probabilities) != 8 * len(card.labels):
             return None
-        prediction = _prediction(card, self._thresholds, probabilities, styles, non_music_reason)
-        if mood[0] is not None:
-            prediction = replace(prediction, mood=a_mood(*mood))
+        prediction = Prediction(
+            labels=card.labels,
+            probabilities=np.frombuffer(probabilities, dtype="<f8"),
+            model=card.tag,
+            thresholds=self._thresholds,
+            independent=card.independent,
+            styles=_styles(card, styles),
+            non_music_reason=non_music_reason,
+            aims=card.aims,
+            mood=None if mood[0] is None else a_mood(*mood),
+        )
         return CachedPrediction(sound, prediction, duration_s)
 
     def _ask(self, question: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
@@ -447,24 +456,13 @@ def _row_of(cached: CachedPrediction, card: Card | None) -> tuple[Any, ...]:
     )
 
 
-def _prediction(
-    card: Card, thresholds: np.ndarray, probabilities: bytes, styles: bytes, non_music_reason: str
-) -> Prediction:
-    of_styles = np.frombuffer(styles, dtype="<f8").tolist()  # empty: the model gave none
+def _styles(card: Card, probabilities: bytes) -> tuple[Style, ...]:
+    of_styles = np.frombuffer(probabilities, dtype="<f8").tolist()  # empty: the model gave none
     named = [
         Style(s.name, s.genre, p, s.threshold, s.aims)
         for s, p in zip(card.styles if of_styles else (), of_styles, strict=True)
     ]
-    return Prediction(
-        labels=card.labels,
-        probabilities=np.frombuffer(probabilities, dtype="<f8"),
-        model=card.tag,
-        thresholds=thresholds,
-        independent=card.independent,
-        styles=tuple(sorted(named, key=lambda style: -style.probability)),
-        non_music_reason=non_music_reason,
-        aims=card.aims,
-    )
+    return tuple(sorted(named, key=lambda style: -style.probability))
 
 
 def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -489,8 +487,15 @@ def _unpacked(content: bytes) -> dict[str, np.ndarray]:
 
 
 def _split(path: str) -> tuple[bytes, bytes]:
-    folder, name = os.path.split(os.path.abspath(path))  # noqa: PTH100
-    return os.fsencode(folder), os.fsencode(name)
+    folder, name = os.path.split(path)
+    here = "" if folder.startswith(os.sep) else os.getcwd()  # noqa: PTH109
+    return _absolute(folder, here), os.fsencode(name)
+
+
+@lru_cache(maxsize=64)
+def _absolute(folder: str, here: str) -> bytes:
+    """Return a folder's whole path, which depends on the working folder where it is relative."""
+    return os.fsencode(os.path.abspath(folder))  # noqa: PTH100
 
 
 def _today() -> int:

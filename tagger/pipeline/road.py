@@ -125,10 +125,11 @@ def read(classified: Classified, policy: Policy) -> Classified:
 
     The tracks of a cue sheet get one prediction in common, or an error that says how they differ.
     """
-    parts = tuple(read(part, policy) for part in classified.parts)
     if classified.sheet is None:
-        prediction = classified.prediction
-        return replace(classified, prediction=prediction and policy.read(prediction))
+        said = classified.prediction
+        mapped = said and policy.read(said)
+        return classified if mapped is said else replace(classified, prediction=mapped)
+    parts = tuple(read(part, policy) for part in classified.parts)
     prediction, counts = agreed([part.prediction for part in parts], policy)
     counts = f"{counts} ({Path(classified.sheet.path).name})"
     if prediction is None:
@@ -177,7 +178,8 @@ def decided(
     reasons = [_message(error)] if error else [decision.reason, classified.remark]
     if tags is not None and classified.sheet is None:
         reasons.append(unused_sheet(track.path))
-    return replace(decision, reason="; ".join(filter(None, reasons)))
+    reason = "; ".join(filter(None, reasons))
+    return decision if reason == decision.reason else replace(decision, reason=reason)
 
 
 def failed(error: Exception) -> Decision:

@@ -267,4 +267,6 @@ def _cell(name: str, value: str | float | None) -> str:
 
 def escaped(value: str) -> str:
     """Return a text as it stands in a cell, but for the apostrophe that defuses a formula."""
+    if value.isprintable():  # as nearly all are: nothing to look for
+        return value
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", value)

@@ -64,6 +64,9 @@ def percentiles(rows: np.ndarray, *percents: int) -> np.ndarray:
 
 def _moving_mean(rows: np.ndarray) -> np.ndarray:
     """Return each value's mean with its `SMOOTHING` neighbours in the row, of the same shape."""
-    half = SMOOTHING // 2
+    half, n = SMOOTHING // 2, rows.shape[1]
     padded = np.pad(rows, ((0, 0), (half, half)), mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, SMOOTHING, axis=1).mean(axis=2)
+    total = padded[:, :n].copy()
+    for k in range(1, SMOOTHING):
+        total += padded[:, k : k + n]
+    return total / SMOOTHING
