@@ -114,16 +114,20 @@ def load_examples(
     examples: list[Example] = []
     if sources.from_tags is not None:
         library = sources.from_tags
-        examples = decode(
-            read_own_library(
-                library,
-                min_tracks=sources.min_tracks,
-                spelling=sources.spelling,
-                heard_by_gtag=sources.heard_by_gtag,
-                reporter=reporter,
-            ),
+        files = read_own_library(
             library,
+            min_tracks=sources.min_tracks,
+            spelling=sources.spelling,
+            heard_by_gtag=sources.heard_by_gtag,
+            reporter=reporter,
         )
+        if len({genre for file in files for genre in (file.genre, *file.others)}) < 2:
+            raise DataError(
+                f"fewer than two genres have {sources.min_tracks} tracks: nothing to tell apart",
+                path=library,
+                hint="genres are taken from the tags; --min-tracks asks for fewer",
+            )
+        examples = decode(files, library)
     for source in sources.data:
         if source.is_file():
             more = read_feature_table(source)

@@ -17,10 +17,10 @@ from tagger.containers.credits import read_credits
 from tagger.containers.formats import Format
 from tagger.containers.read import read_tags
 from tagger.genres.placeholders import Placeholders
-from tagger.genres.vocabulary import canonical, same_name
+from tagger.genres.vocabulary import LONGEST_NAME, canonical, same_name
 from tagger.library.walk import Library
 from tagger.models.card import why_no_label
-from tagger.system.errors import DataError, GtagError
+from tagger.system.errors import GtagError
 from tagger.training.data.datasets import SoundFile, as_text
 from tagger.training.reporter import SILENT, Reporter
 
@@ -51,16 +51,11 @@ def read_own_library(
         Of names that mean the same, the person's most frequent spelling counts, or gtag's.
     heard_by_gtag : collection of str
         Genres that need no tracks to be learned from: they stay, however few there are.
-
-    Raises
-    ------
-    DataError
-        Where fewer than two genres have `min_tracks` tracks.
     """
     files: list[SoundFile] = []
     artists: list[str | None] = []
     places: list[tuple[str, str]] = []
-    without_genre = 0
+    without_genre, unusable = 0, Counter[str]()
     for track in reporter.bar(Library([str(folder)]), desc="reading tags", unit="tracks"):
         name = _within(track.path, folder)
         if track.format is None:
@@ -74,8 +69,12 @@ def read_own_library(
         if not genres:
             without_genre += 1
             continue
+        unusable.update(genre for genre in genres if why_no_label(genre))
+        genres = [genre for genre in genres if genre not in unusable]
+        if not genres:
+            continue
         credits = read_credits(track.path, track.format)
-        files.append(SoundFile(track.path, name, genres[0], others=genres[1:]))
+        files.append(SoundFile(track.path, name, genres[0], others=tuple(genres[1:])))
         artists.append(_artist_key(credits.artist) or None)
         place = _within(os.path.dirname(track.path), folder)  # noqa: PTH120 - maybe bytes
         places.append((place, _key(credits.album)))
@@ -93,14 +92,11 @@ def read_own_library(
     }
     kept = [([g for g in (file.genre, *file.others) if g not in rare], file) for file in files]
     files = [_with_genres(file, genres) for genres, file in kept if genres]
-    if len(counts.keys() - rare.keys()) < 2:
-        raise DataError(
-            f"fewer than two genres have {min_tracks} tracks: nothing to tell apart",
-            path=folder,
-            hint="genres are taken from the tags; --min-tracks asks for fewer",
-        )
     for genre, n in rare.items():
         reporter.tell(f"left out: {genre}: it has {n} of the {min_tracks} tracks that it needs")
+    for genre, n in unusable.items():
+        name = genre if len(genre) <= LONGEST_NAME else f"{genre[:LONGEST_NAME]}…"
+        reporter.tell(f"left out: {name}, of {n} track{'s' * (n != 1)}: {why_no_label(genre)}")
     if without_genre:
         reporter.tell(f"left out: {without_genre} tracks without a genre that a person wrote")
     if unknown := artists.count(None):
@@ -183,10 +179,10 @@ def _artist_key(artist: str) -> str:
     return _key(_GUESTS.sub("", artist))
 
 
-def _genres(path: str, format: Format) -> tuple[str, ...]:
-    user_genres = Placeholders().without(read_tags(path, format).user_genres)
-    names = (" ".join(as_text(genre).split()) for genre in user_genres)
-    return tuple(dict.fromkeys(name for name in names if not why_no_label(name)))
+def _genres(path: str, format: Format) -> list[str]:
+    """Return the genres that a person wrote, also those in one field that programs read as two."""
+    texts = ";".join(map(as_text, read_tags(path, format).user_genres)).split(";")
+    return list(dict.fromkeys(Placeholders().without(" ".join(text.split()) for text in texts)))
 
 
 def _key(name: str) -> str:

@@ -135,7 +135,7 @@ def evaluate_model(
     ----------
     from_tags : bool
         The folder is a library, and its tags are the truth. Of a track's genres the best guess
-        counts if it is one of them, else the first.
+        counts if it is one of them, else the first that the model knows.
 
     Raises
     ------
@@ -149,9 +149,13 @@ def evaluate_model(
     left_out: dict[str, str] = {}
     files = read_own_library(data, min_tracks=1, reporter=reporter) if from_tags else []
     artists = {file.track: file.artist for file in files}
-    others = {f.track: {known_label(genre, labels) for genre in f.others} for f in files}
+    meant = {f.track: [known_label(g, labels) for g in (f.genre, *f.others)] for f in files}
     of_library = (
-        (file.track, known_label(file.genre, labels), partial(_features_of_sound, file.path))
+        (
+            file.track,
+            next((genre for genre in meant[file.track] if genre in labels), file.genre),
+            partial(_features_of_sound, file.path),
+        )
         for file in files
     )
     for track, genre, compute in reporter.bar(
@@ -171,7 +175,7 @@ def evaluate_model(
                 unreadable.append(track)
             continue
         guess = labels[int(probabilities.argmax())]
-        truth.append(labels.index(guess if guess in others.get(track, ()) else genre))
+        truth.append(labels.index(guess if guess in meant.get(track, ()) else genre))
         rows.append(probabilities)
         tracks.append(track)
         fingerprints.append(fingerprint_of(features))
