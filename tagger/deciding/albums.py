@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tagger.deciding.decide import NONE_BELOW, Policy, Verdict, is_doubted, named_genres
 from tagger.models.prediction import mean_of
@@ -34,11 +34,11 @@ def in_albums(
 ) -> Iterator[list[tuple[Item, Credits]]]:
     """Group consecutive items by album.
 
-    Neighbours belong together where their tags have the same album and album artist, or where one
-    of them has no such tag and both are in one folder.
+    Neighbours belong together where their tags have the same album and album artist (without the
+    latter: the same folder or artist), or where one has no album and both are in one folder.
     """
     album: list[tuple[Item, Credits]] = []
-    before: tuple[str, str, str] | None = None
+    before: Place | None = None
     too_many = False  # to wait for the last of them
     for item in items:
         its_credits = credits(item)
@@ -57,17 +57,35 @@ def in_albums(
         yield album
 
 
-def place(path: str, credits: Credits) -> tuple[str, str, str]:
-    """Folder, album and album artist of a track."""
+class Place(NamedTuple):
+    """Where a track belongs: its folder, its album, and whose that is."""
+
+    folder: str
+    album: str
+    album_artist: str
+    artist: str
+
+
+def place(path: str, credits: Credits) -> Place:
+    """Return where a track belongs."""
     folder = os.path.dirname(path)  # noqa: PTH120 - may be bytes in disguise
-    return folder, credits.album.casefold(), credits.album_artist.casefold()
+    names = (credits.album, credits.album_artist, _without_guests(credits.artist))
+    return Place(folder, *map(str.casefold, names))
 
 
-def together(one: tuple[str, str, str], other: tuple[str, str, str]) -> bool:
+def together(one: Place, other: Place) -> bool:
     """Tell whether neighbours belong together, by their `place`."""
-    if one[1] and other[1]:
-        return one[1:] == other[1:]
-    return one[0] == other[0]
+    if not (one.album and other.album):
+        return one.folder == other.folder
+    if (one.album, one.album_artist) != (other.album, other.album_artist):
+        return False
+    # Many have an album of "Greatest Hits".
+    same_artist = one.artist != "" and one.artist == other.artist
+    return one.album_artist != "" or one.folder == other.folder or same_artist
+
+
+def _without_guests(artist: str) -> str:
+    return _GUESTS.sub("", artist).strip()
 
 
 def _most(credits: Credits) -> int:
@@ -90,7 +108,7 @@ def is_album(credits: Sequence[Credits]) -> bool:
         return False
     if album_artists:
         return len(album_artists) == 1
-    artists = Counter(_GUESTS.sub("", c.artist).strip().casefold() for c in credits if c.artist)
+    artists = Counter(_without_guests(c.artist).casefold() for c in credits if c.artist)
     return not artists or 2 * max(artists.values()) > artists.total()
 
 

@@ -63,6 +63,24 @@ def test_tracks_of_one_folder_or_of_one_tagged_album_belong_together():
     ) == [["x/1", "x/2"], ["y/1", "y/CD2/1"], ["y/CD2/2"], ["z/1"]]
 
 
+def test_albums_of_one_name_by_several_artists_are_several():
+    """Regression: without album artists, neighbours' "Greatest Hits" were one album."""
+    hits = "Greatest Hits"
+    assert albums(
+        ("A/Greatest Hits/CD1/1", Credits("A feat. B", album=hits)),
+        ("A/Greatest Hits/CD2/1", Credits("A", album=hits)),
+        ("B/Greatest Hits/1", Credits("B", album=hits)),
+        ("B/Greatest Hits/2", Credits("C", album=hits)),
+        ("D/Greatest Hits/1", Credits(album=hits)),
+        ("E/Greatest Hits/1", Credits(album=hits)),
+    ) == [
+        ["A/Greatest Hits/CD1/1", "A/Greatest Hits/CD2/1"],
+        ["B/Greatest Hits/1", "B/Greatest Hits/2"],
+        ["D/Greatest Hits/1"],
+        ["E/Greatest Hits/1"],
+    ]
+
+
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(["", "a", "b"])), max_size=20))
 def test_every_track_stands_in_one_album_in_its_order(tracks):
     items = [(f"{folder}/{i}", Credits(album=album)) for i, (folder, album) in enumerate(tracks)]
