@@ -176,7 +176,7 @@ class Desk:
 
     def _looked(self, number: int) -> Json:
         question = self.question(number)
-        found = guesses(question, self._scanning)
+        found = guesses(question, self._scanning, over_time=True)
         sound = self.sound(number)
         return {
             "guesses": [{"genre": genre, "p": p} for genre, p in found.named],

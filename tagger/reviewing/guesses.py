@@ -43,10 +43,16 @@ def names_of_model(scanning: Scanning) -> list[str]:
     return list(dict.fromkeys(filter(None, map(scanning.policy.genre_map, labels))))
 
 
-def guesses(question: Question, scanning: Scanning) -> Guesses:
-    """Classify a track anew, since a report has but two guesses; else return those."""
+def guesses(question: Question, scanning: Scanning, *, over_time: bool = False) -> Guesses:
+    """Classify a track anew, since a report has but two guesses; else return those.
+
+    Parameters
+    ----------
+    over_time : bool
+        As `classify_track` takes it.
+    """
     with native_messages_hidden():
-        classified = classify_track(scanning.model, question.track)
+        classified = classify_track(scanning.model, question.track, over_time=over_time)
     result, policy = question.result, scanning.policy
     prediction = read(classified, policy).prediction
     reported = (

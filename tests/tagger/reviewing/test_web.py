@@ -264,6 +264,9 @@ def test_a_review_by_keys_alone(opened, served, music, tmp_path):
     title_is(page, "Song 0")
     assert page.text_content("#queue h3 span") == "Somebody – <b>An album</b>"
     assert page.get_attribute("#cover", "alt") == "Cover of <b>An album</b>"
+    # Regression: the models that are bundled now had no genres over time here.
+    page.wait_for_selector("#sound rect")
+    assert page.text_content("#legend").strip()
     best = page.text_content("#guesses li:nth-child(2) span")
     page.keyboard.press("2")  # the second guess
     title_is(page, "Song 1")
