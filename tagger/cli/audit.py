@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from tagger.cli.scan import TELLING, WALKING, options_of_scan
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ExitStatus
 from tagger.system.exhausted import check_memory
+from tagger.system.screen import printable
 
 if TYPE_CHECKING:
     from tagger.pipeline.road import TrackResult
@@ -102,12 +104,12 @@ def audit(
         for result in found:
             click.echo(json_line(result))
     elif asked.level > 0:
-        _print_table(found, tally.statuses[Status.KEPT])
+        _print_table(found, tally.statuses[Status.KEPT], report)
     told = ": this is what was found until then"
     return asked.ended(tally, library.problems, interrupted=interrupted and told)
 
 
-def _print_table(found: list[TrackResult], n_own: int) -> None:
+def _print_table(found: list[TrackResult], n_own: int, report: str | None) -> None:
     from rich.table import Column
 
     from tagger.cli.console import cell, console, plain_table
@@ -133,4 +135,6 @@ def _print_table(found: list[TrackResult], n_own: int) -> None:
         click.echo()
     click.echo(f"{len(found)} of {n_own} tracks with a genre of your own sound like another one.")
     if found:
-        click.echo("Nothing was written. gtag review --disagree asks about them.")
+        asking = "gtag review --disagree " + (shlex.quote(report) if report else "FILE.csv")
+        first = "" if report else "With --report FILE.csv, "
+        click.echo(f"Nothing was written. {first}{printable(asking)} asks about them.")

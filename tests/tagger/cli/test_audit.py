@@ -40,6 +40,8 @@ def test_it_lists_what_disagrees_worst_first_and_writes_nothing(gtag, library, t
     ran = gtag("audit", music, *options, "--report", report, "--html", page)
     assert ran.status == 0, ran.err
     assert "3 of 5 tracks with a genre of your own sound like another one." in ran.out
+    # Regression: it named the command without the report, which asks about nothing.
+    assert f"gtag review --disagree {report} asks about them." in ran.out
     found = [(row["old_genre"], row["own_confidence"], row["genre"]) for row in rows(report)]
     assert found == [
         ("Classical", "0.0100", "Metal"),
