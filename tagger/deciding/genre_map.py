@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +21,7 @@ from tagger.genres.vocabulary import LONGEST_NAME, canonical, same_name, vocabul
 from tagger.models import zoo
 from tagger.models.prediction import Prediction, Style
 from tagger.system.errors import ConfigurationError
+from tagger.system.regular import read_regular
 from tagger.system.suggest import did_you_mean
 from tagger.system.toml_file import Key, TomlFile
 
@@ -396,7 +396,7 @@ def _branches(path: str | PathLike[str]) -> Iterator[tuple[str, str]]:
     import yaml
 
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
         root = yaml.load(text, Loader=yaml.BaseLoader)  # strings, lists and dicts only
     except (UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError("is not a YAML tree in UTF-8", path=path) from error

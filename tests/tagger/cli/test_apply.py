@@ -192,7 +192,10 @@ def test_what_is_in_the_tags_stays_as_it_is_spelled(gtag, make_audio, tmp_path):
 def test_a_pipe_is_no_report(gtag, tmp_path):
     """Regression: it waited for somebody to write into it."""
     os.mkfifo(tmp_path / "report.csv")
-    for asked in (("apply",), ("scan", ".", "--resume-report", "--report")):
+    for asked in (
+        *(("apply",), ("scan", ".", "--resume-report", "--report")),
+        *(("genres", "import"), ("genres", "--genre-map")),
+    ):
         ran = gtag(*asked, tmp_path / "report.csv")
         assert ran.status == 2 and "is not a regular file" in ran.err
 
