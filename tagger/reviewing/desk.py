@@ -55,7 +55,7 @@ class Desk:
 
     def checked(self, number: object) -> int:
         """Return the number of a track; raises ValueError where it is none."""
-        if not isinstance(number, int) or not 0 <= number < len(self.review):
+        if type(number) is not int or not 0 <= number < len(self.review):
             raise ValueError(f"there is no track {number}")
         return number
 

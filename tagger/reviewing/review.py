@@ -184,6 +184,8 @@ class Review:
         GtagError
             A name cannot be written, or as `Writer` does; the file is as it was.
         """
+        if not genres:
+            raise RefusedError("no genre is named", path=question.track.path)
         refuse_no_names(genres, question.track.path)
         self.ask_again(question.number)
         remark = self._write(question.track, Change(genres))

@@ -257,7 +257,7 @@ def site(desk: Desk, jobs: Jobs) -> ASGIApp:
     async def failed(request: Request, error: Exception) -> Response:
         if isinstance(error, GtagError):
             return told({"error": error.message}, 409)
-        if isinstance(error, ValueError | KeyError | TypeError):
+        if isinstance(error, ValueError | KeyError | TypeError | RecursionError):
             return told({"error": "not understood"}, 400)
         log.error("unexpected: %r", error, exc_info=error)
         lacking = what_ran_out(error)

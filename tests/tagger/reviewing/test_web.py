@@ -132,9 +132,16 @@ def test_only_who_knows_the_address_gets_through(served, music):
     own = {"Host": served.host, "Origin": f"http://{served.host}"}
     as_form = {"Content_Type": "text/plain"}
     assert served.ask(root + "do/answer", method="POST", body=body, **own, **as_form)[0] == 415
-    for wrong in ("", "[]", '{"numbers": [99], "genres": "Zouk"}', '{"numbers": ["0"]}', "{"):
+    for wrong in (
+        *("", "[]", '{"numbers": [99], "genres": "Zouk"}', '{"numbers": ["0"]}', "{"),
+        *('{"numbers": [true], "genres": "Zouk"}', "[" * 100_000),
+    ):
         asked = served.ask(root + "do/answer", method="POST", body=wrong, **own, **json_type)
         assert asked[0] == 400, wrong
+    # Regression: an answer without a genre took away the one that was there.
+    none = '{"numbers": [0], "genres": " ; ", "as_typed": true}'
+    asked = served.ask(root + "do/answer", method="POST", body=none, **own, **json_type)
+    assert asked[0] == 200 and b"no genre is named" in asked[1]
     long = json.dumps({"numbers": [0] * 400_000, "genres": "Zouk"})
     assert served.ask(root + "do/answer", method="POST", body=long, **own, **json_type)[0] == 413
     assert genres(music) == [None] * 5
