@@ -94,7 +94,8 @@ def _print_changes(
             Column("Tracks", justify="right"),
         )
         for (old, new), n in changes.most_common():
-            table.add_row(cell(old), cell(new), str(n))
+            shown = f"{new}, each by itself" if old == new else new  # of one field that said both
+            table.add_row(cell(old), cell(shown), str(n))
         console(file).print(table)
         click.echo(file=file)
     n, done = tally.would_write, "would be written. Nothing was: --write-tags writes."

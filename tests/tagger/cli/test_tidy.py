@@ -56,6 +56,17 @@ def test_a_genre_map_counts_and_a_broken_file_is_named(gtag, library, tmp_path):
     assert "b.mp3: unreadable" in ran.err
 
 
+def test_one_field_of_two_genres_becomes_two(gtag, make_audio):
+    piece = make_audio(".flac")
+    file = MediaFile(piece)
+    file.genre = "Rock; Jazz"
+    file.save()
+    aged(piece)
+    # Regression: it showed the same twice.
+    assert "Rock; Jazz, each by itself" in gtag("tidy", piece, "--write-tags").out
+    assert MediaFile(piece).genres == ["Rock", "Jazz"]
+
+
 def test_what_changed_just_now_is_refused(gtag, make_audio):
     piece = make_audio(".flac")
     file = MediaFile(piece)
