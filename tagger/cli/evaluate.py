@@ -91,6 +91,8 @@ def evaluate(
         raise click.UsageError("give either --model or --recipe")
     if settings["resume"] and report is None:
         raise click.UsageError("--resume goes on beside the --report of the interrupted call")
+    if curve and report is None:
+        raise click.UsageError("--learning-curve is drawn in a --report")
     if not data and from_tags is None:
         raise click.UsageError("give --data or --from-tags")
     if recipe is not None:
@@ -107,7 +109,13 @@ def evaluate(
     if len(data) + bool(from_tags) > 1:
         raise click.UsageError("--model is measured on one --data or --from-tags")
     with _kept(report) as folder:
-        return _evaluate_models(models, from_tags or data[0], folder, from_tags=bool(from_tags))
+        return _evaluate_models(
+            models,
+            from_tags or data[0],
+            folder,
+            from_tags=bool(from_tags),
+            kept=report is not None,
+        )
 
 
 @contextmanager
@@ -127,7 +135,7 @@ def _kept(report: Path | None) -> Iterator[Path]:
 
 
 def _evaluate_models(
-    models: Sequence[str], data: Path, report: Path, *, from_tags: bool
+    models: Sequence[str], data: Path, report: Path, *, from_tags: bool, kept: bool
 ) -> ExitStatus:
     from tagger.models import zoo
     from tagger.training.measure.comparison import compare_models, write_comparison
@@ -142,14 +150,15 @@ def _evaluate_models(
     ]
     for evaluation in evaluations:
         _print_evaluation(evaluation)
-    if len(evaluations) == 1:
-        write_report(evaluations[0], report)
-    else:
+    if len(evaluations) > 1:
         rows = compare_models(evaluations)
-        for row, evaluation in zip(rows, evaluations, strict=True):
-            write_report(evaluation, report / row.name)
-        write_comparison(report, f"Models on {evaluations[0].data}", rows)
+        if kept:
+            for row, evaluation in zip(rows, evaluations, strict=True):
+                write_report(evaluation, report / row.name)
+            write_comparison(report, f"Models on {evaluations[0].data}", rows)
         _print_table(rows)
+    elif kept:
+        write_report(evaluations[0], report)
     unreadable = any(evaluation.unreadable for evaluation in evaluations)
     return ExitStatus.PROBLEMS if unreadable else ExitStatus.OK
 
@@ -190,7 +199,7 @@ def _evaluate_recipe(
     reporter = TerminalReporter()
     try:
         rows, sentence = evaluate_recipe(
-            recipe, protocols, data, report, reporter=reporter, **settings
+            recipe, protocols, data, report, kept=kept, reporter=reporter, **settings
         )
     except KeyboardInterrupt:
         if kept:

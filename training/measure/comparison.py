@@ -99,6 +99,7 @@ def evaluate_recipe(
     report: Path,
     *,
     curve: bool = False,
+    kept: bool = True,
     reporter: Reporter = SILENT,
     **settings: Any,
 ) -> tuple[list[Measurement], str]:
@@ -112,6 +113,8 @@ def evaluate_recipe(
     data : Sources, or sequence of Path for its `data`
     curve : bool
         Also measure accuracy against training size.
+    kept : bool
+        False where nobody will read the report: then none is drawn.
 
     Returns
     -------
@@ -128,32 +131,33 @@ def evaluate_recipe(
     examples = load(recipe, sources, how, artists=artists)
     rows, by_protocol = measure_protocols(recipe, examples, protocols, how)
     tell_unmeasured(by_protocol, examples, reporter)
-    together = None
-    if recipes.RECIPES[recipe].reads == "features":
-        together = correlation(feature_names(examples), feature_rows(examples))
     sentence = meaning(rows)
-    name, source = rows[0].name, examples[0].source
-    write_comparison(report, f"{name} on {source}", rows, sentence)
-    for row in rows:
-        if row.figures:
-            measured = calibrated(by_protocol, row.protocol)
-            predictions = by_protocol[row.protocol]
-            worth = importance(tuple(predictions.importance), predictions.importance, {})
-            tracks = (example.track for example in examples if example.source == source)
-            evaluation = replace(
-                as_evaluation(row, source, measured, tracks),
-                learning=TrainingHistory(predictions.history, worth, together),
-                curve=learning_curve(
-                    recipes.find(recipe, how),
-                    examples,
-                    row.protocol,
-                    replace(how, work=work / row.protocol),
-                    predictions,
+    if kept:
+        together = None
+        if recipes.RECIPES[recipe].reads == "features":
+            together = correlation(feature_names(examples), feature_rows(examples))
+        name, source = rows[0].name, examples[0].source
+        write_comparison(report, f"{name} on {source}", rows, sentence)
+        for row in rows:
+            if row.figures:
+                measured = calibrated(by_protocol, row.protocol)
+                predictions = by_protocol[row.protocol]
+                worth = importance(tuple(predictions.importance), predictions.importance, {})
+                tracks = (example.track for example in examples if example.source == source)
+                evaluation = replace(
+                    as_evaluation(row, source, measured, tracks),
+                    learning=TrainingHistory(predictions.history, worth, together),
+                    curve=learning_curve(
+                        recipes.find(recipe, how),
+                        examples,
+                        row.protocol,
+                        replace(how, work=work / row.protocol),
+                        predictions,
+                    )
+                    if curve
+                    else (),
                 )
-                if curve
-                else (),
-            )
-            write_report(evaluation, report / row.protocol)
+                write_report(evaluation, report / row.protocol)
     shutil.rmtree(work, ignore_errors=True)
     return rows, sentence
 

@@ -12,6 +12,7 @@ import tomli_w
 from tagger.models import install, zoo
 from tagger.models.card import CARD, read_card
 from tagger.models.registry import bundled_folder
+from tagger.training.run import train_model
 from tests.training.archives import write_archive
 
 BUNDLED = bundled_folder() / "trees"
@@ -175,8 +176,7 @@ def test_an_installed_model_can_be_a_member_of_an_ensemble(gtag, own, tmp_path):
     """Regression: what it had been measured by was left behind."""
     archive = write_archive(tmp_path / "set")
     for name in ("mine", "other"):
-        options = ("--protocol", "artist", "--name", name, "--output", tmp_path / name)
-        assert gtag("train", "--recipe", "logistic", "--data", archive, *options).status == 0
+        train_model("logistic", [archive], tmp_path / name, protocols=["artist"], name=name)
     assert gtag("models", "install", tmp_path / "mine").status == 0
     members = ("--member", "mine", "--member", tmp_path / "other")
     ran = gtag("train", "--recipe", "ensemble", *members, "--output", tmp_path / "both")

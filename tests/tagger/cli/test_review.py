@@ -57,7 +57,7 @@ class Terminal:
 
     def wait_for(self, text):
         """Go on when something new is shown, and the keyboard is asked."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while text.encode() not in self.shown[self._seen :]:
             assert self._read(until), f"{text!r} was not shown, but {self.shown.decode()}"
         self._seen = self.shown.index(text.encode(), self._seen) + len(text.encode())
@@ -84,7 +84,7 @@ class Terminal:
         while self._read(time.monotonic() + 60):
             pass
         os.close(self._ours)
-        return self.process.wait(timeout=10)
+        return self.process.wait(timeout=120)
 
 
 def reported(folder, *paths, **more):
@@ -257,7 +257,7 @@ def test_a_few_seconds_are_played_without_a_shell(make_audio, tmp_path):
     terminal = Terminal(report, folder=tmp_path, PATH=path)
     terminal.press("p")
     terminal.wait_for("playing")
-    until = time.monotonic() + 20
+    until = time.monotonic() + 120
     while not (tmp_path / "args").exists() and time.monotonic() < until:
         time.sleep(0.01)
     terminal.press("q")  # ends it, or the test would wait for a minute

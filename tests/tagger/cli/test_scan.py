@@ -302,7 +302,7 @@ def test_ctrl_c_keeps_what_was_done(make_audio, tmp_path, jobs):
     for _ in range(3):
         process.stdout.readline()
     os.killpg(process.pid, signal.SIGINT)  # the terminal sends it to the whole group
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "gtag undo" in err and "Traceback" not in err
     assert "same command with --resume-report" in err
@@ -331,7 +331,7 @@ def test_a_second_ctrl_c_leaves_no_half_written_file(make_audio, tmp_path):
     for _ in range(2):
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(0.01)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert len(list(folder.iterdir())) == 200

@@ -325,6 +325,7 @@ with Journal(journal_file) as journal, journal.start_run("scan", sys.argv) as ru
     print("ready", flush=True)
     for path in paths:
         write_change(path, formats[path], change, journal=run, in_place=bool(in_place))
+        print(path, flush=True)
 print("finished", flush=True)
 """
 
@@ -354,9 +355,11 @@ def test_kill_9_at_any_moment_leaves_whole_files_that_undo_knows(
     formats = {path: identify(path) for path in paths}
     old = {path: snapshot(path, formats[path]) for path in paths}
     sound = {path: content_hash(path, formats[path]) for path in paths}
-    window, killed, turn = 0.3, 0, 0
+    killed = turn = 0
     while killed < kills:
         turn += 1
+        # When so many are written, and at any moment of the next one: however busy the machine is.
+        written = turn % len(paths) or random.randrange(1, len(paths))
         scan = subprocess.Popen(
             [sys.executable, "-c", SCAN, journal.path, f"Genre {turn}", "yes" * linked, *paths],
             stdout=subprocess.PIPE,
@@ -364,12 +367,14 @@ def test_kill_9_at_any_moment_leaves_whole_files_that_undo_knows(
         )
         assert scan.stdout is not None
         assert scan.stdout.readline() == "ready\n"
-        time.sleep(random.uniform(0, window))
+        begun = time.monotonic()
+        for _ in range(written):
+            scan.stdout.readline()
+        time.sleep(random.uniform(0, time.monotonic() - begun) / written)
         scan.send_signal(signal.SIGKILL)
         scan.stdout.close()
         was_killed = scan.wait() == -signal.SIGKILL
         killed += was_killed
-        window *= 1.1 if was_killed else 0.8  # as long as a scan takes on this machine, now
         if anew:
             journal._database.execute(
                 "UPDATE changes SET before = json_set(before, '$.device', ?)"

@@ -61,7 +61,7 @@ class Server:
 
     def ask(self, path, *, method="GET", body=None, **headers):
         """Ask by HTTP, as any program could; `path` begins with a slash."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=120)
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
@@ -71,7 +71,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         said = self.process.stdout.read()
-        return self.process.wait(timeout=20), said
+        return self.process.wait(timeout=120), said
 
 
 @pytest.fixture
@@ -349,7 +349,7 @@ def test_several_tracks_at_once_and_what_cannot_be_written(opened, served, music
     assert genres(music[:3]) == [None] * 3
     page.click("#done")
     said_is(page, "ended")
-    assert served.process.wait(timeout=20) == 0
+    assert served.process.wait(timeout=120) == 0
 
 
 def test_sound_is_played_from_the_excerpts(opened):

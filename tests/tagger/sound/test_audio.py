@@ -198,7 +198,7 @@ def loudest(excerpt):
 )
 def test_a_track_is_judged_by_what_sounds(tmp_path, suffix, layout):
     """Regression: silent excerpts were classified, and read as Classical."""
-    rate = 16000
+    rate = 8000
     second = noise(1.0, rate)
     parts = [np.tile(second if s > 0 else 0 * second, abs(s)) for s in layout]
     demo.encode(np.concatenate(parts), tmp_path / f"a{suffix}", rate=rate)

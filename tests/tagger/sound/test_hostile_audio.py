@@ -114,9 +114,9 @@ def test_a_wav_may_claim_to_hold_days(tmp_path):
         out.seek(40)
         out.write(struct.pack("<I", 0xFFFFFF00))
         out.truncate(0xFFFFFF00)
-    started = time.monotonic()
+    started = time.process_time()  # not of the others on a busy machine
     sound = read_excerpts(file)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
     assert sum(len(excerpt.samples) for excerpt in sound.excerpts) <= 3 * (LENGTH + 2 * EDGE)
 
 
@@ -294,7 +294,7 @@ def try_spoilt(content, file, rng):
     """Truncated or with bits turned, it is heard or refused in words, and soon."""
     for spoil in (flipped, lambda content, rng: content[: rng.integers(1, len(content))]):
         file.write_bytes(spoil(content, rng))
-        started = time.monotonic()
+        started = time.process_time()
         try:
             sound = read_excerpts(file)
         except GtagError as error:
@@ -303,7 +303,7 @@ def try_spoilt(content, file, rng):
             for excerpt in sound.excerpts:
                 assert len(excerpt.samples) <= 37 * SAMPLE_RATE
                 assert np.isfinite(excerpt.samples).all()
-        assert time.monotonic() - started < 20
+        assert time.process_time() - started < 20
 
 
 @pytest.mark.parametrize("suffix", ENCODED)

@@ -540,7 +540,7 @@ def test_the_old_file_is_read_again_where_its_times_do_not_say_enough(
     track, settled, monkeypatch, kind
 ):
     if kind == "just changed":
-        monkeypatch.setattr(at_rest, "_SETTLED_S", 2.0)
+        monkeypatch.setattr(at_rest, "_SETTLED_S", 3600.0)
     elif kind == "on FAT":
         monkeypatch.setattr(at_rest, "_file_system", lambda path: "vfat")
     real, reread = swap._is_untouched, []

@@ -66,7 +66,7 @@ def by_the_paper(v: dict[str, np.ndarray], patch: np.ndarray) -> np.ndarray:
         name = "conv2d" + (f"_{number}" if number else "")
         kernel = v[f"{name}/kernel"][:, :, 0].astype(float)
         windows = sliding_window_view(x, kernel.shape[:2])
-        return np.maximum(np.einsum("tfab,abc->tfc", windows, kernel) + v[f"{name}/bias"], 0)
+        return np.maximum(np.tensordot(windows, kernel, 2) + v[f"{name}/bias"], 0)
 
     x = norm(patch[..., None].astype(float), 0)[..., 0]
     wide = np.pad(x, ((3, 3), (0, 0)))

@@ -29,7 +29,7 @@ from tagger.training.measure.training_history import read_history
 from tagger.training.recipes import estimators, on_features
 from tagger.training.recipes.estimators import Regression, SupportVectors
 from tagger.training.recipes.fitting import Settings
-from tagger.training.report.training_report import report_training
+from tagger.training.report.report import learning_pictures
 from tagger.training.run import measure, train_model
 from tests.training.archives import write_archive
 from tests.training.recorder import Recorder
@@ -87,14 +87,14 @@ def test_a_recipe_makes_a_model_that_says_what_was_measured(archive, tmp_path, r
     # The same seed and the same data: the published model is the one that is fitted here.
     np.testing.assert_allclose(said, fitted.log_probabilities(examples), atol=1e-4)
     # Its report has what the features are worth, and what they have to do with each other.
-    worth = read_history(card).importance
+    history = read_history(card)
+    worth = history.importance
     assert {name for name, _, _ in worth} == set(feature_names(examples))
     assert max(rise for _, _, rise in worth) > 0
     gains = [gain for _, gain, _ in worth]
     assert sum(gains) == pytest.approx(1, abs=1e-3) or recipe != "random-forest"
     assert np.isnan(gains).all() or recipe == "random-forest"
-    names = {picture.name for picture in report_training(card).glob("*.png")}
-    assert {"importance.png", "correlation.png"} <= names
+    assert {"importance.png", "correlation.png"} <= {*learning_pictures(history)}
     for name, content in fitted.weights.items():
         if name.endswith(".tflite"):
             continue  # holds names that TensorFlow counts up; what it computes is compared above

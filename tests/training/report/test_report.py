@@ -196,8 +196,12 @@ def test_hostile_names_do_nothing(tmp_path):
     assert tuple(told["left_out"]) == HOSTILE  # the very names, bytes that are no text included
 
 
-@pytest.mark.parametrize(("n", "n_labels"), [(1, 2), (40, 37)])
-def test_any_number_of_tracks_and_genres_can_be_drawn(tmp_path, n, n_labels):
+@pytest.mark.parametrize(
+    ("n", "n_labels", "curves"),
+    [(1, 2, 20), (40, 37, 4), pytest.param(40, 37, 20, marks=pytest.mark.slow)],
+)
+def test_any_number_of_tracks_and_genres_can_be_drawn(tmp_path, monkeypatch, n, n_labels, curves):
+    monkeypatch.setattr(plots, "GENRES_WITH_CURVES", curves)
     labels = tuple(f"Genre {i} with quite a long name" for i in range(n_labels))
     write_report(make_evaluation(n=n, labels=labels), tmp_path / "report")
     for picture in (tmp_path / "report").glob("*.png"):
