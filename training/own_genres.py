@@ -135,7 +135,7 @@ def train_own(
     return card, own.weights(fitted, lesson.company), {OUT_OF_FOLD: pack({protocol: predictions})}
 
 
-def judge(lesson: own.Lesson, folds: np.ndarray, seed: int = 0) -> Judged:
+def judge(lesson: own.Lesson, folds: np.ndarray) -> Judged:
     """Measure and calibrate what is learned, and find from where on each genre is named.
 
     Parameters
@@ -143,7 +143,7 @@ def judge(lesson: own.Lesson, folds: np.ndarray, seed: int = 0) -> Judged:
     folds : np.ndarray [shape=(n_own,), dtype=int]
         Of the person's tracks; -1 for those that cannot be measured.
     """
-    sampled = multi_label.fold_of(lesson.company.artists, seed, int(folds.max()) + 1)
+    sampled = multi_label.fold_of(lesson.company.artists, folds=int(folds.max()) + 1)
     folds = np.concatenate([folds, sampled])
     measured = lesson.is_own & (folds >= 0)
     table = np.where((lesson.is_own & ~measured)[:, None], np.nan, lesson.table)

@@ -50,12 +50,8 @@ class Sources:
         one is the reference set, which is measured on.
     from_tags : Path or None
         A library whose tags name the genres; then that is the reference set.
-    min_tracks : int
-        So many tracks a genre of that library must have.
-    spelling : {"own", "canonical"}
+    min_tracks, spelling, heard_by_gtag
         Of that library's genres, as in `read_own_library`.
-    heard_by_gtag : tuple of str
-        Genres that are kept with fewer tracks than that.
     cache : Path or None
         Archive that keeps the spectrograms of sound files; None: until the training is done.
     """

@@ -63,10 +63,9 @@ def prepare(
     store: Path,
     *,
     source: str,
-    jobs: int | None = None,
     reporter: Reporter = SILENT,
 ) -> list[Example]:
-    """Decode all files and keep their spectrograms and embeddings.
+    """Decode all files, in one process a core, and keep their spectrograms and embeddings.
 
     Parameters
     ----------
@@ -75,8 +74,6 @@ def prepare(
         of others is removed.
     source : str
         Name of the set.
-    jobs : int, optional
-        Worker processes; by default one a core.
 
     Returns
     -------
@@ -93,7 +90,6 @@ def prepare(
     from loky import cpu_count
 
     _check(store)
-    jobs = jobs or cpu_count()
     parts = store / PARTS
     parts.mkdir(parents=True, exist_ok=True)
     known = _known(store)
@@ -102,7 +98,9 @@ def prepare(
     missing = [file for file in files if keys[file.track] not in there]
     done = len(files) - len(missing)
     with reporter.bar(total=len(files), initial=done, desc="listening", unit="tracks") as bar:
-        for file, result in map_in_workers(extract, missing, jobs=jobs, deadline_s=DEADLINE_S):
+        for file, result in map_in_workers(
+            extract, missing, jobs=cpu_count(), deadline_s=DEADLINE_S
+        ):
             bar.update()
             if isinstance(result, Example):
                 _keep(_part(parts, keys[file.track]), result)

@@ -194,9 +194,7 @@ def _segments(example: Example) -> list[Example]:
     ]
 
 
-def set_aside(
-    examples: Sequence[Example], seed: int, folds: int = FOLDS
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def set_aside(examples: Sequence[Example], seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Within what is learned from: positions to learn from and to choose by, artists apart.
 
     For choices that a recipe makes itself (regularisation, rounds, epochs). Only the first set is
@@ -204,7 +202,7 @@ def set_aside(
     """
     own = _own(examples)
     groups = [e.artist or f"track {e.recording or e.track}" for e in (examples[i] for i in own)]
-    drawn = _folds(own, [examples[i].genre for i in own], groups, seed, folds)
+    drawn = _folds(own, [examples[i].genre for i in own], groups, seed)
     everything = np.arange(len(examples))
     fold_of = np.array([drawn.get(i, "") for i in range(len(examples))])
     return [

@@ -27,20 +27,15 @@ from tagger.training.report.report import (
 FOLDER = "report"  # in the model's own
 
 
-def report_training(card: Card, folder: Path | None = None) -> Path | None:
-    """Write the report of a model that was just trained.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        By default `FOLDER` in the model's own.
+def report_training(card: Card) -> Path | None:
+    """Write the report of a model that was just trained, into its folder.
 
     Returns
     -------
     Path or None
-        The folder; None where there is nothing to tell.
+        The report's folder; None where there is nothing to tell.
     """
-    folder = folder or card.folder / FOLDER
+    folder = card.folder / FOLDER
     learning = read_history(card)
     by_protocol = (
         unpack(card.folder / OUT_OF_FOLD, card.labels)

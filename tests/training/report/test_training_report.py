@@ -30,9 +30,8 @@ def test_under_each_protocol_and_side_by_side(archive, tmp_path):
         # What the card says, measured anew from what was kept.
         assert own["accuracy"] == pytest.approx(figures["accuracy"], abs=1e-4)
         assert own["threshold"] == card.threshold
-    # The report does no harm to the model, and can be made elsewhere as well.
+    # The report does no harm to the model.
     assert read_card(card.folder).tag == card.tag
-    assert report_training(card, tmp_path / "elsewhere") == tmp_path / "elsewhere"
 
 
 def test_curves_of_training_and_of_what_was_set_aside(archive, tmp_path):
