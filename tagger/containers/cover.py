@@ -8,9 +8,8 @@ from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
-from tagger.containers.bounds import deadline
 from tagger.containers.formats import Format
-from tagger.containers.opened import open_container
+from tagger.containers.read import open_by_mutagen
 from tagger.system.regular import open_regular
 
 _LARGEST = 16 << 20  # bytes
@@ -57,14 +56,9 @@ def _in_folder(folder: Path) -> tuple[str, bytes] | None:
 def _in_tags(path: str | PathLike[str], format: Format) -> tuple[str, bytes] | None:
     """Return the first picture in a file's tags and its media type; None where there is none."""
     try:
-        with open(path, "rb") as file:
-            open_container(file, format)  # counts what mutagen would read without end
-            file.seek(0)
-            with deadline():
-                opened = format.open_with_mutagen(file)
-                for value in _values(opened, format.family):
-                    if found := _picture(value):
-                        return found
+        for value in _values(open_by_mutagen(path, format), format.family):
+            if found := _picture(value):
+                return found
     except Exception:  # hostile bytes: nothing depends on it
         return None
     return None

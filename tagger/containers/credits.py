@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-from tagger.containers.bounds import deadline
 from tagger.containers.formats import Format
-from tagger.containers.opened import open_container
+from tagger.containers.read import open_by_mutagen
 
 # The fields of each family of tags: artist, album, album artist, compilation, title. mutagen gives
 # ID3's older names as these.
@@ -45,11 +44,7 @@ class Credits:
 def read_credits(path: str | PathLike[str], format: Format) -> Credits:
     """Return a file's credits; empty ones where its tags cannot be read."""
     try:
-        with open(path, "rb") as file:
-            open_container(file, format)  # counts what mutagen would read without end
-            file.seek(0)
-            with deadline():
-                tags = format.open_with_mutagen(file).tags
+        tags = open_by_mutagen(path, format).tags
         said = [_first(tags, field) for field in _FIELDS[format.family]]
     except Exception:  # hostile bytes: nothing depends on it
         return Credits()

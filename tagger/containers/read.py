@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from os import PathLike
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tagger.containers.blocks import (
     ALL_ROLES,
@@ -22,6 +22,7 @@ from tagger.containers.blocks import (
     distinct,
     explained,
 )
+from tagger.containers.bounds import deadline
 from tagger.containers.formats import Format
 from tagger.containers.opened import Container, open_container
 from tagger.system.errors import UnreadableError
@@ -130,6 +131,18 @@ def opened(
     """
     with readable(path), open(path, "rb") as file:
         yield open_container(file, format, roles)
+
+
+def open_by_mutagen(path: str | PathLike[str], format: Format) -> Any:
+    """Open a file with mutagen, once all is counted that it would read without end.
+
+    Raises whatever either of them does.
+    """
+    with open(path, "rb") as file:
+        open_container(file, format)
+        file.seek(0)
+        with deadline():
+            return format.open_with_mutagen(file)
 
 
 def open_or_explain(

@@ -153,26 +153,24 @@ def is_watched_wholly(path: str | os.PathLike[str]) -> bool:
     """Tell whether the system knows of everybody who writes a file: it lies on a local disk of
     Linux.
     """
-    try:
-        return _file_system(path) in _LOCAL
-    except OSError:  # another system
-        return False
+    return _file_system(path) in _LOCAL
 
 
 def tells_of_writers(path: str | os.PathLike[str]) -> bool:
     """Tell whether the system knows at least of those who write a file on this machine."""
-    try:
-        kind = _file_system(path)
-    except OSError:
-        return False
+    kind = _file_system(path)
     return kind in _LOCAL or kind.partition(".")[0] in _IN_USER_SPACE
 
 
 def _file_system(path: str | os.PathLike[str]) -> str:
-    """Return the kind of file system that a file lies on, by Linux' table of mounts."""
+    """Return the kind of file system that a file lies on, by Linux' table of mounts; or nothing."""
     real = os.path.realpath(path)
     found, kind = "", ""
-    for place, kind_there in mounts():
+    try:
+        table = mounts()
+    except OSError:  # another system
+        return ""
+    for place, kind_there in table:
         mounted = place.rstrip("/")
         if len(mounted) >= len(found) and (real + "/").startswith(mounted + "/"):
             found, kind = mounted, kind_there
