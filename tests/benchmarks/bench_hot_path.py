@@ -53,6 +53,7 @@ from tagger.sound import (
     yamnet_patches,
 )
 from tagger.sound.decoder import SAMPLE_RATE
+from tests.benchmarks import compile_into
 
 # Where the time of these functions goes; what they call and stands here too counts there.
 STAGES: dict[str, list[tuple[Any, str]]] = {
@@ -89,7 +90,8 @@ def main() -> None:
     parser.add_argument("--usual", action="store_true")
     options = parser.parse_args()
     models = options.models or MODELS
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as compiled:
+        compile_into(compiled)
         if options.folder is None:
             compose(Path(scratch))
         tracks = list(Library([options.folder or scratch]))

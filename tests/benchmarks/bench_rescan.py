@@ -19,6 +19,7 @@ from pathlib import Path
 from mediafile import MediaFile
 
 from tagger.sound import demo
+from tests.benchmarks import compile_into
 
 IN_A_FOLDER = 20
 
@@ -79,6 +80,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the library is made")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        compile_into(str(Path(folder) / "compiled"))
         root = make_library(Path(folder), arguments.files, arguments.genre)
         rows = [("walk and stat only", *walked(root), 0.0)]
         model = ("--model", arguments.model)
