@@ -99,6 +99,10 @@ class Lesson:
         """Music whose input is not estimated: that is less exact, and must not set a threshold."""
         return ~self.tracks.estimated & [not item.kind for item in self.tracks.items]
 
+    def platt(self, logits: np.ndarray) -> np.ndarray:
+        """Return each label's slope and offset for a scan [shape=(n_labels, 2)]."""
+        return multi_label.platt_by_label(logits, self.table, self.calibration)
+
     def judge(self, logits: np.ndarray) -> Trained:
         """Calibrate and measure out-of-fold logits."""
         probabilities = multi_label.cross_calibrated(
@@ -347,9 +351,15 @@ def join(lesson: Lesson, cnn: Trained, grown: Trained) -> tuple[float, Trained]:
     model.
     """
     known = ~np.isnan(lesson.table) & ~lesson.tracks.estimated[:, None]
+    # Calibrated as in a scan. `probabilities` are calibrated by folds, and `judge` would do it
+    # again: where a fold has more of a genre than the others, that would count against it twice.
+    said = [
+        logit(multi_label.calibrated(each.logits, lesson.platt(each.logits)))
+        for each in (cnn, grown)
+    ]
 
     def joined(weight: float) -> np.ndarray:
-        return (1 - weight) * logit(cnn.probabilities) + weight * logit(grown.probabilities)
+        return (1 - weight) * said[0] + weight * said[1]
 
     def surprise(weight: float) -> float:
         odds = joined(weight)[known]

@@ -89,6 +89,21 @@ def test_the_cards_say_what_was_learned_and_measured(made):
     assert 100 < len(measured.tracks) <= 114 and measured.right.mean() > 0.8
 
 
+def test_the_ensemble_is_measured_on_what_a_scan_joins(made):
+    """Its members' probabilities were calibrated by folds, and once more when they were joined."""
+    work, _, _ = made
+    card = read_card(work / "ensemble")
+    joined = []
+    for member in card.data["members"]:
+        name = member["model"].rpartition("-")[0]
+        labels = read_card(work / name).data["label"]
+        slopes, offsets = np.array([[label["slope"], label["offset"]] for label in labels]).T
+        logits = np.load(work / name / OUT_OF_FOLD)["logits"]
+        joined.append(member["weight"] * (logits * slopes + offsets))
+    measured = np.load(work / "ensemble" / OUT_OF_FOLD)["logits"]
+    np.testing.assert_allclose(measured, sum(joined), rtol=1e-2, atol=1e-2)
+
+
 def test_the_sample_for_own_genres_is_music_of_other_sets_than_the_reference(made):
     work, _, _ = made
     card = read_card(work / "cnn")
