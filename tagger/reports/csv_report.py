@@ -156,9 +156,10 @@ def _result(row: Mapping[str, str | None], names: Iterable[str]) -> TrackResult:
         raise ValueError(f"has no cell for {lacking[0]}")
     values: dict[str, Any] = {name: _without_apostrophe(cell) for name, cell in cells.items()}
     values["path"] = cells["path"]
-    if cells["status"] not in (*Status, "heard"):
-        raise ValueError(f"status is {cells['status'][:40]!r}, which is none")
-    values["status"] = Status(cells["status"])
+    try:
+        values["status"] = Status(cells["status"])
+    except ValueError:
+        raise ValueError(f"status is {cells['status'][:40]!r}, which is none") from None
     for name in values.keys() & _DECIMALS.keys():
         try:
             values[name] = _number(cells[name])
@@ -201,8 +202,9 @@ def possible_paths(shown: str) -> list[str]:
 
 
 def _without_apostrophe(shown: str) -> str:
-    begins = unescaped(shown[1:]).startswith(_FORMULA_STARTS)
-    return shown[1:] if shown.startswith("'") and begins else shown
+    if shown.startswith("'") and unescaped(shown[1:]).startswith(_FORMULA_STARTS):
+        return shown[1:]
+    return shown
 
 
 def unescaped(shown: str) -> str:

@@ -50,7 +50,7 @@ def applied(
     for _ in read_report(report):  # a mistake in it is told before anything is written
         pass
     for row in read_report(report):
-        if not as_genres(row.new_genre) or row.new_genre == row.old_genre:
+        if row.new_genre == row.old_genre or not as_genres(row.new_genre):
             continue
         with interrupts.held():
             track, decision = _decided(row)
