@@ -110,9 +110,7 @@ def audit(
 
 
 def _print_table(found: list[TrackResult], n_own: int, report: str | None) -> None:
-    from rich.table import Column
-
-    from tagger.cli.console import cell, console, plain_table
+    from tagger.cli.console import Column, cell, console, plain_table
 
     if found:
         table = plain_table(
