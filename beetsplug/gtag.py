@@ -31,6 +31,7 @@ SEPARATOR = "; "
 # Flexible attributes: confidence, the genre by gtag (others are the user's), and the model.
 CONFIDENCE, SAID, MODEL = "gtag_confidence", "gtag_genre", "gtag_model"
 MOOD = "mood"
+AS_IN_SCAN = ("min_confidence", "aim", "detail", "album", "mood", "jobs")
 
 
 class GtagPlugin(BeetsPlugin):
@@ -95,7 +96,7 @@ class GtagPlugin(BeetsPlugin):
     def _tag(self, lib: Library, items: Iterable[Item], *, write: bool) -> Counter[str]:
         """Classify items and set their genres; returns how many got each status."""
         # Not `get(bool)`, for which the text "no" is true.
-        force, pretend, mood = (flag(n, self.config[n].get()) for n in ("force", "pretend", "mood"))
+        force, pretend = (flag(name, self.config[name].get()) for name in ("force", "pretend"))
         counts: Counter[str] = Counter()
         ids: dict[str, int] = {}
         for item in items:
@@ -113,14 +114,9 @@ class GtagPlugin(BeetsPlugin):
             ids,
             write_tags=write and not pretend,
             model=self.config["model"].as_str(),
-            min_confidence=self.config["min_confidence"].get(),
-            aim=self.config["aim"].get(),
+            **{name: self.config[name].get() for name in AS_IN_SCAN},
             genres=self.config["count"].get(),
-            detail=self.config["detail"].get(),
-            album=self.config["album"].get(),
-            mood=mood,
             existing="replace" if force else "keep",
-            jobs=self.config["jobs"].get(),
             default_excludes=False,  # beets knows what is in its library
             min_age_s=0,  # and has just written what it imported
         )

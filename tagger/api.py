@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -342,32 +342,16 @@ def scan(
     >>> for track in tagger.scan("Music", write_tags=True):  # doctest: +SKIP
     ...     print(track.path, track.status, track.new_genre)
     """
-    said: dict[str, Any] = {
-        "min_confidence": min_confidence,
-        "aim": aim,
-        "genres": genres,
-        "detail": detail,
-        "album": album,
-        "existing": existing,
-        "placeholders": placeholders,
-        "no_default_placeholders": True,
-        "mood": mood,
-        "genre_map": genre_map,
-        "profile": profile,
-        "comment": comment,
-        "jobs": jobs,
-        "exclude": exclude,
-        "no_default_excludes": not flag("default_excludes", default_excludes),
-        "limit": limit,
-        "preserve_mtime": preserve_mtime,
-        "in_place": in_place,
-        "min_age": min_age_s,
-        "write_incomplete": write_incomplete,
-        "no_cache": not flag("cache", cache),
-        "journal": journal,
-        "trust": trust,
-    }
-    options = ScanOptions(**said)
+    options = ScanOptions.of(
+        locals()  # the options by their names
+        | {
+            "model": None,
+            "no_default_placeholders": True,
+            "no_default_excludes": not flag("default_excludes", default_excludes),
+            "min_age": min_age_s,
+            "no_cache": not flag("cache", cache),
+        }
+    )
     loaded = model if isinstance(model, Model) else load_model(model)
     scanning = Scanning(
         replace(options, model=loaded.name),
@@ -471,18 +455,7 @@ def write(
     >>> tagger.write("song.mp3", "Jazz").status  # doctest: +SKIP
     <Status.WRITTEN: 'written'>
     """
-    told: dict[str, Any] = {
-        "min_confidence": min_confidence,
-        "aim": aim,
-        "existing": existing,
-        "preserve_mtime": preserve_mtime,
-        "in_place": in_place,
-        "min_age": min_age_s,
-        "write_incomplete": write_incomplete,
-        "journal": journal,
-        "trust": trust,
-    }
-    options = ScanOptions(**told)
+    options = ScanOptions.of(locals() | {"model": None, "min_age": min_age_s})
     if isinstance(genre, Classification):
         policy = Policy(options.min_confidence, options.existing, aim=options.aim)
         said = as_policy_reads(Classified(genre.prediction, genre.duration_s), policy)

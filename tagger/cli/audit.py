@@ -77,7 +77,7 @@ def audit(
         page = stack.enter_context(page_of(html)) if html else None
         progress.expect(lambda: scanning.library(paths))
         interrupts = stack.enter_context(Interrupts())
-        results = scanning.results(library, interrupts=interrupts)
+        results = scanning.results(library, interrupts=interrupts, rehearses=False)
 
         def say(line: str, *, err: bool = False) -> None:
             progress.say(line, err=err or asked.as_json)
@@ -85,7 +85,7 @@ def audit(
         tell = teller(asked.level, as_json=False, say=say)
 
         def note(result: TrackResult) -> None:
-            if result.status not in (Status.REFUSED, Status.FAILED):  # here nothing is written
+            if result.status is not Status.REFUSED:  # a container without tags
                 tally.add(result)
                 tell(result)
             if page:
@@ -110,9 +110,7 @@ def audit(
 
 
 def _print_table(found: list[TrackResult], n_own: int, report: str | None) -> None:
-    from rich.table import Column
-
-    from tagger.cli.console import cell, console, plain_table
+    from tagger.cli.console import Column, cell, console, plain_table
 
     if found:
         table = plain_table(

@@ -109,9 +109,7 @@ def show(context: click.Context, *, command: str | None, changed: bool) -> ExitS
 
     COMMAND limits the list to one command.
     """
-    from rich.table import Column
-
-    from tagger.cli.console import cell, console, plain_table
+    from tagger.cli.console import Column, cell, console, plain_table
 
     settings = ConfigFile()
     table = plain_table(

@@ -6,7 +6,8 @@ import sys
 from typing import TextIO
 
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Column as Column
+from rich.table import Table
 from rich.text import Text
 
 from tagger.system.screen import printable

@@ -73,9 +73,7 @@ def _settings() -> Finding:
 
 
 def _print(findings: list[Finding]) -> None:
-    from rich.table import Column
-
-    from tagger.cli.console import cell, console, plain_table
+    from tagger.cli.console import Column, cell, console, plain_table
 
     fixed = (Column(heading, no_wrap=True) for heading in ("Part", "What", "State"))
     table = plain_table(*fixed, Column(overflow="fold"))

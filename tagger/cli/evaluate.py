@@ -213,9 +213,7 @@ def _evaluate_recipe(
 
 
 def _print_table(rows: Sequence[Measurement]) -> None:
-    from rich.table import Column
-
-    from tagger.cli.console import cell, console, plain_table
+    from tagger.cli.console import Column, cell, console, plain_table
     from tagger.system.screen import printable
 
     numbers = ("Tracks", "Accuracy", "95 % interval", "ECE")

@@ -25,9 +25,7 @@ def genres(context: click.Context, *, genre_map: str | None) -> ExitStatus:
     """List the genres and styles that models know."""
     if context.invoked_subcommand is not None:
         return ExitStatus.OK
-    from rich.table import Column
-
-    from tagger.cli.console import cell, console, plain_table
+    from tagger.cli.console import Column, cell, console, plain_table
     from tagger.deciding.genre_map import GenreMap, names_of_models, read_genre_map
 
     names, mapping = names_of_models(), GenreMap()

@@ -105,9 +105,7 @@ def verify(*, name: str | None) -> ExitStatus:
 
 
 def _print_table(cards: list[Card], *, default: str) -> None:
-    from rich.table import Column
-
-    from tagger.cli.console import cell, console, plain_table
+    from tagger.cli.console import Column, cell, console, plain_table
 
     table = plain_table(
         Column("Model", style="bold", no_wrap=True),

@@ -43,15 +43,10 @@ class Outputs:
         """Add a track to each of them."""
         if self.report:
             self.report.add(result)
-        self._keep(result)
+        self.keep(result)
 
-    def add_rows_of(self, report: str) -> None:
-        """Add the tracks of a resumed report to the page and the playlists."""
-        if self.page or self.playlists:
-            for earlier in read_report(report):
-                self._keep(earlier)
-
-    def _keep(self, result: TrackResult) -> None:
+    def keep(self, result: TrackResult) -> None:
+        """Add a track to the page and the playlists."""
         if self.page:
             self.page.add(result)
         if self.playlists:
@@ -96,8 +91,9 @@ def outputs(
 
             with opening(playlists):
                 made.playlists = stack.enter_context(closing(Playlists(playlists, placeholders)))
-        if report and made.done.columns:
-            made.add_rows_of(report)
+        if report and made.done.columns and (made.page or made.playlists):
+            for earlier in read_report(report):
+                made.keep(earlier)
         yield made
 
 

@@ -64,7 +64,7 @@ class Asked:
             Where Ctrl-C ended the command: what to say of it. Nothing runs behind it then.
         """
         for problem in problems:
-            click.echo(f"gtag: {printable(str(problem))}", err=True)
+            complain(problem)
         if interrupted is not False:
             click.echo(f"gtag: interrupted{interrupted}", err=True)
             return ExitStatus.INTERRUPTED
@@ -87,6 +87,11 @@ def each(
         except KeyboardInterrupt:
             return False
     return True
+
+
+def complain(error: GtagError) -> None:
+    """Print on stderr what went wrong."""
+    click.echo(f"gtag: {printable(str(error))}", err=True)
 
 
 def run_then(command: str | None, n_written: int) -> bool:

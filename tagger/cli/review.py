@@ -12,7 +12,7 @@ import click
 
 from tagger.cli.click_options import Number, Whole
 from tagger.cli.files import log_to, not_music, opening
-from tagger.cli.results import each, run_then
+from tagger.cli.results import complain, each, run_then
 from tagger.cli.scan import WALKING, options_of_scan
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ConfigurationError, ExitStatus, GtagError
@@ -153,7 +153,7 @@ def review(
             n_failed, any_asked = dialogue.problems, dialogue.asked
         _sum_up(asked, went_on=went_on, asked=any_asked)
     for problem in library.problems:
-        _complain(problem)
+        complain(problem)
     if interrupted:
         return ExitStatus.INTERRUPTED
     went_well = run_then(then, len(asked.answered_now)) and not (n_failed or library.problems)
@@ -179,7 +179,8 @@ def _look_for_questions(
             if doubted if disagree else result.status is Status.UNSURE:
                 csv_report.add(result)
 
-        if not each(scanning.results(library, interrupts=interrupts), note, progress.step):
+        results = scanning.results(library, interrupts=interrupts, rehearses=False)
+        if not each(results, note, progress.step):
             raise KeyboardInterrupt
 
 
@@ -232,7 +233,7 @@ class _Dialogue:
             question = self._review.question(number)
         except GtagError as error:
             self.problems += 1
-            _complain(error)
+            complain(error)
             return None
         return question if again or not question.answered else None
 
@@ -355,7 +356,7 @@ class _Dialogue:
                 if remark:
                     click.echo(f"gtag: {printable(one.track.path)}: {printable(remark)}", err=True)
             except GtagError as error:
-                _complain(error)
+                complain(error)
         many = f" into {written} tracks" if len(questions) > 1 else ""
         if written:
             self.say(f"written{many}: {printable('; '.join(genres))}", "green")
@@ -392,10 +393,6 @@ def _address_told(address: str, address_for_once: str) -> None:
     desktops = ("DISPLAY", "WAYLAND_DISPLAY")  # elsewhere a browser would take the terminal
     if sys.platform in ("win32", "darwin") or any(os.environ.get(name) for name in desktops):
         webbrowser.open(address_for_once)
-
-
-def _complain(error: GtagError) -> None:
-    click.echo(f"gtag: {printable(str(error))}", err=True)
 
 
 def _forget_early_keys() -> None:

@@ -121,25 +121,26 @@ def scan(
     PATHS are files and folders; a folder that holds a file .nogtag is left alone. Nothing is
     written without --write-tags. What gtag wrote can be taken back with gtag undo.
     """
-    everything = _everything(
-        paths,
-        files_from,
-        null=null,
-        report=report,
-        resumed=resume_report,
-        on_cluster=bool(cluster),
-        jobs=options["jobs"],
-    )
+    for wrong, told in (
+        (null and not files_from, "-0 needs --files-from."),
+        (resume_report and not report, "--resume-report needs --report."),
+        (cluster and options["jobs"], "--jobs does not apply to a cluster: leave it out."),
+        (not (paths or files_from), "Name files or folders to scan, or a list: --files-from."),
+    ):
+        if wrong:
+            raise click.UsageError(told)
     check_memory()
 
     from tagger.cli.listing import teller
     from tagger.cli.outputs import outputs
     from tagger.cli.progress import Progress
+    from tagger.library.walk import read_file_list
     from tagger.pipeline.scanning import Scanning
     from tagger.reports.tally import Tally
     from tagger.system.interrupt import Interrupts
 
-    asked = Asked(options, lists=True)
+    listed = read_file_list(files_from, null_separated=null) if files_from else ()
+    everything, asked = [*paths, *listed], Asked(options, lists=True)
     scanning = Scanning(ScanOptions.of(options), writes=asked.writes, command=sys.argv[1:])
     tracks, tally, interrupted = scanning.library(everything), Tally(), False
     with ExitStack() as stack:
@@ -179,32 +180,6 @@ def scan(
         [*tracks.problems, *made.not_listed, *made.failures],
         interrupted=interrupted and _how_to_go_on(tally, report, playlists, wrote=asked.writes),
     )
-
-
-def _everything(
-    paths: tuple[str, ...],
-    files_from: str | None,
-    *,
-    null: bool,
-    report: str | None,
-    resumed: bool,
-    on_cluster: bool,
-    jobs: int | None,
-) -> list[str]:
-    """Return what is to be scanned; UsageError for options that do not go together."""
-    if null and not files_from:
-        raise click.UsageError("-0 needs --files-from.")
-    if resumed and not report:
-        raise click.UsageError("--resume-report needs --report.")
-    if on_cluster and jobs:
-        raise click.UsageError("--jobs does not apply to a cluster: leave it out.")
-    if not paths and not files_from:
-        raise click.UsageError("Name files or folders to scan, or a list of them: --files-from.")
-    if not files_from:
-        return [*paths]
-    from tagger.library.walk import read_file_list
-
-    return [*paths, *read_file_list(files_from, null_separated=null)]
 
 
 def _summarise(

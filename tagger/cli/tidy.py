@@ -69,7 +69,7 @@ def tidy(paths: tuple[str, ...], **options: Any) -> ExitStatus:
             change = result.decision.change if result.decision else None
             if change and change.genres and (result.wrote or not asked.writes):
                 changes[result.old_genre, "; ".join(change.genres)] += 1
-            if result.status is Status.KEPT:  # a person has to look into it
+            if result.status is Status.KEPT and 0 < asked.level < 3:  # a person has to look into it
                 told = f"gtag: {result.path}: {result.status}: {result.message}"
                 progress.say(printable(told), err=True)
 
@@ -83,9 +83,7 @@ def tidy(paths: tuple[str, ...], **options: Any) -> ExitStatus:
 def _print_changes(
     changes: Counter[tuple[str, str]], tally: Tally, file: TextIO, *, writes: bool
 ) -> None:
-    from rich.table import Column
-
-    from tagger.cli.console import cell, console, plain_table
+    from tagger.cli.console import Column, cell, console, plain_table
 
     if changes:
         table = plain_table(

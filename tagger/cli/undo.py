@@ -223,9 +223,7 @@ def _line(one: Undone) -> str:
 
 
 def _print_runs(runs: list[RunRecord], *, all_of_them: bool) -> None:
-    from rich.table import Column
-
-    from tagger.cli.console import cell, console, plain_table
+    from tagger.cli.console import Column, cell, console, plain_table
 
     shown = [run for run in runs if all_of_them or run.in_force or run.undone]
     if not shown:

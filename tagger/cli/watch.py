@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from tagger.cli.files import log_to, not_music
-from tagger.cli.results import each, run_then
+from tagger.cli.results import complain, each, run_then
 from tagger.cli.scan import WALKING, options_of_scan
 from tagger.deciding.options import ScanOptions
 from tagger.system.errors import ConfigurationError, ExitStatus
@@ -104,7 +104,7 @@ def watch(
                 if not each(results, tally.add, tell):
                     raise KeyboardInterrupt
                 for problem in library.problems:
-                    click.echo(f"gtag: {printable(str(problem))}", err=True)
+                    complain(problem)
                 library.problems.clear()
                 scanning.cache.flush()
                 run_then(then, tally.wrote - wrote)

@@ -33,7 +33,7 @@ from tagger.pipeline.road import TagsOf, TrackResult, cue_tracks, decided, finis
 from tagger.pipeline.versions import installation
 from tagger.pipeline.workers import Lost, map_in_workers
 from tagger.sound.native_messages import native_messages_hidden
-from tagger.system.errors import NothingToHearError, ResourceError, UnreadableError
+from tagger.system.errors import ModelError, NothingToHearError, ResourceError, UnreadableError
 from tagger.system.interrupt import Interrupts
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ def track_results(
     ------
     ResourceError
         The machine is short of something and cannot go on; the tracks before are done.
+    ModelError
+        A worker cannot load the model; likewise.
     """
     interrupts = interrupts or Interrupts()
     cache = cache or Cache(None)
@@ -184,7 +186,7 @@ def _classified(
     for track, result in results:
         if isinstance(result, Lost | Unanswered):
             result = Classified(error=UnreadableError(result.reason, path=track.path))
-        if isinstance(result.error, ResourceError):
+        if isinstance(result.error, ModelError | ResourceError):  # no track is to blame
             log.error("cannot go on at %r:\n%s", track.path, result.traceback)
             raise result.error
         yield track, result

@@ -24,6 +24,7 @@ from tagger.sound.decoder import DECODER_ERRORS, SAMPLE_RATE, Source
 from tagger.system.errors import (
     DataError,
     GtagError,
+    ModelError,
     NothingToHearError,
     ResourceError,
     UnreadableError,
@@ -248,7 +249,9 @@ def why_unusable(result: object, card: Card) -> str | None:
     if not usable:
         return "answers what is no result of the model"
     assert isinstance(result, Classified)
-    return result.error.message if isinstance(result.error, ResourceError) else None
+    if isinstance(result.error, ModelError | ResourceError):
+        return result.error.message
+    return None
 
 
 def _is_of(result: Classified, card: Card) -> bool:

@@ -143,8 +143,14 @@ class Scanning:
         apart: bool = False,
         cluster: str | None = None,
         known: Mapping[str, Classified] | None = None,
+        rehearses: bool = True,
     ) -> Generator[TrackResult, None, None]:
         """Scan a library, or those of its tracks that are given; see `batch.track_results`.
+
+        Parameters
+        ----------
+        rehearses : bool
+            Whether a dry run tells what a write would refuse.
 
         Raises
         ------
@@ -165,7 +171,7 @@ class Scanning:
                 model=self.model,
                 policy=self.policy,
                 write=write,
-                rehearse=rehearse,
+                rehearse=rehearse if rehearses else None,
                 jobs=self._options.jobs,
                 apart=apart,
                 interrupts=interrupts,

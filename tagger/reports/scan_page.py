@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagger.deciding.decide import Status
-from tagger.reports.tally import MEANING, Tally
+from tagger.reports.tally import MEANING, Tally, by_doubt
 from tagger.storage.durable_io import new_file
 from tagger.system.errors import WriteFailedError
 from tagger.system.screen import printable
@@ -94,7 +94,7 @@ class ScanPage:
             self._unsure.append(result)
         if result.own_confidence is not None:
             self._all_doubted += 1
-            insort(self._doubted, result, key=lambda r: (r.own_confidence, -(r.confidence or 0)))
+            insort(self._doubted, result, key=by_doubt)
             del self._doubted[LISTED:]
         if result.status.is_problem and self._listed < LISTED:
             self._failures.setdefault((result.status, result.message), []).append(result)

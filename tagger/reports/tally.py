@@ -27,6 +27,11 @@ MEANING = {
 _UNCOUNTED = (Status.UNSURE, Status.CUE_TRACK)
 
 
+def by_doubt(result: TrackResult) -> tuple[float, float]:
+    """Return what sorts the tracks whose own genre is doubted: the least probable comes first."""
+    return result.own_confidence or 0.0, -(result.confidence or 0.0)
+
+
 class Tally:
     """Counts results."""
 

@@ -26,6 +26,7 @@ from tagger.library.walk import Track
 from tagger.pipeline.road import TrackResult
 from tagger.pipeline.writing import Writer
 from tagger.reports.csv_report import possible_paths, read_report
+from tagger.reports.tally import by_doubt
 from tagger.storage.durable_io import write_whole
 from tagger.system.errors import ConfigurationError, GtagError, RefusedError, UnreadableError
 from tagger.system.places import state_folder
@@ -39,8 +40,7 @@ def default_report(*, disagree: bool = False) -> Path:
 
 def disagreeing(results: Iterable[TrackResult]) -> list[TrackResult]:
     """Return the tracks whose own genre a prediction disagrees with, the least probable first."""
-    doubted = (result for result in results if result.own_confidence is not None)
-    return sorted(doubted, key=lambda r: (r.own_confidence, -(r.confidence or 0.0)))
+    return sorted((one for one in results if one.own_confidence is not None), key=by_doubt)
 
 
 def _by_folder(results: Iterable[TrackResult]) -> list[TrackResult]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -52,6 +53,16 @@ def test_it_lists_what_disagrees_worst_first_and_writes_nothing(gtag, library, t
     assert {file: file.read_bytes() for file in music.rglob("*.*")} == before
     lines = [json.loads(line) for line in gtag("audit", music, *options, "--json").out.splitlines()]
     assert [line["own_confidence"] for line in lines] == pytest.approx([0.01, 0.04, 0.04])
+
+
+def test_what_a_write_would_refuse_is_no_matter(gtag, library, tmp_path):
+    """Regression: the page of an audit told that new files are too new to write."""
+    music, options = library
+    for file in music.rglob("*.*"):
+        os.utime(file)
+    page = tmp_path / "a.html"
+    ran = gtag("audit", music, *options, "--html", page)
+    assert ran.status == 0 and "too new" not in page.read_text(encoding="utf-8")
 
 
 def test_a_scan_says_the_same_in_its_last_column(gtag, library, tmp_path):

@@ -13,8 +13,9 @@ from tagger.deciding.decide import Policy, Status
 from tagger.library.walk import Library
 from tagger.models import zoo
 from tagger.pipeline.batch import track_results
-from tagger.system.errors import RefusedError, UnreadableError, WriteFailedError
+from tagger.system.errors import ModelError, RefusedError, UnreadableError, WriteFailedError
 from tagger.system.interrupt import Interrupts
+from tests.tagger.models.made import model_saying
 from tests.tagger.specimens import ENCODED
 
 SURE_OF_ALL = Policy(min_confidence=0.0)
@@ -218,3 +219,16 @@ def test_an_interruption_lets_the_file_at_hand_be_finished_and_told(make_audio, 
     assert [Path(result.path).name for result in told] == ["0.wav", "1.wav"]
     genres = [MediaFile(tmp_path / f"{i}.wav").genre for i in range(4)]
     assert genres[0] and genres[1] and not genres[2] and not genres[3]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_model_that_workers_cannot_load_ends_the_scan(make_audio, tmp_path, jobs):
+    """Regression: each file seemed to be unreadable."""
+    for i in range(3):
+        make_audio(".flac", name=f"music/{i}.flac")
+    model = model_saying(tmp_path / "model", {"Jazz": 0.9, "Rock": 0.1})
+    (weights,) = model.glob("*.npz")
+    weights.unlink()
+    tracks = Library([str(tmp_path / "music")])
+    with pytest.raises(ModelError, match="cannot be read"):
+        list(track_results(tracks, model=str(model), policy=SURE_OF_ALL, jobs=jobs))
