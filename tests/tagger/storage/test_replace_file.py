@@ -191,7 +191,25 @@ def test_a_sparse_file_stays_sparse(tmp_path):
     assert (content[:4], content[-4:], content.count(0)) == (b"HEAD", b"tail", (50 << 20) - 4)
 
 
-def test_keeps_an_acl_and_inherits_none(tmp_path):
+def two_names(call):
+    """Let an ACL have another name, too, as XFS does for root; what is gone cannot be removed."""
+    ours, alias = "system.posix_acl_access", "trusted.SGI_ACL_FILE"
+
+    def changed(path, *arguments):
+        if call.__name__ == "removexattr" and ours not in os.listxattr(path):
+            raise OSError(errno.ENODATA, "No data available")
+        done = call(path, *(ours if name == alias else name for name in arguments))
+        return [*done, alias] if isinstance(done, list) and ours in done else done
+
+    return changed
+
+
+@pytest.mark.parametrize("names", [1, 2])
+def test_keeps_an_acl_and_inherits_none(tmp_path, names, monkeypatch):
+    """Regression: on XFS a file in a folder with a default ACL was sometimes not written by root:
+    "No data available".
+    """
+
     # As the kernel encodes them: version 2, then tag, permissions and id of each entry.
     def acl(*entries: tuple[int, int, int]) -> bytes:
         numbers = b"".join(
@@ -211,8 +229,11 @@ def test_keeps_an_acl_and_inherits_none(tmp_path):
         os.setxattr(tmp_path, "system.posix_acl_default", default)
     except (OSError, AttributeError):
         pytest.skip("no ACLs here")
-    for path in (plain, shared):
-        replace_file(path, edit, accept)
+    with monkeypatch.context() as patch:
+        for call in ("listxattr", "getxattr", "setxattr", "removexattr") if names == 2 else ():
+            patch.setattr(os, call, two_names(getattr(os, call)))
+        for path in (plain, shared):
+            replace_file(path, edit, accept)
     assert os.listxattr(plain) == []
     assert os.getxattr(shared, "system.posix_acl_access") == access
 
@@ -913,10 +934,13 @@ def test_the_disk_has_the_copy_before_the_intent_and_the_name_after_the_swap(tra
             in_place=linked,
         )
     calls = [name for name in watched.calls if name in ("fsync", "renameat2", "write")]
-    copy, intent = ["write", "write", "fsync"], watched.calls.index("intent")
-    assert [name for name in watched.calls[:intent] if name in calls] == copy
+    intent = watched.calls.index("intent")
+    *copy_and_edit, synced = [name for name in watched.calls[:intent] if name in calls]
+    assert {*copy_and_edit} == {"write"} and synced == "fsync"
     after = [name for name in watched.calls[intent:] if name in (*calls, "done")]
-    backup_and_folder = ["write", "fsync", "fsync"]
+    if linked and after[0] == "write":  # the backup, where it could not be cloned
+        del after[0]
+    backup_and_folder = ["fsync", "fsync"]
     assert after == (
         [*backup_and_folder, "write", "fsync", "done"]
         if linked
