@@ -45,7 +45,10 @@ _KEYS = (
 
 
 @click.command(
-    params=options_of_scan("model", "jobs", *WALKING, "journal", "trust", "then", "log_file")
+    params=options_of_scan(
+        *("model", "jobs", *WALKING, "preserve_mtime", "in_place", "min_age", "write_incomplete"),
+        *("journal", "trust", "then", "log_file"),
+    )
 )
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[REPORT.csv|PATHS]...")
 @click.option("--web", is_flag=True, help="Ask on a page in the browser; needs the extra [web].")

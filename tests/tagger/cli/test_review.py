@@ -192,6 +192,23 @@ def test_a_word_that_is_near_a_genre_is_written_by_no_other_key(make_audio, tmp_
     assert genres([piece]) == [None]
 
 
+def test_what_a_refusal_advises_can_be_done(make_audio, tmp_path):
+    """Regression: it said "with --min-age 0", an option that gtag review did not have."""
+    piece = make_audio(".flac", name="m/a.flac")
+    os.utime(piece)
+    report = reported(tmp_path, piece)
+    terminal = Terminal(report, folder=tmp_path)
+    terminal.press("1")
+    terminal.wait_for("too new to write")
+    terminal.press("q")
+    terminal.end()
+    assert genres([piece]) == [None]
+    terminal = Terminal(report, "--min-age", 0, "--in-place", "--write-incomplete", folder=tmp_path)
+    terminal.press("1")
+    assert terminal.end() == 0
+    assert genres([piece]) != [None]
+
+
 def test_paths_are_scanned_first_and_gone_on_with(make_audio, tmp_path):
     make_audio(".flac", name="m/\x1b]0;owned\x07[bold]\u202e.flac")
     make_audio(".flac", name="m/z.flac")
