@@ -56,6 +56,7 @@ def audit(
     from tagger.cli.listing import teller
     from tagger.cli.outputs import page_of, report_of
     from tagger.cli.progress import Progress
+    from tagger.cli.summary import print_left_alone
     from tagger.deciding.decide import Status
     from tagger.pipeline.scanning import Scanning
     from tagger.reports.csv_report import json_line
@@ -105,6 +106,7 @@ def audit(
             click.echo(json_line(result))
     elif asked.level > 0:
         _print_table(found, tally.statuses[Status.KEPT], report)
+        print_left_alone(library, asked.file)
     told = ": this is what was found until then"
     return asked.ended(tally, library.problems, interrupted=interrupted and told)
 

@@ -39,6 +39,12 @@ def print_summary(tally: Tally, library: Library | None, *, in_report: int, file
     screen.print(_statuses(tally, library, in_report))
 
 
+def print_left_alone(library: Library, file: TextIO) -> None:
+    """Print how many folders a file .nogtag closed, for commands without a table of statuses."""
+    if n := library.left_alone:
+        print(f"{n} folder{'s' * (n != 1)} left alone, where a file .nogtag lies.", file=file)
+
+
 def _genres(tally: Tally, screen: Console) -> Table:
     table = plain_table(
         Column("Genre", style="bold"),

@@ -35,6 +35,7 @@ def tidy(paths: tuple[str, ...], **options: Any) -> ExitStatus:
     """
     from tagger.cli.listing import teller
     from tagger.cli.progress import Progress
+    from tagger.cli.summary import print_left_alone
     from tagger.deciding.decide import Status
     from tagger.deciding.genre_map import GenreMap, names_of_models, read_genre_map
     from tagger.pipeline.scanning import Scanning, care_of
@@ -76,6 +77,7 @@ def tidy(paths: tuple[str, ...], **options: Any) -> ExitStatus:
         interrupted = not each(results, tally.add, note, tell, progress.step)
     if asked.level > 0:
         _print_changes(changes, tally, asked.file, writes=asked.writes)
+        print_left_alone(library, asked.file)
     rest = ": the rest of the files is as it was"
     return asked.ended(tally, library.problems, interrupted=interrupted and rest)
 

@@ -56,6 +56,13 @@ def test_a_genre_map_counts_and_a_broken_file_is_named(gtag, library, tmp_path):
     assert "b.mp3: unreadable" in ran.err
 
 
+@pytest.mark.parametrize("command", ["tidy", "audit"])
+def test_a_folder_that_is_left_alone_is_told(gtag, library, tmp_path, command):
+    """Regression: there were 0 tracks, without a word why."""
+    (tmp_path / "m" / ".nogtag").touch()
+    assert "1 folder left alone, where a file .nogtag lies." in gtag(command, tmp_path / "m").out
+
+
 def test_one_field_of_two_genres_becomes_two(gtag, make_audio):
     piece = make_audio(".flac")
     file = MediaFile(piece)
