@@ -7,7 +7,6 @@ whatever the header claims.
 
 from __future__ import annotations
 
-import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -33,8 +32,7 @@ SAMPLE_RATE = 22050  # Hz
 _PREROLL_S = 0.25
 _RESAMPLER_S = 64 / SAMPLE_RATE
 _MAX_HELD_BACK = 32  # samples, at the lower of both rates: the resampler holds 16 back
-# Samples resampled at once, at most and at least: few enough for the cache and for any file.
-_BLOCK, _LEAST_BLOCK = 1 << 15, 1 << 10
+_BLOCK = 1 << 15  # samples resampled at once: small enough for the cache and for any file
 _LEAST_BYTES_PER_S = 500  # half of what speech needs at its worst
 _MAX_DECODED_S = 120.0  # by one call
 _MAX_PACKETS = 1_000_000  # read by one call: 7 h of MP3
@@ -358,11 +356,10 @@ class Source(SoundSource):
                 if skip < frame.samples:
                     first_s = position_s - frame_s + skip / frame.sample_rate
                     surplus = max(0, round((begin_s - first_s) * SAMPLE_RATE))
-                    mono.wanted = n + surplus
                     mono.add(frame, skip)
             else:
                 mono.add(frame)
-            if mono.is_enough or decoded_s > _MAX_DECODED_S:
+            if mono.count >= n + surplus or decoded_s > _MAX_DECODED_S:
                 break
         else:
             mono.finish()
@@ -407,36 +404,24 @@ class _Mono:
     """Turns frames of any format into mono samples at `SAMPLE_RATE`.
 
     Frames are collected into blocks first: a block costs the resampler as much as a frame.
-
-    Attributes
-    ----------
-    count : int
-        Samples that came out so far.
-    wanted : int
-        As many are enough: the last block is no longer than that takes.
     """
 
     def __init__(self, downmix: Downmix) -> None:
         self._downmix = downmix
         self.started = False
-        self.count = self.wanted = 0
+        self.count = 0  # samples that came out so far
         self._out: list[Samples] = []
         self._kind: tuple[str, str, int] | None = None  # format, layout, rate of the frames
         self._missing_s = 0.0  # fed to the resampler, but not yet resampled
 
-    @property
-    def is_enough(self) -> bool:
-        return self.started and self.count >= self.wanted
-
     def add(self, frame: Any, skip: int = 0) -> None:
         """Append a frame, without its first `skip` samples."""
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if frame.sample_rate not in _RATES:
+            raise ValueError(f"claims {frame.sample_rate} samples a second")
         if kind != self._kind:  # some streams change in the middle
-            if frame.sample_rate not in _RATES:
-                raise ValueError(f"claims {frame.sample_rate} samples a second")
             self.finish()
             self._kind, self._missing_s = kind, 0.0
-            self._block = self._next_block()
             self._fifo = av.AudioFifo()
             self._resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
         self.started = True
@@ -444,17 +429,8 @@ class _Mono:
         self._fifo.write(frame)
         if skip:
             self._fifo.read(skip)
-        while self._fifo.samples >= self._block and not self.is_enough:
-            self._resample(self._fifo.read(self._block))
-            self._block = self._next_block()
-
-    def _next_block(self) -> int:
-        """Return how many samples to resample at once."""
-        assert self._kind is not None
-        rate = self._kind[2]
-        lacking_s = (self.wanted - self.count) / SAMPLE_RATE - self._missing_s
-        lacking_s += _MAX_HELD_BACK / min(rate, SAMPLE_RATE)
-        return min(_BLOCK, max(_LEAST_BLOCK, math.ceil(lacking_s * rate)))
+        while self._fifo.samples >= _BLOCK:
+            self._resample(self._fifo.read(_BLOCK))
 
     def finish(self) -> None:
         """Flush the block and the resampler."""

@@ -19,7 +19,7 @@ import soundfile
 from mutagen import flac, id3, mp4
 from mutagen.ogg import OggPage
 
-from tagger.sound import audio, decoder, demo
+from tagger.sound import audio, demo
 from tagger.sound.audio import EDGE, EXCERPT_S, read_excerpts
 from tagger.sound.decoder import SAMPLE_RATE
 from tagger.system.errors import NothingToHearError, UnreadableError
@@ -111,22 +111,6 @@ def test_excerpts_of_an_mp3_lie_near_where_they_say(tmp_path, long_noise, encodi
     assert [len(excerpt.samples) for excerpt in sound.excerpts] == 3 * [LENGTH + 2 * EDGE]
     for excerpt in sound.excerpts:
         assert abs(displacement(excerpt, at_our_rate(long_noise))) <= within
-
-
-@pytest.mark.parametrize(("suffix", "rate"), [(".mp3", 44100), (".flac", 96000), (".wav", 8000)])
-def test_no_more_is_resampled_than_the_excerpts_take(tmp_path, monkeypatch, suffix, rate):
-    file = tmp_path / f"long{suffix}"
-    demo.encode(noise(60, rate), file, rate=rate)
-    resampled_s = []
-    resample = decoder._Mono._resample
-
-    def counted(mono, block):
-        resampled_s.append(block.samples / block.sample_rate)
-        resample(mono, block)
-
-    monkeypatch.setattr(decoder._Mono, "_resample", counted)
-    heard_s = sum(len(e.samples) for e in read_excerpts(file).excerpts) / SAMPLE_RATE
-    assert heard_s <= sum(resampled_s) < heard_s + 0.3
 
 
 def test_an_excerpt_is_as_if_all_had_been_decoded(tmp_path):
