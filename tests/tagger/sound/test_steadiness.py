@@ -91,3 +91,11 @@ def test_little_music_of_the_archives_is_doubted(shared_data, name):
             )
             asked += 1
     assert doubted <= 0.03 * asked
+
+
+@pytest.mark.parametrize("n", [1, 2, 11, 770])
+def test_percentiles_are_those_of_numpy(n):
+    rows = np.random.default_rng(n).normal(-40, 20, (16, n)).astype(np.float32)
+    expected = np.percentile(rows, (10, 90), axis=1)
+    assert np.allclose(steadiness.percentiles(rows, 10, 90), expected, rtol=0, atol=1e-5)
+    assert steadiness.percentiles(rows[0], 99)[0] == pytest.approx(np.percentile(rows[0], 99))
