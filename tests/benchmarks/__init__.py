@@ -8,7 +8,7 @@ import os
 def compile_into(folder: str) -> None:
     """Let processes that are started from now on keep compiled modules there, as pip leaves them.
 
-    Without it, a worker in a checkout may compile all of gtag each time, for a quarter of its start.
+    Without it, a worker in a checkout may compile all of gtag each time: a quarter of its start.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = folder
