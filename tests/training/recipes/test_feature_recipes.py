@@ -26,6 +26,7 @@ from tagger.training.data.feature_table import (
 from tagger.training.measure.evaluate import evaluate_model
 from tagger.training.measure.out_of_fold import calibrated
 from tagger.training.measure.training_history import read_history
+from tagger.training.publish import write_model
 from tagger.training.recipes import estimators, on_features
 from tagger.training.recipes.estimators import Regression, SupportVectors
 from tagger.training.recipes.fitting import Settings
@@ -34,7 +35,10 @@ from tagger.training.run import measure, train_model
 from tests.training.archives import write_archive
 from tests.training.recorder import Recorder
 
-PUBLISHED = ["logistic", "random-forest", "dense", "feature-cnn"]
+PUBLISHED = [
+    *("logistic", "random-forest", "dense"),
+    pytest.param("feature-cnn", marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +103,18 @@ def test_a_recipe_makes_a_model_that_says_what_was_measured(archive, tmp_path, r
         if name.endswith(".tflite"):
             continue  # holds names that TensorFlow counts up; what it computes is compared above
         assert (output / name).read_bytes() == content
+
+
+def test_convolutions_over_features_say_what_was_fitted(archive, tmp_path):
+    examples = read_log_mel_archive(archive)
+    fitted = recipes.find("feature-cnn")(examples, Settings(tmp_path / "work"))
+    card = {"name": "cnn", "version": 1, "labels": list(fitted.labels)} | fitted.card
+    write_model(tmp_path / "model", card, fitted.weights)
+    model = zoo.load(str(tmp_path / "model"))
+    said = np.array([model.scores(TrackFeatures.from_log_mel(e.log_mel())).track for e in examples])
+    np.testing.assert_allclose(said, fitted.log_probabilities(examples), atol=1e-4)
+    guesses = [fitted.labels[g] for g in said.argmax(axis=1)]
+    assert np.mean([g == e.genre for g, e in zip(guesses, examples, strict=True)]) > 0.6
 
 
 def test_svm_learns_but_is_not_published(archive, tmp_path):
