@@ -12,6 +12,8 @@ import os
 # librosa, to which sound is compared, compiles itself by numba for the processor that it finds; on
 # some, what it makes crashes. Before anything imports numba:
 os.environ["NUMBA_CPU_NAME"] = "generic"
+# The tests run on all cores as it is: a library's second thread would only wait for its turn.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import shutil
 import tempfile

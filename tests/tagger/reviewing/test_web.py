@@ -242,7 +242,7 @@ def opened(chromium, served):
     """The page, with what it fetched and what went wrong on it."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(120_000)
     page.fetched, page.errors = [], []
     page.on("request", lambda request: page.fetched.append(request.url))
     page.on("pageerror", lambda error: page.errors.append(str(error)))
