@@ -95,6 +95,9 @@ def _change(row: TrackResult, there: tuple[str, ...]) -> Change:
     genres = _genres(row.new_genre, there)
     before = _genres(row.old_genre, there)
     added = genres[len(before) :] if genres[: len(before)] == before else genres
-    if row.status in _OF_GTAG and row.model and added == _genres(row.named, there):
-        return Change(genres, added, row.named_confidence, row.model)
+    named, confidence = row.named, row.named_confidence
+    if not named:  # an older report has no such column
+        named, confidence = row.genre, row.confidence
+    if row.status in _OF_GTAG and row.model and added == _genres(named, there):
+        return Change(genres, added, confidence, row.model)
     return Change(genres)

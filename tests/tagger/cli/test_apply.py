@@ -96,6 +96,22 @@ def test_what_an_album_proposed_is_gtags_too(gtag, music, tmp_path):
     assert tags["gtag_confidence"] == [told[1]["named_confidence"]]
 
 
+def test_what_an_older_report_proposed_is_gtags_too(gtag, music, tmp_path):
+    """Regression: without the columns `named` it was written as if a person had named it."""
+    report = tmp_path / "report.csv"
+    gtag("scan", music, "--report", report, *SURE_OF_ALL)
+    told = rows(report)
+    with open(report, "w", encoding="utf-8", newline="") as file:
+        older = [column for column in COLUMNS if not column.startswith("named")]
+        writer = csv.DictWriter(file, older, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(told)
+    assert gtag("apply", report, "--write-tags").status == 0
+    tags = mutagen.File(music / "1.flac").tags
+    assert tags["gtag_genre"] == [told[1]["new_genre"]]
+    assert tags["gtag_confidence"] == [told[1]["confidence"]]
+
+
 def test_what_cannot_be_applied_is_said_and_the_rest_is_written(gtag, music, tmp_path):
     report = tmp_path / "report.csv"
     gtag("scan", music, "--report", report, *SURE_OF_ALL)
